@@ -1,0 +1,33 @@
+//! Compiles the `.proto` files without `protoc`: protox makes the descriptor set, tonic-prost-build
+//! the code. The descriptor set is written for reflection too.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 3] =
+    ["tokend/v1/token_service.proto", "tokend/v1/client_service.proto", "google/rpc/error_details.proto"];
+
+/// Messages that carry a token or a secret get no `Debug`, so that none can be printed by accident.
+const SECRETIVE: [&str; 8] = [
+    ".tokend.v1.IssueTokenResponse",
+    ".tokend.v1.VerifyTokenRequest",
+    ".tokend.v1.BatchVerifyTokensRequest",
+    ".tokend.v1.VerifyTokenResponse",
+    ".tokend.v1.BatchVerifyTokensResult",
+    ".tokend.v1.BatchVerifyTokensResponse",
+    ".tokend.v1.CreateClientResponse",
+    ".tokend.v1.RotateClientSecretResponse",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .extern_path(".google.rpc", "::tonic_types::pb")
+        .skip_debug(SECRETIVE)
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! tokend: a standalone token service. Internal services call it over gRPC to issue and verify JSON Web Tokens.
+//!
+//! # Layout
+//! A file imports only from floors below its own.
+//!
+//! | floor | modules | what lives there |
+//! |---|---|---|
+//! | 0 plain | [`model`], [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
+//!
+//! [`proto`] holds the generated code, for the floors above the third.
+
+pub mod clock;
+pub mod metrics;
+pub mod model;
+pub mod proto;
+pub mod random;

@@ -1,0 +1,3 @@
+//! The `tokend` program.
+
+fn main() {}

@@ -1,0 +1,63 @@
+//! Claims: those that tokend sets and reads, and those that a caller adds.
+
+use super::UnixTime;
+
+/// The registered claims of a verified token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// `iss`
+    pub issuer: String,
+    /// `sub`
+    pub subject: String,
+    /// `aud`, never empty
+    pub audiences: Vec<String>,
+    /// `exp`
+    pub expire_time: UnixTime,
+    /// `nbf`
+    pub not_before_time: Option<UnixTime>,
+    /// `iat`
+    pub issue_time: Option<UnixTime>,
+    /// `jti`
+    pub jwt_id: Option<String>,
+    /// `client_id`
+    pub client_id: Option<String>,
+    /// `scope`, split at spaces
+    pub scopes: Vec<String>,
+    /// `act`
+    pub actor: Option<Actor>,
+}
+
+/// One who acts for another (`act`, RFC 8693 section 4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// `sub`
+    pub subject: String,
+    /// `act` inside it
+    pub actor: Option<Box<Self>>,
+}
+
+/// Claims that a caller adds: names with their values as JSON text, each exactly as it will be signed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExtraClaims(Vec<(String, String)>);
+
+impl ExtraClaims {
+    /// Names that cannot be set by a caller: the claims of RFC 7519 section 4.1 and those that tokend gives a
+    /// meaning.
+    pub const REGISTERED: [&'static str; 12] =
+        ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf", "client_id", "scope", "sid"];
+
+    /// Claims as strict JSON reading found them: every value is valid JSON, no name comes twice.
+    pub(crate) const fn from_members(members: Vec<(String, String)>) -> Self {
+        Self(members)
+    }
+
+    /// The claims' names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Names and JSON texts, in the order given.
+    pub fn members(&self) -> &[(String, String)] {
+        &self.0
+    }
+}

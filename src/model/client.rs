@@ -1,0 +1,135 @@
+//! Registered clients.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Algorithm, Permissions, SecretDigest, TokenType, Ttl, UnixTime};
+
+/// A client's id: 1 to 63 of `a-z 0-9 . -`, a letter or digit first and last, so that it can stand in a
+/// secret, a log line and a URL as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientId(String);
+
+/// A text that is no client id.
+#[derive(Debug, thiserror::Error)]
+#[error("must be 1 to 63 characters of `a-z 0-9 . -`, with a letter or digit first and last")]
+pub struct InvalidClientId;
+
+impl ClientId {
+    /// Reads a client id.
+    ///
+    /// # Errors
+    /// When it has another form.
+    pub fn parse(text: impl Into<String>) -> Result<Self, InvalidClientId> {
+        let text = text.into();
+        let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let well_formed = bytes.len() <= 63
+            && bytes.first().is_some_and(letter_or_digit)
+            && bytes.last().is_some_and(letter_or_digit)
+            && bytes.iter().all(|byte| letter_or_digit(byte) || matches!(byte, b'.' | b'-'));
+        if well_formed { Ok(Self(text)) } else { Err(InvalidClientId) }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for ClientId {
+    type Error = InvalidClientId;
+
+    fn try_from(text: String) -> Result<Self, InvalidClientId> {
+        Self::parse(text)
+    }
+}
+
+impl From<ClientId> for String {
+    fn from(id: ClientId) -> Self {
+        id.0
+    }
+}
+
+/// A registered service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Who it is.
+    pub client_id: ClientId,
+    /// What operators decide about it.
+    pub settings: ClientSettings,
+    /// When it was registered.
+    pub create_time: UnixTime,
+    /// When it was last changed.
+    pub update_time: UnixTime,
+    /// Counts its changes, from 1.
+    pub revision: i64,
+}
+
+/// What operators decide about a client. The store keeps it as one JSON document: a field that an older
+/// release does not know makes it refuse the row, for the field might be a restriction.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSettings {
+    /// A name for people.
+    pub display_name: String,
+    /// Refused like an unknown client.
+    pub disabled: bool,
+    /// The audiences of a token when none are asked for.
+    pub default_audiences: Vec<String>,
+    /// The life of a token when none is asked for.
+    pub default_ttl: Option<Ttl>,
+    /// The `typ` of its tokens.
+    pub token_type: TokenType,
+    /// What signs its tokens; none means the server's default.
+    pub algorithm: Option<Algorithm>,
+    /// What it may do.
+    pub permissions: Permissions,
+}
+
+impl ClientSettings {
+    /// The life of a token when neither request nor client says one.
+    const DEFAULT_TTL: Ttl = Ttl::from_minutes(15);
+
+    /// The life of a token when the request says none: never above the cap.
+    pub fn effective_default_ttl(&self) -> Ttl {
+        self.default_ttl.unwrap_or(Self::DEFAULT_TTL).min(self.permissions.max_ttl)
+    }
+}
+
+/// A client with the hashes of its secrets, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRecord {
+    /// The client.
+    pub client: Client,
+    /// Its secrets.
+    pub secrets: Vec<SecretRecord>,
+}
+
+/// What is kept of a client secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretRecord {
+    /// Names the secret; tells nothing about it.
+    pub secret_id: String,
+    /// The secret's hash.
+    pub digest: SecretDigest,
+    /// When it was made.
+    pub create_time: UnixTime,
+    /// When it ends; none: it does not.
+    pub expire_time: Option<UnixTime>,
+}
+
+impl SecretRecord {
+    /// Whether the secret is still good at `now`.
+    pub fn is_live(&self, now: UnixTime) -> bool {
+        self.expire_time.is_none_or(|expire_time| now < expire_time)
+    }
+}

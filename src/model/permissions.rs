@@ -1,0 +1,75 @@
+//! What a client may do.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Pattern, Ttl};
+
+/// What a client may do. Each list is of patterns; an empty one allows nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Permissions {
+    /// Methods it may call, as [`Method::name`] gives them.
+    pub methods: Vec<Pattern>,
+    /// Audiences it may have tokens issued for.
+    pub audiences: Vec<Pattern>,
+    /// Scopes it may have in tokens.
+    pub scopes: Vec<Pattern>,
+    /// Subjects it may have tokens issued about, besides its own id.
+    pub subjects: Vec<Pattern>,
+    /// Names of the extra claims it may have in tokens.
+    pub claims: Vec<Pattern>,
+    /// The longest life of a token.
+    pub max_ttl: Ttl,
+    /// Audiences whose tokens it may verify and see.
+    pub verify_audiences: Vec<Pattern>,
+}
+
+impl Permissions {
+    /// The longest life of a token when its client says nothing else.
+    pub const DEFAULT_MAX_TTL: Ttl = Ttl::from_minutes(60);
+}
+
+impl Default for Permissions {
+    /// Allows nothing.
+    fn default() -> Self {
+        Self {
+            methods: Vec::new(),
+            audiences: Vec::new(),
+            scopes: Vec::new(),
+            subjects: Vec::new(),
+            claims: Vec::new(),
+            max_ttl: Self::DEFAULT_MAX_TTL,
+            verify_audiences: Vec::new(),
+        }
+    }
+}
+
+/// A method that needs permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is named after its RPC")]
+pub enum Method {
+    IssueToken,
+    VerifyToken,
+    BatchVerifyTokens,
+    CreateClient,
+    GetClient,
+    ListClients,
+    DeleteClient,
+    RotateClientSecret,
+}
+
+impl Method {
+    /// How permissions name it: `Service/Method`, without the package.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::IssueToken => "TokenService/IssueToken",
+            Self::VerifyToken => "TokenService/VerifyToken",
+            Self::BatchVerifyTokens => "TokenService/BatchVerifyTokens",
+            Self::CreateClient => "ClientService/CreateClient",
+            Self::GetClient => "ClientService/GetClient",
+            Self::ListClients => "ClientService/ListClients",
+            Self::DeleteClient => "ClientService/DeleteClient",
+            Self::RotateClientSecret => "ClientService/RotateClientSecret",
+        }
+    }
+}
