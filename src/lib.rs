@@ -5,11 +5,12 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 0 plain | [`model`], [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
+//! | 0 plain | [`model`], `jose`, [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
 //!
 //! [`proto`] holds the generated code, for the floors above the third.
 
 pub mod clock;
+pub(crate) mod jose;
 pub mod metrics;
 pub mod model;
 pub mod proto;

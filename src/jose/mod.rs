@@ -1,0 +1,18 @@
+//! JOSE, read strictly: JWS compact form, header, JSON, and keys that are parsed once.
+//!
+//! May import: `model`. Invariant: nothing here is lenient, nothing here does I/O, and nothing that a token says
+//! chooses an algorithm.
+
+mod compact;
+mod header;
+mod json;
+mod material;
+mod signer;
+mod verifier;
+
+pub(crate) use compact::{Compact, encode_header, join};
+pub(crate) use header::Header;
+pub(crate) use json::{MAX_DEPTH, object, object_members};
+pub(crate) use material::{KeyMaterial, MaterialError};
+pub(crate) use signer::{Signer, SigningError};
+pub(crate) use verifier::Verifier;
