@@ -5,6 +5,7 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
+//! | 1 store | [`store`] | persistence: the trait, SQLite, PostgreSQL |
 //! | 0 plain | [`model`], `jose`, [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
 //!
 //! [`proto`] holds the generated code, for the floors above the third.
@@ -15,3 +16,4 @@ pub mod metrics;
 pub mod model;
 pub mod proto;
 pub mod random;
+pub mod store;

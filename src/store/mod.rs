@@ -1,0 +1,105 @@
+//! Persistence. Everything above speaks to [`Store`]; SQLite and PostgreSQL stand behind it and pass one
+//! conformance and one concurrency suite.
+//!
+//! May import: `model` and `clock`. Invariant: each method is one domain action in one transaction, so that a
+//! caller who goes away in the middle leaves nothing half done.
+
+mod error;
+mod failure;
+mod location;
+mod postgres;
+mod rows;
+mod schema;
+mod sqlite;
+mod timed;
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+pub use error::{OpenError, StoreError};
+pub use location::Location;
+pub use timed::{StoreMetrics, TimedStore};
+
+use crate::model::{ClientId, ClientRecord, KeyRecord, SecretRecord, UnixTime};
+
+/// Counts the changes to keys and clients: whoever holds a copy of them compares it with the store's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChangeSequence(pub i64);
+
+/// The durable state of tokend.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// The number of the last change to keys or clients. It grows with each of them, in the same transaction.
+    async fn change_sequence(&self) -> Result<ChangeSequence, StoreError>;
+
+    /// Every key, by creation time, then id.
+    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
+
+    /// Makes `candidate` (which is active) the active key of its algorithm, unless there is one: of any number of
+    /// candidates at once, one wins. Answers the key that is active now.
+    async fn ensure_active_key(&self, candidate: &KeyRecord) -> Result<KeyRecord, StoreError>;
+
+    /// Every client, by id.
+    async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;
+
+    /// One client.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is none of that id.
+    async fn client(&self, client_id: &ClientId) -> Result<ClientRecord, StoreError>;
+
+    /// Up to `limit` clients by id, those after `after` only.
+    async fn clients_page(
+        &self,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<Vec<ClientRecord>, StoreError>;
+
+    /// Registers a client with its secrets.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if there is one of that id.
+    async fn create_client(&self, record: &ClientRecord) -> Result<(), StoreError>;
+
+    /// Makes a client exactly what `record` says, with exactly its secrets, whether it was there or not. If it was,
+    /// it keeps its creation time and its revision grows by one.
+    async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError>;
+
+    /// Deletes a client with its secrets.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is none of that id.
+    async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError>;
+
+    /// Adds a secret to a client. Of the secrets that it has, those dead at `secret.create_time` are deleted, the
+    /// rest end at `others_expire` at the latest; and if more than [`MOST_SECRETS`] would then be kept, the oldest
+    /// go. The client's revision grows by one. With `others_expire` not after `secret.create_time` the new secret is the only one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no client of that id.
+    async fn add_client_secret(
+        &self,
+        client_id: &ClientId,
+        secret: &SecretRecord,
+        others_expire: UnixTime,
+    ) -> Result<(), StoreError>;
+
+    /// Ends every connection, for a clean stop.
+    async fn close(&self);
+}
+
+/// How many secrets a client may have at once.
+pub const MOST_SECRETS: usize = 5;
+
+/// Opens the store at `location`: checks it, and brings its schema up to this binary's.
+///
+/// # Errors
+/// See [`OpenError`]; a database that is refused is left as it was.
+pub async fn open(location: &Location) -> Result<Arc<dyn Store>, OpenError> {
+    Ok(match location {
+        Location::Memory => Arc::new(sqlite::SqliteStore::in_memory().await?),
+        Location::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path).await?),
+        Location::Postgres(url) => Arc::new(postgres::PostgresStore::open(url).await?),
+    })
+}

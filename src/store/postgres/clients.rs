@@ -1,0 +1,107 @@
+//! Clients and their secrets in PostgreSQL.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::{changes, secrets};
+use crate::{
+    model::{ClientId, ClientRecord},
+    store::{
+        StoreError,
+        rows::{self, ClientColumns},
+    },
+};
+
+/// Up to `limit` clients by id, those after `after` only. One statement, and so one state of the database.
+pub(super) async fn page(
+    pool: &PgPool,
+    after: Option<&ClientId>,
+    limit: i64,
+) -> Result<Vec<ClientRecord>, StoreError> {
+    let rows: Vec<ClientColumns> = sqlx::query_as(
+        "SELECT c.client_id, c.settings, c.created_at, c.updated_at, c.revision, \
+                s.secret_id, s.digest, s.created_at, s.expires_at \
+         FROM (SELECT * FROM clients WHERE client_id > $1 ORDER BY client_id LIMIT $2) AS c \
+         LEFT JOIN client_secrets AS s ON s.client_id = c.client_id \
+         ORDER BY c.client_id, s.created_at, s.ordinal",
+    )
+    .bind(after.map_or("", ClientId::as_str))
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    rows::clients(rows)
+}
+
+/// One client.
+pub(super) async fn one(pool: &PgPool, client_id: &ClientId) -> Result<ClientRecord, StoreError> {
+    let rows: Vec<ClientColumns> = sqlx::query_as(
+        "SELECT c.client_id, c.settings, c.created_at, c.updated_at, c.revision, \
+                s.secret_id, s.digest, s.created_at, s.expires_at \
+         FROM clients AS c LEFT JOIN client_secrets AS s ON s.client_id = c.client_id \
+         WHERE c.client_id = $1 ORDER BY s.created_at, s.ordinal",
+    )
+    .bind(client_id.as_str())
+    .fetch_all(pool)
+    .await?;
+    rows::clients(rows)?.pop().ok_or(StoreError::NotFound)
+}
+
+/// Registers a client with its secrets.
+pub(super) async fn create(write: &mut PgConnection, record: &ClientRecord) -> Result<(), StoreError> {
+    changes::count(write).await?;
+    let client = &record.client;
+    sqlx::query(
+        "INSERT INTO clients (client_id, settings, created_at, updated_at, revision) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(client.client_id.as_str())
+    .bind(rows::settings_text(client)?)
+    .bind(client.create_time.seconds())
+    .bind(client.update_time.seconds())
+    .bind(client.revision)
+    .execute(&mut *write)
+    .await?;
+    secrets::insert(write, &client.client_id, &record.secrets).await
+}
+
+/// Makes a client what `record` says, whether it was there or not.
+pub(super) async fn put(write: &mut PgConnection, record: &ClientRecord) -> Result<(), StoreError> {
+    changes::count(write).await?;
+    let client = &record.client;
+    sqlx::query(
+        "INSERT INTO clients (client_id, settings, created_at, updated_at, revision) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (client_id) DO UPDATE \
+         SET settings = excluded.settings, updated_at = excluded.updated_at, revision = clients.revision + 1",
+    )
+    .bind(client.client_id.as_str())
+    .bind(rows::settings_text(client)?)
+    .bind(client.create_time.seconds())
+    .bind(client.update_time.seconds())
+    .bind(client.revision)
+    .execute(&mut *write)
+    .await?;
+    secrets::delete_all(write, &client.client_id).await?;
+    secrets::insert(write, &client.client_id, &record.secrets).await
+}
+
+/// Deletes a client; its secrets go with it.
+pub(super) async fn delete(write: &mut PgConnection, client_id: &ClientId) -> Result<(), StoreError> {
+    changes::count(write).await?;
+    let deleted = sqlx::query("DELETE FROM clients WHERE client_id = $1")
+        .bind(client_id.as_str())
+        .execute(write)
+        .await?
+        .rows_affected();
+    if deleted == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+}
+
+/// Counts a change of a client's secrets as a change of the client.
+pub(super) async fn touch(write: &mut PgConnection, client_id: &ClientId, at: i64) -> Result<(), StoreError> {
+    changes::count(write).await?;
+    let touched =
+        sqlx::query("UPDATE clients SET updated_at = $2, revision = revision + 1 WHERE client_id = $1")
+            .bind(client_id.as_str())
+            .bind(at)
+            .execute(write)
+            .await?
+            .rows_affected();
+    if touched == 1 { Ok(()) } else { Err(StoreError::NotFound) }
+}

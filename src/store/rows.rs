@@ -1,0 +1,107 @@
+//! From columns to records, for both backends: whatever makes no sense is an error that names the place and shows
+//! neither sealed keys nor digests.
+
+use crate::model::{
+    Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, SecretDigest, SecretRecord,
+    UnixTime,
+};
+
+use super::{ChangeSequence, StoreError};
+
+/// `key_id, algorithm, state, sealed, created_at` of `signing_keys`.
+pub(super) type KeyColumns = (String, String, String, Vec<u8>, i64);
+
+/// `client_id, settings, created_at, updated_at, revision` of `clients` beside `secret_id, digest, created_at,
+/// expires_at` of one of its `client_secrets`, or of none.
+pub(super) type ClientColumns =
+    (String, String, i64, i64, i64, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>);
+
+fn corrupt(
+    table: &'static str,
+    column: &'static str,
+    row: &str,
+    problem: impl std::fmt::Display,
+) -> StoreError {
+    StoreError::Corrupt { table, column, row: row.to_owned(), problem: problem.to_string() }
+}
+
+/// The change sequence, whose row must be there.
+pub(super) fn change_sequence(value: Option<i64>) -> Result<ChangeSequence, StoreError> {
+    value.map(ChangeSequence).ok_or_else(|| corrupt("change_sequence", "value", "1", "the row is missing"))
+}
+
+/// One key.
+pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
+    let (key_id, algorithm, state, sealed, created_at) = columns;
+    let bad = |column, problem: &str| corrupt("signing_keys", column, &key_id, problem);
+    Ok(KeyRecord {
+        algorithm: algorithm.parse().map_err(|_| bad("algorithm", "not an algorithm that tokend knows"))?,
+        state: KeyState::from_name(&state).ok_or_else(|| bad("state", "not a state that tokend knows"))?,
+        sealed,
+        create_time: UnixTime::from_seconds(created_at),
+        key_id: KeyId::from_text(key_id),
+    })
+}
+
+/// The clients of rows that are in the order of their ids, and for each the secrets in the order of the rows.
+pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, StoreError> {
+    let mut records: Vec<ClientRecord> = Vec::new();
+    for (client_id, settings, created_at, updated_at, revision, secret_id, digest, secret_at, expires_at) in
+        rows
+    {
+        let secret = secret(secret_id, digest, secret_at, expires_at)?;
+        match records.last_mut() {
+            Some(last) if last.client.client_id.as_str() == client_id => last.secrets.extend(secret),
+            _ => records.push(ClientRecord {
+                client: client(&client_id, &settings, created_at, updated_at, revision)?,
+                secrets: secret.into_iter().collect(),
+            }),
+        }
+    }
+    Ok(records)
+}
+
+fn client(
+    client_id: &str,
+    settings: &str,
+    created_at: i64,
+    updated_at: i64,
+    revision: i64,
+) -> Result<Client, StoreError> {
+    let settings: ClientSettings =
+        serde_json::from_str(settings).map_err(|error| corrupt("clients", "settings", client_id, error))?;
+    Ok(Client {
+        client_id: ClientId::parse(client_id)
+            .map_err(|error| corrupt("clients", "client_id", client_id, error))?,
+        settings,
+        create_time: UnixTime::from_seconds(created_at),
+        update_time: UnixTime::from_seconds(updated_at),
+        revision,
+    })
+}
+
+fn secret(
+    secret_id: Option<String>,
+    digest: Option<Vec<u8>>,
+    created_at: Option<i64>,
+    expires_at: Option<i64>,
+) -> Result<Option<SecretRecord>, StoreError> {
+    let Some(secret_id) = secret_id else { return Ok(None) };
+    let bad = |column, problem| corrupt("client_secrets", column, &secret_id, problem);
+    let digest: [u8; 32] = digest
+        .and_then(|digest| digest.try_into().ok())
+        .ok_or_else(|| bad("digest", "not the 32 bytes of a digest"))?;
+    let created_at = created_at.ok_or_else(|| bad("created_at", "missing"))?;
+    Ok(Some(SecretRecord {
+        digest: SecretDigest::from_bytes(digest),
+        create_time: UnixTime::from_seconds(created_at),
+        expire_time: expires_at.map(UnixTime::from_seconds),
+        secret_id,
+    }))
+}
+
+/// The `settings` column for a client.
+pub(super) fn settings_text(client: &Client) -> Result<String, StoreError> {
+    serde_json::to_string(&client.settings)
+        .map_err(|error| corrupt("clients", "settings", client.client_id.as_str(), error))
+}

@@ -1,0 +1,145 @@
+//! Schema versions: which migrations there are, and whether a database may be opened with them.
+//!
+//! Applied migrations are listed in a table of our own name, so that another program's list in the same database is
+//! never taken for ours.
+
+use std::borrow::Cow;
+
+use sqlx::{
+    SqlSafeStr as _,
+    migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator},
+};
+
+use super::OpenError;
+
+/// The table of applied migrations.
+pub(super) const MIGRATIONS_TABLE: &str = "tokend_migrations";
+
+/// Version, name and text of each migration; append only.
+type Texts = &'static [(i64, &'static str, &'static str)];
+
+const SQLITE: Texts = &[(1, "foundation", include_str!("migrations/sqlite/0001_foundation.sql"))];
+const POSTGRES: Texts = &[(1, "foundation", include_str!("migrations/postgres/0001_foundation.sql"))];
+
+/// A migration that a database says was applied to it: version and checksum.
+pub(super) type Applied = (i64, Vec<u8>);
+
+/// How a database stands to this binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Every migration is applied.
+    Current,
+    /// Some are not.
+    Behind,
+}
+
+/// The migrations of one backend.
+#[derive(Debug)]
+pub(super) struct Schema {
+    migrator: Migrator,
+}
+
+impl Schema {
+    /// SQLite's.
+    pub(super) fn sqlite() -> Self {
+        Self::of(SQLITE)
+    }
+
+    /// PostgreSQL's.
+    pub(super) fn postgres() -> Self {
+        Self::of(POSTGRES)
+    }
+
+    fn of(texts: Texts) -> Self {
+        let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
+            let name = Cow::Borrowed(name);
+            Migration::new(version, name, MigrationType::Simple, sql.into_sql_str(), false)
+        };
+        let mut migrator = Migrator::with_migrations(texts.iter().map(migration).collect());
+        migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
+        Self { migrator }
+    }
+
+    /// Applies the missing migrations, each in a transaction. On an error the connection may still hold the lock of
+    /// the migrations: close it.
+    pub(super) async fn apply<C: Migrate>(&self, connection: &mut C) -> Result<(), OpenError> {
+        // `Migrator::run` takes anything that gives a connection, and its future cannot be proved to be `Send`.
+        self.migrator.run_direct(None, connection, false).await.map_err(|error| self.failed(error))
+    }
+
+    fn newest(&self) -> i64 {
+        self.migrator.iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
+    /// How a database with these migrations stands.
+    ///
+    /// # Errors
+    /// When a newer tokend, or a tokend with another text of a migration, wrote it.
+    pub(super) fn standing(&self, applied: &[Applied]) -> Result<Standing, OpenError> {
+        let known = self.newest();
+        if let Some(found) = applied.iter().map(|(version, _)| *version).max().filter(|found| *found > known)
+        {
+            return Err(OpenError::Newer { found, known });
+        }
+        for (version, checksum) in applied {
+            let ours = self.migrator.iter().find(|migration| migration.version == *version);
+            if ours.is_none_or(|ours| *ours.checksum != **checksum) {
+                return Err(Self::other_text(*version));
+            }
+        }
+        let is_applied =
+            |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
+        Ok(if self.migrator.iter().all(is_applied) { Standing::Current } else { Standing::Behind })
+    }
+
+    /// A failed migration in our words.
+    fn failed(&self, error: MigrateError) -> OpenError {
+        match error {
+            // Another process was faster than our look at the list.
+            MigrateError::VersionMissing(found) => OpenError::Newer { found, known: self.newest() },
+            MigrateError::VersionMismatch(version) => Self::other_text(version),
+            MigrateError::ExecuteMigration(error, version) => {
+                OpenError::Migration { version, problem: error.to_string() }
+            }
+            error => OpenError::Migration { version: self.newest(), problem: error.to_string() },
+        }
+    }
+
+    fn other_text(version: i64) -> OpenError {
+        let problem = "it was applied with another text than this tokend has for it".to_owned();
+        OpenError::Migration { version, problem }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_count_from_one_and_both_backends_have_the_same() {
+        for schema in [Schema::sqlite(), Schema::postgres()] {
+            let versions: Vec<i64> = schema.migrator.iter().map(|migration| migration.version).collect();
+            assert_eq!(versions, (1..=schema.newest()).collect::<Vec<_>>());
+        }
+        let names =
+            |texts: Texts| texts.iter().map(|(version, name, _)| (*version, *name)).collect::<Vec<_>>();
+        assert_eq!(names(SQLITE), names(POSTGRES));
+    }
+
+    #[test]
+    fn a_database_stands_by_its_list() {
+        let schema = Schema::sqlite();
+        let ours: Vec<Applied> =
+            schema.migrator.iter().map(|ours| (ours.version, ours.checksum.to_vec())).collect();
+        assert_eq!(schema.standing(&[]).unwrap(), Standing::Behind);
+        assert_eq!(schema.standing(&ours).unwrap(), Standing::Current);
+        let newer = [ours.clone(), vec![(schema.newest() + 7, vec![1])]].concat();
+        let known = schema.newest();
+        assert!(
+            matches!(schema.standing(&newer), Err(OpenError::Newer { found, known: ours }) if found == known + 7 && ours == known)
+        );
+        let edited = [(1, b"another text".to_vec())];
+        assert!(matches!(schema.standing(&edited), Err(OpenError::Migration { version: 1, .. })));
+    }
+}

@@ -1,0 +1,19 @@
+//! The change sequence.
+
+use sqlx::{SqliteConnection, SqlitePool};
+
+use crate::store::{ChangeSequence, StoreError, rows};
+
+/// The number of the last change.
+pub(super) async fn read(readers: &SqlitePool) -> Result<ChangeSequence, StoreError> {
+    let value = sqlx::query_scalar("SELECT value FROM change_sequence").fetch_optional(readers).await?;
+    rows::change_sequence(value)
+}
+
+/// Counts one change: for every transaction that makes one.
+pub(super) async fn count(write: &mut SqliteConnection) -> Result<(), StoreError> {
+    let value = sqlx::query_scalar("UPDATE change_sequence SET value = value + 1 RETURNING value")
+        .fetch_optional(write)
+        .await?;
+    rows::change_sequence(value).map(|_| ())
+}

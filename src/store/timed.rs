@@ -1,0 +1,176 @@
+//! The store with a watch beside it: how long each action takes, and how often it fails.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use async_trait::async_trait;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, counter::ConstCounter},
+    registry::Unit,
+};
+
+use super::{ChangeSequence, Store, StoreError};
+use crate::{
+    metrics::Durations,
+    model::{ClientId, ClientRecord, KeyRecord, SecretRecord, UnixTime},
+};
+
+/// What is counted of one action.
+#[derive(Debug, Default)]
+struct Action {
+    durations: Durations,
+    errors: AtomicU64,
+}
+
+impl Action {
+    /// Waits for an action and counts it. One whose caller goes away is not counted.
+    async fn observe<T>(
+        &self,
+        action: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let start = Instant::now();
+        let result = action.await;
+        self.durations.observe(start.elapsed());
+        match &result {
+            Err(StoreError::Unavailable(_) | StoreError::Corrupt { .. }) => {
+                self.errors.fetch_add(1, Relaxed);
+            }
+            // The store did its work: "no" is an answer.
+            Ok(_) | Err(StoreError::NotFound | StoreError::AlreadyExists) => {}
+        }
+        result
+    }
+}
+
+/// The metrics of the store: `tokend_store_action_duration_seconds` and `tokend_store_errors_total`, by action.
+#[derive(Debug, Default)]
+pub struct StoreMetrics {
+    change_sequence: Action,
+    keys: Action,
+    ensure_active_key: Action,
+    clients: Action,
+    client: Action,
+    clients_page: Action,
+    create_client: Action,
+    put_client: Action,
+    delete_client: Action,
+    add_client_secret: Action,
+}
+
+impl StoreMetrics {
+    const fn actions(&self) -> [(&'static str, &Action); 10] {
+        [
+            ("change_sequence", &self.change_sequence),
+            ("keys", &self.keys),
+            ("ensure_active_key", &self.ensure_active_key),
+            ("clients", &self.clients),
+            ("client", &self.client),
+            ("clients_page", &self.clients_page),
+            ("create_client", &self.create_client),
+            ("put_client", &self.put_client),
+            ("delete_client", &self.delete_client),
+            ("add_client_secret", &self.add_client_secret),
+        ]
+    }
+}
+
+impl Collector for StoreMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "How long the store's actions took, by action";
+        let name = "tokend_store_action_duration";
+        let mut family =
+            encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (name, action) in self.actions() {
+            if !action.durations.is_empty() {
+                action.durations.encode(&mut family.encode_family(&[("action", name)])?)?;
+            }
+        }
+        let help = "Store actions that failed: it was unavailable, or a row made no sense";
+        let mut family = encoder.encode_descriptor("tokend_store_errors", help, None, MetricType::Counter)?;
+        for (name, action) in self.actions() {
+            // From the start, with 0: a rate needs a value to rise from.
+            let errors = ConstCounter::new(action.errors.load(Relaxed));
+            errors.encode(family.encode_family(&[("action", name)])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A store whose actions are counted in [`StoreMetrics`].
+#[derive(Debug)]
+pub struct TimedStore {
+    inner: Arc<dyn Store>,
+    metrics: Arc<StoreMetrics>,
+}
+
+impl TimedStore {
+    /// `inner`, counted in `metrics`.
+    pub const fn new(inner: Arc<dyn Store>, metrics: Arc<StoreMetrics>) -> Self {
+        Self { inner, metrics }
+    }
+}
+
+#[async_trait]
+impl Store for TimedStore {
+    async fn change_sequence(&self) -> Result<ChangeSequence, StoreError> {
+        self.metrics.change_sequence.observe(self.inner.change_sequence()).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.metrics.keys.observe(self.inner.keys()).await
+    }
+
+    async fn ensure_active_key(&self, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
+        self.metrics.ensure_active_key.observe(self.inner.ensure_active_key(candidate)).await
+    }
+
+    async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
+        self.metrics.clients.observe(self.inner.clients()).await
+    }
+
+    async fn client(&self, client_id: &ClientId) -> Result<ClientRecord, StoreError> {
+        self.metrics.client.observe(self.inner.client(client_id)).await
+    }
+
+    async fn clients_page(
+        &self,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<Vec<ClientRecord>, StoreError> {
+        self.metrics.clients_page.observe(self.inner.clients_page(after, limit)).await
+    }
+
+    async fn create_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
+        self.metrics.create_client.observe(self.inner.create_client(record)).await
+    }
+
+    async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
+        self.metrics.put_client.observe(self.inner.put_client(record)).await
+    }
+
+    async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError> {
+        self.metrics.delete_client.observe(self.inner.delete_client(client_id)).await
+    }
+
+    async fn add_client_secret(
+        &self,
+        client_id: &ClientId,
+        secret: &SecretRecord,
+        others_expire: UnixTime,
+    ) -> Result<(), StoreError> {
+        let action = self.inner.add_client_secret(client_id, secret, others_expire);
+        self.metrics.add_client_secret.observe(action).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}

@@ -1,0 +1,131 @@
+//! The stores that the suites run on, and the records that they put into them.
+
+use std::sync::Arc;
+
+use tempfile::TempDir;
+use tokend::{
+    model::{
+        Algorithm, Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, Pattern,
+        Permissions, SecretDigest, SecretRecord, TokenType, Ttl, UnixTime,
+    },
+    store::{self, Location, Store},
+};
+
+use crate::postgres::Database;
+
+/// A store under test, with what must live as long.
+pub struct Backend {
+    pub store: Arc<dyn Store>,
+    _folder: Option<TempDir>,
+    _database: Option<Database>,
+}
+
+pub async fn memory() -> Option<Backend> {
+    let store = store::open(&Location::Memory).await.unwrap();
+    Some(Backend { store, _folder: None, _database: None })
+}
+
+pub async fn sqlite_file() -> Option<Backend> {
+    let folder = TempDir::new().unwrap();
+    let store = store::open(&Location::Sqlite(folder.path().join("tokend.db"))).await.unwrap();
+    Some(Backend { store, _folder: Some(folder), _database: None })
+}
+
+pub async fn postgres() -> Option<Backend> {
+    let database = Database::create().await?;
+    let store = open_postgres(&database).await;
+    Some(Backend { store, _folder: None, _database: Some(database) })
+}
+
+pub async fn open_postgres(database: &Database) -> Arc<dyn Store> {
+    store::open(&database.url.as_str().parse().unwrap()).await.unwrap()
+}
+
+/// Makes each function a test on each backend.
+macro_rules! on_every_store {
+    ($($name:ident),+ $(,)?) => {
+        $crate::store_backends::on_every_store!(@ memory: $($name)+);
+        $crate::store_backends::on_every_store!(@ sqlite_file: $($name)+);
+        $crate::store_backends::on_every_store!(@ postgres: $($name)+);
+    };
+    (@ $backend:ident: $($name:ident)+) => {
+        mod $backend {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let Some(backend) = $crate::store_backends::$backend().await else { return };
+                    super::$name(std::sync::Arc::clone(&backend.store)).await;
+                    backend.store.close().await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_store;
+
+pub const fn at(seconds: i64) -> UnixTime {
+    UnixTime::from_seconds(seconds)
+}
+
+pub fn id(text: &str) -> ClientId {
+    ClientId::parse(text).unwrap()
+}
+
+/// An active ES256 key.
+pub fn key(name: &str, create_time: i64) -> KeyRecord {
+    KeyRecord {
+        key_id: KeyId::from_text(name),
+        algorithm: Algorithm::Es256,
+        state: KeyState::Active,
+        sealed: format!("sealed \0 {name}").into_bytes(),
+        create_time: at(create_time),
+    }
+}
+
+/// The secret of that number: numbers that differ in the low 32 bits have other digests.
+pub fn secret(number: u32, create_time: i64, expire_time: Option<i64>) -> SecretRecord {
+    let mut digest = [0xff; 32];
+    digest[..4].copy_from_slice(&number.to_be_bytes());
+    SecretRecord {
+        secret_id: format!("secret-{number}"),
+        digest: SecretDigest::from_bytes(digest),
+        create_time: at(create_time),
+        expire_time: expire_time.map(at),
+    }
+}
+
+/// A client with default settings, made and changed at second 100.
+pub fn client(client_id: &str, secrets: Vec<SecretRecord>) -> ClientRecord {
+    ClientRecord {
+        client: Client {
+            client_id: id(client_id),
+            settings: ClientSettings { display_name: client_id.to_owned(), ..ClientSettings::default() },
+            create_time: at(100),
+            update_time: at(100),
+            revision: 1,
+        },
+        secrets,
+    }
+}
+
+/// Settings with nothing left at its default, and with texts that are hard on a database.
+pub fn full_settings() -> ClientSettings {
+    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(*text).unwrap()).collect();
+    ClientSettings {
+        display_name: "Zahlung \"€\" \\ '; -- \u{1f980} \u{0} \u{feff}\u{202e}".to_owned(),
+        disabled: true,
+        default_audiences: vec!["https://api.example".to_owned(), String::new()],
+        default_ttl: Ttl::from_seconds(u64::MAX),
+        token_type: TokenType::AccessTokenJwt,
+        algorithm: Some(Algorithm::EdDsa),
+        permissions: Permissions {
+            methods: patterns(&["TokenService/*"]),
+            audiences: patterns(&["*"]),
+            scopes: patterns(&["read", "read:*"]),
+            subjects: patterns(&["user:*"]),
+            claims: patterns(&["tenant"]),
+            max_ttl: Ttl::from_seconds(1).unwrap(),
+            verify_audiences: patterns(&["a", "b"]),
+        },
+    }
+}

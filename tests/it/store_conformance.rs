@@ -1,0 +1,310 @@
+//! What each action of the store does, on each backend.
+
+use std::sync::Arc;
+
+use tokend::{
+    model::{Algorithm, ClientId, ClientRecord, KeyState, UnixTime},
+    store::{MOST_SECRETS, Store, StoreError},
+};
+
+use crate::store_backends::{at, client, full_settings, id, key, on_every_store, secret};
+
+on_every_store!(
+    a_fresh_store_is_empty,
+    the_first_active_key_stays,
+    each_algorithm_has_its_own_active_key,
+    a_key_id_is_taken_once,
+    a_client_comes_back_as_it_was,
+    a_client_is_created_once,
+    a_secret_belongs_to_one_client,
+    putting_a_new_client_creates_it,
+    putting_a_client_replaces_it,
+    deleting_a_client_deletes_its_secrets,
+    a_secret_is_added_beside_the_others,
+    the_others_end_at_the_latest_then,
+    dead_secrets_go,
+    without_overlap_the_new_secret_is_alone,
+    the_oldest_secrets_make_room,
+    secrets_of_one_second_stay_in_order,
+    pages_are_in_the_order_of_bytes,
+    each_change_counts_one,
+    a_closed_store_is_unavailable,
+);
+
+async fn sequence(store: &dyn Store) -> i64 {
+    store.change_sequence().await.unwrap().0
+}
+
+async fn secret_ids(store: &dyn Store, client_id: &ClientId) -> Vec<String> {
+    let record = store.client(client_id).await.unwrap();
+    record.secrets.into_iter().map(|secret| secret.secret_id).collect()
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, expected: &StoreError) {
+    assert_eq!(result.unwrap_err().to_string(), expected.to_string());
+}
+
+/// A client with secrets 1, 2 and 3, made at seconds 10, 20 and 30 and without an end.
+async fn with_three_secrets(store: &dyn Store) -> ClientId {
+    let secrets = vec![secret(1, 10, None), secret(2, 20, None), secret(3, 30, None)];
+    store.create_client(&client("billing", secrets)).await.unwrap();
+    id("billing")
+}
+
+async fn a_fresh_store_is_empty(store: Arc<dyn Store>) {
+    assert_eq!(sequence(&*store).await, 0);
+    assert!(store.keys().await.unwrap().is_empty());
+    assert!(store.clients().await.unwrap().is_empty());
+    assert!(store.clients_page(None, 10).await.unwrap().is_empty());
+    refused(store.client(&id("billing")).await, &StoreError::NotFound);
+}
+
+async fn the_first_active_key_stays(store: Arc<dyn Store>) {
+    let first = key("first", 10);
+    assert_eq!(store.ensure_active_key(&first).await.unwrap(), first);
+    assert_eq!(sequence(&*store).await, 1);
+    assert_eq!(store.ensure_active_key(&key("second", 5)).await.unwrap(), first);
+    assert_eq!(store.keys().await.unwrap(), [first]);
+    assert_eq!(sequence(&*store).await, 1, "no change, and so not counted");
+}
+
+async fn each_algorithm_has_its_own_active_key(store: Arc<dyn Store>) {
+    let mut expected = Vec::new();
+    for (place, algorithm) in Algorithm::ALL.into_iter().enumerate() {
+        // Two of the same second: their ids tell the order.
+        let second = 1000 - i64::try_from(place / 2).unwrap();
+        let mut key = key(&format!("key-{}", algorithm.name()), second);
+        key.algorithm = algorithm;
+        key.sealed = (0..=255).collect();
+        assert_eq!(store.ensure_active_key(&key).await.unwrap(), key);
+        expected.push(key);
+    }
+    expected.sort_by_key(|key| (key.create_time, key.key_id.clone()));
+    assert_eq!(store.keys().await.unwrap(), expected);
+    assert!(expected.iter().all(|key| key.state == KeyState::Active));
+}
+
+async fn a_key_id_is_taken_once(store: Arc<dyn Store>) {
+    let first = key("same", 10);
+    store.ensure_active_key(&first).await.unwrap();
+    let mut other = key("same", 20);
+    other.algorithm = Algorithm::EdDsa;
+    refused(store.ensure_active_key(&other).await, &StoreError::AlreadyExists);
+    assert_eq!(store.keys().await.unwrap(), [first]);
+    assert_eq!(sequence(&*store).await, 1);
+}
+
+async fn a_client_comes_back_as_it_was(store: Arc<dyn Store>) {
+    let secrets =
+        vec![secret(1, i64::MIN, None), secret(2, 0, Some(i64::MAX)), secret(3, i64::MAX, Some(-5))];
+    let mut record = client(&"x".repeat(63), secrets);
+    record.client.settings = full_settings();
+    record.client.create_time = at(-1);
+    record.client.update_time = UnixTime::MAX;
+    record.client.revision = i64::MAX;
+    let bare = client("bare", vec![]);
+    store.create_client(&record).await.unwrap();
+    store.create_client(&bare).await.unwrap();
+    assert_eq!(store.client(&record.client.client_id).await.unwrap(), record);
+    assert_eq!(store.client(&bare.client.client_id).await.unwrap(), bare);
+    assert_eq!(store.clients().await.unwrap(), [bare, record]);
+}
+
+async fn a_client_is_created_once(store: Arc<dyn Store>) {
+    let first = client("billing", vec![secret(1, 1, None)]);
+    store.create_client(&first).await.unwrap();
+    let second = client("billing", vec![secret(2, 1, None)]);
+    refused(store.create_client(&second).await, &StoreError::AlreadyExists);
+    assert_eq!(store.clients().await.unwrap(), [first]);
+    assert_eq!(sequence(&*store).await, 1);
+}
+
+async fn a_secret_belongs_to_one_client(store: Arc<dyn Store>) {
+    let owner = client("owner", vec![secret(1, 1, None)]);
+    store.create_client(&owner).await.unwrap();
+    let mut same_digest = secret(1, 1, None);
+    same_digest.secret_id = "another".to_owned();
+    let mut same_id = secret(2, 1, None);
+    same_id.secret_id.clone_from(&owner.secrets[0].secret_id);
+    for taken in [same_digest, same_id] {
+        // The first secret is free: all of the record is refused, not a part of it.
+        let thief = client("thief", vec![secret(7, 1, None), taken.clone()]);
+        refused(store.create_client(&thief).await, &StoreError::AlreadyExists);
+        refused(store.put_client(&thief).await, &StoreError::AlreadyExists);
+        refused(store.add_client_secret(&id("owner"), &taken, at(50)).await, &StoreError::AlreadyExists);
+    }
+    assert_eq!(store.clients().await.unwrap(), [owner]);
+    assert_eq!(sequence(&*store).await, 1);
+}
+
+async fn putting_a_new_client_creates_it(store: Arc<dyn Store>) {
+    let record = client("billing", vec![secret(1, 1, None), secret(2, 2, Some(9))]);
+    store.put_client(&record).await.unwrap();
+    assert_eq!(store.clients().await.unwrap(), [record]);
+}
+
+async fn putting_a_client_replaces_it(store: Arc<dyn Store>) {
+    let neighbour = client("neighbour", vec![secret(8, 1, None)]);
+    store.create_client(&neighbour).await.unwrap();
+    store.create_client(&client("billing", vec![secret(1, 1, None), secret(2, 2, None)])).await.unwrap();
+    // Secret 2 stays, with an end now; 1 goes; 3 comes.
+    let mut record = client("billing", vec![secret(2, 2, Some(9)), secret(3, 3, None)]);
+    record.client.settings = full_settings();
+    record.client.create_time = at(500);
+    record.client.update_time = at(600);
+    record.client.revision = 77;
+    for revision in [2, 3] {
+        store.put_client(&record).await.unwrap();
+        let mut expected = record.clone();
+        expected.client.create_time = at(100);
+        expected.client.revision = revision;
+        assert_eq!(store.client(&id("billing")).await.unwrap(), expected);
+    }
+    assert_eq!(store.client(&id("neighbour")).await.unwrap(), neighbour);
+    store.put_client(&client("billing", vec![])).await.unwrap();
+    assert!(store.client(&id("billing")).await.unwrap().secrets.is_empty());
+}
+
+async fn deleting_a_client_deletes_its_secrets(store: Arc<dyn Store>) {
+    let neighbour = client("neighbour", vec![secret(8, 1, None)]);
+    store.create_client(&neighbour).await.unwrap();
+    let record = client("billing", vec![secret(1, 1, None)]);
+    store.create_client(&record).await.unwrap();
+    store.delete_client(&id("billing")).await.unwrap();
+    refused(store.client(&id("billing")).await, &StoreError::NotFound);
+    refused(store.delete_client(&id("billing")).await, &StoreError::NotFound);
+    assert_eq!(store.clients().await.unwrap(), [neighbour]);
+    store.create_client(&record).await.expect("neither id nor secret is taken");
+}
+
+async fn a_secret_is_added_beside_the_others(store: Arc<dyn Store>) {
+    let billing = with_three_secrets(&*store).await;
+    let mut expected = store.client(&billing).await.unwrap();
+    let new = secret(4, 40, None);
+    store.add_client_secret(&billing, &new, at(90)).await.unwrap();
+    for other in &mut expected.secrets {
+        other.expire_time = Some(at(90));
+    }
+    expected.secrets.push(new);
+    expected.client.update_time = at(40);
+    expected.client.revision = 2;
+    assert_eq!(store.client(&billing).await.unwrap(), expected);
+    refused(store.add_client_secret(&id("nobody"), &secret(5, 1, None), at(2)).await, &StoreError::NotFound);
+    assert_eq!(sequence(&*store).await, 2);
+}
+
+async fn the_others_end_at_the_latest_then(store: Arc<dyn Store>) {
+    let others = vec![secret(1, 1, Some(60)), secret(2, 2, Some(70)), secret(3, 3, Some(80))];
+    store.create_client(&client("billing", others)).await.unwrap();
+    store.create_client(&client("neighbour", vec![secret(8, 1, None)])).await.unwrap();
+    store.add_client_secret(&id("billing"), &secret(4, 50, Some(75)), at(70)).await.unwrap();
+    let record = store.client(&id("billing")).await.unwrap();
+    let ends: Vec<_> = record.secrets.iter().map(|secret| secret.expire_time.unwrap().seconds()).collect();
+    assert_eq!(ends, [60, 70, 70, 75], "none is made longer, and the new one is not an other");
+    assert_eq!(store.client(&id("neighbour")).await.unwrap().secrets, [secret(8, 1, None)]);
+}
+
+async fn dead_secrets_go(store: Arc<dyn Store>) {
+    let others =
+        vec![secret(1, 1, Some(49)), secret(2, 2, Some(50)), secret(3, 3, Some(51)), secret(4, 4, None)];
+    store.create_client(&client("billing", others)).await.unwrap();
+    store.create_client(&client("neighbour", vec![secret(8, 1, Some(2))])).await.unwrap();
+    store.add_client_secret(&id("billing"), &secret(5, 50, None), at(99)).await.unwrap();
+    assert_eq!(secret_ids(&*store, &id("billing")).await, ["secret-3", "secret-4", "secret-5"]);
+    assert_eq!(secret_ids(&*store, &id("neighbour")).await, ["secret-8"]);
+}
+
+async fn without_overlap_the_new_secret_is_alone(store: Arc<dyn Store>) {
+    let billing = with_three_secrets(&*store).await;
+    store.add_client_secret(&billing, &secret(4, 40, None), at(40)).await.unwrap();
+    assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(4, 40, None)]);
+    store.add_client_secret(&billing, &secret(5, 40, None), at(i64::MIN)).await.unwrap();
+    assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(5, 40, None)]);
+}
+
+async fn the_oldest_secrets_make_room(store: Arc<dyn Store>) {
+    let secrets: Vec<_> = (0..7).map(|number| secret(number, i64::from(number), None)).collect();
+    store.create_client(&client("billing", secrets)).await.unwrap();
+    let billing = id("billing");
+    store.add_client_secret(&billing, &secret(7, 7, None), at(99)).await.unwrap();
+    assert_eq!(
+        secret_ids(&*store, &billing).await,
+        ["secret-3", "secret-4", "secret-5", "secret-6", "secret-7"]
+    );
+    assert_eq!(MOST_SECRETS, 5);
+    // Its clock is late: it is the oldest by its time, and stays all the same.
+    store.add_client_secret(&billing, &secret(8, 1, None), at(99)).await.unwrap();
+    assert_eq!(
+        secret_ids(&*store, &billing).await,
+        ["secret-8", "secret-4", "secret-5", "secret-6", "secret-7"]
+    );
+}
+
+async fn secrets_of_one_second_stay_in_order(store: Arc<dyn Store>) {
+    // Ids and digests in no order at all.
+    let numbers = [40, 7, 23, 99, 1, 65, 12, 80];
+    store.create_client(&client("billing", vec![secret(numbers[0], 5, None)])).await.unwrap();
+    for number in &numbers[1..] {
+        store.add_client_secret(&id("billing"), &secret(*number, 5, None), at(99)).await.unwrap();
+    }
+    let expected: Vec<_> = numbers[3..].iter().map(|number| format!("secret-{number}")).collect();
+    assert_eq!(secret_ids(&*store, &id("billing")).await, expected);
+}
+
+async fn pages_are_in_the_order_of_bytes(store: Arc<dyn Store>) {
+    // By bytes `-` is before `.` before digits before letters; locales see that in other ways.
+    let sorted = ["a", "a-b", "a-c", "a.b", "a0", "a1b", "aa", "ab", "b", "b-a"];
+    for name in ["ab", "b", "a.b", "a", "a1b", "b-a", "aa", "a-c", "a0", "a-b"] {
+        let number = u32::try_from(sorted.iter().position(|sorted| *sorted == name).unwrap()).unwrap();
+        let secrets = vec![secret(2 * number, 1, None), secret(2 * number + 1, 2, None)];
+        store.create_client(&client(name, secrets)).await.unwrap();
+    }
+    let all = store.clients().await.unwrap();
+    let names = |records: &[ClientRecord]| -> Vec<String> {
+        records.iter().map(|record| record.client.client_id.to_string()).collect()
+    };
+    assert_eq!(names(&all), sorted);
+    assert!(all.iter().all(|record| record.secrets.len() == 2));
+    for size in [1, 3, 10, 11, u32::MAX] {
+        let mut paged: Vec<ClientRecord> = Vec::new();
+        loop {
+            let after = paged.last().map(|record| record.client.client_id.clone());
+            let page = store.clients_page(after.as_ref(), size).await.unwrap();
+            assert!(page.len() <= usize::try_from(size).unwrap());
+            if page.is_empty() {
+                break;
+            }
+            paged.extend(page);
+        }
+        assert_eq!(paged, all);
+    }
+    assert!(store.clients_page(None, 0).await.unwrap().is_empty());
+    let after_none = store.clients_page(Some(&id("a-bb")), 2).await.unwrap();
+    assert_eq!(names(&after_none), ["a-c", "a.b"], "`after` need not be there");
+}
+
+async fn each_change_counts_one(store: Arc<dyn Store>) {
+    let billing = id("billing");
+    store.ensure_active_key(&key("key", 1)).await.unwrap();
+    assert_eq!(sequence(&*store).await, 1);
+    store.create_client(&client("billing", vec![secret(1, 1, None), secret(2, 2, None)])).await.unwrap();
+    assert_eq!(sequence(&*store).await, 2);
+    store.put_client(&client("billing", vec![secret(1, 1, None)])).await.unwrap();
+    assert_eq!(sequence(&*store).await, 3);
+    store.add_client_secret(&billing, &secret(3, 3, None), at(9)).await.unwrap();
+    assert_eq!(sequence(&*store).await, 4);
+    store.delete_client(&billing).await.unwrap();
+    assert_eq!(sequence(&*store).await, 5);
+    refused(store.delete_client(&billing).await, &StoreError::NotFound);
+    store.keys().await.unwrap();
+    store.clients().await.unwrap();
+    assert_eq!(sequence(&*store).await, 5);
+}
+
+async fn a_closed_store_is_unavailable(store: Arc<dyn Store>) {
+    store.close().await;
+    store.close().await;
+    assert!(matches!(store.clients().await, Err(StoreError::Unavailable(_))));
+    let put = store.put_client(&client("billing", vec![])).await;
+    assert!(matches!(put, Err(StoreError::Unavailable(_))));
+}

@@ -1,0 +1,83 @@
+//! What the timed store counts.
+
+use std::sync::Arc;
+
+use prometheus_client::{encoding::text, registry::Registry};
+use tokend::store::{Store as _, StoreMetrics, TimedStore};
+
+use crate::store_backends::{self, at, client, id, key, secret};
+
+fn scrape(registry: &Registry) -> String {
+    let mut text = String::new();
+    text::encode(&mut text, registry).unwrap();
+    text
+}
+
+#[tokio::test]
+async fn durations_and_errors_are_counted_by_action() {
+    let backend = store_backends::memory().await.unwrap();
+    let metrics = Arc::new(StoreMetrics::default());
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Arc::clone(&metrics)));
+    let store = TimedStore::new(backend.store, metrics);
+
+    store.create_client(&client("billing", vec![])).await.unwrap();
+    store.create_client(&client("billing", vec![])).await.unwrap_err();
+    store.client(&id("nobody")).await.unwrap_err();
+    let text = scrape(&registry);
+    for line in [
+        "# TYPE tokend_store_action_duration_seconds histogram",
+        "# TYPE tokend_store_errors counter",
+        "tokend_store_action_duration_seconds_count{action=\"create_client\"} 2",
+        "tokend_store_action_duration_seconds_count{action=\"client\"} 1",
+        // "No" is an answer, and no error of the store.
+        "tokend_store_errors_total{action=\"create_client\"} 0",
+        "tokend_store_errors_total{action=\"client\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("_count{action=\"keys\"}"), "nothing is said of what was not done");
+
+    store.close().await;
+    store.create_client(&client("billing", vec![])).await.unwrap_err();
+    assert!(scrape(&registry).contains("tokend_store_errors_total{action=\"create_client\"} 1"));
+}
+
+#[tokio::test]
+async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
+    let backend = store_backends::memory().await.unwrap();
+    let metrics = Arc::new(StoreMetrics::default());
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Arc::clone(&metrics)));
+    let store = TimedStore::new(Arc::clone(&backend.store), metrics);
+    let billing = id("billing");
+
+    store.create_client(&client("billing", vec![])).await.unwrap();
+    store.put_client(&client("billing", vec![])).await.unwrap();
+    store.add_client_secret(&billing, &secret(1, 1, None), at(2)).await.unwrap();
+    assert_eq!(store.client(&billing).await.unwrap(), backend.store.client(&billing).await.unwrap());
+    assert_eq!(store.clients().await.unwrap(), backend.store.clients().await.unwrap());
+    assert_eq!(store.clients_page(None, 1).await.unwrap().len(), 1);
+    assert_eq!(store.clients_page(Some(&billing), 1).await.unwrap().len(), 0);
+    store.delete_client(&billing).await.unwrap();
+    store.ensure_active_key(&key("key", 1)).await.unwrap();
+    assert_eq!(store.keys().await.unwrap(), [key("key", 1)]);
+    assert_eq!(store.change_sequence().await.unwrap().0, 5);
+
+    let text = scrape(&registry);
+    for (action, count) in [
+        ("change_sequence", 1),
+        ("keys", 1),
+        ("ensure_active_key", 1),
+        ("clients", 1),
+        ("client", 1),
+        ("clients_page", 2),
+        ("create_client", 1),
+        ("put_client", 1),
+        ("delete_client", 1),
+        ("add_client_secret", 1),
+    ] {
+        let line = format!("tokend_store_action_duration_seconds_count{{action=\"{action}\"}} {count}");
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
