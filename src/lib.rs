@@ -5,6 +5,7 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
+//! | 2 keys | [`keys`] | signing keys: ring, sealing, JWK set |
 //! | 1 store | [`store`] | persistence: the trait, SQLite, PostgreSQL |
 //! | 0 plain | [`model`], `jose`, [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
 //!
@@ -12,6 +13,7 @@
 
 pub mod clock;
 pub(crate) mod jose;
+pub mod keys;
 pub mod metrics;
 pub mod model;
 pub mod proto;

@@ -1,0 +1,212 @@
+//! Sealing: private keys at rest are AES-256-GCM ciphertext under the sealing key.
+//!
+//! A sealed key is `version (1) | sealing key id (8) | nonce (12) | ciphertext and tag`. The associated data binds it to
+//! its key id and algorithm, so that rows cannot be exchanged for one another.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    hmac,
+};
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::URL_SAFE_NO_PAD},
+};
+use zeroize::Zeroizing;
+
+use super::KeyError;
+use crate::{
+    model::{Algorithm, KeyId},
+    random::{self, RandomError},
+};
+
+const VERSION: u8 = 1;
+const ID_LEN: usize = 8;
+
+/// The key that seals all others. It cannot be printed.
+pub struct SealingKey {
+    octets: Zeroizing<[u8; 32]>,
+    cipher: RandomizedNonceKey,
+    id: [u8; ID_LEN],
+}
+
+/// A text that is no sealing key.
+#[derive(Debug, thiserror::Error)]
+#[error("must be 32 bytes in base64 or hexadecimal; `tokend init` makes one")]
+pub struct SealingKeyError;
+
+impl SealingKey {
+    /// A fresh key.
+    ///
+    /// # Errors
+    /// When the system gives no randomness.
+    pub fn generate() -> Result<Self, RandomError> {
+        Self::from_octets(Zeroizing::new(random::bytes()?)).map_err(|_| RandomError)
+    }
+
+    /// Reads 32 bytes in base64 (either alphabet, with or without padding) or hexadecimal. White space around them is
+    /// allowed, for files end with a line break.
+    ///
+    /// # Errors
+    /// When the text is anything else.
+    pub fn parse(text: &str) -> Result<Self, SealingKeyError> {
+        let text = text.trim();
+        let octets = if text.len() == 64 { from_hex(text) } else { from_base64(text) };
+        let octets = octets.ok_or(SealingKeyError)?;
+        let octets = <[u8; 32]>::try_from(octets.as_slice()).map_err(|_| SealingKeyError)?;
+        Self::from_octets(Zeroizing::new(octets))
+    }
+
+    /// The key as [`Self::parse`] reads it, to be written to its file.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.octets))
+    }
+
+    fn from_octets(octets: Zeroizing<[u8; 32]>) -> Result<Self, SealingKeyError> {
+        let cipher = RandomizedNonceKey::new(&AES_256_GCM, &*octets).map_err(|_| SealingKeyError)?;
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*octets), b"tokend sealing key id");
+        let mut id = [0; ID_LEN];
+        id.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        Ok(Self { octets, cipher, id })
+    }
+
+    /// Names the key; tells nothing about it.
+    pub fn id(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.id)
+    }
+
+    /// Seals the private half of a key.
+    pub(super) fn seal(
+        &self,
+        key_id: &KeyId,
+        algorithm: Algorithm,
+        octets: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
+        let mut ciphertext = octets.to_vec();
+        let aad = Aad::from(associated_data(&self.id, key_id, algorithm));
+        let nonce = self
+            .cipher
+            .seal_in_place_append_tag(aad, &mut ciphertext)
+            .map_err(|_| KeyError::Make(algorithm, "it could not be sealed".to_owned()))?;
+        let mut sealed = Vec::with_capacity(1 + ID_LEN + NONCE_LEN + ciphertext.len());
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&self.id);
+        sealed.extend_from_slice(nonce.as_ref());
+        sealed.append(&mut ciphertext);
+        Ok(sealed)
+    }
+
+    /// Opens what [`Self::seal`] made for the same key id and algorithm.
+    pub(super) fn open(
+        &self,
+        key_id: &KeyId,
+        algorithm: Algorithm,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let damaged = || KeyError::Damaged(key_id.clone());
+        let (version, rest) = sealed.split_first().ok_or_else(damaged)?;
+        if *version != VERSION {
+            return Err(KeyError::Unusable(
+                key_id.clone(),
+                format!("sealed in form {version}, which is unknown"),
+            ));
+        }
+        let (id, rest) = rest.split_first_chunk::<ID_LEN>().ok_or_else(damaged)?;
+        if *id != self.id {
+            return Err(KeyError::WrongSealingKey {
+                key_id: key_id.clone(),
+                sealed_under: URL_SAFE_NO_PAD.encode(id),
+                configured: self.id(),
+            });
+        }
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
+        let mut octets = Zeroizing::new(ciphertext.to_vec());
+        let aad = Aad::from(associated_data(id, key_id, algorithm));
+        let length =
+            self.cipher.open_in_place(Nonce::from(nonce), aad, &mut octets).map_err(|_| damaged())?.len();
+        octets.truncate(length);
+        Ok(octets)
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealingKey({})", self.id())
+    }
+}
+
+/// Unambiguous: every part but the last has a fixed length or ends where a character comes that it cannot hold.
+fn associated_data(id: &[u8; ID_LEN], key_id: &KeyId, algorithm: Algorithm) -> Vec<u8> {
+    let mut data = vec![VERSION];
+    data.extend_from_slice(id);
+    data.extend_from_slice(algorithm.name().as_bytes());
+    data.push(0);
+    data.extend_from_slice(key_id.as_str().as_bytes());
+    data
+}
+
+fn from_base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let either = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    [alphabet::URL_SAFE, alphabet::STANDARD]
+        .iter()
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, either).decode(text).ok())
+        .map(Zeroizing::new)
+}
+
+fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits = Zeroizing::new(digits?);
+    let pairs = digits.chunks_exact(2);
+    Some(Zeroizing::new(pairs.map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit)).collect()))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn kid() -> KeyId {
+        KeyId::from_text("kid")
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_own_key_only() {
+        let key = SealingKey::generate().unwrap();
+        let sealed = key.seal(&kid(), Algorithm::Es256, b"private").unwrap();
+        assert_eq!(*key.open(&kid(), Algorithm::Es256, &sealed).unwrap(), b"private");
+        assert!(key.open(&KeyId::from_text("other"), Algorithm::Es256, &sealed).is_err());
+        assert!(key.open(&kid(), Algorithm::Es384, &sealed).is_err());
+        let other = SealingKey::generate().unwrap();
+        assert!(matches!(
+            other.open(&kid(), Algorithm::Es256, &sealed),
+            Err(KeyError::WrongSealingKey { .. })
+        ));
+    }
+
+    #[test]
+    fn a_changed_or_cut_sealed_key_is_an_error_at_every_byte() {
+        let key = SealingKey::generate().unwrap();
+        let sealed = key.seal(&kid(), Algorithm::Es256, b"private").unwrap();
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(key.open(&kid(), Algorithm::Es256, &changed).is_err(), "byte {at} changed");
+            assert!(key.open(&kid(), Algorithm::Es256, &sealed[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_sealing_key_is_read_in_every_usual_spelling() {
+        let key = SealingKey::generate().unwrap();
+        let hex: String = key.octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        let base64 = base64::engine::general_purpose::STANDARD.encode(*key.octets);
+        for text in [key.to_text().to_string(), format!("{}\n", *key.to_text()), hex, base64] {
+            assert_eq!(SealingKey::parse(&text).unwrap().octets, key.octets);
+        }
+        for text in ["", "short", &"g".repeat(64), &"A".repeat(44)] {
+            assert!(SealingKey::parse(text).is_err(), "{text}");
+        }
+    }
+}
