@@ -5,12 +5,14 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
+//! | 3 decisions | [`access`], [`tokens`] | who may; issue and verify |
 //! | 2 keys | [`keys`] | signing keys: ring, sealing, JWK set |
 //! | 1 store | [`store`] | persistence: the trait, SQLite, PostgreSQL |
 //! | 0 plain | [`model`], `jose`, [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
 //!
 //! [`proto`] holds the generated code, for the floors above the third.
 
+pub mod access;
 pub mod clock;
 pub(crate) mod jose;
 pub mod keys;
@@ -19,3 +21,4 @@ pub mod model;
 pub mod proto;
 pub mod random;
 pub mod store;
+pub mod tokens;

@@ -1,0 +1,166 @@
+//! Keeping the registered clients.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{AdminGrant, Directory};
+use crate::{
+    clock::Clock,
+    model::{Client, ClientId, ClientRecord, ClientSecret, ClientSettings, SecretRecord, UnixTime},
+    random::{self, RandomError},
+    store::{Store, StoreError},
+};
+
+/// Why a client was not registered, found or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The store failed, or there is no client of that id, or there is one already.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No secret or id could be made.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+/// A secret that was just made: the text, to be shown once, and what was stored of it.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// To be shown once.
+    pub secret: ClientSecret,
+    /// What was stored.
+    pub record: SecretRecord,
+}
+
+impl NewSecret {
+    fn of(secret: ClientSecret, now: UnixTime) -> Result<Self, RandomError> {
+        let record = SecretRecord {
+            secret_id: random::text::<9>()?,
+            digest: secret.digest(),
+            create_time: now,
+            expire_time: None,
+        };
+        Ok(Self { secret, record })
+    }
+}
+
+/// Registers, shows and removes clients.
+#[derive(Debug)]
+pub struct ClientRegistry {
+    store: Arc<dyn Store>,
+    directory: Arc<Directory>,
+    clock: Arc<dyn Clock>,
+}
+
+impl ClientRegistry {
+    /// Keeps the clients of `store`, and tells `directory` of changes.
+    pub fn new(store: Arc<dyn Store>, directory: Arc<Directory>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, directory, clock }
+    }
+
+    /// Registers a client with its first secret. Without an id it is given one.
+    pub(crate) async fn create(
+        &self,
+        grant: &AdminGrant,
+        client_id: Option<ClientId>,
+        settings: ClientSettings,
+    ) -> Result<(ClientRecord, ClientSecret), RegistryError> {
+        let client_id = match client_id {
+            Some(client_id) => client_id,
+            None => generate_id()?,
+        };
+        let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
+        let record = self.record(client_id, settings, new.record);
+        self.store.create_client(&record).await?;
+        self.directory.refresh().await?;
+        tracing::info!(client_id = %record.client.client_id, by = grant.caller(), "client created");
+        Ok((record, new.secret))
+    }
+
+    /// Makes a client exactly so, with `secret` or a fresh one as its only secret, whether it was there or not. For the
+    /// one who holds the store itself: it asks for no grant.
+    ///
+    /// # Errors
+    /// When the store fails or no secret can be made.
+    pub async fn put(
+        &self,
+        client_id: ClientId,
+        settings: ClientSettings,
+        secret: Option<ClientSecret>,
+    ) -> Result<ClientSecret, RegistryError> {
+        let secret = match secret {
+            Some(secret) => secret,
+            None => ClientSecret::generate(&client_id)?,
+        };
+        let new = NewSecret::of(secret, self.clock.now())?;
+        self.store.put_client(&self.record(client_id, settings, new.record)).await?;
+        self.directory.refresh().await?;
+        Ok(new.secret)
+    }
+
+    /// One client.
+    pub(crate) async fn get(
+        &self,
+        _: &AdminGrant,
+        client_id: &ClientId,
+    ) -> Result<ClientRecord, RegistryError> {
+        let mut record = self.store.client(client_id).await?;
+        self.keep_live(&mut record);
+        Ok(record)
+    }
+
+    /// Up to `limit` clients by id, after `after`; and whether there are more.
+    pub(crate) async fn list(
+        &self,
+        _: &AdminGrant,
+        after: Option<&ClientId>,
+        limit: u32,
+    ) -> Result<(Vec<ClientRecord>, bool), RegistryError> {
+        let mut records = self.store.clients_page(after, limit.saturating_add(1)).await?;
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = records.len() > wanted;
+        records.truncate(wanted);
+        records.iter_mut().for_each(|record| self.keep_live(record));
+        Ok((records, more))
+    }
+
+    /// Deletes a client with its secrets.
+    pub(crate) async fn delete(&self, grant: &AdminGrant, client_id: &ClientId) -> Result<(), RegistryError> {
+        self.store.delete_client(client_id).await?;
+        self.directory.refresh().await?;
+        tracing::info!(%client_id, by = grant.caller(), "client deleted");
+        Ok(())
+    }
+
+    /// Gives a client another secret; those that it has end after `overlap`.
+    pub(crate) async fn rotate_secret(
+        &self,
+        grant: &AdminGrant,
+        client_id: &ClientId,
+        overlap: Duration,
+    ) -> Result<NewSecret, RegistryError> {
+        let now = self.clock.now();
+        let new = NewSecret::of(ClientSecret::generate(client_id)?, now)?;
+        let others_expire = UnixTime::from_seconds(now.seconds().saturating_add_unsigned(overlap.as_secs()));
+        self.store.add_client_secret(client_id, &new.record, others_expire).await?;
+        self.directory.refresh().await?;
+        tracing::info!(%client_id, by = grant.caller(), overlap = overlap.as_secs(), "client secret rotated");
+        Ok(new)
+    }
+
+    /// Secrets that have ended are not shown, though the store may still have them.
+    fn keep_live(&self, record: &mut ClientRecord) {
+        let now = self.clock.now();
+        record.secrets.retain(|secret| secret.is_live(now));
+    }
+
+    fn record(&self, client_id: ClientId, settings: ClientSettings, secret: SecretRecord) -> ClientRecord {
+        let now = self.clock.now();
+        let client = Client { client_id, settings, create_time: now, update_time: now, revision: 1 };
+        ClientRecord { client, secrets: vec![secret] }
+    }
+}
+
+/// An id for a client that was given none: `c-` and 80 random bits in hexadecimal.
+fn generate_id() -> Result<ClientId, RandomError> {
+    let hex: String = random::bytes::<10>()?.iter().map(|octet| format!("{octet:02x}")).collect();
+    ClientId::parse(format!("c-{hex}")).map_err(|_| RandomError)
+}
