@@ -5,6 +5,8 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
+//! | 5 assembly | [`server`] | knows everyone, is known by nobody |
+//! | 4 transport | [`grpc`], [`http`], [`listen`] | wire to model and back; the only place with status codes |
 //! | 3 decisions | [`access`], [`tokens`] | who may; issue and verify |
 //! | 2 keys | [`keys`] | signing keys: ring, sealing, JWK set |
 //! | 1 store | [`store`] | persistence: the trait, SQLite, PostgreSQL |
@@ -14,11 +16,15 @@
 
 pub mod access;
 pub mod clock;
+pub mod grpc;
+pub mod http;
 pub(crate) mod jose;
 pub mod keys;
+pub mod listen;
 pub mod metrics;
 pub mod model;
 pub mod proto;
 pub mod random;
+pub mod server;
 pub mod store;
 pub mod tokens;

@@ -1,0 +1,163 @@
+//! `tokend.v1.ClientService`.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use tonic::{Request, Response, Status};
+
+use super::{convert, status::CallError};
+use crate::{
+    access::{self, AdminGrant, Authenticator, ClientRegistry},
+    model::{ClientId, Method, Violations},
+    proto::v1::{self, client_service_server::ClientService},
+};
+
+/// Clients on a page when the request does not say.
+const DEFAULT_PAGE: u32 = 50;
+/// Clients on a page at the most.
+const LARGEST_PAGE: u32 = 1000;
+
+#[derive(Debug)]
+pub(super) struct ClientApi {
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) clients: Arc<ClientRegistry>,
+}
+
+#[tonic::async_trait]
+impl ClientService for ClientApi {
+    async fn create_client(
+        &self,
+        request: Request<v1::CreateClientRequest>,
+    ) -> Result<Response<v1::CreateClientResponse>, Status> {
+        self.create(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn get_client(
+        &self,
+        request: Request<v1::GetClientRequest>,
+    ) -> Result<Response<v1::GetClientResponse>, Status> {
+        self.get(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn list_clients(
+        &self,
+        request: Request<v1::ListClientsRequest>,
+    ) -> Result<Response<v1::ListClientsResponse>, Status> {
+        self.list(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn delete_client(
+        &self,
+        request: Request<v1::DeleteClientRequest>,
+    ) -> Result<Response<v1::DeleteClientResponse>, Status> {
+        self.delete(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn rotate_client_secret(
+        &self,
+        request: Request<v1::RotateClientSecretRequest>,
+    ) -> Result<Response<v1::RotateClientSecretResponse>, Status> {
+        self.rotate_secret(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+}
+
+impl ClientApi {
+    async fn create(
+        &self,
+        request: Request<v1::CreateClientRequest>,
+    ) -> Result<v1::CreateClientResponse, CallError> {
+        let grant = self.grant(&request, Method::CreateClient)?;
+        let v1::CreateClientRequest { client, request_id } = request.into_inner();
+        let client = client.unwrap_or_default();
+        let mut violations = Violations::default();
+        convert::request_id(&request_id, &mut violations);
+        let client_id = convert::optional_client_id(&client.client_id, &mut violations);
+        let settings = convert::client_settings(client).also(violations).valid()?;
+        let (record, secret) = self.clients.create(&grant, client_id, settings).await?;
+        Ok(v1::CreateClientResponse {
+            client: Some(convert::client_message(record)),
+            client_secret: secret.reveal().to_owned(),
+        })
+    }
+
+    async fn get(&self, request: Request<v1::GetClientRequest>) -> Result<v1::GetClientResponse, CallError> {
+        let grant = self.grant(&request, Method::GetClient)?;
+        let client_id = required_id(request.into_inner().client_id, Violations::default())?;
+        let record = self.clients.get(&grant, &client_id).await?;
+        Ok(v1::GetClientResponse { client: Some(convert::client_message(record)) })
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListClientsRequest>,
+    ) -> Result<v1::ListClientsResponse, CallError> {
+        let grant = self.grant(&request, Method::ListClients)?;
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        let size = match u32::try_from(request.page_size) {
+            Ok(0) => DEFAULT_PAGE,
+            Ok(size) => size.min(LARGEST_PAGE),
+            Err(_) => {
+                violations.add("page_size", "must not be negative");
+                DEFAULT_PAGE
+            }
+        };
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => violations.check("page_token", page_start(token)),
+        };
+        violations.into_result().map_err(CallError::Invalid)?;
+        let (records, more) = self.clients.list(&grant, after.as_ref(), size).await?;
+        let last = records.last().filter(|_| more);
+        let next_page_token =
+            last.map(|record| URL_SAFE_NO_PAD.encode(record.client.client_id.as_str())).unwrap_or_default();
+        let clients = records.into_iter().map(convert::client_message).collect();
+        Ok(v1::ListClientsResponse { clients, next_page_token })
+    }
+
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteClientRequest>,
+    ) -> Result<v1::DeleteClientResponse, CallError> {
+        let grant = self.grant(&request, Method::DeleteClient)?;
+        let v1::DeleteClientRequest { client_id, request_id } = request.into_inner();
+        let mut violations = Violations::default();
+        convert::request_id(&request_id, &mut violations);
+        let client_id = required_id(client_id, violations)?;
+        self.clients.delete(&grant, &client_id).await?;
+        Ok(v1::DeleteClientResponse {})
+    }
+
+    async fn rotate_secret(
+        &self,
+        request: Request<v1::RotateClientSecretRequest>,
+    ) -> Result<v1::RotateClientSecretResponse, CallError> {
+        let grant = self.grant(&request, Method::RotateClientSecret)?;
+        let v1::RotateClientSecretRequest { client_id, overlap, request_id } = request.into_inner();
+        let mut violations = Violations::default();
+        convert::request_id(&request_id, &mut violations);
+        let overlap = convert::overlap(overlap, &mut violations);
+        let client_id = required_id(client_id, violations)?;
+        let new = self.clients.rotate_secret(&grant, &client_id, overlap).await?;
+        Ok(v1::RotateClientSecretResponse { client_secret: new.secret.reveal().to_owned() })
+    }
+
+    fn grant<T>(&self, request: &Request<T>, method: Method) -> Result<AdminGrant, CallError> {
+        let caller = self.authenticator.authenticate(request.metadata().as_ref())?;
+        Ok(access::administer(&caller, method)?)
+    }
+}
+
+/// The client's id, if nothing else is wrong with the request.
+fn required_id(text: String, mut violations: Violations) -> Result<ClientId, CallError> {
+    let client_id = convert::client_id(text, &mut violations);
+    violations.into_result().map_err(CallError::Invalid)?;
+    client_id.ok_or_else(|| CallError::Invalid(Violations::of("client_id", "must be given")))
+}
+
+/// Where a page starts: after this client.
+fn page_start(token: &str) -> Result<ClientId, &'static str> {
+    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|octets| String::from_utf8(octets).ok());
+    let client_id = text.and_then(|text| ClientId::parse(text).ok());
+    client_id.ok_or("must be the `next_page_token` of a page before")
+}

@@ -1,0 +1,81 @@
+//! IssueToken's messages.
+
+use super::{Checked, json, scalar};
+use crate::{
+    jose,
+    model::{ExtraClaims, IssueRequest, Violations},
+    proto::v1,
+    tokens::IssuedToken,
+};
+
+/// Reads an IssueTokenRequest.
+pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<IssueRequest> {
+    let mut violations = Violations::default();
+    let subject = Some(message.subject).filter(|subject| !subject.is_empty());
+    if let Some(subject) = &subject {
+        scalar::check_text(subject, "subject", &mut violations);
+    }
+    scalar::check_audiences(&message.audiences, &mut violations);
+    scalar::check_scopes(&message.scopes, "scopes", &mut violations);
+    if message.include_refresh_token {
+        violations.add("include_refresh_token", "must be false: this server offers no refresh tokens");
+    }
+    scalar::request_id(&message.request_id, &mut violations);
+    let value = IssueRequest {
+        subject,
+        audiences: message.audiences,
+        scopes: message.scopes,
+        ttl: scalar::ttl(message.ttl, "ttl", &mut violations),
+        not_before_time: scalar::instant(message.not_before_time, "not_before_time", &mut violations),
+        claims: extra_claims(message.claims, &message.claims_json, &mut violations),
+    };
+    Checked { value, violations }
+}
+
+/// The claims to add, from one of their two spellings.
+fn extra_claims(
+    claims: Option<prost_types::Struct>,
+    claims_json: &str,
+    violations: &mut Violations,
+) -> ExtraClaims {
+    let (field, members) = match (claims, claims_json) {
+        (None, "") => return ExtraClaims::default(),
+        (Some(claims), "") => {
+            ("claims", violations.check("claims", json::struct_members(claims)).unwrap_or_default())
+        }
+        (None, text) => {
+            let members = violations.check("claims_json", jose::object_members(text));
+            ("claims_json", members.unwrap_or_default())
+        }
+        (Some(_), _) => {
+            violations.add("claims_json", "must not be given together with `claims`");
+            return ExtraClaims::default();
+        }
+    };
+    for (name, _) in &members {
+        if name.is_empty() {
+            violations.add(field, "must not hold a claim without a name");
+        } else if let Some(registered) = ExtraClaims::REGISTERED.iter().find(|registered| *registered == name)
+        {
+            let description = format!("must not set `{registered}`, which only tokend sets");
+            violations.add(format!("{field}.{registered}"), description);
+        }
+    }
+    ExtraClaims::from_members(members)
+}
+
+/// The token answer.
+pub(in crate::grpc) fn token_answer(issued: IssuedToken, scopes: Vec<String>) -> v1::IssueTokenResponse {
+    v1::IssueTokenResponse {
+        access_token: issued.token,
+        token_type: "Bearer".to_owned(),
+        issue_time: Some(scalar::instant_message(issued.issue_time)),
+        expire_time: Some(scalar::instant_message(issued.expire_time)),
+        expires_in: Some(scalar::duration_message(issued.expire_time.since(issued.issue_time))),
+        scopes,
+        jwt_id: issued.jwt_id.as_str().to_owned(),
+        key_id: issued.key_id.as_str().to_owned(),
+        refresh_token: String::new(),
+        refresh_token_expire_time: None,
+    }
+}

@@ -1,0 +1,47 @@
+//! Wire to model, and back. Reading a request never fails at once: it collects everything that is wrong with it, so that
+//! permission is checked before validity, and a caller can mend all fields in one go.
+
+mod client;
+mod issue;
+mod json;
+mod scalar;
+mod verify;
+
+use super::status::CallError;
+use crate::model::Violations;
+
+pub(super) use client::{client_id, client_message, client_settings, optional_client_id, overlap};
+pub(super) use issue::{issue_request, token_answer};
+pub(super) use scalar::request_id;
+pub(super) use verify::{verified_answer, verify_request};
+
+/// A request as it was read, with what is wrong with it.
+#[derive(Debug)]
+pub(super) struct Checked<T> {
+    value: T,
+    violations: Violations,
+}
+
+impl<T> Checked<T> {
+    /// Asks `policy` first; only then says what is wrong with the request.
+    pub(super) fn authorize<G, E: Into<CallError>>(
+        self,
+        policy: impl FnOnce(T) -> Result<G, E>,
+    ) -> Result<G, CallError> {
+        let grant = policy(self.value).map_err(Into::into)?;
+        self.violations.into_result().map_err(CallError::Invalid)?;
+        Ok(grant)
+    }
+
+    /// Adds what else is wrong with the request.
+    pub(super) fn also(mut self, violations: Violations) -> Self {
+        self.violations.append(violations);
+        self
+    }
+
+    /// The request, if nothing is wrong with it. For requests that are authorized by their method alone.
+    pub(super) fn valid(self) -> Result<T, CallError> {
+        self.violations.into_result().map_err(CallError::Invalid)?;
+        Ok(self.value)
+    }
+}

@@ -1,0 +1,66 @@
+//! VerifyToken's messages.
+
+use std::time::Duration;
+
+use super::{Checked, json, scalar};
+use crate::{
+    model::{Actor, TokenClaims, VerifyRequest, Violations},
+    proto::v1,
+    tokens::VerifiedToken,
+};
+
+/// Reads a VerifyTokenRequest.
+pub(in crate::grpc) fn verify_request(
+    message: v1::VerifyTokenRequest,
+    max_leeway: Duration,
+) -> Checked<VerifyRequest> {
+    let mut violations = Violations::default();
+    scalar::check_audiences(&message.audiences, &mut violations);
+    scalar::check_scopes(&message.required_scopes, "required_scopes", &mut violations);
+    let leeway = message.leeway.and_then(|leeway| {
+        let leeway = scalar::duration(leeway).filter(|leeway| *leeway <= max_leeway);
+        if leeway.is_none() {
+            let seconds = max_leeway.as_secs();
+            violations.add("leeway", format!("must be a duration from zero to {seconds} seconds"));
+        }
+        leeway
+    });
+    let value = VerifyRequest {
+        token: message.token,
+        audiences: message.audiences,
+        required_scopes: message.required_scopes,
+        leeway,
+    };
+    Checked { value, violations }
+}
+
+/// The answer for a token that may be trusted.
+pub(in crate::grpc) fn verified_answer(verified: VerifiedToken) -> v1::VerifyTokenResponse {
+    v1::VerifyTokenResponse {
+        token_claims: Some(token_claims(verified.claims)),
+        claims: Some(json::to_struct(verified.members)),
+        claims_json: verified.payload,
+        audiences: verified.audiences,
+        key_id: verified.key_id.as_str().to_owned(),
+        cache_ttl: Some(scalar::duration_message(verified.cache_ttl)),
+    }
+}
+
+fn token_claims(claims: TokenClaims) -> v1::TokenClaims {
+    v1::TokenClaims {
+        issuer: claims.issuer,
+        subject: claims.subject,
+        audiences: claims.audiences,
+        expire_time: Some(scalar::instant_message(claims.expire_time)),
+        not_before_time: claims.not_before_time.map(scalar::instant_message),
+        issue_time: claims.issue_time.map(scalar::instant_message),
+        jwt_id: claims.jwt_id.unwrap_or_default(),
+        client_id: claims.client_id.unwrap_or_default(),
+        scopes: claims.scopes,
+        actor: claims.actor.map(actor),
+    }
+}
+
+fn actor(actor_claim: Actor) -> v1::Actor {
+    v1::Actor { subject: actor_claim.subject, actor: actor_claim.actor.map(|next| Box::new(actor(*next))) }
+}

@@ -1,0 +1,44 @@
+//! How long a call may take: the caller's `grpc-timeout`, and no longer than the server's own bound.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+/// The time that this call has.
+pub(super) fn of(headers: &HeaderMap, most: Duration) -> Duration {
+    let asked = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
+    asked.map_or(most, |asked| asked.min(most))
+}
+
+/// At most eight digits and a unit (gRPC over HTTP/2, "Timeout"). What has another form is no timeout.
+fn parse(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 60 * 60)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        assert_eq!(parse("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(parse("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(parse("250m"), Some(Duration::from_millis(250)));
+        for text in ["", "S", "5", "-1S", "+1S", "123456789S", "1s", "1é", "1 S"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What every call passes before and after its method, outermost first: see [`Edge::answer`].
+
+mod deadline;
+mod drain;
+mod request_id;
+mod service;
+
+pub use drain::Drain;
+pub use service::{Edge, Limits};

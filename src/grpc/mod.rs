@@ -1,0 +1,82 @@
+//! gRPC: wire to model and back.
+//!
+//! May import everything below. Invariant: `status.rs` alone makes statuses, and no method answers without having
+//! authenticated its caller.
+
+mod client_service;
+mod convert;
+mod edge;
+mod health;
+mod metrics;
+mod status;
+mod token_service;
+
+use std::sync::Arc;
+
+use tonic::service::Routes;
+
+pub use edge::{Drain, Edge, Limits};
+pub use health::Health;
+pub use metrics::{RpcMetrics, TokenMetrics};
+
+use crate::{
+    access::{Authenticator, ClientRegistry},
+    proto::{self, v1},
+    tokens::{Issuer, Verifier},
+};
+
+/// What the services work with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Checks who calls.
+    pub authenticator: Arc<Authenticator>,
+    /// Keeps the clients.
+    pub clients: Arc<ClientRegistry>,
+    /// Issues tokens.
+    pub issuer: Arc<Issuer>,
+    /// Verifies tokens.
+    pub verifier: Arc<Verifier>,
+    /// Counts tokens.
+    pub tokens: Arc<TokenMetrics>,
+}
+
+/// Reflection could not read the descriptors.
+#[derive(Debug, thiserror::Error)]
+#[error("the descriptors for reflection cannot be read: {0}")]
+pub struct ReflectionError(String);
+
+/// Every service on the gRPC port.
+///
+/// # Errors
+/// When the descriptors in the binary are damaged.
+pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result<Routes, ReflectionError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
+    };
+    let failed = |error: tonic_reflection::server::Error| ReflectionError(error.to_string());
+    let tokens = token_service::TokenApi {
+        authenticator: Arc::clone(&parts.authenticator),
+        issuer: parts.issuer,
+        verifier: parts.verifier,
+        metrics: parts.tokens,
+    };
+    let clients = client_service::ClientApi { authenticator: parts.authenticator, clients: parts.clients };
+    let mut routes = Routes::builder();
+    routes
+        .add_service(
+            v1::token_service_server::TokenServiceServer::new(tokens)
+                .max_decoding_message_size(max_message_bytes),
+        )
+        .add_service(
+            v1::client_service_server::ClientServiceServer::new(clients)
+                .max_decoding_message_size(max_message_bytes),
+        )
+        .add_service(health.service())
+        .add_service(reflection().build_v1().map_err(failed)?)
+        .add_service(reflection().build_v1alpha().map_err(failed)?);
+    Ok(routes.routes().prepare())
+}

@@ -1,0 +1,209 @@
+//! From what went wrong to what the caller is told: the only file that makes a `tonic::Status`, and where each failure
+//! is logged, once. The log may say more than the caller is told.
+
+use std::collections::HashMap;
+
+use prost::Message as _;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{
+    access::{AuthenticationError, Denial, DenialReason, PolicyError, RegistryError},
+    model::Violations,
+    store::StoreError,
+    tokens::{IssueError, VerifyError},
+};
+
+/// The domain of every `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "tokend";
+
+/// Why a call is not answered with what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error("the request is malformed")]
+    Invalid(Violations),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The server stops and takes no more calls, or cannot wait for this one.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The call took longer than its caller or the server allows.
+    #[error("the call took too long")]
+    DeadlineExceeded,
+    /// The request is compressed.
+    #[error("the request is compressed, which is not supported")]
+    Compressed,
+    /// There is no such method.
+    #[error("the method is unknown")]
+    MethodUnknown,
+    /// The request's message is larger than the limit.
+    #[error("the request is larger than the server's limit")]
+    RequestTooLarge,
+    /// The request's octets are no message of the method's type.
+    #[error("the request is not a well-formed message: {0}")]
+    Undecodable(String),
+}
+
+impl From<Denial> for CallError {
+    fn from(denial: Denial) -> Self {
+        Self::Policy(denial.into())
+    }
+}
+
+/// What a caller is told: a code, a reason for programs, a sentence for people.
+struct Told {
+    code: Code,
+    reason: &'static str,
+    message: String,
+    violations: Violations,
+    field: Option<String>,
+}
+
+impl Told {
+    fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), violations: Violations::default(), field: None }
+    }
+
+    fn invalid(violations: Violations) -> Self {
+        let message = match violations.as_slice() {
+            [one] => format!("{}: {}", one.field, one.description),
+            _ => "the request is malformed; each field is listed".to_owned(),
+        };
+        Self { violations, ..Self::new(Code::InvalidArgument, "FIELD_INVALID", message) }
+    }
+
+    fn internal() -> Self {
+        Self::new(Code::Internal, "INTERNAL", "an internal error occurred")
+    }
+
+    fn of(error: &CallError) -> Self {
+        match error {
+            CallError::Authentication(AuthenticationError::Missing) => {
+                Self::new(Code::Unauthenticated, "CREDENTIALS_MISSING", "a credential is needed")
+            }
+            CallError::Authentication(AuthenticationError::Invalid) => {
+                Self::new(Code::Unauthenticated, "CREDENTIALS_INVALID", "the credential is not valid")
+            }
+            CallError::Policy(PolicyError::Denied(denial)) => Self {
+                field: Some(denial.field.clone()),
+                ..Self::new(Code::PermissionDenied, denial_reason(denial.reason), denial.to_string())
+            },
+            CallError::Policy(PolicyError::Incomplete(violations))
+            | CallError::Invalid(violations)
+            | CallError::Issue(IssueError::Invalid(violations)) => Self::invalid(violations.clone()),
+            CallError::Issue(IssueError::NoActiveKey { .. }) => {
+                Self::new(Code::FailedPrecondition, "NO_ACTIVE_KEY", error.to_string())
+            }
+            CallError::Verify(VerifyError::Refused(refusal)) => {
+                Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
+            }
+            CallError::Verify(VerifyError::KeyUnavailable(_))
+            | CallError::Registry(RegistryError::Store(StoreError::Unavailable(_))) => {
+                Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
+            }
+            CallError::Registry(RegistryError::Store(StoreError::NotFound)) => {
+                Self::new(Code::NotFound, "CLIENT_NOT_FOUND", "there is no client of that id")
+            }
+            CallError::Registry(RegistryError::Store(StoreError::AlreadyExists)) => Self::new(
+                Code::AlreadyExists,
+                "CLIENT_ALREADY_EXISTS",
+                "there is a client of that id already",
+            ),
+            CallError::Issue(IssueError::Signing(_) | IssueError::Random(_))
+            | CallError::Registry(
+                RegistryError::Random(_) | RegistryError::Store(StoreError::Corrupt { .. }),
+            ) => Self::internal(),
+            CallError::ShuttingDown => Self::new(Code::Unavailable, "SHUTTING_DOWN", error.to_string()),
+            CallError::DeadlineExceeded => {
+                Self::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", error.to_string())
+            }
+            CallError::MethodUnknown => Self::new(Code::Unimplemented, "METHOD_UNKNOWN", error.to_string()),
+            CallError::Compressed => {
+                Self::new(Code::Unimplemented, "COMPRESSION_UNSUPPORTED", error.to_string())
+            }
+            CallError::RequestTooLarge => {
+                Self::new(Code::ResourceExhausted, "REQUEST_TOO_LARGE", error.to_string())
+            }
+            CallError::Undecodable(_) => {
+                Self::new(Code::InvalidArgument, "FIELD_INVALID", "the request is not a well-formed message")
+            }
+        }
+    }
+
+    fn details(&self) -> ErrorDetails {
+        let metadata: HashMap<String, String> =
+            self.field.iter().map(|field| ("field".to_owned(), field.clone())).collect();
+        let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
+        for violation in self.violations.as_slice() {
+            details.add_bad_request_violation(&violation.field, &violation.description);
+        }
+        details
+    }
+
+    /// Once for each failure: what a caller did wrong is news, what tokend cannot do is a warning, a bug is an error.
+    fn log(&self, error: &CallError) {
+        let reason = self.reason;
+        match self.code {
+            Code::Internal => tracing::error!(reason, %error, "call failed"),
+            Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
+            _ => tracing::info!(reason, %error, "call refused"),
+        }
+    }
+}
+
+const fn denial_reason(reason: DenialReason) -> &'static str {
+    match reason {
+        DenialReason::Method => "METHOD_NOT_ALLOWED",
+        DenialReason::Audience => "AUDIENCE_NOT_ALLOWED",
+        DenialReason::Scope => "SCOPE_NOT_ALLOWED",
+        DenialReason::Subject => "SUBJECT_NOT_ALLOWED",
+        DenialReason::Claim => "CLAIM_NOT_ALLOWED",
+        DenialReason::Ttl => "TTL_NOT_ALLOWED",
+    }
+}
+
+impl CallError {
+    /// The status to answer with, logged.
+    pub(crate) fn into_status(self) -> Status {
+        let told = Told::of(&self);
+        told.log(&self);
+        Status::with_error_details(told.code, &told.message, told.details())
+    }
+
+    /// The same as a message, for one item of a batch.
+    pub(crate) fn into_item(self) -> tonic_types::Status {
+        let status = self.into_status();
+        // A status with details holds the whole message, encoded, as its details.
+        tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
+            code: status.code().into(),
+            message: status.message().to_owned(),
+            details: Vec::new(),
+        })
+    }
+}
+
+/// What the framework answered by itself, in our words: every error carries an `ErrorInfo`. None when the answer is no
+/// error, or one of ours.
+pub(super) fn of_framework(headers: &http::HeaderMap) -> Option<CallError> {
+    if !headers.contains_key("grpc-status") || headers.contains_key("grpc-status-details-bin") {
+        return None;
+    }
+    let status = Status::from_header_map(headers)?;
+    match status.code() {
+        // tonic says nothing about an unknown method, and something about an unknown compression.
+        Code::Unimplemented if status.message().is_empty() => Some(CallError::MethodUnknown),
+        Code::Unimplemented => Some(CallError::Compressed),
+        // tonic's codec: a message over the limit, and one that does not decode.
+        Code::OutOfRange | Code::ResourceExhausted => Some(CallError::RequestTooLarge),
+        Code::Internal | Code::InvalidArgument => Some(CallError::Undecodable(status.message().to_owned())),
+        _ => None,
+    }
+}

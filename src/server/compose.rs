@@ -1,0 +1,162 @@
+//! Building a server from its settings.
+
+use std::sync::Arc;
+
+use tokio_rustls::TlsAcceptor;
+
+use super::{Serving, Settings, exposition::Exposition};
+use crate::{
+    access::{Authenticator, ClientRegistry, Directory, RegistryError},
+    clock::Clock,
+    grpc::{self, Drain, Edge, Health, ReflectionError, RpcMetrics, TokenMetrics},
+    http::{self, Readiness},
+    keys::{KeyError, KeyRing},
+    listen::{TlsError, tls_acceptor},
+    model::{ClientId, ClientSecret, ClientSettings, KeyId},
+    store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
+    tokens::{Issuer, Verifier},
+};
+
+/// Why a server cannot start. Each text names the setting to look at.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("setting `store`: {0}")]
+    Open(#[from] OpenError),
+    /// The store failed after it was opened.
+    #[error("setting `store`: {0}")]
+    Store(#[from] StoreError),
+    /// The keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The binary is damaged.
+    #[error(transparent)]
+    Reflection(#[from] ReflectionError),
+}
+
+/// A server that could serve: its store is open, its keys are loaded.
+pub struct Server {
+    pub(super) serving: Serving,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) edge: Edge,
+    pub(super) drain: Drain,
+    pub(super) health: Health,
+    pub(super) readiness: Readiness,
+    pub(super) http: axum::Router,
+    clients: Arc<ClientRegistry>,
+}
+
+impl Server {
+    /// Opens the store, loads the keys (or makes the first ones), and builds the services.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing has been served, and nothing that was stored has been overwritten.
+    pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        // Files first: they cost nothing, and a mistake in them must not leave a fresh store behind.
+        let tls = match &settings.tls {
+            Some(files) => Some(tls_acceptor(&files.certificate, &files.key)?),
+            None => None,
+        };
+        let store = store::open(&settings.store).await?;
+        let assembled = Self::assemble(settings, Arc::clone(&store), tls, clock).await;
+        if assembled.is_err() {
+            // Else SQLite's files beside the database would stay behind.
+            store.close().await;
+        }
+        assembled
+    }
+
+    /// The same on a store that is open already. `settings.store` is not looked at.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn with_store(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        Self::assemble(settings, store, None, clock).await
+    }
+
+    async fn assemble(
+        settings: Settings,
+        store: Arc<dyn Store>,
+        tls: Option<TlsAcceptor>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let store_metrics = Arc::new(StoreMetrics::default());
+        let store: Arc<dyn Store> = Arc::new(TimedStore::new(store, Arc::clone(&store_metrics)));
+        let Settings { keys, issue, verify, discovery, calls: limits, max_message_bytes, serving, .. } =
+            settings;
+        let ring = Arc::new(KeyRing::open(Arc::clone(&store), keys, Arc::clone(&clock)).await?);
+        let directory = Arc::new(Directory::open(Arc::clone(&store)).await?);
+        let clients =
+            Arc::new(ClientRegistry::new(Arc::clone(&store), Arc::clone(&directory), Arc::clone(&clock)));
+
+        let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
+        let exposition = Exposition {
+            calls: Arc::clone(&calls),
+            tokens: Arc::clone(&tokens),
+            store: store_metrics,
+            ring: Arc::clone(&ring),
+        };
+        let (health, readiness, drain) =
+            (Health::not_serving().await, Readiness::default(), Drain::default());
+        let parts = grpc::Parts {
+            authenticator: Arc::new(Authenticator::new(Arc::clone(&directory), Arc::clone(&clock))),
+            clients: Arc::clone(&clients),
+            issuer: Arc::new(Issuer::new(issue, Arc::clone(&ring), Arc::clone(&clock))),
+            verifier: Arc::new(Verifier::new(verify, Arc::clone(&ring), clock)),
+            tokens,
+        };
+        let routes = grpc::routes(parts, &health, max_message_bytes)?;
+        let edge = Edge::new(routes, limits, drain.clone(), calls);
+        let http = http::routes(http::Parts {
+            ring: Arc::clone(&ring),
+            discovery: Arc::new(discovery),
+            readiness: readiness.clone(),
+            metrics: exposition.into_writer(),
+        });
+        Ok(Self { serving, store, ring, directory, tls, edge, drain, health, readiness, http, clients })
+    }
+
+    /// Makes a client exactly so, with `secret` or a fresh one as its only secret. For the one who runs the server: it asks
+    /// for no permission.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn put_client(
+        &self,
+        client_id: ClientId,
+        settings: ClientSettings,
+        secret: Option<ClientSecret>,
+    ) -> Result<ClientSecret, RegistryError> {
+        self.clients.put(client_id, settings, secret).await
+    }
+
+    /// The key that signs by default.
+    pub fn default_key_id(&self) -> Option<KeyId> {
+        self.ring.default_key_id()
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Brings keys and clients in memory to the store's state, as the periodic refresh does.
+    ///
+    /// # Errors
+    /// When the store fails or holds what makes no sense.
+    pub async fn refresh(&self) -> Result<(), StartError> {
+        self.ring.refresh().await?;
+        self.directory.refresh().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! The metrics, put together and written.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _, text},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use crate::{
+    grpc::{RpcMetrics, TokenMetrics},
+    http::WriteMetrics,
+    keys::KeyRing,
+    store::StoreMetrics,
+};
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub(super) struct Exposition {
+    pub(super) calls: Arc<RpcMetrics>,
+    pub(super) tokens: Arc<TokenMetrics>,
+    pub(super) store: Arc<StoreMetrics>,
+    pub(super) ring: Arc<KeyRing>,
+}
+
+impl Exposition {
+    /// What writes it in the exposition format.
+    pub(super) fn into_writer(self) -> Arc<WriteMetrics> {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self.calls));
+        registry.register_collector(Box::new(self.tokens));
+        registry.register_collector(Box::new(self.store));
+        registry.register_collector(Box::new(Gauges { ring: self.ring }));
+        Arc::new(move || {
+            let mut written = String::new();
+            text::encode(&mut written, &registry)?;
+            Ok(written)
+        })
+    }
+}
+
+/// What is read at the scrape: the age of each key, and what was built.
+#[derive(Debug)]
+struct Gauges {
+    ring: Arc<KeyRing>,
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut ages = encoder.encode_descriptor(
+            "tokend_key_age_seconds",
+            "Time since each key was made",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (key_id, algorithm, age) in self.ring.ages() {
+            let labels = [("key_id", key_id.as_str()), ("algorithm", algorithm.name())];
+            ConstGauge::new(age.as_secs()).encode(ages.encode_family(&labels)?)?;
+        }
+        let mut build =
+            encoder.encode_descriptor("tokend_build_info", "What is running", None, MetricType::Gauge)?;
+        let labels = [("version", env!("CARGO_PKG_VERSION"))];
+        ConstGauge::new(1_u64).encode(build.encode_family(&labels)?)?;
+        Ok(())
+    }
+}

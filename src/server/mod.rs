@@ -1,0 +1,14 @@
+//! The composition root: opens the store, loads the keys, builds the services, and runs them on given listeners until a
+//! given shutdown.
+//!
+//! May import everything below. Invariant: nothing is served before everything that can be wrong has been checked.
+
+mod compose;
+mod exposition;
+mod refresh;
+mod run;
+mod settings;
+
+pub use compose::{Server, StartError};
+pub use run::{Listeners, RunError};
+pub use settings::{Serving, Settings, TlsFiles};

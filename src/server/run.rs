@@ -1,0 +1,96 @@
+//! Serving, and stopping in order.
+
+use std::future::Future;
+
+use tokio::{net::TcpListener, sync::watch};
+
+use super::{Server, Serving, refresh::Refresher};
+use crate::listen::{Acceptor, Connections, Grpc, Http};
+
+/// The ports, bound already.
+#[derive(Debug)]
+pub struct Listeners {
+    /// gRPC.
+    pub grpc: TcpListener,
+    /// HTTP.
+    pub http: TcpListener,
+}
+
+/// Serving ended other than by the shutdown.
+#[derive(Debug, thiserror::Error)]
+#[error("the server ended unexpectedly: {0}")]
+pub struct RunError(String);
+
+impl Server {
+    /// Serves on `listeners` until `shutdown` resolves, then stops in order:
+    /// 1. health and readiness say "not serving", while calls are still taken for `drain_delay`, so that balancers notice;
+    /// 2. no call is begun any more, and those that are being served have `drain_timeout` to finish;
+    /// 3. what is left is answered with UNAVAILABLE, and the store is closed.
+    ///
+    /// # Errors
+    /// When an accept loop ends by itself, which it never should.
+    pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self { serving, store, ring, directory, tls, edge, drain, health, readiness, http, .. } = self;
+        let (stop, stopped) = watch::channel(false);
+        let grpc = Acceptor {
+            listener: listeners.grpc,
+            protocol: Grpc::new(edge, serving.connections, serving.handshake_timeout),
+            tls,
+            handshake_timeout: serving.handshake_timeout,
+            max_connections: serving.max_connections,
+        };
+        let http = Acceptor {
+            listener: listeners.http,
+            protocol: Http::new(http, serving.handshake_timeout),
+            tls: None,
+            handshake_timeout: serving.handshake_timeout,
+            max_connections: serving.max_connections,
+        };
+        let grpc = tokio::spawn(grpc.run(until(stopped.clone())));
+        let http = tokio::spawn(http.run(until(stopped)));
+        let refresher = Refresher { store: store.clone(), ring, directory };
+        let refresher = tokio::spawn(refresher.run(serving.refresh_interval));
+
+        health.set(true).await;
+        readiness.set(true);
+        shutdown.await;
+
+        health.set(false).await;
+        readiness.set(false);
+        tracing::info!("stopping: not ready");
+        tokio::time::sleep(serving.drain_delay).await;
+
+        tracing::info!("stopping: finishing the calls that are being served");
+        drain.begin();
+        stop.send_replace(true);
+        let failed = |error: tokio::task::JoinError| RunError(error.to_string());
+        let (grpc, http) = (grpc.await.map_err(failed)?, http.await.map_err(failed)?);
+        finish(grpc, http, &serving, || drain.end()).await;
+
+        refresher.abort();
+        store.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Waits for the connections, up to the bound; then has their calls answered, and waits a last moment for the answers to
+/// leave. What is still open then (a stream that nobody ends) is dropped.
+async fn finish(grpc: Connections, http: Connections, serving: &Serving, end_calls: impl FnOnce()) {
+    let all = async { tokio::join!(grpc.finish(), http.finish()) };
+    let mut all = std::pin::pin!(all);
+    if tokio::time::timeout(serving.drain_timeout, &mut all).await.is_ok() {
+        return;
+    }
+    tracing::warn!("stopping: calls were still being served at the end of drain_timeout");
+    end_calls();
+    let _ = tokio::time::timeout(LAST_MOMENT, &mut all).await;
+}
+
+/// How long answers have to leave after the drain's end.
+const LAST_MOMENT: std::time::Duration = std::time::Duration::from_secs(1);
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // The sender is dropped only when serving has ended, which is a stop as well.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

@@ -1,0 +1,61 @@
+//! What a server is made from.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    grpc,
+    http::Discovery,
+    keys::KeySettings,
+    listen::GrpcLimits,
+    store::Location,
+    tokens::{IssuePolicy, VerifyPolicy},
+};
+
+/// What a server is made from: each floor's own settings.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where the state is.
+    pub store: Location,
+    /// What steers the keys.
+    pub keys: KeySettings,
+    /// What steers issuing.
+    pub issue: IssuePolicy,
+    /// What steers verifying.
+    pub verify: VerifyPolicy,
+    /// What the public documents say.
+    pub discovery: Discovery,
+    /// TLS on the gRPC port; none means plaintext.
+    pub tls: Option<TlsFiles>,
+    /// The bounds of a call.
+    pub calls: grpc::Limits,
+    /// The largest message, in bytes.
+    pub max_message_bytes: usize,
+    /// How connections are served, and how serving ends.
+    pub serving: Serving,
+}
+
+/// How connections are served, and how serving ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Serving {
+    /// The bounds of a connection.
+    pub connections: GrpcLimits,
+    /// Connections at once, on each port.
+    pub max_connections: usize,
+    /// The longest that a TLS handshake, the preface of HTTP/2 or an HTTP request's head may take.
+    pub handshake_timeout: Duration,
+    /// How often other replicas' changes are looked for in the store.
+    pub refresh_interval: Duration,
+    /// How long calls are still taken after the server said that it is not ready.
+    pub drain_delay: Duration,
+    /// How long calls that are being served then have to finish.
+    pub drain_timeout: Duration,
+}
+
+/// The files of the TLS certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate chain in PEM, leaf first.
+    pub certificate: PathBuf,
+    /// Its private key in PEM.
+    pub key: PathBuf,
+}
