@@ -5,7 +5,7 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 5 assembly | [`server`] | knows everyone, is known by nobody |
+//! | 5 assembly | [`cli`], [`server`], [`config`], [`telemetry`] | knows everyone, is known by nobody |
 //! | 4 transport | [`grpc`], [`http`], [`listen`] | wire to model and back; the only place with status codes |
 //! | 3 decisions | [`access`], [`tokens`] | who may; issue and verify |
 //! | 2 keys | [`keys`] | signing keys: ring, sealing, JWK set |
@@ -15,7 +15,9 @@
 //! [`proto`] holds the generated code, for the floors above the third.
 
 pub mod access;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod grpc;
 pub mod http;
 pub(crate) mod jose;
@@ -27,4 +29,5 @@ pub mod proto;
 pub mod random;
 pub mod server;
 pub mod store;
+pub mod telemetry;
 pub mod tokens;

@@ -1,0 +1,272 @@
+//! `tokend client`: the registered services, through ClientService.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    client_view::{description, document, overview},
+    connection::Connection,
+    failure::Failure,
+    output::{Output, plain, print, print_json, talk},
+    remote::{answer, call},
+    time_text::to_api,
+};
+use crate::proto::v1::{
+    Client, CreateClientRequest, DeleteClientRequest, GetClientRequest, ListClientsRequest, Permissions,
+    RotateClientSecretRequest, client_service_client::ClientServiceClient,
+};
+
+/// How many clients are asked for at once.
+const PAGE: i32 = 500;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ClientCommand {
+    /// Register a client; its secret, shown this once, alone goes to stdout
+    Create(Box<Create>),
+    /// List the clients
+    List(List),
+    /// Show one client, without its secrets
+    Show(Show),
+    /// Give a client another secret; it alone goes to stdout
+    RotateSecret(RotateSecret),
+    /// Delete a client with its secrets
+    Delete(Delete),
+}
+
+impl ClientCommand {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Create(command) => command.run(),
+            Self::List(command) => command.run(),
+            Self::Show(command) => command.run(),
+            Self::RotateSecret(command) => command.run(),
+            Self::Delete(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  SECRET=$(tokend client create login --method TokenService/IssueToken --audience 'orders*' --scope '*' --subject '*')
+  tokend client create orders --method TokenService/VerifyToken --verify-audience orders
+
+A PATTERN is an exact text, or a prefix with * at its end. What is not allowed is refused.")]
+pub(super) struct Create {
+    /// The client's id: a-z 0-9 . - [default: a fresh one]
+    #[arg(value_name = "ID")]
+    client_id: Option<String>,
+    /// A name for people
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+    /// A method that it may call, such as TokenService/IssueToken or ClientService/*; may be repeated
+    #[arg(long = "method", value_name = "PATTERN", help_heading = "Permissions")]
+    methods: Vec<String>,
+    /// An audience that it may have tokens for; may be repeated
+    #[arg(long = "audience", value_name = "PATTERN", help_heading = "Permissions")]
+    audiences: Vec<String>,
+    /// A scope that it may have in tokens; may be repeated
+    #[arg(long = "scope", value_name = "PATTERN", help_heading = "Permissions")]
+    scopes: Vec<String>,
+    /// A subject that it may have tokens about, besides itself; may be repeated
+    #[arg(long = "subject", value_name = "PATTERN", help_heading = "Permissions")]
+    subjects: Vec<String>,
+    /// The name of an extra claim that it may have in tokens; may be repeated
+    #[arg(long = "claim", value_name = "PATTERN", help_heading = "Permissions")]
+    claims: Vec<String>,
+    /// An audience whose tokens it may verify and see; may be repeated
+    #[arg(long = "verify-audience", value_name = "PATTERN", help_heading = "Permissions")]
+    verify_audiences: Vec<String>,
+    /// The longest life of a token [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Permissions")]
+    max_ttl: Option<Duration>,
+    /// An audience of its tokens when it asks for none; may be repeated
+    #[arg(long = "default-audience", value_name = "AUDIENCE", help_heading = "Tokens")]
+    default_audiences: Vec<String>,
+    /// The life of its tokens when it asks for none [default: 15m]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Tokens")]
+    default_ttl: Option<Duration>,
+    /// The type of its tokens: JWT or at+jwt [default: JWT]
+    #[arg(long, value_name = "TYPE", help_heading = "Tokens")]
+    token_type: Option<String>,
+    /// The algorithm that signs its tokens [default: the server's]
+    #[arg(long, value_name = "NAME", help_heading = "Tokens")]
+    algorithm: Option<String>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Create {
+    fn run(self) -> Result<(), Failure> {
+        let client = Client {
+            client_id: self.client_id.unwrap_or_default(),
+            display_name: self.display_name.unwrap_or_default(),
+            default_audiences: self.default_audiences,
+            default_ttl: self.default_ttl.map(to_api),
+            token_type: self.token_type.unwrap_or_default(),
+            algorithm: self.algorithm.unwrap_or_default(),
+            permissions: Some(Permissions {
+                methods: self.methods,
+                audiences: self.audiences,
+                scopes: self.scopes,
+                subjects: self.subjects,
+                claims: self.claims,
+                max_ttl: self.max_ttl.map(to_api),
+                verify_audiences: self.verify_audiences,
+            }),
+            ..Client::default()
+        };
+        let request = CreateClientRequest { client: Some(client), request_id: String::new() };
+        let made = call(&self.connection, async |caller| {
+            answer(ClientServiceClient::new(caller).create_client(request).await)
+        })?;
+        let client = made.client.unwrap_or_default();
+        if self.output.is_json() {
+            return print_json(&json!({ "client": document(&client), "client_secret": made.client_secret }));
+        }
+        talk(&format!("client {} was registered; this secret is shown once:", plain(&client.client_id)));
+        print(&made.client_secret)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl List {
+    fn run(self) -> Result<(), Failure> {
+        let clients = call(&self.connection, async |caller| {
+            let mut service = ClientServiceClient::new(caller);
+            let (mut clients, mut page_token) = (Vec::new(), String::new());
+            loop {
+                let request = ListClientsRequest { page_size: PAGE, page_token };
+                let page = answer(service.list_clients(request).await)?;
+                clients.extend(page.clients);
+                page_token = page.next_page_token;
+                if page_token.is_empty() {
+                    return Ok(clients);
+                }
+            }
+        })?;
+        if self.output.is_json() {
+            return print_json(&Value::Array(clients.iter().map(document).collect()));
+        }
+        print(&overview(&clients))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The client's id
+    #[arg(value_name = "ID")]
+    client_id: String,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Show {
+    fn run(self) -> Result<(), Failure> {
+        let request = GetClientRequest { client_id: self.client_id };
+        let shown = call(&self.connection, async |caller| {
+            answer(ClientServiceClient::new(caller).get_client(request).await)
+        })?;
+        let client = shown.client.unwrap_or_default();
+        if self.output.is_json() { print_json(&document(&client)) } else { print(&description(&client)) }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  SECRET=$(tokend client rotate-secret orders)
+  tokend client rotate-secret orders --overlap 0s    # the secrets before it end at once")]
+pub(super) struct RotateSecret {
+    /// The client's id
+    #[arg(value_name = "ID")]
+    client_id: String,
+    /// How long the secrets that it has now stay valid [default: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    overlap: Option<Duration>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl RotateSecret {
+    fn run(self) -> Result<(), Failure> {
+        let request = RotateClientSecretRequest {
+            client_id: self.client_id.clone(),
+            overlap: self.overlap.map(to_api),
+            request_id: String::new(),
+        };
+        let rotated = call(&self.connection, async |caller| {
+            answer(ClientServiceClient::new(caller).rotate_client_secret(request).await)
+        })?;
+        if self.output.is_json() {
+            let (client_id, secret) = (self.client_id, rotated.client_secret);
+            return print_json(&json!({ "client_id": client_id, "client_secret": secret }));
+        }
+        talk(&format!("client {} has a new secret; it is shown once:", plain(&self.client_id)));
+        print(&rotated.client_secret)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    /// The client's id
+    #[arg(value_name = "ID")]
+    client_id: String,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+impl Delete {
+    fn run(self) -> Result<(), Failure> {
+        if !self.yes {
+            confirm(&self.client_id)?;
+        }
+        let request = DeleteClientRequest { client_id: self.client_id.clone(), request_id: String::new() };
+        call(&self.connection, async |caller| {
+            answer(ClientServiceClient::new(caller).delete_client(request).await)
+        })?;
+        if self.output.is_json() {
+            return print_json(&json!({ "client_id": self.client_id, "deleted": true }));
+        }
+        talk(&format!("client {} was deleted", plain(&self.client_id)));
+        Ok(())
+    }
+}
+
+/// Asks on a terminal; where there is none to ask, it takes a `--yes`.
+fn confirm(client_id: &str) -> Result<(), Failure> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Failure::usage("there is nobody to ask whether to delete: say --yes"));
+    }
+    let mut terminal = io::stderr();
+    write!(terminal, "Delete client {}? Its calls will be refused. [y/N] ", plain(client_id))?;
+    terminal.flush()?;
+    let mut reply = String::new();
+    stdin.lock().read_line(&mut reply)?;
+    match reply.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::refused("nothing was deleted")),
+    }
+}

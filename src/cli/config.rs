@@ -1,0 +1,116 @@
+//! `tokend config`: the settings of `serve`, checked and shown.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::{
+    failure::Failure,
+    output::{Output, plain, print, print_json},
+    setting_flags::SettingFlags,
+    table::{row, table},
+};
+use crate::config::{Origin, Problems, Resolved};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say whether `tokend serve` would start with these settings; opens neither store nor port
+    Check(Check),
+    /// Print each setting with its value and where that comes from
+    Show(Show),
+}
+
+impl ConfigCommand {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Check(command) => command.run(),
+            Self::Show(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  tokend config check --config /etc/tokend/tokend.toml")]
+pub(super) struct Check {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+impl Check {
+    fn run(self) -> Result<(), Failure> {
+        let checked = self.settings.resolve().config().map(|_| ());
+        if self.output.is_json() {
+            let problems: Vec<&str> =
+                checked.as_ref().err().map(|found| found.iter().collect()).unwrap_or_default();
+            print_json(&json!({ "ok": checked.is_ok(), "problems": problems }))?;
+        } else if checked.is_ok() {
+            print("ok")?;
+        }
+        checked.map_err(|problems| refused(&problems))
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tokend config show --config tokend.toml
+  tokend config show -o json | jq .leeway.value")]
+pub(super) struct Show {
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+impl Show {
+    fn run(self) -> Result<(), Failure> {
+        let resolved = self.settings.resolve();
+        if self.output.is_json() {
+            print_json(&document(&resolved))?;
+        } else {
+            print(&lines(&resolved))?;
+        }
+        let problems = resolved.problems();
+        if problems.is_empty() { Ok(()) } else { Err(refused(&problems)) }
+    }
+}
+
+fn document(resolved: &Resolved) -> Value {
+    let settings = resolved.shown().into_iter().map(|shown| {
+        let mut setting = match shown.secret {
+            true => json!({ "set": shown.value.is_some() }),
+            false => json!({ "value": shown.value }),
+        };
+        if let (Some(setting), Some(source)) =
+            (setting.as_object_mut(), source(&shown.origin, shown.value.is_some()))
+        {
+            setting.insert("source".to_owned(), source.into());
+        }
+        (shown.name.to_owned(), setting)
+    });
+    Value::Object(settings.collect::<Map<_, _>>())
+}
+
+fn lines(resolved: &Resolved) -> String {
+    let mut rows = vec![row(["SETTING", "VALUE", "FROM"])];
+    rows.extend(resolved.shown().into_iter().map(|shown| {
+        let from = source(&shown.origin, shown.value.is_some()).unwrap_or_default();
+        let nothing = if shown.secret { "not set" } else { "-" };
+        row([shown.name.to_owned(), plain(shown.value.as_deref().unwrap_or(nothing)), from])
+    }));
+    table(&rows)
+}
+
+fn source(origin: &Origin, has_value: bool) -> Option<String> {
+    (has_value || *origin != Origin::Default).then(|| origin.to_string())
+}
+
+/// Wrong settings as a failure: one line a problem, and nothing but that line for a single one.
+pub(super) fn refused(problems: &Problems) -> Failure {
+    let lines: Vec<String> = problems.iter().map(plain).collect();
+    match lines.as_slice() {
+        [line] => Failure::usage(line),
+        _ => Failure::usage(format!("the settings are incomplete or wrong:\n  {}", lines.join("\n  "))),
+    }
+}

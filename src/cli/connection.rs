@@ -1,0 +1,181 @@
+//! From flags, variables and the profile of `dev` to a channel that carries the caller's credential.
+
+use std::{env, fs, path::PathBuf, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use clap::Args;
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+};
+use zeroize::Zeroizing;
+
+use super::{address::Address, failure::Failure, profile::Profile};
+use crate::config::Secret;
+
+const ADDRESS: &str = "TOKEND_ADDR";
+const SECRET: &str = "TOKEND_CLIENT_SECRET";
+const SECRET_FILE: &str = "TOKEND_CLIENT_SECRET_FILE";
+const CA_FILE: &str = "TOKEND_CA_FILE";
+
+/// Where the server is and who calls. Without any of it: the server that `tokend dev` started last.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub(super) struct Connection {
+    /// The server's gRPC address: HOST:PORT (TLS, but for a loopback host), https://… or http://…
+    /// [variable: TOKEND_ADDR] [default: where `tokend dev` was started last]
+    #[arg(long, value_name = "ADDRESS")]
+    addr: Option<String>,
+    /// A file that holds the caller's client secret, which no flag takes, for all users see the arguments of a process
+    /// [variable: TOKEND_CLIENT_SECRET_FILE, or TOKEND_CLIENT_SECRET with the secret itself]
+    #[arg(long, value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// Certificates to trust in place of the system's, PEM [variable: TOKEND_CA_FILE]
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// How long to wait for an answer
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+}
+
+/// A channel that puts the credential on each call.
+pub(super) type Caller = InterceptedService<Channel, Credential>;
+
+impl Connection {
+    /// A channel to the server. It connects at the first call.
+    pub(super) fn open(&self) -> Result<Caller, Failure> {
+        let profile = || Profile::read().map_err(Failure::Refused);
+        let named = self.addr.clone().or_else(|| variable(ADDRESS));
+        let (address, profile) = match named {
+            Some(text) => {
+                let address: Address = text
+                    .parse()
+                    .map_err(|wanted| Failure::usage(format!("--addr or {ADDRESS}: {wanted}")))?;
+                // A secret is only ever sent to the server that it was left for.
+                let same = profile()?.filter(|profile| profile.addr.parse().as_ref() == Ok(&address));
+                (address, same)
+            }
+            None => {
+                let profile = profile()?.ok_or_else(|| {
+                    Failure::usage(format!(
+                        "no server: set --addr or {ADDRESS}, or start one with `tokend dev`"
+                    ))
+                })?;
+                let address =
+                    profile.addr.parse().map_err(|wanted| Failure::usage(format!("profile: {wanted}")))?;
+                (address, Some(profile))
+            }
+        };
+        let credential = match (self.secret()?, profile) {
+            (Some(secret), _) => Credential::bearer(secret.reveal()).ok_or_else(|| {
+                Failure::usage("the client secret holds characters that no secret of tokend has")
+            })?,
+            (None, Some(profile)) => Credential::of(&profile.client_id, &profile.client_secret)?,
+            (None, None) => {
+                return Err(Failure::usage(format!(
+                    "no client secret for {address}: set {SECRET}, {SECRET_FILE} or --client-secret-file"
+                )));
+            }
+        };
+        Ok(InterceptedService::new(self.channel(&address)?, credential))
+    }
+
+    fn secret(&self) -> Result<Option<Secret>, Failure> {
+        let in_place = variable(SECRET).map(Secret::from_text);
+        let file = match (&self.client_secret_file, variable(SECRET_FILE)) {
+            (Some(path), _) => Some((path.clone(), "--client-secret-file")),
+            (None, named) => named.map(|path| (PathBuf::from(path), SECRET_FILE)),
+        };
+        match (in_place, file) {
+            (Some(_), Some((_, by))) => Err(Failure::usage(format!(
+                "client secret given twice, by {SECRET} and by {by}: leave one out"
+            ))),
+            (None, Some((path, by))) => Secret::from_file(&path)
+                .map(Some)
+                .map_err(|problem| Failure::usage(format!("{by}: {problem}"))),
+            (in_place, None) => Ok(in_place),
+        }
+    }
+
+    fn channel(&self, address: &Address) -> Result<Channel, Failure> {
+        let failed = |error: tonic::transport::Error| Failure::refused(describe(&error));
+        let mut endpoint = Endpoint::from(address.uri()).connect_timeout(self.timeout).timeout(self.timeout);
+        if address.is_tls() {
+            let tls = match self.ca_file.clone().or_else(|| variable(CA_FILE).map(PathBuf::from)) {
+                Some(path) => {
+                    let pem = fs::read(&path).map_err(|error| {
+                        Failure::usage(format!("--ca-file: {} cannot be read: {error}", path.display()))
+                    })?;
+                    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+                }
+                None => ClientTlsConfig::new().with_native_roots(),
+            };
+            endpoint = endpoint.tls_config(tls).map_err(failed)?;
+        }
+        Ok(endpoint.connect_lazy())
+    }
+}
+
+/// The value of an `authorization` header. Never printed.
+#[derive(Clone)]
+pub(super) struct Credential(MetadataValue<Ascii>);
+
+impl Credential {
+    /// `Bearer`, where the secret can stand in a header as it is.
+    fn bearer(secret: &str) -> Option<Self> {
+        secret
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic())
+            .then(|| Self::from_header(&format!("Bearer {secret}")))?
+    }
+
+    /// `Bearer`, or `Basic` for a secret that somebody chose with other characters in it.
+    fn of(client_id: &str, secret: &str) -> Result<Self, Failure> {
+        Self::from_header(&authorization(client_id, secret))
+            .ok_or_else(|| Failure::refused("the client secret cannot be sent"))
+    }
+
+    fn from_header(header: &str) -> Option<Self> {
+        let mut value = MetadataValue::try_from(header).ok()?;
+        value.set_sensitive(true);
+        Some(Self(value))
+    }
+}
+
+/// The text of the `authorization` header for this client.
+pub(super) fn authorization(client_id: &str, secret: &str) -> Zeroizing<String> {
+    if secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Zeroizing::new(format!("Bearer {secret}"));
+    }
+    let pair = Zeroizing::new(format!("{client_id}:{secret}"));
+    Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+}
+
+impl Interceptor for Credential {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// A variable's text; an empty one counts as not set.
+pub(super) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// An error with its causes, in one line: transport errors say little in their first words.
+pub(super) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,67 @@
+//! What `tokend dev` prints: all that a first call needs.
+
+use std::net::SocketAddr;
+
+use zeroize::Zeroizing;
+
+use super::output::plain;
+use crate::model::ClientSecret;
+
+/// What is known once the server serves.
+pub(super) struct Banner {
+    pub(super) grpc: SocketAddr,
+    pub(super) http: SocketAddr,
+    pub(super) issuer: String,
+    pub(super) jwks_uri: String,
+    pub(super) key_id: String,
+    pub(super) client_id: &'static str,
+    pub(super) secret: ClientSecret,
+    pub(super) authorization: Zeroizing<String>,
+    /// A token for the audience `orders`.
+    pub(super) token: String,
+}
+
+impl Banner {
+    /// The banner. Each grpcurl call is one line that works as it is in any POSIX shell.
+    pub(super) fn text(&self) -> String {
+        let Self { grpc, http, issuer, jwks_uri, key_id, client_id, .. } = self;
+        let issue = r#"{"subject":"alice","audiences":["orders"],"scopes":["read"]}"#;
+        // A token's characters need no escape in JSON.
+        let verify = format!(r#"{{"token":"{}","audiences":["orders"]}}"#, self.token);
+        format!(
+            "tokend {version}: development mode, plaintext, this machine only\n\
+             \n  grpc           {grpc}\n  http           http://{http}\n  issuer         {issuer}\n  \
+             jwk set        {jwks_uri}\n  key id         {key_id}\n  client id      {client_id}\n  \
+             client secret  {secret}\n\n# issue a token\n{issue}\n\n# verify a token\n{verify}\n",
+            version = env!("CARGO_PKG_VERSION"),
+            secret = plain(self.secret.reveal()),
+            issue = self.line("IssueToken", issue),
+            verify = self.line("VerifyToken", &verify),
+        )
+    }
+
+    fn line(&self, method: &str, request: &str) -> String {
+        format!(
+            "grpcurl -plaintext -H {} -d {} {} tokend.v1.TokenService/{method}",
+            quoted(&format!("authorization: {}", *self.authorization)),
+            quoted(request),
+            self.grpc,
+        )
+    }
+}
+
+/// A text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn any_text_is_one_word_for_the_shell() {
+        assert_eq!(quoted("a b$c`d\"e\\f!"), "'a b$c`d\"e\\f!'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}

@@ -1,0 +1,189 @@
+//! `tokend init`: from an empty folder to a server that can be started.
+
+use std::{
+    collections::HashMap,
+    env,
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Args;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    config,
+    dev::sealing_key,
+    failure::Failure,
+    init_file::{EXAMPLE_ISSUER, starting_configuration},
+    output::{Output, print, print_json, talk},
+    private_file,
+};
+use crate::{
+    clock::SystemClock,
+    config::{Config, Inputs, Resolved},
+    model::{ClientId, ClientSecret, ClientSettings, Pattern, Permissions},
+    server::Server,
+    store::StoreError,
+};
+
+const CONFIGURATION: &str = "tokend.toml";
+const SEALING_KEY: &str = "sealing.key";
+const ADMIN: &str = "admin";
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  tokend init --dir /etc/tokend --issuer https://id.example.com
+  SECRET=$(tokend init --dir /etc/tokend --store postgres://tokend@db.internal/tokend)
+  tokend init --dir /etc/tokend --new-admin-secret      # when the admin's secret was lost
+
+What is there already is used and never overwritten. The secret of the client `admin`, which may call
+ClientService/*, alone goes to stdout, once.")]
+pub(super) struct Init {
+    /// The folder for tokend.toml, sealing.key and (with SQLite) tokend.db
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Who will issue the tokens: an https URL
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Where keys and clients will be kept [variable: TOKEND_STORE] [default: sqlite:DIR/tokend.db]
+    #[arg(long, value_name = "STORE")]
+    store: Option<String>,
+    /// A file that holds the value of --store, for one with a password [variable: TOKEND_STORE_FILE]
+    #[arg(long, value_name = "FILE")]
+    store_file: Option<String>,
+    /// Give the client `admin` a new secret in place of those that it has: whoever holds store and sealing key may
+    #[arg(long)]
+    new_admin_secret: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Init {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let dir = std::path::absolute(&self.dir)?;
+        let file = dir.join(CONFIGURATION);
+        let mut resolved = self.resolve(&file, env::vars_os().collect());
+        // A file for it that is named already, as a container's variables do, is where it will be made.
+        let key_file = resolved.take_absent("sealing_key").unwrap_or_else(|| dir.join(SEALING_KEY));
+        let problems = resolved.problems();
+        if !problems.is_empty() {
+            return Err(config::refused(&problems));
+        }
+        let plan = Plan::of(&resolved, &dir);
+        // Checked with a key that seals nothing, so that wrong settings leave nothing behind.
+        plan.config(&crate::keys::SealingKey::generate().map_err(refused)?.to_text())?;
+
+        private_file::create_folder(&dir)
+            .map_err(|error| Failure::refused(format!("{}: {error}", dir.display())))?;
+        let (sealing_key, named) = match resolved.secret_text("sealing_key") {
+            // Given from elsewhere: a file that named another would be a contradiction.
+            Some(text) => (Zeroizing::new(text.to_owned()), None),
+            None => (sealing_key(&key_file)?, Some(key_file.as_path())),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let secret = runtime.block_on(self.admin(plan.config(&sealing_key)?))?;
+        // Last, and only now shown: everything else can be had again, this secret cannot.
+        let text = starting_configuration(plan.issuer.as_deref(), &plan.store, named, &dir);
+        match private_file::create(&file, &text) {
+            Ok(()) => {
+                talk(&format!("{} was written; read it before `tokend serve --config {0}`", file.display()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => talk(&format!("warning: {} could not be written: {error}", file.display())),
+        }
+        if self.output.is_json() {
+            return print_json(
+                &json!({ "client_id": ADMIN, "client_secret": secret.reveal(), "config": file }),
+            );
+        }
+        talk("the secret of the client `admin`, shown once:");
+        print(secret.reveal())
+    }
+
+    fn resolve(&self, file: &Path, variables: HashMap<OsString, OsString>) -> Resolved {
+        let given = [("issuer", &self.issuer), ("store", &self.store), ("store_file", &self.store_file)];
+        let flags = given.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))).collect();
+        Inputs { flags, variables, file: file.exists().then(|| file.to_owned()) }.resolve()
+    }
+
+    /// Opens the store, which makes the first keys, and makes the client.
+    async fn admin(&self, config: Config) -> Result<ClientSecret, Failure> {
+        let server = Server::open(config.into(), Arc::new(SystemClock)).await.map_err(refused)?;
+        let client_id = ClientId::parse(ADMIN).map_err(refused)?;
+        let settings = match server.store().client(&client_id).await {
+            Ok(_) if !self.new_admin_secret => {
+                return Err(Failure::refused(
+                    "the client `admin` exists already; `tokend init --new-admin-secret` gives it a new secret",
+                ));
+            }
+            // What operators decided about it stays; a disabled one comes back, for that is what is asked for.
+            Ok(record) => ClientSettings { disabled: false, ..record.client.settings },
+            Err(StoreError::NotFound) => administrator()?,
+            Err(error) => return Err(refused(error)),
+        };
+        let secret = server.put_client(client_id, settings, None).await.map_err(refused)?;
+        server.store().close().await;
+        Ok(secret)
+    }
+}
+
+fn administrator() -> Result<ClientSettings, Failure> {
+    let methods = vec![Pattern::parse("ClientService/*").map_err(refused)?];
+    Ok(ClientSettings {
+        display_name: "made by tokend init".to_owned(),
+        permissions: Permissions { methods, ..Permissions::default() },
+        ..ClientSettings::default()
+    })
+}
+
+/// What is to be made, as the flags, the environment and a file that is there already say.
+struct Plan {
+    issuer: Option<String>,
+    /// `store` or `store_file` with its value; both only where both were given, which is refused.
+    store: Vec<(&'static str, String)>,
+    algorithms: Option<String>,
+    shared_secret: Option<Zeroizing<String>>,
+}
+
+impl Plan {
+    fn of(resolved: &Resolved, dir: &Path) -> Self {
+        let mut store: Vec<_> = ["store", "store_file"]
+            .into_iter()
+            .filter_map(|name| Some((name, resolved.text(name)?.to_owned())))
+            .collect();
+        if store.is_empty() {
+            store.push(("store", format!("sqlite:{}", dir.join("tokend.db").display())));
+        }
+        Self {
+            issuer: resolved.text("issuer").map(str::to_owned),
+            store,
+            algorithms: resolved.text("algorithms").map(str::to_owned),
+            shared_secret: resolved.secret_text("shared_secret").map(|text| Zeroizing::new(text.to_owned())),
+        }
+    }
+
+    /// The settings that the store is opened with. What concerns serving alone keeps its default here.
+    fn config(&self, sealing_key: &str) -> Result<Config, Failure> {
+        let mut flags: HashMap<&'static str, String> = HashMap::from([
+            // The store knows nothing of the issuer, so that any will do to open it.
+            ("issuer", self.issuer.clone().unwrap_or_else(|| EXAMPLE_ISSUER.to_owned())),
+            ("allow_plaintext", "true".to_owned()),
+        ]);
+        flags.extend(self.store.iter().cloned());
+        flags.extend(self.algorithms.clone().map(|algorithms| ("algorithms", algorithms)));
+        let mut variables: HashMap<OsString, OsString> =
+            HashMap::from([("TOKEND_SEALING_KEY".into(), sealing_key.into())]);
+        variables.extend(
+            self.shared_secret.as_ref().map(|text| ("TOKEND_SHARED_SECRET".into(), text.as_str().into())),
+        );
+        let resolved = Inputs { flags, variables, file: None }.resolve();
+        resolved.config().map_err(|problems| config::refused(&problems))
+    }
+}
+
+fn refused(error: impl std::fmt::Display) -> Failure {
+    Failure::refused(error.to_string())
+}

@@ -1,0 +1,34 @@
+//! The command line: one file a noun, and what they share.
+//!
+//! May import everything. Invariant: stdout is data, stderr is talk; the process ends with 0 for done, 1 for refused
+//! or failed, 2 for a wrong question.
+
+mod address;
+mod client;
+mod client_view;
+mod command;
+mod completions;
+mod config;
+mod connection;
+mod dev;
+mod dev_banner;
+mod failure;
+mod healthcheck;
+mod init;
+mod init_file;
+mod inspect;
+mod json_text;
+mod output;
+mod private_file;
+mod profile;
+mod remote;
+mod serve;
+mod setting_flags;
+mod signals;
+mod table;
+mod time_text;
+mod token;
+mod token_input;
+mod version;
+
+pub use command::run;

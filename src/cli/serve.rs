@@ -1,0 +1,64 @@
+//! `tokend serve`: production.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::{config, failure::Failure, setting_flags::SettingFlags, signals};
+use crate::{
+    clock::SystemClock,
+    config::{Config, Transport},
+    server::{Listeners, Server},
+    telemetry::init_logs,
+};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each setting is taken from its flag, else its variable, else its key in the file, else its default.
+
+Examples:
+  tokend serve --config /etc/tokend/tokend.toml
+  TOKEND_ISSUER=https://id.example.com TOKEND_STORE=postgres://… TOKEND_SEALING_KEY_FILE=/run/secrets/sealing-key \\
+    tokend serve --tls-cert-file tls.crt --tls-key-file tls.key
+
+`tokend init` makes a sealing key, a configuration and a first client. SIGTERM drains and ends with 0; a second
+signal ends at once."
+)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: SettingFlags,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let config = self.settings.resolve().config().map_err(|problems| config::refused(&problems))?;
+        init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(serve(config))
+    }
+}
+
+async fn serve(config: Config) -> Result<(), Failure> {
+    let shutdown = signals::shutdown()?;
+    // The ports first: a second instance by mistake is to fail before it touches the store.
+    let listeners = Listeners {
+        grpc: bind("grpc_addr", config.grpc_addr).await?,
+        http: bind("http_addr", config.http_addr).await?,
+    };
+    let (grpc, http) = (listeners.grpc.local_addr()?, listeners.http.local_addr()?);
+    let (issuer, store) = (config.issuer.clone(), config.store.clone());
+    let tls = config.transport != Transport::Plaintext;
+    let server = Server::open(config.into(), Arc::new(SystemClock))
+        .await
+        .map_err(|error| Failure::refused(error.to_string()))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %issuer, %store, %grpc, tls, %http, "serving");
+    server.run(listeners, shutdown).await.map_err(|error| Failure::refused(error.to_string()))
+}
+
+/// Binds a port; the error names the setting.
+pub(super) async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::refused(format!("{setting}: cannot listen on {address}: {error}")))
+}

@@ -1,0 +1,92 @@
+//! The configuration file: flat TOML, where an unknown key is an error.
+
+use std::{fs, path::Path};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Origin, Problems,
+    nearest::nearest,
+    table::{Kind, SETTINGS, Setting},
+};
+
+/// A value of the file, as text in the form that flags and variables use.
+pub(super) struct FromFile {
+    pub(super) setting: &'static Setting,
+    pub(super) text: String,
+    pub(super) origin: Origin,
+}
+
+/// Reads the file at `path`; what is wrong with it goes to `problems`.
+pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<FromFile> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            problems.add(format!("the configuration file {} cannot be read: {error}", path.display()));
+            return Vec::new();
+        }
+    };
+    let table = match DeTable::parse(&text) {
+        Ok(table) => table,
+        Err(error) => {
+            // Its message only: the whole error would quote the line, and with it what stands there.
+            let line = error.span().map_or(1, |span| line_of(&text, span.start));
+            problems.add(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', ", ")));
+            return Vec::new();
+        }
+    };
+    let mut values = Vec::new();
+    for (key, value) in table.get_ref() {
+        let line = line_of(&text, key.span().start);
+        let key = key.get_ref().as_ref();
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.key() == key) else {
+            problems.add(format!("{}, line {line}: {}", path.display(), unknown(key)));
+            continue;
+        };
+        let origin = Origin::Key { key: key.to_owned(), file: path.to_owned(), line };
+        match text_of(setting, value.get_ref()) {
+            Ok(text) => values.push(FromFile { setting, text, origin }),
+            Err(wanted) => problems.add(format!("{}: {wanted} ({origin})", setting.name)),
+        }
+    }
+    values
+}
+
+fn unknown(key: &str) -> String {
+    if let Some(setting) = SETTINGS.iter().find(|setting| setting.is_secret() && setting.name == key) {
+        return format!(
+            "the secret `{key}` cannot stand in the file: name a file that holds it as `{}`",
+            setting.key()
+        );
+    }
+    let names: Vec<String> = SETTINGS.iter().map(Setting::key).collect();
+    match nearest(key, names.iter().map(String::as_str)) {
+        Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
+        None => format!("unknown key `{key}`"),
+    }
+}
+
+/// The value as text, or what it should be.
+fn text_of(setting: &Setting, value: &DeValue<'_>) -> Result<String, &'static str> {
+    match (setting.kind, value) {
+        (Kind::Bool, DeValue::Boolean(value)) => Ok(value.to_string()),
+        (Kind::Bool, _) => Err("must be true or false, without quotes"),
+        (Kind::Number(..), DeValue::Integer(value)) => i64::from_str_radix(value.as_str(), value.radix())
+            .map(|value| value.to_string())
+            .map_err(|_| "is too large a number"),
+        (Kind::Number(..), _) => Err("must be a whole number, without quotes"),
+        (Kind::List, DeValue::Array(items)) => items
+            .iter()
+            .map(|item| item.get_ref().as_str().ok_or("must be a list of quoted texts"))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|items| items.join(",")),
+        (_, DeValue::String(text)) => Ok(text.clone().into_owned()),
+        (Kind::List, _) => Err("must be a list of quoted texts"),
+        (Kind::Duration(..) | Kind::Seconds(..), _) => Err("must be a duration in quotes, such as \"30s\""),
+        _ => Err("must be a text in quotes"),
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}

@@ -1,0 +1,86 @@
+//! What an issuer must look like.
+
+use url::{Host, Url};
+
+/// Checks an issuer: an https URL in its one normal form, for verifiers compare it byte by byte
+/// (RFC 8414 section 2). Plain http is for a loopback host, or where plaintext was allowed aloud.
+pub(super) fn check_issuer(text: &str, allow_http: bool) -> Result<(), String> {
+    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    check_scheme(&url, text, allow_http)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("`{text}` must have no query and no fragment"));
+    }
+    if text.ends_with('/') {
+        return Err(format!("`{text}` must not end in a slash"));
+    }
+    let normal = url.as_str().trim_end_matches('/');
+    if normal == text { Ok(()) } else { Err(format!("`{text}` must be written as `{normal}`")) }
+}
+
+/// Checks where the JWK set is said to be.
+pub(super) fn check_jwks_uri(text: &str, allow_http: bool) -> Result<(), String> {
+    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    check_scheme(&url, text, allow_http)
+}
+
+fn check_scheme(url: &Url, text: &str, allow_http: bool) -> Result<(), String> {
+    if !url.username().is_empty() || url.password().is_some() {
+        // Not quoted: it holds a password.
+        return Err("must hold no user name and no password".to_owned());
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if allow_http || is_loopback(url) => Ok(()),
+        "http" => Err(format!(
+            "`{text}` must start with https:// (http:// is for loopback hosts and --allow-plaintext)"
+        )),
+        _ => Err(format!("`{text}` must start with https://")),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_issuer;
+
+    #[test]
+    fn takes_urls_that_can_be_compared_byte_by_byte() {
+        for good in [
+            "https://id.example.com",
+            "https://example.com/tokend",
+            "http://127.0.0.1:8080",
+            "http://[::1]:1",
+            "http://localhost",
+        ] {
+            assert_eq!(check_issuer(good, false), Ok(()), "{good}");
+        }
+        let bad = [
+            "",
+            "id.example.com",
+            "https://",
+            "https://example.com/",
+            "https://example.com/a/",
+            "https://example.com?a",
+            "https://example.com#a",
+            "https://Example.com",
+            "https://example.com:443",
+            " https://example.com",
+            "https://u:p@example.com",
+            "http://example.com",
+            "ftp://example.com",
+            "https://example.com/a b",
+        ];
+        for bad in bad {
+            assert!(check_issuer(bad, false).is_err(), "{bad}");
+        }
+        assert_eq!(check_issuer("http://tokend.internal:8080", true), Ok(()));
+    }
+}

@@ -1,0 +1,30 @@
+//! Settings: one table, four sources, one typed result.
+//!
+//! [`SETTINGS`] names each setting once; its flag, its variable and its key in the file follow from the name.
+//! [`Inputs::resolve`] finds the value of each and where it came from, [`Resolved::config`] turns them into a
+//! [`Config`] and says everything that is wrong with them at once.
+//!
+//! May import everything; is imported by `cli` alone. Invariant: the value of a secret is in no text made here.
+
+mod file;
+mod inputs;
+mod issuer;
+mod markdown;
+mod nearest;
+mod origin;
+mod problems;
+mod reader;
+mod resolved;
+mod secret;
+mod settings;
+mod table;
+mod typed;
+
+pub use inputs::Inputs;
+pub use markdown::markdown_table;
+pub use origin::Origin;
+pub use problems::Problems;
+pub use resolved::{Resolved, Shown};
+pub use secret::{Secret, SharedSecret};
+pub use table::{Kind, SETTINGS, Setting};
+pub use typed::{Config, Transport};

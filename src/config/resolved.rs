@@ -1,0 +1,116 @@
+//! The value of each setting with its origin.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::{Origin, Problems, secret::Secret, table::SETTINGS};
+use crate::store::Location;
+
+/// A setting's value as it was given.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Plain(String, Origin),
+    Secret(Secret, Origin),
+    /// A file was named for a secret, and does not exist.
+    Absent(PathBuf, Origin),
+    /// Something gave one that could not be had; the problem is noted already.
+    Unreadable(Origin),
+}
+
+/// The value of each setting, not yet checked, and where it came from.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    pub(super) values: BTreeMap<&'static str, Value>,
+    pub(super) problems: Problems,
+}
+
+/// One setting as an operator may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value; nothing when it has none. `set` for a secret.
+    pub value: Option<String>,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// Whether it is a secret.
+    pub secret: bool,
+}
+
+impl Resolved {
+    /// What is wrong with the sources themselves: the file, or a secret's file.
+    pub fn problems(&self) -> Problems {
+        let mut problems = self.problems.clone();
+        for (name, value) in &self.values {
+            if let Value::Absent(path, origin) = value {
+                problems
+                    .add(format!("{name}: {} cannot be read: it does not exist ({origin})", path.display()));
+            }
+        }
+        problems
+    }
+
+    /// Takes the file out that was named for the secret and does not exist, for the one who will make it: from here on
+    /// it is no problem, and the secret is not set.
+    pub fn take_absent(&mut self, name: &str) -> Option<PathBuf> {
+        if !matches!(self.values.get(name), Some(Value::Absent(..))) {
+            return None;
+        }
+        match self.values.remove(name) {
+            Some(Value::Absent(path, _)) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// A setting's text, as it was given; none for a secret.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.values.get(name) {
+            Some(Value::Plain(text, _)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A secret's text, for the one who may see it.
+    pub fn secret_text(&self, name: &str) -> Option<&str> {
+        match self.values.get(name) {
+            Some(Value::Secret(secret, _)) => Some(secret.reveal()),
+            _ => None,
+        }
+    }
+
+    /// Every setting in the order of the table, no secret among the values.
+    pub fn shown(&self) -> Vec<Shown> {
+        let issuer = match self.values.get("issuer") {
+            Some(Value::Plain(issuer, _)) => Some(issuer),
+            _ => None,
+        };
+        SETTINGS
+            .iter()
+            .map(|setting| {
+                let (value, origin) = match self.values.get(setting.name) {
+                    Some(Value::Plain(text, origin)) if setting.name == "store" => {
+                        (Some(store(text)), origin.clone())
+                    }
+                    Some(Value::Plain(text, origin)) => (Some(text.clone()), origin.clone()),
+                    Some(Value::Secret(_, origin) | Value::Absent(_, origin) | Value::Unreadable(origin)) => {
+                        (Some("set".to_owned()), origin.clone())
+                    }
+                    None if setting.name == "jwks_uri" => {
+                        (issuer.map(|issuer| default_jwks_uri(issuer)), Origin::Default)
+                    }
+                    None => (None, Origin::Default),
+                };
+                Shown { name: setting.name, value, origin, secret: setting.is_secret() }
+            })
+            .collect()
+    }
+}
+
+/// Where the JWK set is when nothing says otherwise.
+pub(super) fn default_jwks_uri(issuer: &str) -> String {
+    format!("{issuer}/.well-known/jwks.json")
+}
+
+/// A store's location without its password, or nothing of it when it cannot be read.
+fn store(text: &str) -> String {
+    text.parse::<Location>().map_or_else(|_| "not a store".to_owned(), |location| location.to_string())
+}

@@ -1,0 +1,251 @@
+//! The settings as types, each within its bounds.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    Problems, Resolved,
+    issuer::{check_issuer, check_jwks_uri},
+    reader::{Reader, find},
+    resolved::default_jwks_uri,
+    secret::{Secret, SharedSecret},
+};
+use crate::{
+    keys::SealingKey,
+    model::Algorithm,
+    store::Location,
+    telemetry::{LogFilter, LogFormat},
+};
+
+/// How gRPC is carried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Over TLS.
+    Tls {
+        /// The certificate chain, PEM.
+        cert_file: PathBuf,
+        /// The certificate's private key, PEM.
+        key_file: PathBuf,
+    },
+    /// In the clear, as was said aloud.
+    Plaintext,
+}
+
+/// Everything that `tokend serve` needs to know. Each field is the setting of its name.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the table of settings documents each")]
+pub struct Config {
+    pub issuer: String,
+    pub jwks_uri: String,
+    pub store: Location,
+    pub sealing_key: SealingKey,
+    /// At least one; the first is the default.
+    pub algorithms: Vec<Algorithm>,
+    pub shared_secret: Option<SharedSecret>,
+    pub grpc_addr: SocketAddr,
+    pub http_addr: SocketAddr,
+    pub transport: Transport,
+    pub leeway: Duration,
+    pub max_leeway: Duration,
+    pub cache_ttl: Duration,
+    pub jwks_max_age: Duration,
+    pub max_token_bytes: usize,
+    pub max_message_bytes: usize,
+    pub max_header_bytes: u32,
+    pub max_concurrent_streams: u32,
+    pub max_connections: usize,
+    pub request_timeout: Duration,
+    pub handshake_timeout: Duration,
+    pub keepalive_interval: Duration,
+    pub keepalive_timeout: Duration,
+    pub drain_delay: Duration,
+    pub drain_timeout: Duration,
+    pub refresh_interval: Duration,
+    pub log: LogFilter,
+    pub log_format: LogFormat,
+}
+
+impl Resolved {
+    /// The settings as types, if they are complete and right.
+    ///
+    /// # Errors
+    /// Everything that is missing or wrong, at once.
+    pub fn config(&self) -> Result<Config, Problems> {
+        let mut reader = Reader::new(self);
+        let transport = transport(&mut reader);
+        let issuer = issuer(&mut reader);
+        let store = store(&mut reader);
+        let sealing_key = reader.secret("sealing_key").and_then(|secret| {
+            let read = SealingKey::parse(secret.reveal()).map_err(|error| error.to_string());
+            reader.note("sealing_key", read)
+        });
+        if !reader.is_given("sealing_key") {
+            reader.missing("sealing_key");
+        }
+        let algorithms = algorithms(&mut reader);
+        let shared_secret = reader.secret("shared_secret").and_then(|secret| {
+            let read = SharedSecret::read(secret, &algorithms);
+            reader.note("shared_secret", read)
+        });
+        let (grpc_addr, http_addr) = (reader.address("grpc_addr"), reader.address("http_addr"));
+        if grpc_addr.is_some_and(|address| address.port() != 0) && grpc_addr == http_addr {
+            reader.wrong("http_addr", "is the address of grpc_addr too");
+        }
+        let (leeway, max_leeway) = (reader.duration("leeway"), reader.duration("max_leeway"));
+        if leeway > max_leeway {
+            reader.wrong("leeway", "is larger than max_leeway");
+        }
+        let max_token_bytes = reader.number("max_token_bytes");
+        let max_message_bytes = reader.number("max_message_bytes");
+        if max_token_bytes > max_message_bytes {
+            reader.wrong("max_token_bytes", "is larger than max_message_bytes");
+        }
+        let jwks_uri = jwks_uri(&mut reader, &issuer);
+        let log = reader.word("log");
+        let log_format = reader.word("log_format");
+        let (cache_ttl, jwks_max_age) = (reader.duration("cache_ttl"), reader.duration("jwks_max_age"));
+        let max_header_bytes = reader.number("max_header_bytes");
+        let max_concurrent_streams = reader.number("max_concurrent_streams");
+        let max_connections = reader.number("max_connections");
+        let request_timeout = reader.duration("request_timeout");
+        let handshake_timeout = reader.duration("handshake_timeout");
+        let keepalive_interval = reader.duration("keepalive_interval");
+        let keepalive_timeout = reader.duration("keepalive_timeout");
+        let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
+        let refresh_interval = reader.duration("refresh_interval");
+        let problems = reader.problems;
+        match (transport, issuer, store, sealing_key, grpc_addr, http_addr, log, log_format) {
+            (
+                Some(transport),
+                Some(issuer),
+                Some(store),
+                Some(sealing_key),
+                Some(grpc_addr),
+                Some(http_addr),
+                Some(log),
+                Some(log_format),
+            ) if problems.is_empty() => Ok(Config {
+                issuer,
+                jwks_uri,
+                store,
+                sealing_key,
+                algorithms,
+                shared_secret,
+                grpc_addr,
+                http_addr,
+                transport,
+                leeway,
+                max_leeway,
+                cache_ttl,
+                jwks_max_age,
+                max_token_bytes,
+                max_message_bytes,
+                max_header_bytes,
+                max_concurrent_streams,
+                max_connections,
+                request_timeout,
+                handshake_timeout,
+                keepalive_interval,
+                keepalive_timeout,
+                drain_delay,
+                drain_timeout,
+                refresh_interval,
+                log,
+                log_format,
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn transport(reader: &mut Reader<'_>) -> Option<Transport> {
+    let plaintext = reader.bool("allow_plaintext")?;
+    match (reader.path("tls_cert_file"), reader.path("tls_key_file"), plaintext) {
+        (Some(cert_file), Some(key_file), false) => return Some(Transport::Tls { cert_file, key_file }),
+        (None, None, true) => return Some(Transport::Plaintext),
+        (Some(_), None, false) => reader.missing("tls_key_file"),
+        (None, Some(_), false) => reader.missing("tls_cert_file"),
+        (Some(_), _, true) | (_, Some(_), true) => {
+            reader.wrong("allow_plaintext", "given together with TLS files: leave one out");
+        }
+        (None, None, false) => {
+            let given_by = |name| find(name).map(super::Setting::given_by).unwrap_or_default();
+            reader.problems.add(format!(
+                "TLS is missing: set tls_cert_file by {}, and tls_key_file by {}; or do without TLS, with \
+                 allow_plaintext by {}",
+                given_by("tls_cert_file"),
+                given_by("tls_key_file"),
+                given_by("allow_plaintext")
+            ));
+        }
+    }
+    None
+}
+
+fn issuer(reader: &mut Reader<'_>) -> Option<String> {
+    let Some(text) = reader.text("issuer") else {
+        reader.missing("issuer");
+        return None;
+    };
+    let allow_http = reader.text("allow_plaintext") == Some("true");
+    reader.note("issuer", check_issuer(text, allow_http))?;
+    Some(text.to_owned())
+}
+
+fn jwks_uri(reader: &mut Reader<'_>, issuer: &Option<String>) -> String {
+    let allow_http = reader.text("allow_plaintext") == Some("true");
+    match reader.text("jwks_uri") {
+        Some(text) => {
+            reader.note("jwks_uri", check_jwks_uri(text, allow_http));
+            text.to_owned()
+        }
+        None => default_jwks_uri(issuer.as_deref().unwrap_or_default()),
+    }
+}
+
+fn store(reader: &mut Reader<'_>) -> Option<Location> {
+    let (name, text) = match (reader.text("store"), reader.path("store_file")) {
+        (Some(text), None) => ("store", Secret::from_text(text)),
+        (None, Some(path)) => ("store_file", reader.note("store_file", Secret::from_file(&path))?),
+        (Some(_), Some(_)) => {
+            reader.wrong("store_file", "given together with store: leave one out");
+            return None;
+        }
+        (None, None) => {
+            let given_by = |name| find(name).map(super::Setting::given_by).unwrap_or_default();
+            reader.problems.add(format!(
+                "store is missing: set it by {}, or a file that holds it by {}",
+                given_by("store"),
+                given_by("store_file")
+            ));
+            return None;
+        }
+    };
+    // A location's own errors quote nothing that could be a password.
+    match text.reveal().parse() {
+        Ok(Location::Memory) => {
+            reader.wrong(
+                name,
+                "`memory` would lose every key and client at a restart: use sqlite:PATH or postgres://…",
+            );
+            None
+        }
+        read => reader.note(name, read.map_err(|error: crate::store::OpenError| error.to_string())),
+    }
+}
+
+fn algorithms(reader: &mut Reader<'_>) -> Vec<Algorithm> {
+    let mut algorithms = Vec::new();
+    for name in reader.text("algorithms").unwrap_or_default().split(',').map(str::trim) {
+        match name.parse::<Algorithm>() {
+            Ok(algorithm) if algorithms.contains(&algorithm) => {
+                reader.wrong("algorithms", &format!("{name} is there twice"));
+            }
+            Ok(algorithm) => algorithms.push(algorithm),
+            Err(_) => {
+                let known = Algorithm::ALL.map(Algorithm::name).join(", ");
+                reader.wrong("algorithms", &format!("`{name}` is none of {known}"));
+            }
+        }
+    }
+    algorithms
+}
