@@ -1,0 +1,206 @@
+//! tokend against jsonwebtoken: what one writes, the other reads; what is changed on the way, tokend refuses.
+
+use jsonwebtoken::{DecodingKey, Validation, jwk::JwkSet};
+use proptest::{prelude::*, test_runner::TestRunner};
+use serde_json::{Value, json};
+use tokend::{
+    model::{Algorithm, ExtraClaims},
+    proto::v1,
+};
+use tokio::runtime::Runtime;
+
+use crate::{
+    forge::{Forge, b64, payload},
+    harness::{ISSUER, TestServer, accepted, for_alice, reason, refused},
+};
+
+/// Any JSON that a caller might put into a claim.
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (-1e15..1e15_f64).prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), inner, 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// Claims that are not registered.
+fn claims() -> impl Strategy<Value = serde_json::Map<String, Value>> {
+    let name = ".{1,12}"
+        .prop_filter("registered", |name: &String| !ExtraClaims::REGISTERED.contains(&name.as_str()));
+    prop::collection::btree_map(name, json_value(), 0..5).prop_map(|claims| claims.into_iter().collect())
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[^\\p{C}]{1,40}".prop_filter("too long", |text: &String| text.len() <= 255)
+}
+
+/// A server with a key for every algorithm, on a runtime of its own, for tests that are not async.
+fn server(algorithms: &[Algorithm]) -> (Runtime, TestServer, Forge) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (server, forge) = runtime.block_on(async {
+        let server = TestServer::with(|settings| settings.keys.algorithms = algorithms.to_vec()).await;
+        let forge = Forge::of(&*server.store).await;
+        (server, forge)
+    });
+    (runtime, server, forge)
+}
+
+fn runner(cases: u32) -> TestRunner {
+    TestRunner::new(ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() })
+}
+
+#[test]
+fn what_tokend_issues_jsonwebtoken_decodes() {
+    let (runtime, server, _) = server(&[Algorithm::Es256]);
+    let jwks = runtime.block_on(server.get("/.well-known/jwks.json")).2;
+    let jwks: JwkSet = serde_json::from_str(&jwks).unwrap();
+    let case = (
+        text(),
+        prop::collection::vec(text(), 1..4),
+        prop::collection::vec("[!#-\\[\\]-~]{1,20}", 0..4),
+        claims(),
+    );
+    runner(256)
+        .run(&case, |(subject, audiences, scopes, claims)| {
+            let request = v1::IssueTokenRequest {
+                subject: subject.clone(),
+                audiences: audiences.clone(),
+                scopes: scopes.clone(),
+                claims_json: Value::Object(claims.clone()).to_string(),
+                ..Default::default()
+            };
+            let token = accepted(runtime.block_on(server.root.issue(request))).access_token;
+            let header = jsonwebtoken::decode_header(&token).unwrap();
+            let key = DecodingKey::from_jwk(jwks.find(header.kid.as_ref().unwrap()).unwrap()).unwrap();
+            let mut validation = Validation::new(header.alg);
+            validation.set_issuer(&[ISSUER]);
+            validation.set_audience(&audiences);
+            // The test's clock is not the system's.
+            validation.validate_exp = false;
+            let decoded = jsonwebtoken::decode::<Value>(&token, &key, &validation).unwrap().claims;
+            prop_assert_eq!(&decoded["sub"], &json!(subject));
+            for (name, value) in claims {
+                prop_assert_eq!(&decoded[&name], &value, "{}", name);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn what_jsonwebtoken_encodes_under_our_key_and_shape_tokend_verifies() {
+    let (runtime, server, forge) = server(&[Algorithm::Es256, Algorithm::Hs256, Algorithm::EdDsa]);
+    let algorithm = prop::sample::select(vec![Algorithm::Es256, Algorithm::Hs256, Algorithm::EdDsa]);
+    runner(256)
+        .run(&(algorithm, claims(), text()), |(algorithm, extra, subject)| {
+            let mut claims = payload();
+            claims["sub"] = json!(subject);
+            claims.as_object_mut().unwrap().extend(extra);
+            let mut header = jsonwebtoken::Header::new(algorithm.name().parse().unwrap());
+            header.kid = Some(forge.kid(algorithm).to_owned());
+            let token = jsonwebtoken::encode(&header, &claims, forge.key(algorithm)).unwrap();
+            let verified = accepted(runtime.block_on(server.root.check(&token)));
+            prop_assert_eq!(verified.token_claims.unwrap().subject, subject);
+            let back: Value = serde_json::from_str(&verified.claims_json).unwrap();
+            prop_assert_eq!(back, claims);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_token_that_is_changed_anywhere_is_refused() {
+    let (runtime, server, _) = server(&[Algorithm::Es256]);
+    let good = accepted(runtime.block_on(server.root.issue(for_alice()))).access_token;
+    let change = (0..good.len(), any::<char>(), 0..4_u8);
+    runner(1024)
+        .run(&change, |(at, with, kind)| {
+            let mut token: Vec<char> = good.chars().collect();
+            match kind {
+                0 => token[at] = with,
+                1 => token.insert(at, with),
+                2 => drop(token.remove(at)),
+                _ => token.truncate(at),
+            }
+            let token: String = token.into_iter().collect();
+            prop_assume!(token != good);
+            let status = refused(runtime.block_on(server.root.check(&token)));
+            prop_assert!(reason(&status).starts_with("TOKEN_"), "{}", reason(&status));
+            Ok(())
+        })
+        .unwrap();
+    accepted(runtime.block_on(server.root.check(&good)));
+}
+
+#[test]
+fn any_text_at_all_is_refused_as_a_token() {
+    let (runtime, server, forge) = server(&[Algorithm::Hs256]);
+    let piece = || prop::collection::vec(any::<u8>(), 0..200);
+    runner(512)
+        .run(&(piece(), piece(), piece(), any::<String>()), |(header, payload, signature, text)| {
+            let shaped = format!("{}.{}.{}", b64(&header), b64(&payload), b64(&signature));
+            // The header is good and so is the signature: only the payload is noise.
+            let signed = forge.sign(Algorithm::Hs256, forge.header(Algorithm::Hs256), &payload);
+            for token in [shaped, text, signed] {
+                let status = refused(runtime.block_on(server.root.check(&token)));
+                prop_assert!(reason(&status).starts_with("TOKEN_"), "{}", reason(&status));
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn every_algorithm_is_understood_both_ways() {
+    let (runtime, server, forge) = server(&Algorithm::ALL);
+    let jwks = runtime.block_on(server.get("/.well-known/jwks.json")).2;
+    let jwks: JwkSet = serde_json::from_str(&jwks).unwrap();
+    assert_eq!(jwks.keys.len(), 9, "symmetric keys are not published");
+    for algorithm in Algorithm::ALL {
+        let client = v1::Client {
+            algorithm: algorithm.name().to_owned(),
+            permissions: Some(v1::Permissions {
+                methods: vec!["TokenService/IssueToken".to_owned()],
+                audiences: vec!["orders".to_owned()],
+                ..Default::default()
+            }),
+            default_audiences: vec!["orders".to_owned()],
+            ..Default::default()
+        };
+        let token = runtime.block_on(async {
+            let issuer = server.client(client).await;
+            accepted(issuer.issue(v1::IssueTokenRequest::default()).await).access_token
+        });
+        let verified = accepted(runtime.block_on(server.root.check(&token)));
+        assert_eq!(verified.key_id, forge.kid(algorithm), "{algorithm}");
+
+        let jwt: jsonwebtoken::Algorithm = algorithm.name().parse().unwrap();
+        let mut validation = Validation::new(jwt);
+        validation.set_audience(&["orders"]);
+        validation.validate_exp = false;
+        let published = jwks.find(forge.kid(algorithm));
+        if algorithm.is_symmetric() {
+            assert!(published.is_none(), "{algorithm}");
+        } else {
+            let key = DecodingKey::from_jwk(published.unwrap()).unwrap();
+            jsonwebtoken::decode::<Value>(&token, &key, &validation).unwrap();
+            let thumbprint =
+                published.unwrap().thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap();
+            assert_eq!(thumbprint, forge.kid(algorithm), "RFC 7638");
+        }
+        let mut header = jsonwebtoken::Header::new(jwt);
+        header.kid = Some(forge.kid(algorithm).to_owned());
+        let token = jsonwebtoken::encode(&header, &payload(), forge.key(algorithm)).unwrap();
+        accepted(runtime.block_on(server.root.check(&token)));
+    }
+}

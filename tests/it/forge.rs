@@ -1,0 +1,90 @@
+//! Makes tokens that tokend would not: with any header, any payload, and a signature that is good all the same.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jsonwebtoken::EncodingKey;
+use tokend::{
+    model::{Algorithm, KeyRecord},
+    store::Store,
+};
+
+use crate::harness::{ISSUER, SEALING_KEY, START};
+
+/// base64url without padding.
+pub fn b64(octets: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(octets)
+}
+
+/// The private half of a stored key, opened by the form that `keys/seal.rs` documents.
+pub fn unseal(record: &KeyRecord) -> Vec<u8> {
+    let sealing_key = STANDARD.decode(SEALING_KEY).unwrap();
+    let (head, ciphertext) = record.sealed.split_at(1 + 8 + 12);
+    let mut aad = head[..9].to_vec();
+    aad.extend_from_slice(record.algorithm.name().as_bytes());
+    aad.push(0);
+    aad.extend_from_slice(record.key_id.as_str().as_bytes());
+    let mut octets = ciphertext.to_vec();
+    let cipher = RandomizedNonceKey::new(&AES_256_GCM, &sealing_key).unwrap();
+    let nonce = Nonce::try_assume_unique_for_key(&head[9..]).unwrap();
+    cipher.open_in_place(nonce, Aad::from(aad), &mut octets).unwrap().to_vec()
+}
+
+/// The private keys of a server, as jsonwebtoken holds them, with their ids.
+pub struct Forge(HashMap<Algorithm, (String, EncodingKey)>);
+
+impl Forge {
+    pub async fn of(store: &dyn Store) -> Self {
+        let records = store.keys().await.unwrap();
+        Self(records.iter().map(|record| (record.algorithm, entry(record))).collect())
+    }
+
+    pub fn kid(&self, algorithm: Algorithm) -> &str {
+        &self.0[&algorithm].0
+    }
+
+    pub fn key(&self, algorithm: Algorithm) -> &EncodingKey {
+        &self.0[&algorithm].1
+    }
+
+    /// `header.payload.signature`, signed by the key for `algorithm` over exactly these texts.
+    pub fn sign(&self, algorithm: Algorithm, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
+        self.sign_input(algorithm, &format!("{}.{}", b64(header), b64(payload)))
+    }
+
+    /// The same over a signing input of any form.
+    pub fn sign_input(&self, algorithm: Algorithm, input: &str) -> String {
+        let jwt = algorithm.name().parse().unwrap();
+        let signature = jsonwebtoken::crypto::sign(input.as_bytes(), self.key(algorithm), jwt).unwrap();
+        format!("{input}.{signature}")
+    }
+
+    /// The header that tokend writes.
+    pub fn header(&self, algorithm: Algorithm) -> String {
+        format!(r#"{{"alg":"{algorithm}","kid":"{}","typ":"JWT"}}"#, self.kid(algorithm))
+    }
+}
+
+/// A payload that tokend accepts for `orders`.
+pub fn payload() -> serde_json::Value {
+    serde_json::json!({
+        "iss": ISSUER, "sub": "alice", "aud": "orders", "exp": START + 600, "nbf": START, "iat": START,
+        "jti": "jti-1", "client_id": "root", "scope": "read write",
+    })
+}
+
+fn entry(record: &KeyRecord) -> (String, EncodingKey) {
+    let octets = unseal(record);
+    let key = match record.algorithm {
+        Algorithm::Es256 | Algorithm::Es384 => EncodingKey::from_ec_der(&octets),
+        Algorithm::EdDsa => EncodingKey::from_ed_der(&octets),
+        algorithm if algorithm.is_symmetric() => EncodingKey::from_secret(&octets),
+        // PKCS#8 of an RSA key is a fixed prefix of 26 bytes before the PKCS#1 key that jsonwebtoken wants.
+        _ => EncodingKey::from_rsa_der(&octets[26..]),
+    };
+    (record.key_id.as_str().to_owned(), key)
+}

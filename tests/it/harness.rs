@@ -1,0 +1,319 @@
+//! A whole server in the test: bound to port 0, on a fresh store, with a clock that moves when it is told to.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use tokend::{
+    clock::Clock,
+    grpc::Limits,
+    http::Discovery,
+    keys::{KeySettings, SealingKey},
+    listen::GrpcLimits,
+    model::{Algorithm, ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl, UnixTime},
+    proto::v1::{self, client_service_client::ClientServiceClient, token_service_client::TokenServiceClient},
+    server::{Listeners, Server, Serving, Settings},
+    store::{self, Location, Store},
+    tokens::{IssuePolicy, VerifyPolicy},
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::{Code, Request, Status, transport::Channel};
+use tonic_types::StatusExt as _;
+
+pub const ISSUER: &str = "https://tokend.test";
+/// The sealing key of every test server: 32 bytes in base64.
+pub const SEALING_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// 2026-01-01T00:00:00Z
+pub const START: i64 = 1_767_225_600;
+/// The same as a number with a fraction.
+pub const START_SECONDS: f64 = 1_767_225_600.0;
+
+/// A clock that stands until it is moved.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> UnixTime {
+        UnixTime::from_seconds(self.0.load(SeqCst))
+    }
+}
+
+pub fn manual_clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock(AtomicI64::new(START)))
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        store: Location::Memory,
+        keys: KeySettings {
+            sealing_key: SealingKey::parse(SEALING_KEY).unwrap(),
+            algorithms: vec![Algorithm::Es256],
+            shared_secret: None,
+            unknown_key_pause: Duration::from_secs(5),
+            jwks_max_age: Duration::from_secs(300),
+        },
+        issue: IssuePolicy { issuer: ISSUER.to_owned(), max_token_bytes: 8192 },
+        verify: VerifyPolicy {
+            issuer: ISSUER.to_owned(),
+            max_token_bytes: 8192,
+            leeway: Duration::ZERO,
+            max_leeway: Duration::from_secs(60),
+            cache_ttl: Duration::from_secs(30),
+        },
+        discovery: Discovery {
+            issuer: ISSUER.to_owned(),
+            jwks_uri: format!("{ISSUER}/.well-known/jwks.json"),
+        },
+        tls: None,
+        calls: Limits { request_timeout: Duration::from_secs(20) },
+        max_message_bytes: 1024 * 1024,
+        serving: Serving {
+            connections: GrpcLimits {
+                max_concurrent_streams: 256,
+                max_header_bytes: 16 * 1024,
+                keepalive_interval: Duration::from_secs(30),
+                keepalive_timeout: Duration::from_secs(20),
+            },
+            max_connections: 256,
+            handshake_timeout: Duration::from_secs(10),
+            refresh_interval: Duration::from_secs(3600),
+            drain_delay: Duration::ZERO,
+            drain_timeout: Duration::from_secs(10),
+        },
+    }
+}
+
+/// Permission for everything.
+pub fn everything() -> ClientSettings {
+    let any = || vec![Pattern::any()];
+    ClientSettings {
+        permissions: Permissions {
+            methods: any(),
+            audiences: any(),
+            scopes: any(),
+            subjects: any(),
+            claims: any(),
+            max_ttl: Ttl::from_minutes(24 * 60),
+            verify_audiences: vec![Pattern::parse("all").unwrap(), Pattern::any()],
+        },
+        default_audiences: vec!["all".to_owned()],
+        ..ClientSettings::default()
+    }
+}
+
+/// A running server. It ends with the test.
+pub struct TestServer {
+    pub grpc: SocketAddr,
+    pub http: SocketAddr,
+    pub clock: Arc<ManualClock>,
+    pub store: Arc<dyn Store>,
+    /// A client that may do everything.
+    pub root: TestClient,
+    stop: Option<oneshot::Sender<()>>,
+    ended: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings();
+        change(&mut settings);
+        let store = store::open(&settings.store).await.unwrap();
+        Self::on(store, settings, manual_clock()).await
+    }
+
+    /// On a store that is open already.
+    pub async fn on(store: Arc<dyn Store>, settings: Settings, clock: Arc<ManualClock>) -> Self {
+        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (grpc_addr, http_addr) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
+        let server = Server::with_store(settings, Arc::clone(&store), clock.clone()).await.unwrap();
+        let root = ClientId::parse("root").unwrap();
+        let secret = server.put_client(root, everything(), None).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            server.run(Listeners { grpc, http }, shutdown).await.unwrap();
+        });
+        let root = TestClient::new(grpc_addr, Some(secret)).await;
+        let server = Self {
+            grpc: grpc_addr,
+            http: http_addr,
+            clock,
+            store,
+            root,
+            stop: Some(stop),
+            ended: Some(ended),
+        };
+        server.is_ready().await;
+        server
+    }
+
+    /// The server serves as soon as it runs; readiness follows within its first steps.
+    async fn is_ready(&self) {
+        while self.get("/readyz").await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Asks the server to stop, without waiting for it.
+    pub fn begin_stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(&mut self) {
+        self.ended.take().unwrap().await.unwrap();
+    }
+
+    /// Registers a client and answers what calls with its secret.
+    pub async fn client(&self, client: v1::Client) -> TestClient {
+        let request = v1::CreateClientRequest { client: Some(client), request_id: String::new() };
+        let answer = self.root.clients().create_client(self.root.request(request)).await;
+        let secret = answer.map_err(|status| status.to_string()).unwrap().into_inner().client_secret;
+        TestClient::new(self.grpc, Some(ClientSecret::from_text(secret))).await
+    }
+
+    /// `GET path` on the HTTP port: status, headers in lower case, body.
+    pub async fn get(&self, path: &str) -> (u16, String, String) {
+        self.get_with(path, "").await
+    }
+
+    /// The same with further header lines.
+    pub async fn get_with(&self, path: &str, headers: &str) -> (u16, String, String) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut stream = tokio::net::TcpStream::connect(self.http).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let (status_line, headers) = head.split_once("\r\n").unwrap();
+        let status = status_line.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, headers.to_lowercase(), body.to_owned())
+    }
+}
+
+/// What calls the server with one credential, or with none.
+#[derive(Clone)]
+pub struct TestClient {
+    pub channel: Channel,
+    pub secret: Option<ClientSecret>,
+}
+
+impl TestClient {
+    pub async fn new(addr: SocketAddr, secret: Option<ClientSecret>) -> Self {
+        let channel = Channel::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+        Self { channel, secret }
+    }
+
+    pub fn tokens(&self) -> TokenServiceClient<Channel> {
+        TokenServiceClient::new(self.channel.clone()).max_decoding_message_size(16 * 1024 * 1024)
+    }
+
+    pub fn clients(&self) -> ClientServiceClient<Channel> {
+        ClientServiceClient::new(self.channel.clone())
+    }
+
+    /// `message` with the credential.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some(secret) = &self.secret {
+            let value = format!("Bearer {}", secret.reveal()).parse().unwrap();
+            request.metadata_mut().insert("authorization", value);
+        }
+        request
+    }
+
+    pub async fn issue(&self, request: v1::IssueTokenRequest) -> Result<v1::IssueTokenResponse, Status> {
+        Ok(self.tokens().issue_token(self.request(request)).await?.into_inner())
+    }
+
+    pub async fn verify(&self, request: v1::VerifyTokenRequest) -> Result<v1::VerifyTokenResponse, Status> {
+        Ok(self.tokens().verify_token(self.request(request)).await?.into_inner())
+    }
+
+    /// A token for `alice` at `orders`.
+    pub async fn token(&self) -> String {
+        accepted(self.issue(for_alice()).await).access_token
+    }
+
+    /// Whether `token` is good at `orders`.
+    pub async fn check(&self, token: &str) -> Result<v1::VerifyTokenResponse, Status> {
+        self.verify(v1::VerifyTokenRequest {
+            token: token.to_owned(),
+            audiences: vec!["orders".to_owned()],
+            ..Default::default()
+        })
+        .await
+    }
+}
+
+/// A request for a token for `alice` at `orders` that allows `read`.
+pub fn for_alice() -> v1::IssueTokenRequest {
+    v1::IssueTokenRequest {
+        subject: "alice".to_owned(),
+        audiences: vec!["orders".to_owned()],
+        scopes: vec!["read".to_owned()],
+        ..Default::default()
+    }
+}
+
+/// The answer of a call that must succeed.
+#[track_caller]
+pub fn accepted<T>(answer: Result<T, Status>) -> T {
+    answer.unwrap_or_else(|status| panic!("refused: {:?} {}", reason(&status), status.message()))
+}
+
+/// The status of a call that must fail.
+#[track_caller]
+pub fn refused<T>(answer: Result<T, Status>) -> Status {
+    match answer {
+        Ok(_) => panic!("accepted, though it must be refused"),
+        Err(status) => status,
+    }
+}
+
+/// The reason in a status' ErrorInfo, whose domain must be ours.
+pub fn reason(status: &Status) -> String {
+    let info = status.get_details_error_info();
+    let info = info.unwrap_or_else(|| panic!("no ErrorInfo in {:?}: {}", status.code(), status.message()));
+    assert_eq!(info.domain, "tokend");
+    info.reason
+}
+
+/// Checks that a call fails with this code and reason.
+#[track_caller]
+pub fn assert_refused<T>(answer: Result<T, Status>, code: Code, expected: &str) -> Status {
+    let status = refused(answer);
+    assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{}", status.message());
+    status
+}
+
+/// The fields that a status' BadRequest names.
+pub fn fields(status: &Status) -> Vec<String> {
+    let bad_request = status.get_details_bad_request();
+    let violations = bad_request.map(|details| details.field_violations).unwrap_or_default();
+    violations.into_iter().map(|violation| violation.field).collect()
+}
+
+/// Whole seconds as a message.
+pub const fn seconds(seconds: i64) -> Option<prost_types::Duration> {
+    Some(prost_types::Duration { seconds, nanos: 0 })
+}

@@ -1,0 +1,205 @@
+//! The house rules that the compiler does not keep: a file imports only from floors below its own, files stay small, and
+//! no drawer is called `util`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The floor of each module of the crate. `proto` is generated; only transport and assembly may see it.
+const FLOORS: [(&str, u8); 19] = [
+    ("cli", 5),
+    ("server", 5),
+    ("config", 5),
+    ("telemetry", 5),
+    ("main", 5),
+    ("grpc", 4),
+    ("http", 4),
+    ("listen", 4),
+    ("proto", 4),
+    ("access", 3),
+    ("tokens", 3),
+    ("keys", 2),
+    ("store", 1),
+    ("model", 0),
+    ("jose", 0),
+    ("clock", 0),
+    ("random", 0),
+    ("metrics", 0),
+    ("lib", 6),
+];
+
+/// Arrows between modules of one floor. Each has one direction, so that no circle can form.
+const LEVEL: [(&str, &str); 17] = [
+    ("cli", "server"),
+    ("cli", "config"),
+    ("cli", "telemetry"),
+    ("config", "server"),
+    ("config", "telemetry"),
+    ("main", "cli"),
+    ("main", "config"),
+    ("main", "telemetry"),
+    ("grpc", "proto"),
+    ("tokens", "access"),
+    ("jose", "model"),
+    ("jose", "random"),
+    ("clock", "model"),
+    ("model", "random"),
+    ("metrics", "model"),
+    ("server", "telemetry"),
+    ("listen", "proto"),
+];
+
+const DRAWERS: [&str; 5] = ["util", "utils", "helpers", "common", "misc"];
+const LONGEST: usize = 400;
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let nested = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
+    nested.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The module of the crate that a file belongs to: the first part of its path under `src`.
+fn module(file: &Path) -> String {
+    let inside = file.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules that a text names after `crate::`, groups in braces included.
+fn imports(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            None => found.push(identifier(rest)),
+            Some(group) => {
+                // The outermost names of the group: those at depth one.
+                let mut depth = 1;
+                let mut at_start = true;
+                for (index, character) in group.char_indices() {
+                    match character {
+                        '{' => depth += 1,
+                        '}' => depth -= 1,
+                        ',' if depth == 1 => at_start = true,
+                        _ if at_start && depth == 1 && character.is_alphabetic() => {
+                            found.push(identifier(&group[index..]));
+                            at_start = false;
+                        }
+                        _ => {}
+                    }
+                    if depth == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    found.retain(|name| !name.is_empty());
+    found
+}
+
+fn identifier(text: &str) -> String {
+    text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
+}
+
+/// Every arrow that points up or sideways without leave, in `files`.
+fn wrong_arrows(files: &[(String, String, String)]) -> Vec<String> {
+    let floors = BTreeMap::from(FLOORS);
+    let mut wrong = Vec::new();
+    for (name, from, text) in files {
+        let floor = floors.get(from.as_str()).unwrap_or_else(|| panic!("{from} has no floor"));
+        for to in imports(text) {
+            let Some(below) = floors.get(to.as_str()) else {
+                wrong.push(format!("{name}: crate::{to} has no floor"));
+                continue;
+            };
+            let level = LEVEL.contains(&(from.as_str(), to.as_str()));
+            if to != *from && below >= floor && !level {
+                wrong.push(format!("{name} (floor {floor}) imports crate::{to} (floor {below})"));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn files_import_only_from_floors_below() {
+    let files: Vec<_> = sources(&root().join("src"))
+        .into_iter()
+        .map(|file| (file.display().to_string(), module(&file), fs::read_to_string(&file).unwrap()))
+        .filter(|(_, module, _)| module != "lib")
+        .collect();
+    assert!(files.len() > 60, "only {} files were read", files.len());
+    assert_eq!(wrong_arrows(&files), Vec::<String>::new());
+}
+
+#[test]
+fn the_check_of_arrows_can_fail() {
+    let file = |from: &str, text: &str| vec![(from.to_owned(), from.to_owned(), text.to_owned())];
+    for (from, text) in [
+        ("store", "use crate::keys::KeyRing;"),
+        ("model", "use crate::{clock::Clock, random};"),
+        ("tokens", "fn f() { crate::grpc::routes() }"),
+        ("http", "use crate::{\n    keys::{KeyRing, x},\n    grpc::Edge,\n};"),
+        ("access", "use crate::proto::v1;"),
+        ("keys", "use crate::nowhere::Thing;"),
+    ] {
+        assert_eq!(wrong_arrows(&file(from, text)).len(), 1, "{text}");
+    }
+    for (from, text) in [
+        ("store", "use crate::model::KeyId; // crate::grpc"),
+        ("tokens", "use crate::{access::Grant, store, model::{A, B}};"),
+        ("model", "use crate::model::KeyId;"),
+    ] {
+        assert_eq!(wrong_arrows(&file(from, text)), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn level_arrows_form_no_circle() {
+    for (from, to) in LEVEL {
+        assert!(!LEVEL.contains(&(to, from)), "{from} and {to} import each other");
+    }
+}
+
+#[test]
+fn files_are_small_and_named_after_what_they_hold() {
+    let mut files = sources(&root().join("src"));
+    files.extend(sources(&root().join("tests")));
+    for file in files {
+        let lines = fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= LONGEST, "{} has {lines} lines", file.display());
+        let inside = file.strip_prefix(root()).unwrap();
+        let names =
+            inside.components().map(|part| part.as_os_str().to_str().unwrap().trim_end_matches(".rs"));
+        for name in names {
+            assert!(!DRAWERS.contains(&name), "{} is a drawer", file.display());
+        }
+    }
+}
+
+#[test]
+fn some_things_are_made_in_one_place_only() {
+    let places = [
+        ("Status::with_error_details", &["src/grpc/status.rs"][..]),
+        ("Status::new(", &[]),
+        ("SystemTime::now", &["src/clock.rs"]),
+        ("rand::fill", &["src/random.rs"]),
+        ("include_proto!", &["src/proto.rs"]),
+    ];
+    for (made, allowed) in places {
+        for file in sources(&root().join("src")) {
+            let text = fs::read_to_string(&file).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            let inside = file.strip_prefix(root()).unwrap().display().to_string();
+            assert!(!code.contains(made) || allowed.contains(&inside.as_str()), "{inside} holds `{made}`");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The program as a process of its own: started in a folder, watched by what it prints, and stopped.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+pub const FREE_PORTS: [&str; 4] = ["--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"];
+
+/// Far longer than anything takes: only a program that hangs meets it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program with this folder as home and as working folder, and nothing else from the environment.
+pub fn tokend(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tokend"));
+    command
+        .args(arguments)
+        .env_clear()
+        .env("HOME", folder)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
+}
+
+pub fn run(folder: &Path, arguments: &[&str]) -> Output {
+    tokend(folder, arguments).output().unwrap()
+}
+
+pub fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap().trim_end()
+}
+
+pub fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+/// The words of a line, as a shell splits them.
+pub fn words(line: &str) -> Vec<String> {
+    let output = Command::new("sh").arg("-c").arg(format!("printf '%s\\0' {line}")).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// `tokend init` in `folder`: answers the secret of its client `admin`.
+pub fn init(folder: &Path) -> String {
+    let made = run(folder, &["init", "--issuer", "https://id.example.com"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    stdout(&made).to_owned()
+}
+
+/// A running program; killed when the test ends early.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    pub fn signal(&self, name: &str) {
+        let told = Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Asks it to stop, and answers its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        self.signal("-TERM");
+        self.0.wait().unwrap().code()
+    }
+}
+
+/// What a program prints, line by line. A thread reads it, so that a program is never held up by a full pipe.
+pub struct Lines {
+    coming: Receiver<String>,
+    pub seen: Vec<String>,
+}
+
+impl Lines {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let (lines, coming) = channel();
+        thread::spawn(move || {
+            // The test may be over.
+            BufReader::new(stream).lines().for_each(|line| drop(lines.send(line.unwrap())));
+        });
+        Self { coming, seen: Vec::new() }
+    }
+
+    /// Waits for the first line of which this is true.
+    pub fn until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        loop {
+            let line = self.coming.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|end| panic!("{end} after {:#?}", self.seen));
+            self.seen.push(line.clone());
+            if wanted(&line) {
+                return line;
+            }
+        }
+    }
+
+    /// All lines to the end of the program.
+    pub fn all(mut self) -> Vec<String> {
+        loop {
+            match self.coming.recv_timeout(PATIENCE) {
+                Ok(line) => self.seen.push(line),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return self.seen,
+                Err(_) => panic!("it does not end: {:#?}", self.seen),
+            }
+        }
+    }
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: Vec<String>,
+    pub stderr: Vec<String>,
+}
+
+/// A program whose output is read.
+pub struct Watched {
+    pub running: Running,
+    pub stdout: Lines,
+    pub stderr: Lines,
+}
+
+impl Watched {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = tokend(folder, arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdout, stderr) =
+            (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
+        Self { running: Running(child), stdout, stderr }
+    }
+
+    /// Waits until it has ended, by itself or because it was told to.
+    pub fn ended(self) -> Ended {
+        let Self { mut running, stdout, stderr } = self;
+        let (stdout, stderr) = (stdout.all(), stderr.all());
+        Ended { code: running.0.wait().unwrap().code(), stdout, stderr }
+    }
+
+    /// The next log line with this message.
+    pub fn logged(&mut self, message: &str) -> Value {
+        let wanted = |line: &str| entry(line)["message"] == message;
+        entry(&self.stderr.until(wanted))
+    }
+}
+
+/// A log line in JSON; null for one that is none.
+pub fn entry(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_default()
+}
+
+/// `tokend serve` on what `init` made, on free ports.
+pub struct Serve {
+    pub process: Watched,
+    pub grpc: SocketAddr,
+    pub http: SocketAddr,
+}
+
+impl Serve {
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let all = [&["serve", "--config", "tokend.toml"], &FREE_PORTS[..], arguments].concat();
+        let mut process = Watched::start(folder, &all);
+        let serving = process.logged("serving");
+        let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
+        Self { grpc: address("grpc"), http: address("http"), process }
+    }
+
+    pub fn stop(self) -> Ended {
+        self.process.running.signal("-TERM");
+        self.process.ended()
+    }
+}

@@ -1,0 +1,34 @@
+//! No reason without a test, and none that the README keeps to itself.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Texts in quotes that are written like a reason, in `source`.
+fn reasons(source: &str) -> BTreeSet<String> {
+    let like_a_reason = |text: &&str| {
+        let shouted = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+        text.len() > 5 && text.bytes().all(shouted) && !text.starts_with('_')
+    };
+    source.split('"').filter(like_a_reason).map(str::to_owned).collect()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn each_reason_is_tested_and_documented() {
+    let mut all = reasons(&read("src/model/refusal.rs"));
+    assert_eq!(all.len(), 13, "{all:?}");
+    all.extend(reasons(&read("src/grpc/status.rs")));
+    assert!(all.contains("CREDENTIALS_MISSING") && all.contains("SHUTTING_DOWN"), "{all:?}");
+
+    let stories = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")).unwrap();
+    let stories = stories.map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with("reasons.rs"));
+    let tested: BTreeSet<String> =
+        stories.flat_map(|story| reasons(&fs::read_to_string(story).unwrap())).collect();
+    let readme = read("README.md");
+    for reason in all {
+        assert!(tested.contains(&reason), "no test expects {reason}");
+        assert!(readme.contains(&format!("`{reason}`")), "README.md does not list {reason}");
+    }
+}
