@@ -1,0 +1,63 @@
+# Both base images can be replaced with --build-arg, for example by a mirror's.
+# BUILD_IMAGE needs cargo and a C compiler; RUNTIME_IMAGE needs glibc, libgcc and CA certificates.
+# Both must have the same glibc or the runtime a newer one.
+ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${RUNTIME_IMAGE} AS runtime
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /build
+
+# The dependencies are compiled in a layer of their own, against an empty crate, so that a change
+# of tokend's sources does not compile them again. Nothing of the empty crate may stay: cargo
+# compares file times, and the real sources can be older than this layer.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src \
+ && touch src/lib.rs \
+ && echo 'fn main() {}' | tee build.rs src/main.rs \
+ && cargo build --release --locked --bin tokend \
+ && cargo clean --release --locked --package tokend \
+ && rm -r build.rs src
+
+COPY build.rs ./
+COPY proto proto
+COPY src src
+RUN cargo build --release --locked --bin tokend
+
+# The final file system. A base image's user may write to its /tmp and home folder; here all belongs
+# to root, who alone may write, but for the data folder. That one is copied by itself to say so, and
+# its parents are made here, or they would be given to its owner too.
+COPY --from=runtime / /rootfs/
+RUN install -D target/release/tokend /rootfs/usr/local/bin/tokend \
+ && mkdir -p /rootfs/var/lib \
+ && chown -R root:root /rootfs \
+ && find /rootfs ! -type l -perm /022 -exec chmod go-w {} + \
+ && install -d -m 0700 /data
+
+FROM scratch
+ARG VERSION=dev
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="tokend" \
+      org.opencontainers.image.description="A standalone token service: issue and verify JWTs over gRPC." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+COPY --from=build /rootfs /
+COPY --from=build --chown=65532:65532 /data /var/lib/tokend
+
+ENV PATH=/usr/local/bin \
+    TOKEND_GRPC_ADDR=0.0.0.0:50051 \
+    TOKEND_HTTP_ADDR=0.0.0.0:8080 \
+    TOKEND_STORE=sqlite:/var/lib/tokend/tokend.db
+
+# By number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+USER 65532:65532
+WORKDIR /var/lib/tokend
+EXPOSE 50051 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
+    CMD ["/usr/local/bin/tokend", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/tokend"]
+CMD ["serve"]
