@@ -24,7 +24,7 @@ use crate::proto::v1::{
 /// How many clients are asked for at once.
 const PAGE: i32 = 500;
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum ClientCommand {
     /// Register a client; its secret, shown this once, alone goes to stdout
     Create(Box<Create>),
@@ -50,7 +50,7 @@ impl ClientCommand {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   SECRET=$(tokend client create login --method TokenService/IssueToken --audience 'orders*' --scope '*' --subject '*')
   tokend client create orders --method TokenService/VerifyToken --verify-audience orders
@@ -135,7 +135,7 @@ impl Create {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct List {
     #[command(flatten)]
     output: Output,
@@ -165,7 +165,7 @@ impl List {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Show {
     /// The client's id
     #[arg(value_name = "ID")]
@@ -187,7 +187,7 @@ impl Show {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   SECRET=$(tokend client rotate-secret orders)
   tokend client rotate-secret orders --overlap 0s    # the secrets before it end at once")]
@@ -223,7 +223,7 @@ impl RotateSecret {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Delete {
     /// The client's id
     #[arg(value_name = "ID")]

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// A standalone token service: issues and verifies JSON Web Tokens over gRPC.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "tokend", version, arg_required_else_help = true, max_term_width = 100)]
 #[command(after_help = "Exit status: 0 done, 1 refused or failed, 2 wrong usage or settings. \
                         Data goes to stdout, everything else to stderr.")]
@@ -19,7 +19,7 @@ struct Tokend {
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Try tokend out: everything on this machine, ready in a moment
     Dev(Dev),

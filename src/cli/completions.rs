@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use super::{failure::Failure, output::print};
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tokend completions bash > /etc/bash_completion.d/tokend
   tokend completions zsh > ~/.zfunc/_tokend

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::config::{Origin, Problems, Resolved};
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum ConfigCommand {
     /// Say whether `tokend serve` would start with these settings; opens neither store nor port
     Check(Check),
@@ -28,7 +28,7 @@ impl ConfigCommand {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Example:
   tokend config check --config /etc/tokend/tokend.toml")]
 pub(super) struct Check {
@@ -52,7 +52,7 @@ impl Check {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tokend config show --config tokend.toml
   tokend config show -o json | jq .leeway.value")]

@@ -21,7 +21,7 @@ const SECRET_FILE: &str = "TOKEND_CLIENT_SECRET_FILE";
 const CA_FILE: &str = "TOKEND_CA_FILE";
 
 /// Where the server is and who calls. Without any of it: the server that `tokend dev` started last.
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct Connection {
     /// The server's gRPC address: HOST:PORT (TLS, but for a loopback host), https://… or http://…

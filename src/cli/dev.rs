@@ -45,7 +45,7 @@ const SHORTEST_SECRET: usize = 8;
 /// Longer ones are refused by the server.
 const LONGEST_SECRET: usize = 512;
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tokend dev
   tokend dev --data tokend.db                 # keeps keys and clients

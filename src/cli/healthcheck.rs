@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What a readiness answer may say at the most.
 const LONGEST_ANSWER: usize = 4096;
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Asks GET /readyz on the HTTP port, and waits 3 seconds at the most.
 In a Dockerfile: HEALTHCHECK CMD [\"/tokend\", \"healthcheck\"]")]
 pub(super) struct Healthcheck {

@@ -33,7 +33,7 @@ const CONFIGURATION: &str = "tokend.toml";
 const SEALING_KEY: &str = "sealing.key";
 const ADMIN: &str = "admin";
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tokend init --dir /etc/tokend --issuer https://id.example.com
   SECRET=$(tokend init --dir /etc/tokend --store postgres://tokend@db.internal/tokend)

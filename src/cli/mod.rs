@@ -1,7 +1,7 @@
 //! The command line: one file a noun, and what they share.
 //!
 //! May import everything. Invariant: stdout is data, stderr is talk; the process ends with 0 for done, 1 for refused
-//! or failed, 2 for a wrong question.
+//! or failed, 2 for a wrong question. Arguments have no `Debug`: some are tokens and secrets.
 
 mod address;
 mod client;

@@ -13,7 +13,7 @@ use crate::{
     telemetry::init_logs,
 };
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(
     after_help = "Each setting is taken from its flag, else its variable, else its key in the file, else its default.
 

@@ -20,7 +20,7 @@ use crate::{
     proto::v1::{IssueTokenRequest, VerifyTokenRequest, token_service_client::TokenServiceClient},
 };
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum TokenCommand {
     /// Issue a token; it alone goes to stdout
     Issue(Issue),
@@ -40,7 +40,7 @@ impl TokenCommand {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tokend token issue --subject alice --audience orders --scope read
   tokend token issue --audience orders --ttl 5m --claim tenant=acme --claim 'limits={\"rate\":10}'
@@ -109,7 +109,7 @@ impl Issue {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tokend token verify --audience orders < token.txt
   tokend token issue --audience orders | tokend token verify --audience orders --scope read

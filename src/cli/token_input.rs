@@ -10,7 +10,7 @@ use super::{failure::Failure, output::talk};
 /// Far more than any server takes.
 const LONGEST: u64 = 1024 * 1024;
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct TokenInput {
     /// The token. `-`, or nothing, reads it from stdin: better, for all users of a machine see the arguments of its
     /// processes

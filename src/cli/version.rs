@@ -8,7 +8,7 @@ use super::{
     output::{Output, print, print_json},
 };
 
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(super) struct Version {
     #[command(flatten)]
     output: Output,

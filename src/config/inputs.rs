@@ -14,8 +14,8 @@ use super::{
     table::{SETTINGS, Setting},
 };
 
-/// All that can give a setting its value.
-#[derive(Debug, Default)]
+/// All that can give a setting its value. It has no `Debug`: the environment holds secrets.
+#[derive(Default)]
 pub struct Inputs {
     /// The texts of the flags that were given, by the settings' names.
     pub flags: HashMap<&'static str, String>,
