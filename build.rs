@@ -5,11 +5,16 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 3] =
-    ["tokend/v1/token_service.proto", "tokend/v1/client_service.proto", "google/rpc/error_details.proto"];
+const FILES: [&str; 5] = [
+    "tokend/v1/token_service.proto",
+    "tokend/v1/client_service.proto",
+    "tokend/v1/key_service.proto",
+    "tokend/v1/trust_bundle_service.proto",
+    "google/rpc/error_details.proto",
+];
 
 /// Messages that carry a token or a secret get no `Debug`, so that none can be printed by accident.
-const SECRETIVE: [&str; 8] = [
+const SECRETIVE: [&str; 9] = [
     ".tokend.v1.IssueTokenResponse",
     ".tokend.v1.VerifyTokenRequest",
     ".tokend.v1.BatchVerifyTokensRequest",
@@ -18,6 +23,7 @@ const SECRETIVE: [&str; 8] = [
     ".tokend.v1.BatchVerifyTokensResponse",
     ".tokend.v1.CreateClientResponse",
     ".tokend.v1.RotateClientSecretResponse",
+    ".tokend.v1.ImportKeyRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
