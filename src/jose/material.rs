@@ -1,4 +1,4 @@
-//! Key material: made, read and described. Parsed once, then used for every token.
+//! Private keys and secrets: made, and parsed once.
 
 use aws_lc_rs::{
     encoding::AsDer as _,
@@ -6,17 +6,16 @@ use aws_lc_rs::{
     rsa::KeySize,
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
-        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING,
+        ML_DSA_87_SIGNING, PqdsaKeyPair, PqdsaSigningAlgorithm, RsaKeyPair,
     },
-};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, EllipticCurveKeyType,
-    Jwk, OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse, RSAKeyParameters, RSAKeyType,
-    ThumbprintHash,
 };
 use zeroize::Zeroizing;
 
+use super::{
+    key_type::KeyType,
+    public_key::{Parts, PublicKey},
+};
 use crate::{
     model::{Algorithm, KeyId},
     random,
@@ -41,6 +40,7 @@ pub(crate) enum KeyMaterial {
     Ec(EcdsaKeyPair),
     Ed(Ed25519KeyPair),
     Rsa(RsaKeyPair),
+    MlDsa(PqdsaKeyPair),
     Hmac(Box<hmac::Key>),
 }
 
@@ -49,137 +49,109 @@ impl KeyMaterial {
     /// 2,048 bits, which every verifier takes.
     pub(crate) fn generate(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
         let failed = |_| MaterialError::Generate(algorithm);
-        let octets = match algorithm {
-            Algorithm::Es256 | Algorithm::Es384 => {
-                let pair = EcdsaKeyPair::generate(ec_algorithm(algorithm)).map_err(failed)?;
-                pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec()
-            }
-            Algorithm::EdDsa => {
-                let pair = Ed25519KeyPair::generate().map_err(failed)?;
-                pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec()
-            }
-            Algorithm::Rs256
-            | Algorithm::Rs384
-            | Algorithm::Rs512
-            | Algorithm::Ps256
-            | Algorithm::Ps384
-            | Algorithm::Ps512 => {
-                let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
-                pair.as_der().map_err(failed)?.as_ref().to_vec()
-            }
-            Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => {
+        let material = match KeyType::of(algorithm) {
+            KeyType::Ec => Self::Ec(EcdsaKeyPair::generate(ec_method(algorithm)).map_err(failed)?),
+            KeyType::Okp => Self::Ed(Ed25519KeyPair::generate().map_err(failed)?),
+            KeyType::Rsa => Self::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?),
+            KeyType::Akp => Self::MlDsa(PqdsaKeyPair::generate(ml_dsa_method(algorithm)).map_err(failed)?),
+            KeyType::Oct => {
                 let secret = random::bytes::<64>().map_err(|_| MaterialError::Generate(algorithm))?;
-                secret.to_vec()
+                return Ok(Zeroizing::new(secret.to_vec()));
             }
         };
-        Ok(Zeroizing::new(octets))
+        material.to_pkcs8().ok_or(MaterialError::Generate(algorithm))
     }
 
     /// Parses what [`Self::generate`] made, or a shared secret.
     pub(crate) fn parse(algorithm: Algorithm, octets: &[u8]) -> Result<Self, MaterialError> {
         let unreadable = |_| MaterialError::Unreadable(algorithm);
-        Ok(match algorithm {
-            Algorithm::Es256 | Algorithm::Es384 => {
-                Self::Ec(EcdsaKeyPair::from_pkcs8(ec_algorithm(algorithm), octets).map_err(unreadable)?)
+        Ok(match KeyType::of(algorithm) {
+            KeyType::Ec => {
+                Self::Ec(EcdsaKeyPair::from_pkcs8(ec_method(algorithm), octets).map_err(unreadable)?)
             }
-            Algorithm::EdDsa => Self::Ed(Ed25519KeyPair::from_pkcs8(octets).map_err(unreadable)?),
-            Algorithm::Rs256
-            | Algorithm::Rs384
-            | Algorithm::Rs512
-            | Algorithm::Ps256
-            | Algorithm::Ps384
-            | Algorithm::Ps512 => Self::Rsa(RsaKeyPair::from_pkcs8(octets).map_err(unreadable)?),
-            Algorithm::Hs256 => hmac_key(algorithm, hmac::HMAC_SHA256, octets)?,
-            Algorithm::Hs384 => hmac_key(algorithm, hmac::HMAC_SHA384, octets)?,
-            Algorithm::Hs512 => hmac_key(algorithm, hmac::HMAC_SHA512, octets)?,
+            KeyType::Okp => Self::Ed(Ed25519KeyPair::from_pkcs8(octets).map_err(unreadable)?),
+            KeyType::Rsa => Self::Rsa(RsaKeyPair::from_pkcs8(octets).map_err(unreadable)?),
+            KeyType::Akp => {
+                Self::MlDsa(PqdsaKeyPair::from_pkcs8(ml_dsa_method(algorithm), octets).map_err(unreadable)?)
+            }
+            KeyType::Oct => {
+                let least = least_secret(algorithm);
+                if octets.len() < least {
+                    return Err(MaterialError::TooShort(algorithm, least));
+                }
+                Self::Hmac(Box::new(hmac::Key::new(hash(algorithm), octets)))
+            }
         })
     }
 
-    /// The public key's octets as a verifier reads them; none for a secret.
-    pub(super) fn public_octets(&self) -> Option<&[u8]> {
-        match self {
-            Self::Ec(pair) => Some(pair.public_key().as_ref()),
-            Self::Ed(pair) => Some(pair.public_key().as_ref()),
-            Self::Rsa(pair) => Some(pair.public_key().as_ref()),
-            Self::Hmac(_) => None,
-        }
+    /// The private key as PKCS#8 version 1, ML-DSA as its seed; none for a secret, and for an ML-DSA key whose seed is not
+    /// known.
+    pub(super) fn to_pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let octets = match self {
+            Self::Ec(pair) => pair.to_pkcs8v1().ok()?.as_ref().to_vec(),
+            Self::Ed(pair) => pair.to_pkcs8v1().ok()?.as_ref().to_vec(),
+            Self::Rsa(pair) => pair.as_der().ok()?.as_ref().to_vec(),
+            Self::MlDsa(pair) => pair.to_pkcs8v1().ok()?.as_ref().to_vec(),
+            Self::Hmac(_) => return None,
+        };
+        Some(Zeroizing::new(octets))
+    }
+
+    /// The public half; none for a secret, of which nothing may be told.
+    pub(crate) fn public_key(&self, algorithm: Algorithm) -> Option<PublicKey> {
+        let parts = match self {
+            Self::Ec(pair) => {
+                // An uncompressed point (SEC 1 section 2.3.3): 4, then x and y of equal length.
+                let (_, point) = pair.public_key().as_ref().split_first()?;
+                let (x, y) = point.split_at_checked(point.len() / 2)?;
+                Parts::Ec { x: x.to_vec(), y: y.to_vec() }
+            }
+            Self::Ed(pair) => Parts::Okp { x: pair.public_key().as_ref().to_vec() },
+            Self::Rsa(pair) => Parts::Rsa {
+                n: pair.public_key().modulus().big_endian_without_leading_zero().to_vec(),
+                e: pair.public_key().exponent().big_endian_without_leading_zero().to_vec(),
+            },
+            Self::MlDsa(pair) => Parts::Akp { public: pair.public_key().as_ref().to_vec() },
+            Self::Hmac(_) => return None,
+        };
+        PublicKey::new(algorithm, &parts).ok()
     }
 
     /// The id that belongs to this key: the RFC 7638 thumbprint of the public key, or fresh random text for a secret,
     /// of which nothing may be told.
     pub(crate) fn key_id(&self, algorithm: Algorithm) -> Result<KeyId, MaterialError> {
-        let failed = || MaterialError::Generate(algorithm);
-        let text = match self.parameters() {
-            Some(algorithm) => Jwk { common: CommonParameters::default(), algorithm }
-                .thumbprint(ThumbprintHash::SHA256)
-                .map_err(|_| failed())?,
-            None => random::text::<16>().map_err(|_| failed())?,
-        };
+        if let Some(public) = self.public_key(algorithm) {
+            return Ok(public.thumbprint());
+        }
+        let text = random::text::<16>().map_err(|_| MaterialError::Generate(algorithm))?;
         Ok(KeyId::from_text(text))
     }
+}
 
-    /// The public key for the JWK set (RFC 7517); none for a secret, which is never published.
-    pub(crate) fn public_jwk(&self, algorithm: Algorithm, key_id: &KeyId) -> Option<Jwk> {
-        Some(Jwk {
-            common: CommonParameters {
-                public_key_use: Some(PublicKeyUse::Signature),
-                key_algorithm: algorithm.name().parse().ok(),
-                key_id: Some(key_id.as_str().to_owned()),
-                ..CommonParameters::default()
-            },
-            algorithm: self.parameters()?,
-        })
-    }
+/// RFC 7518 section 3.2: how many bytes a secret for `algorithm` must have, which is the length of the hash.
+pub(super) fn least_secret(algorithm: Algorithm) -> usize {
+    hash(algorithm).digest_algorithm().output_len()
+}
 
-    fn parameters(&self) -> Option<AlgorithmParameters> {
-        let text = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
-        match self {
-            Self::Ec(pair) => {
-                // An uncompressed point (SEC 1 section 2.3.3): 4, then x and y of equal length.
-                let (4, point) =
-                    pair.public_key().as_ref().split_first().map(|(form, rest)| (*form, rest))?
-                else {
-                    return None;
-                };
-                let (x, y) = point.split_at_checked(point.len() / 2)?;
-                Some(AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
-                    key_type: EllipticCurveKeyType::EC,
-                    curve: if x.len() == 32 { EllipticCurve::P256 } else { EllipticCurve::P384 },
-                    x: text(x),
-                    y: text(y),
-                }))
-            }
-            Self::Ed(pair) => Some(AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
-                key_type: OctetKeyPairType::OctetKeyPair,
-                curve: EllipticCurve::Ed25519,
-                x: text(pair.public_key().as_ref()),
-            })),
-            Self::Rsa(pair) => Some(AlgorithmParameters::RSA(RSAKeyParameters {
-                key_type: RSAKeyType::RSA,
-                n: text(pair.public_key().modulus().big_endian_without_leading_zero()),
-                e: text(pair.public_key().exponent().big_endian_without_leading_zero()),
-            })),
-            Self::Hmac(_) => None,
-        }
+const fn ec_method(algorithm: Algorithm) -> &'static EcdsaSigningAlgorithm {
+    match algorithm {
+        Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        _ => &ECDSA_P256_SHA256_FIXED_SIGNING,
     }
 }
 
-const fn ec_algorithm(algorithm: Algorithm) -> &'static EcdsaSigningAlgorithm {
-    if matches!(algorithm, Algorithm::Es384) {
-        &ECDSA_P384_SHA384_FIXED_SIGNING
-    } else {
-        &ECDSA_P256_SHA256_FIXED_SIGNING
+const fn ml_dsa_method(algorithm: Algorithm) -> &'static PqdsaSigningAlgorithm {
+    match algorithm {
+        Algorithm::MlDsa87 => &ML_DSA_87_SIGNING,
+        Algorithm::MlDsa65 => &ML_DSA_65_SIGNING,
+        _ => &ML_DSA_44_SIGNING,
     }
 }
 
-fn hmac_key(
-    algorithm: Algorithm,
-    hash: hmac::Algorithm,
-    secret: &[u8],
-) -> Result<KeyMaterial, MaterialError> {
-    let least = hash.digest_algorithm().output_len();
-    if secret.len() < least {
-        return Err(MaterialError::TooShort(algorithm, least));
+const fn hash(algorithm: Algorithm) -> hmac::Algorithm {
+    match algorithm {
+        Algorithm::Hs384 => hmac::HMAC_SHA384,
+        Algorithm::Hs512 => hmac::HMAC_SHA512,
+        _ => hmac::HMAC_SHA256,
     }
-    Ok(KeyMaterial::Hmac(Box::new(hmac::Key::new(hash, secret))))
 }

@@ -6,7 +6,9 @@
 mod compact;
 mod header;
 mod json;
+mod key_type;
 mod material;
+mod public_key;
 mod signer;
 mod verifier;
 
@@ -14,5 +16,8 @@ pub(crate) use compact::{Compact, encode_header, join};
 pub(crate) use header::Header;
 pub(crate) use json::{MAX_DEPTH, object, object_members};
 pub(crate) use material::{KeyMaterial, MaterialError};
+pub(crate) use public_key::PublicJwk;
+#[allow(unused_imports, reason = "keys/ keeps retired keys by it")]
+pub(crate) use public_key::PublicKey;
 pub(crate) use signer::{Signer, SigningError};
 pub(crate) use verifier::Verifier;

@@ -1,4 +1,4 @@
-//! A private key that signs, behind jsonwebtoken's trait: where a key in hardware or in a key service will fit.
+//! A private key that signs, behind a trait: where a key in hardware or in a key service will fit.
 
 use std::sync::Arc;
 
@@ -10,19 +10,23 @@ use aws_lc_rs::{
         RsaEncoding,
     },
 };
-use jsonwebtoken::crypto::JwtSigner;
-use signature::Error;
 
 use super::material::KeyMaterial;
 use crate::model::Algorithm;
-
-/// Signs with one key and its one algorithm.
-pub(crate) struct Signer(Box<dyn JwtSigner + Send + Sync>);
 
 /// The key could not sign.
 #[derive(Debug, thiserror::Error)]
 #[error("the signing key could not sign")]
 pub(crate) struct SigningError;
+
+/// Whatever makes signatures with one key and its one algorithm.
+pub(crate) trait Sign: Send + Sync {
+    /// The signature's octets over `message`, in the form of a JWS.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError>;
+}
+
+/// Signs with one key and its one algorithm.
+pub(crate) struct Signer(Box<dyn Sign>);
 
 impl Signer {
     /// A signer that holds `material` in memory.
@@ -32,7 +36,7 @@ impl Signer {
 
     /// The signature's octets over `message`.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
-        self.0.try_sign(message).map_err(|_| SigningError)
+        self.0.sign(message)
     }
 }
 
@@ -41,29 +45,29 @@ struct InMemory {
     material: Arc<KeyMaterial>,
 }
 
-impl signature::Signer<Vec<u8>> for InMemory {
-    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+impl Sign for InMemory {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let failed = |_| SigningError;
         match &*self.material {
             KeyMaterial::Ec(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), message).map_err(|_| Error::new())?;
+                let signature = pair.sign(&SystemRandom::new(), message).map_err(failed)?;
                 Ok(signature.as_ref().to_vec())
             }
-            KeyMaterial::Ed(pair) => Ok(pair.try_sign(message).map_err(|_| Error::new())?.as_ref().to_vec()),
+            KeyMaterial::Ed(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
             KeyMaterial::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                let padding = rsa_padding(self.algorithm).ok_or_else(Error::new)?;
-                pair.sign(padding, &SystemRandom::new(), message, &mut signature)
-                    .map_err(|_| Error::new())?;
+                let padding = rsa_padding(self.algorithm).ok_or(SigningError)?;
+                pair.sign(padding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
+                Ok(signature)
+            }
+            // With an empty context (RFC 9964).
+            KeyMaterial::MlDsa(pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                pair.sign(message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }
             KeyMaterial::Hmac(key) => Ok(hmac::sign(key, message).as_ref().to_vec()),
         }
-    }
-}
-
-impl JwtSigner for InMemory {
-    fn algorithm(&self) -> jsonwebtoken::Algorithm {
-        self.algorithm.into()
     }
 }
 
@@ -77,23 +81,4 @@ fn rsa_padding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
         Algorithm::Ps512 => &RSA_PSS_SHA512,
         _ => return None,
     })
-}
-
-impl From<Algorithm> for jsonwebtoken::Algorithm {
-    fn from(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Es256 => Self::ES256,
-            Algorithm::Es384 => Self::ES384,
-            Algorithm::EdDsa => Self::EdDSA,
-            Algorithm::Rs256 => Self::RS256,
-            Algorithm::Rs384 => Self::RS384,
-            Algorithm::Rs512 => Self::RS512,
-            Algorithm::Ps256 => Self::PS256,
-            Algorithm::Ps384 => Self::PS384,
-            Algorithm::Ps512 => Self::PS512,
-            Algorithm::Hs256 => Self::HS256,
-            Algorithm::Hs384 => Self::HS384,
-            Algorithm::Hs512 => Self::HS512,
-        }
-    }
 }

@@ -1,85 +1,45 @@
-//! A key that verifies, behind jsonwebtoken's trait.
+//! A key that verifies: in memory always, for what verifies is public or a secret that is held anyway.
 
 use std::sync::Arc;
 
-use aws_lc_rs::{
-    hmac,
-    signature::{
-        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-        RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-        RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, VerificationAlgorithm,
-    },
-};
-use jsonwebtoken::crypto::JwtVerifier;
-use signature::Error;
+use aws_lc_rs::hmac;
 
-use super::material::{KeyMaterial, MaterialError};
-use crate::model::{Algorithm, Reason, Refusal};
+use super::{material::KeyMaterial, public_key::PublicKey};
+use crate::model::{Reason, Refusal};
 
 /// Verifies with one key and its one algorithm.
-pub(crate) struct Verifier(Box<dyn JwtVerifier + Send + Sync>);
-
-impl Verifier {
-    /// The verifier for the public half of `material`, or for the secret itself.
-    pub(crate) fn new(algorithm: Algorithm, material: &Arc<KeyMaterial>) -> Result<Self, MaterialError> {
-        let key = match (material.public_octets(), verification(algorithm)) {
-            (Some(octets), Some(method)) => {
-                let parsed = ParsedPublicKey::new(method, octets);
-                Key::Public(parsed.map_err(|_| MaterialError::Unreadable(algorithm))?)
-            }
-            _ => Key::Secret(Arc::clone(material)),
-        };
-        Ok(Self(Box::new(InMemory { algorithm, key })))
-    }
-
-    /// Checks `signature` over `message`.
-    pub(crate) fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), Refusal> {
-        self.0
-            .verify(message, signature)
-            .map_err(|_| Refusal::new(Reason::SignatureInvalid, "the token's signature does not verify"))
-    }
-}
+pub(crate) struct Verifier(Key);
 
 enum Key {
-    Public(ParsedPublicKey),
+    Public(PublicKey),
     Secret(Arc<KeyMaterial>),
 }
 
-struct InMemory {
-    algorithm: Algorithm,
-    key: Key,
-}
+impl Verifier {
+    /// The verifier for a public key.
+    pub(super) const fn public(key: PublicKey) -> Self {
+        Self(Key::Public(key))
+    }
 
-impl signature::Verifier<Vec<u8>> for InMemory {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), Error> {
-        match &self.key {
-            Key::Public(key) => key.verify_sig(message, signature).map_err(|_| Error::new()),
+    /// The verifier for a secret. A private key in its place verifies nothing: its public half does.
+    pub(crate) fn secret(material: &Arc<KeyMaterial>) -> Self {
+        Self(Key::Secret(Arc::clone(material)))
+    }
+
+    /// Checks `signature` over `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        let good = match &self.0 {
+            Key::Public(key) => key.verifies(message, signature),
             Key::Secret(material) => match &**material {
                 // In constant time, and for the whole tag only.
-                KeyMaterial::Hmac(key) => hmac::verify(key, message, signature).map_err(|_| Error::new()),
-                _ => Err(Error::new()),
+                KeyMaterial::Hmac(key) => hmac::verify(key, message, signature).is_ok(),
+                _ => false,
             },
+        };
+        if good {
+            Ok(())
+        } else {
+            Err(Refusal::new(Reason::SignatureInvalid, "the token's signature does not verify"))
         }
     }
-}
-
-impl JwtVerifier for InMemory {
-    fn algorithm(&self) -> jsonwebtoken::Algorithm {
-        self.algorithm.into()
-    }
-}
-
-fn verification(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
-    Some(match algorithm {
-        Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
-        Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED,
-        Algorithm::EdDsa => &ED25519,
-        Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
-        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
-        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
-        Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
-        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
-        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
-        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => return None,
-    })
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::jwk::JwkSet;
+use serde::Serialize;
+
+use crate::jose::PublicJwk;
 
 /// The published keys: the text, made once for each change of the keys, and what HTTP says about it.
 #[derive(Debug)]
@@ -20,18 +22,23 @@ pub struct JwkSetDocument {
 }
 
 impl JwkSetDocument {
-    pub(super) fn new(set: &JwkSet, max_age: Duration) -> Self {
+    pub(super) fn new(keys: &[PublicJwk], max_age: Duration) -> Self {
         // A set of strings always serialises; an empty set would fail closed.
-        let json = serde_json::to_string(set).unwrap_or_else(|_| r#"{"keys":[]}"#.to_owned());
+        let json = serde_json::to_string(&JwkSet { keys }).unwrap_or_else(|_| r#"{"keys":[]}"#.to_owned());
         let mut algorithms: Vec<String> = Vec::new();
-        for algorithm in set.keys.iter().filter_map(|key| key.common.key_algorithm) {
-            let name = algorithm.to_string();
+        for key in keys {
+            let name = key.algorithm.name().to_owned();
             if !algorithms.contains(&name) {
                 algorithms.push(name);
             }
         }
         Self { etag: etag(&json), json, max_age, algorithms }
     }
+}
+
+#[derive(Serialize)]
+struct JwkSet<'k> {
+    keys: &'k [PublicJwk],
 }
 
 /// A strong entity tag for `text`: the beginning of its SHA-256.

@@ -2,11 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-
 use super::{JwkSetDocument, KeyError, KeySettings, SealingKey};
 use crate::{
-    jose::{self, KeyMaterial, Signer, SigningError, Verifier},
+    jose::{self, KeyMaterial, PublicJwk, Signer, SigningError, Verifier},
     model::{Algorithm, KeyId, KeyRecord, KeyState, TokenType, UnixTime},
 };
 
@@ -18,7 +16,7 @@ pub(crate) struct RingKey {
     state: KeyState,
     signer: Signer,
     verifier: Verifier,
-    public: Option<Jwk>,
+    public: Option<PublicJwk>,
     jwt_header: String,
     access_token_header: String,
 }
@@ -30,13 +28,14 @@ impl RingKey {
         let octets = sealing_key.open(key_id, algorithm, &record.sealed)?;
         let unusable = |error: jose::MaterialError| KeyError::Unusable(key_id.clone(), error.to_string());
         let material = Arc::new(KeyMaterial::parse(algorithm, &octets).map_err(unusable)?);
+        let public = material.public_key(algorithm);
         Ok(Self {
             key_id: key_id.clone(),
             algorithm,
             create_time: record.create_time,
             state: record.state,
-            verifier: Verifier::new(algorithm, &material).map_err(unusable)?,
-            public: material.public_jwk(algorithm, key_id),
+            verifier: public.as_ref().map_or_else(|| Verifier::secret(&material), |public| public.verifier()),
+            public: public.map(|public| public.published(key_id)),
             jwt_header: jose::encode_header(algorithm, key_id, TokenType::Jwt),
             access_token_header: jose::encode_header(algorithm, key_id, TokenType::AccessTokenJwt),
             signer: Signer::in_memory(algorithm, material),
@@ -79,7 +78,7 @@ impl Ring {
             }
             by_id.insert(key.key_id.clone(), key);
         }
-        let jwk_set = JwkSetDocument::new(&JwkSet { keys: published }, settings.jwks_max_age);
+        let jwk_set = JwkSetDocument::new(&published, settings.jwks_max_age);
         Ok(Self { by_id, active, jwk_set: Arc::new(jwk_set) })
     }
 

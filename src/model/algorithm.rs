@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// A signature algorithm of RFC 7518 section 3.1 or RFC 8037. It belongs to a key; what a token's
-/// header says is only ever compared with it.
+/// A signature algorithm of RFC 7518 section 3.1, RFC 8037 or RFC 9964. It belongs to a key; what a token's header says is
+/// only ever compared with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub enum Algorithm {
@@ -27,6 +27,12 @@ pub enum Algorithm {
     Ps384,
     /// RSASSA-PSS with SHA-512.
     Ps512,
+    /// ML-DSA-44 (RFC 9964), which a quantum computer does not break.
+    MlDsa44,
+    /// ML-DSA-65 (RFC 9964).
+    MlDsa65,
+    /// ML-DSA-87 (RFC 9964).
+    MlDsa87,
     /// HMAC with SHA-256.
     Hs256,
     /// HMAC with SHA-384.
@@ -37,7 +43,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm, the default first.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Es256,
         Self::Es384,
         Self::EdDsa,
@@ -47,12 +53,15 @@ impl Algorithm {
         Self::Ps256,
         Self::Ps384,
         Self::Ps512,
+        Self::MlDsa44,
+        Self::MlDsa65,
+        Self::MlDsa87,
         Self::Hs256,
         Self::Hs384,
         Self::Hs512,
     ];
 
-    /// The `alg` value (RFC 7518 section 3.1).
+    /// The `alg` value.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
@@ -64,6 +73,9 @@ impl Algorithm {
             Self::Ps256 => "PS256",
             Self::Ps384 => "PS384",
             Self::Ps512 => "PS512",
+            Self::MlDsa44 => "ML-DSA-44",
+            Self::MlDsa65 => "ML-DSA-65",
+            Self::MlDsa87 => "ML-DSA-87",
             Self::Hs256 => "HS256",
             Self::Hs384 => "HS384",
             Self::Hs512 => "HS512",

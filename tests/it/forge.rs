@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
+    signature::{ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair},
+};
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -34,8 +37,14 @@ pub fn unseal(record: &KeyRecord) -> Vec<u8> {
     cipher.open_in_place(nonce, Aad::from(aad), &mut octets).unwrap().to_vec()
 }
 
-/// The private keys of a server, as jsonwebtoken holds them, with their ids.
-pub struct Forge(HashMap<Algorithm, (String, EncodingKey)>);
+/// The private keys of a server with their ids.
+pub struct Forge(HashMap<Algorithm, (String, PrivateKey)>);
+
+/// jsonwebtoken knows no ML-DSA: there aws-lc itself signs.
+enum PrivateKey {
+    Jwt(EncodingKey),
+    MlDsa(PqdsaKeyPair),
+}
 
 impl Forge {
     pub async fn of(store: &dyn Store) -> Self {
@@ -47,8 +56,10 @@ impl Forge {
         &self.0[&algorithm].0
     }
 
+    /// The key as jsonwebtoken holds it; not for ML-DSA.
     pub fn key(&self, algorithm: Algorithm) -> &EncodingKey {
-        &self.0[&algorithm].1
+        let PrivateKey::Jwt(key) = &self.0[&algorithm].1 else { panic!("jsonwebtoken knows no {algorithm}") };
+        key
     }
 
     /// `header.payload.signature`, signed by the key for `algorithm` over exactly these texts.
@@ -58,8 +69,17 @@ impl Forge {
 
     /// The same over a signing input of any form.
     pub fn sign_input(&self, algorithm: Algorithm, input: &str) -> String {
-        let jwt = algorithm.name().parse().unwrap();
-        let signature = jsonwebtoken::crypto::sign(input.as_bytes(), self.key(algorithm), jwt).unwrap();
+        let signature = match &self.0[&algorithm].1 {
+            PrivateKey::Jwt(key) => {
+                let jwt = algorithm.name().parse().unwrap();
+                jsonwebtoken::crypto::sign(input.as_bytes(), key, jwt).unwrap()
+            }
+            PrivateKey::MlDsa(pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                pair.sign(input.as_bytes(), &mut signature).unwrap();
+                b64(signature)
+            }
+        };
         format!("{input}.{signature}")
     }
 
@@ -77,14 +97,18 @@ pub fn payload() -> serde_json::Value {
     })
 }
 
-fn entry(record: &KeyRecord) -> (String, EncodingKey) {
+fn entry(record: &KeyRecord) -> (String, PrivateKey) {
     let octets = unseal(record);
+    let ml_dsa = |method| PrivateKey::MlDsa(PqdsaKeyPair::from_pkcs8(method, &octets).unwrap());
     let key = match record.algorithm {
-        Algorithm::Es256 | Algorithm::Es384 => EncodingKey::from_ec_der(&octets),
-        Algorithm::EdDsa => EncodingKey::from_ed_der(&octets),
-        algorithm if algorithm.is_symmetric() => EncodingKey::from_secret(&octets),
+        Algorithm::Es256 | Algorithm::Es384 => PrivateKey::Jwt(EncodingKey::from_ec_der(&octets)),
+        Algorithm::EdDsa => PrivateKey::Jwt(EncodingKey::from_ed_der(&octets)),
+        Algorithm::MlDsa44 => ml_dsa(&ML_DSA_44_SIGNING),
+        Algorithm::MlDsa65 => ml_dsa(&ML_DSA_65_SIGNING),
+        Algorithm::MlDsa87 => ml_dsa(&ML_DSA_87_SIGNING),
+        algorithm if algorithm.is_symmetric() => PrivateKey::Jwt(EncodingKey::from_secret(&octets)),
         // PKCS#8 of an RSA key is a fixed prefix of 26 bytes before the PKCS#1 key that jsonwebtoken wants.
-        _ => EncodingKey::from_rsa_der(&octets[26..]),
+        _ => PrivateKey::Jwt(EncodingKey::from_rsa_der(&octets[26..])),
     };
     (record.key_id.as_str().to_owned(), key)
 }

@@ -1,0 +1,298 @@
+//! Public keys: read and checked once, written as JWK.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    rsa::PublicKeyComponents,
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87,
+        ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+        RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+        VerificationAlgorithm,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    json,
+    key_type::{KeyType, curve},
+    material::MaterialError,
+    verifier::Verifier,
+};
+use crate::model::{Algorithm, KeyId};
+
+/// How many bits an RSA modulus may have: fewer are not safe (RFC 7518 section 3.3), more only cost time.
+pub(super) const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// A public key for one algorithm, parsed and checked once. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct PublicKey(Arc<Inner>);
+
+struct Inner {
+    algorithm: Algorithm,
+    /// The members that a JWK of this kind must have (RFC 7638 section 3.2), in lexicographic order.
+    members: BTreeMap<&'static str, String>,
+    key: ParsedPublicKey,
+    signature_len: usize,
+}
+
+/// What a public key consists of, as bare octets. Numbers are big-endian and without leading zeros.
+pub(super) enum Parts {
+    Ec { x: Vec<u8>, y: Vec<u8> },
+    Okp { x: Vec<u8> },
+    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Akp { public: Vec<u8> },
+}
+
+/// A public key as a JWK set holds it (RFC 7517 section 4).
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PublicJwk {
+    /// `alg`, typed.
+    #[serde(skip)]
+    pub(crate) algorithm: Algorithm,
+    #[serde(flatten)]
+    members: BTreeMap<&'static str, String>,
+}
+
+impl PublicKey {
+    /// Reads the bare JWK that the store keeps: just what [`Self::to_jwk`] writes, for exactly this algorithm.
+    #[allow(dead_code, reason = "keys/ keeps retired keys by it")]
+    pub(crate) fn from_jwk(algorithm: Algorithm, text: &str) -> Result<Self, MaterialError> {
+        let unreadable = || MaterialError::Unreadable(algorithm);
+        let members = json::object(text.as_bytes()).map_err(|_| unreadable())?;
+        let octets = |name: &str| {
+            let text = members.get(name).and_then(Value::as_str).ok_or_else(unreadable)?;
+            URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable())
+        };
+        let parts = match KeyType::of(algorithm) {
+            KeyType::Ec => Parts::Ec { x: octets("x")?, y: octets("y")? },
+            KeyType::Okp => Parts::Okp { x: octets("x")? },
+            KeyType::Rsa => Parts::Rsa { n: octets("n")?, e: octets("e")? },
+            KeyType::Akp => Parts::Akp { public: octets("pub")? },
+            KeyType::Oct => return Err(unreadable()),
+        };
+        let key = Self::new(algorithm, &parts)?;
+        // The kind and the curve are compared here, and whatever else the text holds shows.
+        let same = |(name, value): (&&str, &String)| members.get(*name) == Some(&Value::from(value.as_str()));
+        let exact = members.len() == key.0.members.len() && key.0.members.iter().all(same);
+        exact.then_some(key).ok_or_else(unreadable)
+    }
+
+    /// The key of these parts, if they are a key for `algorithm`.
+    pub(super) fn new(algorithm: Algorithm, parts: &Parts) -> Result<Self, MaterialError> {
+        let (key, signature_len) = parse(algorithm, parts).ok_or(MaterialError::Unreadable(algorithm))?;
+        let text = |octets: &Vec<u8>| URL_SAFE_NO_PAD.encode(octets);
+        let mut members = BTreeMap::from([("kty", KeyType::of(algorithm).name().to_owned())]);
+        members.extend(curve(algorithm).map(|curve| ("crv", curve.to_owned())));
+        match parts {
+            Parts::Ec { x, y } => members.extend([("x", text(x)), ("y", text(y))]),
+            Parts::Okp { x } => members.extend([("x", text(x))]),
+            Parts::Rsa { n, e } => members.extend([("n", text(n)), ("e", text(e))]),
+            // RFC 9964: the key is for this algorithm only, so that `alg` is one of its parts.
+            Parts::Akp { public } => {
+                members.extend([("alg", algorithm.name().to_owned()), ("pub", text(public))]);
+            }
+        }
+        Ok(Self(Arc::new(Inner { algorithm, members, key, signature_len })))
+    }
+
+    /// The bare JWK for the store: the required members only, in lexicographic order and without white space, so that its
+    /// SHA-256 is the thumbprint.
+    pub(crate) fn to_jwk(&self) -> String {
+        // Names are constants, values base64url: nothing needs escaping.
+        let members: Vec<String> =
+            self.0.members.iter().map(|(name, value)| format!(r#""{name}":"{value}""#)).collect();
+        format!("{{{}}}", members.join(","))
+    }
+
+    /// The one algorithm that it is for.
+    #[allow(dead_code, reason = "keys/ keeps retired keys by it")]
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.0.algorithm
+    }
+
+    /// The SHA-256 thumbprint (RFC 7638).
+    pub(crate) fn thumbprint(&self) -> KeyId {
+        KeyId::from_text(URL_SAFE_NO_PAD.encode(digest(&SHA256, self.to_jwk().as_bytes())))
+    }
+
+    /// The JWK as it is published.
+    pub(crate) fn published(&self, key_id: &KeyId) -> PublicJwk {
+        let mut members = self.0.members.clone();
+        members.extend([
+            ("alg", self.0.algorithm.name().to_owned()),
+            ("kid", key_id.as_str().to_owned()),
+            ("use", "sig".to_owned()),
+        ]);
+        PublicJwk { algorithm: self.0.algorithm, members }
+    }
+
+    /// What checks this key's signatures.
+    pub(crate) fn verifier(&self) -> Verifier {
+        Verifier::public(self.clone())
+    }
+
+    /// Whether `signature` over `message` is this key's, and of the one length that such signatures have.
+    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        signature.len() == self.0.signature_len && self.0.key.verify_sig(message, signature).is_ok()
+    }
+}
+
+/// The parsed key, and how long its signatures are; none if the parts are not a key for `algorithm`.
+fn parse(algorithm: Algorithm, parts: &Parts) -> Option<(ParsedPublicKey, usize)> {
+    let bare = |method: &'static dyn VerificationAlgorithm, octets: &[u8], public_len, signature_len| {
+        let key = ParsedPublicKey::new(method, octets).ok()?;
+        (octets.len() == public_len).then_some((key, signature_len))
+    };
+    match (algorithm, parts) {
+        (Algorithm::Es256, Parts::Ec { x, y }) => bare(&ECDSA_P256_SHA256_FIXED, &point(x, y, 32)?, 65, 64),
+        (Algorithm::Es384, Parts::Ec { x, y }) => bare(&ECDSA_P384_SHA384_FIXED, &point(x, y, 48)?, 97, 96),
+        (Algorithm::EdDsa, Parts::Okp { x }) => bare(&ED25519, x, 32, 64),
+        (Algorithm::MlDsa44, Parts::Akp { public }) => bare(&ML_DSA_44, public, 1312, 2420),
+        (Algorithm::MlDsa65, Parts::Akp { public }) => bare(&ML_DSA_65, public, 1952, 3309),
+        (Algorithm::MlDsa87, Parts::Akp { public }) => bare(&ML_DSA_87, public, 2592, 4627),
+        (algorithm, Parts::Rsa { n, e }) => {
+            let components = PublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
+            // Refuses leading zeros. What it does not see to are the size and the exponent.
+            let key = components.to_parsed_public_key(rsa_method(algorithm)?).ok()?;
+            let sound = RSA_BITS.contains(&bits(n)) && is_odd(n) && is_odd(e) && bits(e) > 1;
+            sound.then_some((key, n.len()))
+        }
+        _ => None,
+    }
+}
+
+/// An uncompressed point (SEC 1 section 2.3.3) whose coordinates have their full length (RFC 7518 section 6.2.1.2).
+fn point(x: &[u8], y: &[u8], len: usize) -> Option<Vec<u8>> {
+    (x.len() == len && y.len() == len).then(|| [&[4], x, y].concat())
+}
+
+/// How many bits a number without leading zeros has.
+pub(super) fn bits(number: &[u8]) -> usize {
+    let leading = number.first().map_or(0, |first| first.leading_zeros() as usize);
+    number.len() * 8 - leading
+}
+
+/// Whether a number is odd.
+pub(super) fn is_odd(number: &[u8]) -> bool {
+    number.last().is_some_and(|last| last & 1 == 1)
+}
+
+const fn rsa_method(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    Some(match algorithm {
+        Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+        Algorithm::Rs384 => &RSA_PKCS1_2048_8192_SHA384,
+        Algorithm::Rs512 => &RSA_PKCS1_2048_8192_SHA512,
+        Algorithm::Ps256 => &RSA_PSS_2048_8192_SHA256,
+        Algorithm::Ps384 => &RSA_PSS_2048_8192_SHA384,
+        Algorithm::Ps512 => &RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::jose::KeyMaterial;
+
+    fn key(algorithm: Algorithm) -> (KeyMaterial, PublicKey) {
+        let octets = KeyMaterial::generate(algorithm).unwrap();
+        let material = KeyMaterial::parse(algorithm, &octets).unwrap();
+        let public = material.public_key(algorithm).unwrap();
+        (material, public)
+    }
+
+    fn asymmetric() -> impl Iterator<Item = Algorithm> {
+        Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric())
+    }
+
+    #[test]
+    fn what_the_store_keeps_is_the_same_key_again_and_verifies() {
+        for algorithm in asymmetric() {
+            let (material, public) = key(algorithm);
+            let again = PublicKey::from_jwk(algorithm, &public.to_jwk()).unwrap();
+            assert_eq!(again.to_jwk(), public.to_jwk());
+            assert_eq!((again.algorithm(), again.thumbprint()), (algorithm, public.thumbprint()));
+
+            let signer = crate::jose::Signer::in_memory(algorithm, Arc::new(material));
+            let signature = signer.sign(b"message").unwrap();
+            again.verifier().verify(b"message", &signature).unwrap();
+            assert!(again.verifier().verify(b"massage", &signature).is_err(), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_signature_of_any_other_length_does_not_verify() {
+        for algorithm in asymmetric() {
+            let (material, public) = key(algorithm);
+            let mut signature =
+                crate::jose::Signer::in_memory(algorithm, Arc::new(material)).sign(b"message").unwrap();
+            signature.push(0);
+            assert!(public.verifier().verify(b"message", &signature).is_err(), "{algorithm}");
+            signature.insert(0, 0);
+            signature.truncate(signature.len() - 2);
+            assert!(public.verifier().verify(b"message", &signature).is_err(), "{algorithm}");
+            signature.clear();
+            assert!(public.verifier().verify(b"message", &signature).is_err(), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_jwk_that_is_changed_in_any_way_is_not_read() {
+        for algorithm in asymmetric() {
+            let jwk = key(algorithm).1.to_jwk();
+            let changed = [
+                String::new(),
+                jwk.replacen('{', r#"{"kid":"k","#, 1),
+                jwk.replacen(r#""kty":""#, r#""kty":"X"#, 1),
+                jwk.replacen(r#"":""#, r#"":"A"#, 1),
+                jwk.replacen(r#""}"#, r#"A"}"#, 1),
+                jwk.replacen(r#""}"#, r#"="}"#, 1),
+                format!("{jwk}{jwk}"),
+            ];
+            for changed in changed {
+                assert!(PublicKey::from_jwk(algorithm, &changed).is_err(), "{algorithm}: {changed}");
+            }
+            for other in Algorithm::ALL {
+                let same_kind = KeyType::of(other) == KeyType::Rsa && KeyType::of(algorithm) == KeyType::Rsa;
+                let read = PublicKey::from_jwk(other, &jwk);
+                assert_eq!(read.is_ok(), other == algorithm || same_kind, "{algorithm} as {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn thumbprints_are_those_of_the_rfcs() {
+        let rsa = r#"{"e":"AQAB","kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}"#;
+        let ed = r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        for (algorithm, jwk, thumbprint) in [
+            // RFC 7638 section 3.1.
+            (Algorithm::Rs256, rsa, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
+            // RFC 8037 appendix A.3.
+            (Algorithm::EdDsa, ed, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+        ] {
+            let key = PublicKey::from_jwk(algorithm, jwk).unwrap();
+            assert_eq!(key.thumbprint().as_str(), thumbprint);
+            assert_eq!(key.to_jwk(), jwk);
+        }
+        // RFC 9964's example: the key whose seed is all zeros.
+        let pair =
+            aws_lc_rs::signature::PqdsaKeyPair::from_seed(&aws_lc_rs::signature::ML_DSA_44_SIGNING, &[0; 32]);
+        let public = KeyMaterial::MlDsa(pair.unwrap()).public_key(Algorithm::MlDsa44).unwrap();
+        assert_eq!(public.thumbprint().as_str(), "T4xl70S7MT6Zeq6r9V9fPJGVn76wfnXJ21-gyo0Gu6o");
+    }
+
+    #[test]
+    fn a_published_key_says_what_it_is_for() {
+        let public = key(Algorithm::MlDsa65).1;
+        let jwk = serde_json::to_value(public.published(&KeyId::from_text("one"))).unwrap();
+        let jwk = jwk.as_object().unwrap();
+        assert_eq!(jwk.keys().collect::<Vec<_>>(), ["alg", "kid", "kty", "pub", "use"]);
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str).unwrap();
+        assert_eq!([text("alg"), text("kid"), text("kty"), text("use")], ["ML-DSA-65", "one", "AKP", "sig"]);
+    }
+}
