@@ -7,11 +7,13 @@ mod authenticate;
 mod clients;
 mod directory;
 mod grant;
+mod key_registry;
 mod policy;
 
 pub use authenticate::{AuthenticationError, Authenticator, Caller};
 pub use clients::{ClientRegistry, NewSecret, RegistryError};
 pub use directory::Directory;
 pub(crate) use grant::{AdminGrant, Audience, IssueGrant, VerifyGrant};
-pub use policy::{Denial, DenialReason, PolicyError};
+pub use key_registry::{KeyRegistry, KeyView};
+pub use policy::{Denial, DenialReason, IssueRules, PolicyError};
 pub(crate) use policy::{administer, batch_verify, issue, verify};

@@ -3,7 +3,7 @@
 //! Checks are made in this order: method, audiences, scopes, subject, extra claims, life. An empty list allows nothing.
 
 use super::{AdminGrant, Audience, Caller, IssueGrant, VerifyGrant};
-use crate::model::{IssueRequest, Method, Pattern, VerifyRequest, Violations, any_match};
+use crate::model::{Algorithm, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations, any_match};
 
 /// What a denied caller may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +43,37 @@ pub enum PolicyError {
     Incomplete(Violations),
 }
 
+/// What holds for every client.
+#[derive(Debug, Clone)]
+pub struct IssueRules {
+    /// The longest life of a token, whatever a client's permissions say: keys are kept for as long as that.
+    pub max_ttl: Ttl,
+    /// What signs tokens for which audiences, if their client has no algorithm of its own; the first that matches.
+    pub audience_algorithms: Vec<(Pattern, Algorithm)>,
+}
+
+impl IssueRules {
+    /// What signs a token for `audiences`; none means the default.
+    fn algorithm(&self, audiences: &[String]) -> Result<Option<Algorithm>, PolicyError> {
+        let wanted = |audience: &String| {
+            self.audience_algorithms.iter().find(|(pattern, _)| pattern.matches(audience)).map(|rule| rule.1)
+        };
+        let mut algorithms = audiences.iter().filter_map(wanted);
+        let first = algorithms.next();
+        if algorithms.any(|other| Some(other) != first) {
+            let description = "must not name audiences whose tokens are signed with different algorithms";
+            return Err(PolicyError::Incomplete(Violations::of("audiences", description)));
+        }
+        Ok(first)
+    }
+}
+
 /// May `caller` have this token?
-pub(crate) fn issue(caller: &Caller, request: IssueRequest) -> Result<IssueGrant, PolicyError> {
+pub(crate) fn issue(
+    caller: &Caller,
+    request: IssueRequest,
+    rules: &IssueRules,
+) -> Result<IssueGrant, PolicyError> {
     allow(caller, Method::IssueToken)?;
     let client = caller.client();
     let permissions = &client.settings.permissions;
@@ -65,23 +94,28 @@ pub(crate) fn issue(caller: &Caller, request: IssueRequest) -> Result<IssueGrant
     if request.claims.names().any(|name| !any_match(&permissions.claims, name)) {
         return Err(denied(DenialReason::Claim, "claims").into());
     }
-    if request.ttl.is_some_and(|ttl| ttl > permissions.max_ttl) {
+    let max_ttl = permissions.max_ttl.min(rules.max_ttl);
+    if request.ttl.is_some_and(|ttl| ttl > max_ttl) {
         return Err(denied(DenialReason::Ttl, "ttl").into());
     }
     if audiences.is_empty() {
         let description = "must name at least one audience, for the client has no default";
         return Err(PolicyError::Incomplete(Violations::of("audiences", description)));
     }
+    let algorithm = match client.settings.algorithm {
+        Some(own) => Some(own),
+        None => rules.algorithm(&audiences)?,
+    };
     Ok(IssueGrant {
         client_id: client.client_id.clone(),
         subject,
         audiences,
         scopes: request.scopes,
-        ttl: request.ttl.unwrap_or_else(|| client.settings.effective_default_ttl()),
+        ttl: request.ttl.unwrap_or_else(|| client.settings.effective_default_ttl().min(max_ttl)),
         not_before_time: request.not_before_time,
         claims: request.claims,
         token_type: client.settings.token_type,
-        algorithm: client.settings.algorithm,
+        algorithm,
     })
 }
 

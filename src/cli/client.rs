@@ -1,15 +1,13 @@
 //! `tokend client`: the registered services, through ClientService.
 
-use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
     client_view::{description, document, overview},
+    confirm::confirm,
     connection::Connection,
     failure::Failure,
     output::{Output, plain, print, print_json, talk},
@@ -240,7 +238,7 @@ pub(super) struct Delete {
 impl Delete {
     fn run(self) -> Result<(), Failure> {
         if !self.yes {
-            confirm(&self.client_id)?;
+            confirm(&format!("Delete client {}? Its calls will be refused.", plain(&self.client_id)))?;
         }
         let request = DeleteClientRequest { client_id: self.client_id.clone(), request_id: String::new() };
         call(&self.connection, async |caller| {
@@ -251,22 +249,5 @@ impl Delete {
         }
         talk(&format!("client {} was deleted", plain(&self.client_id)));
         Ok(())
-    }
-}
-
-/// Asks on a terminal; where there is none to ask, it takes a `--yes`.
-fn confirm(client_id: &str) -> Result<(), Failure> {
-    let stdin = io::stdin();
-    if !stdin.is_terminal() {
-        return Err(Failure::usage("there is nobody to ask whether to delete: say --yes"));
-    }
-    let mut terminal = io::stderr();
-    write!(terminal, "Delete client {}? Its calls will be refused. [y/N] ", plain(client_id))?;
-    terminal.flush()?;
-    let mut reply = String::new();
-    stdin.lock().read_line(&mut reply)?;
-    match reply.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Failure::refused("nothing was deleted")),
     }
 }

@@ -6,7 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
     client::ClientCommand, completions::Completions, config::ConfigCommand, dev::Dev, failure::Failure,
-    healthcheck::Healthcheck, init::Init, output::talk, serve::Serve, token::TokenCommand, version::Version,
+    healthcheck::Healthcheck, init::Init, key::KeyCommand, output::talk, serve::Serve, token::TokenCommand,
+    version::Version,
 };
 
 /// A standalone token service: issues and verifies JSON Web Tokens over gRPC.
@@ -30,6 +31,9 @@ enum Command {
     /// Issue, verify and inspect tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// See and change the keys that sign and verify
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Register the services that may call tokend
     #[command(subcommand)]
     Client(ClientCommand),
@@ -51,6 +55,7 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Init(command) => command.run(),
             Self::Token(command) => command.run(),
+            Self::Key(command) => command.run(),
             Self::Client(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Healthcheck(command) => command.run(),

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     clock::SystemClock,
     config::{Config, Inputs},
-    keys::SealingKey,
+    keys::{SealingKey, parse_local_keys},
     model::{ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl},
     proto::v1::{IssueTokenRequest, token_service_client::TokenServiceClient},
     server::{Listeners, Server},
@@ -180,7 +180,7 @@ fn beside(data: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Reads the sealing key at `path`, or makes one there. One that is there is never overwritten: it is all that opens the
+/// Reads the sealing keys at `path`, or makes one there. One that is there is never overwritten: it is all that opens the
 /// keys sealed under it.
 pub(super) fn sealing_key(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |error: io::Error| Failure::refused(format!("sealing key {}: {error}", path.display()));
@@ -189,8 +189,8 @@ pub(super) fn sealing_key(path: &Path) -> Result<Zeroizing<String>, Failure> {
         Ok(()) => Ok(key),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
-            SealingKey::parse(&text)
-                .map(|key| key.to_text())
+            parse_local_keys(&text)
+                .map(|_| text)
                 .map_err(|error| Failure::refused(format!("sealing key {}: {error}", path.display())))
         }
         Err(error) => Err(failed(error)),

@@ -32,6 +32,15 @@ use crate::{
 const CONFIGURATION: &str = "tokend.toml";
 const SEALING_KEY: &str = "sealing.key";
 const ADMIN: &str = "admin";
+const VAULT: [&str; 7] = [
+    "vault_addr",
+    "vault_token_file",
+    "vault_key",
+    "vault_mount",
+    "vault_namespace",
+    "vault_ca_file",
+    "seal_with",
+];
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -66,27 +75,34 @@ impl Init {
         let dir = std::path::absolute(&self.dir)?;
         let file = dir.join(CONFIGURATION);
         let mut resolved = self.resolve(&file, env::vars_os().collect());
-        // A file for it that is named already, as a container's variables do, is where it will be made.
-        let key_file = resolved.take_absent("sealing_key").unwrap_or_else(|| dir.join(SEALING_KEY));
+        // A file for it that is named already, as a container's variables do, is where it will be made. Where Vault seals,
+        // none is made unless one is named.
+        let key_file = resolved.take_absent("sealing_key");
+        let key_file = key_file.or_else(|| (!sealed_elsewhere(&resolved)).then(|| dir.join(SEALING_KEY)));
         let problems = resolved.problems();
         if !problems.is_empty() {
             return Err(config::refused(&problems));
         }
         let plan = Plan::of(&resolved, &dir);
         // Checked with a key that seals nothing, so that wrong settings leave nothing behind.
-        plan.config(&crate::keys::SealingKey::generate().map_err(refused)?.to_text())?;
+        plan.config(Some(&*crate::keys::SealingKey::generate().map_err(refused)?.to_text()))?;
 
         private_file::create_folder(&dir)
             .map_err(|error| Failure::refused(format!("{}: {error}", dir.display())))?;
         let (sealing_key, named) = match resolved.secret_text("sealing_key") {
             // Given from elsewhere: a file that named another would be a contradiction.
-            Some(text) => (Zeroizing::new(text.to_owned()), None),
-            None => (sealing_key(&key_file)?, Some(key_file.as_path())),
+            Some(text) => (Some(Zeroizing::new(text.to_owned())), None),
+            None => match &key_file {
+                Some(path) => (Some(sealing_key(path)?), Some(path.as_path())),
+                None => (None, None),
+            },
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let secret = runtime.block_on(self.admin(plan.config(&sealing_key)?))?;
+        let secret =
+            runtime.block_on(self.admin(plan.config(sealing_key.as_ref().map(|text| text.as_str()))?))?;
         // Last, and only now shown: everything else can be had again, this secret cannot.
-        let text = starting_configuration(plan.issuer.as_deref(), &plan.store, named, &dir);
+        let decided: Vec<_> = plan.store.iter().chain(&plan.vault).cloned().collect();
+        let text = starting_configuration(plan.issuer.as_deref(), &decided, named, &dir);
         match private_file::create(&file, &text) {
             Ok(()) => {
                 talk(&format!("{} was written; read it before `tokend serve --config {0}`", file.display()));
@@ -130,6 +146,11 @@ impl Init {
     }
 }
 
+/// Whether the settings have Vault seal.
+fn sealed_elsewhere(resolved: &Resolved) -> bool {
+    resolved.text("vault_addr").is_some() && resolved.text("seal_with") != Some("local")
+}
+
 fn administrator() -> Result<ClientSettings, Failure> {
     let methods = vec![Pattern::parse("ClientService/*").map_err(refused)?];
     Ok(ClientSettings {
@@ -144,38 +165,41 @@ struct Plan {
     issuer: Option<String>,
     /// `store` or `store_file` with its value; both only where both were given, which is refused.
     store: Vec<(&'static str, String)>,
+    /// The settings of Vault that were given.
+    vault: Vec<(&'static str, String)>,
     algorithms: Option<String>,
     shared_secret: Option<Zeroizing<String>>,
 }
 
 impl Plan {
     fn of(resolved: &Resolved, dir: &Path) -> Self {
-        let mut store: Vec<_> = ["store", "store_file"]
-            .into_iter()
-            .filter_map(|name| Some((name, resolved.text(name)?.to_owned())))
-            .collect();
+        let texts = |names: &[&'static str]| -> Vec<_> {
+            names.iter().filter_map(|name| Some((*name, resolved.text(name)?.to_owned()))).collect()
+        };
+        let mut store = texts(&["store", "store_file"]);
         if store.is_empty() {
             store.push(("store", format!("sqlite:{}", dir.join("tokend.db").display())));
         }
         Self {
             issuer: resolved.text("issuer").map(str::to_owned),
             store,
+            vault: if resolved.text("vault_addr").is_some() { texts(&VAULT) } else { Vec::new() },
             algorithms: resolved.text("algorithms").map(str::to_owned),
             shared_secret: resolved.secret_text("shared_secret").map(|text| Zeroizing::new(text.to_owned())),
         }
     }
 
     /// The settings that the store is opened with. What concerns serving alone keeps its default here.
-    fn config(&self, sealing_key: &str) -> Result<Config, Failure> {
+    fn config(&self, sealing_key: Option<&str>) -> Result<Config, Failure> {
         let mut flags: HashMap<&'static str, String> = HashMap::from([
             // The store knows nothing of the issuer, so that any will do to open it.
             ("issuer", self.issuer.clone().unwrap_or_else(|| EXAMPLE_ISSUER.to_owned())),
             ("allow_plaintext", "true".to_owned()),
         ]);
-        flags.extend(self.store.iter().cloned());
+        flags.extend(self.store.iter().chain(&self.vault).cloned());
         flags.extend(self.algorithms.clone().map(|algorithms| ("algorithms", algorithms)));
-        let mut variables: HashMap<OsString, OsString> =
-            HashMap::from([("TOKEND_SEALING_KEY".into(), sealing_key.into())]);
+        let mut variables: HashMap<OsString, OsString> = HashMap::new();
+        variables.extend(sealing_key.map(|text| ("TOKEND_SEALING_KEY".into(), text.into())));
         variables.extend(
             self.shared_secret.as_ref().map(|text| ("TOKEND_SHARED_SECRET".into(), text.as_str().into())),
         );

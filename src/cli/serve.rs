@@ -46,13 +46,12 @@ async fn serve(config: Config) -> Result<(), Failure> {
         grpc: bind("grpc_addr", config.grpc_addr).await?,
         http: bind("http_addr", config.http_addr).await?,
     };
-    let (grpc, http) = (listeners.grpc.local_addr()?, listeners.http.local_addr()?);
     let (issuer, store) = (config.issuer.clone(), config.store.clone());
     let tls = config.transport != Transport::Plaintext;
     let server = Server::open(config.into(), Arc::new(SystemClock))
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %issuer, %store, %grpc, tls, %http, "serving");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %issuer, %store, tls, "starting");
     server.run(listeners, shutdown).await.map_err(|error| Failure::refused(error.to_string()))
 }
 

@@ -24,6 +24,18 @@ pub(super) fn instant_from(time: UnixTime, now: UnixTime) -> String {
     }
 }
 
+/// How long it still is, in its two largest units: `29d 23h`, `4m 10s`, `12s`.
+pub(super) fn still(ahead: Duration) -> String {
+    let seconds = ahead.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes, seconds % 60) {
+        (0, 0, 0, seconds) => format!("{seconds}s"),
+        (0, 0, minutes, seconds) => format!("{minutes}m {seconds}s"),
+        (0, hours, minutes, _) => format!("{hours}h {minutes}m"),
+        (days, hours, ..) => format!("{days}d {hours}h"),
+    }
+}
+
 /// An instant of the API.
 pub(super) fn timestamp(time: prost_types::Timestamp) -> String {
     instant(UnixTime::from_seconds(time.seconds))
@@ -56,7 +68,9 @@ pub(super) fn parse_instant(text: &str) -> Result<UnixTime, String> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use super::{instant, instant_from, parse_instant};
+    use std::time::Duration;
+
+    use super::{instant, instant_from, parse_instant, still};
     use crate::model::UnixTime;
 
     #[test]
@@ -70,5 +84,15 @@ mod tests {
         for far in [i64::MAX, i64::MIN, -1] {
             assert!(instant_from(UnixTime::from_seconds(far), time).contains("seconds since 1970"));
         }
+    }
+
+    #[test]
+    fn what_is_still_to_come_is_said_shortly() {
+        let said = |seconds| still(Duration::from_secs(seconds));
+        assert_eq!(said(0), "0s");
+        assert_eq!(said(250), "4m 10s");
+        assert_eq!(said(86_399), "23h 59m");
+        // No months: theirs would not be those of a calendar.
+        assert_eq!(said(31 * 86_400), "31d 0h");
     }
 }

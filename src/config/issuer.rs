@@ -1,4 +1,4 @@
-//! What an issuer must look like.
+//! What an issuer, and another address, must look like.
 
 use url::{Host, Url};
 
@@ -21,6 +21,16 @@ pub(super) fn check_issuer(text: &str, allow_http: bool) -> Result<(), String> {
 pub(super) fn check_jwks_uri(text: &str, allow_http: bool) -> Result<(), String> {
     let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
     check_scheme(&url, text, allow_http)
+}
+
+/// Checks the address of a server that tokend calls: https, or http to this machine.
+pub(super) fn check_address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    check_scheme(&url, text, true)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(format!("`{text}` must start with https:// (http:// is for loopback hosts)"));
+    }
+    Ok(url)
 }
 
 fn check_scheme(url: &Url, text: &str, allow_http: bool) -> Result<(), String> {

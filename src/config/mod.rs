@@ -15,6 +15,8 @@ mod origin;
 mod problems;
 mod reader;
 mod resolved;
+mod rotation;
+mod sealing;
 mod secret;
 mod settings;
 mod table;

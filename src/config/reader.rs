@@ -8,6 +8,7 @@ use super::{
     secret::Secret,
     table::{Kind, SETTINGS, Setting},
 };
+use crate::model::Ttl;
 
 /// Reads one value after the other; what cannot be read is noted and answered with a stand-in, so that all
 /// problems come to light at once.
@@ -87,6 +88,15 @@ impl<'a> Reader<'a> {
                 }
             });
         self.note(name, read).unwrap_or_default()
+    }
+
+    /// A life of whole seconds, at least one.
+    pub(super) fn ttl(&mut self, name: &str) -> Option<Ttl> {
+        let ttl = Ttl::from_seconds(self.duration(name).as_secs());
+        if ttl.is_none() && self.problems.is_empty() {
+            self.wrong(name, "must be at least one second");
+        }
+        ttl
     }
 
     pub(super) fn word<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Option<T> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Config, Transport};
 use crate::{
-    grpc::Limits,
+    access::IssueRules,
+    grpc::{Limits, WatchLimits},
     http::Discovery,
     keys::{KeySettings, SharedSecret},
     listen::GrpcLimits,
@@ -15,17 +16,25 @@ use crate::{
 /// How long the store is not asked again after a look for an unknown key: strangers may name as many as they like.
 const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often a verifier that watches is sent a sign of life: it may take a longer silence for a broken connection.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long a verifier that watches may leave unread what it was sent.
+const UNREAD: Duration = Duration::from_secs(30);
+
 impl From<Config> for Settings {
     fn from(config: Config) -> Self {
         Self {
             store: config.store,
             keys: KeySettings {
-                sealing_key: config.sealing_key,
+                sealing: config.sealing,
                 algorithms: config.algorithms,
                 shared_secret: config.shared_secret.map(|secret| SharedSecret(secret.bytes)),
                 unknown_key_pause: UNKNOWN_KEY_PAUSE,
                 jwks_max_age: config.jwks_max_age,
+                schedule: config.schedule,
             },
+            rules: IssueRules { max_ttl: config.max_ttl, audience_algorithms: config.audience_algorithms },
             issue: IssuePolicy { issuer: config.issuer.clone(), max_token_bytes: config.max_token_bytes },
             verify: VerifyPolicy {
                 issuer: config.issuer.clone(),
@@ -42,6 +51,7 @@ impl From<Config> for Settings {
                 Transport::Plaintext => None,
             },
             calls: Limits { request_timeout: config.request_timeout },
+            watches: WatchLimits { most: config.max_watches, heartbeat: HEARTBEAT, unread: UNREAD },
             max_message_bytes: config.max_message_bytes,
             serving: Serving {
                 connections: GrpcLimits {

@@ -102,6 +102,13 @@ const fn seconds(name: &'static str, default: &'static str, most: u64, help: &'s
     setting(name, Kind::Seconds(0, most), "DURATION", Some(default), help)
 }
 
+/// Ten years: far longer than any key should live.
+const LONGEST_PERIOD: u64 = 10 * 365 * 86_400;
+
+const fn period(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    setting(name, Kind::Seconds(60, LONGEST_PERIOD), "DURATION", Some(default), help)
+}
+
 const fn number(
     name: &'static str,
     default: &'static str,
@@ -149,7 +156,38 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Secret,
         "FILE",
         None,
-        "Seals the private keys in the store: 32 random bytes as base64url, as `tokend init` makes them",
+        "Seals the private keys in the store: 32 random bytes as base64url, as `tokend init` makes them; of several, with line ends or commas between them, the first seals and all open",
+    ),
+    setting(
+        "seal_with",
+        Kind::Text,
+        "WHICH",
+        None,
+        "What seals where both are given, `vault` or `local`; the other still opens (default: `vault`, if its settings are given)",
+    ),
+    setting(
+        "vault_addr",
+        Kind::Text,
+        "URL",
+        None,
+        "HashiCorp Vault or OpenBao, whose Transit engine wraps the key that seals: an https URL, or http to this machine",
+    ),
+    setting(
+        "vault_token_file",
+        Kind::Path,
+        "FILE",
+        None,
+        "A file that holds the token for Vault; read each time, for agents renew it",
+    ),
+    setting("vault_key", Kind::Text, "NAME", None, "The name of the Transit key that wraps"),
+    setting("vault_mount", Kind::Text, "PATH", Some("transit"), "Where Vault's Transit engine is mounted"),
+    setting("vault_namespace", Kind::Text, "PATH", None, "The namespace in Vault that the engine is in"),
+    setting(
+        "vault_ca_file",
+        Kind::Path,
+        "FILE",
+        None,
+        "Certificate authorities for Vault's certificate, PEM (default: the system's)",
     ),
     setting(
         "algorithms",
@@ -165,6 +203,33 @@ pub const SETTINGS: &[Setting] = &[
         None,
         "An HS256, HS384 or HS512 secret shared with other services, as base64url; needs exactly one HS algorithm in `algorithms` (default: a fresh secret)",
     ),
+    setting(
+        "audience_algorithms",
+        Kind::List,
+        "RULES",
+        None,
+        "Algorithms for the tokens of certain audiences, as `AUDIENCE=NAME` with commas between them; an audience may end in `*`, the first that matches counts, and a client's own algorithm comes before",
+    ),
+    period("rotation_period", "30d", "How long a key signs before its successor does"),
+    period(
+        "publish_ahead",
+        "1d",
+        "How long a key is published before it signs: at least 1h, and more than twice `jwks_max_age`",
+    ),
+    setting(
+        "retire_window",
+        Kind::Seconds(0, LONGEST_PERIOD),
+        "DURATION",
+        None,
+        "How long the tokens of a key may live after it has ceased to sign: at least `max_ttl` and `max_leeway` (default: 1h more)",
+    ),
+    seconds(
+        "await_verifiers",
+        "0s",
+        7 * 86_400,
+        "How long a rotation waits for verifiers that watch the trust bundle and do not hold the next key yet",
+    ),
+    seconds("max_ttl", "1d", 365 * 86_400, "The longest life of a token, whatever its client is allowed"),
     setting("grpc_addr", Kind::Address, "IP:PORT", Some("127.0.0.1:50051"), "Where gRPC is served"),
     setting(
         "http_addr",
@@ -228,7 +293,18 @@ pub const SETTINGS: &[Setting] = &[
         3600,
         "The longest that calls in flight may take to finish when tokend stops",
     ),
-    duration("refresh_interval", "1s", 300, "How often a replica looks for changes in the store"),
+    number(
+        "max_watches",
+        "10000",
+        (0, 1_000_000),
+        "Verifiers that may watch the trust bundle at once; they need no credential",
+    ),
+    duration(
+        "refresh_interval",
+        "1s",
+        60,
+        "How often a replica looks for changes in the store, besides when the store tells of one",
+    ),
     setting(
         "log",
         Kind::Text,

@@ -7,11 +7,13 @@ use super::{
     issuer::{check_issuer, check_jwks_uri},
     reader::{Reader, find},
     resolved::default_jwks_uri,
+    rotation::{algorithms, audience_algorithms, schedule},
+    sealing::sealing,
     secret::{Secret, SharedSecret},
 };
 use crate::{
-    keys::SealingKey,
-    model::Algorithm,
+    keys::{RotationSchedule, SealingSettings},
+    model::{Algorithm, Pattern, Ttl},
     store::Location,
     telemetry::{LogFilter, LogFormat},
 };
@@ -37,10 +39,14 @@ pub struct Config {
     pub issuer: String,
     pub jwks_uri: String,
     pub store: Location,
-    pub sealing_key: SealingKey,
+    pub sealing: SealingSettings,
     /// At least one; the first is the default.
     pub algorithms: Vec<Algorithm>,
     pub shared_secret: Option<SharedSecret>,
+    pub audience_algorithms: Vec<(Pattern, Algorithm)>,
+    /// `rotation_period`, `publish_ahead`, `retire_window` and `await_verifiers`, which must fit each other.
+    pub schedule: RotationSchedule,
+    pub max_ttl: Ttl,
     pub grpc_addr: SocketAddr,
     pub http_addr: SocketAddr,
     pub transport: Transport,
@@ -59,6 +65,7 @@ pub struct Config {
     pub keepalive_timeout: Duration,
     pub drain_delay: Duration,
     pub drain_timeout: Duration,
+    pub max_watches: usize,
     pub refresh_interval: Duration,
     pub log: LogFilter,
     pub log_format: LogFormat,
@@ -74,13 +81,7 @@ impl Resolved {
         let transport = transport(&mut reader);
         let issuer = issuer(&mut reader);
         let store = store(&mut reader);
-        let sealing_key = reader.secret("sealing_key").and_then(|secret| {
-            let read = SealingKey::parse(secret.reveal()).map_err(|error| error.to_string());
-            reader.note("sealing_key", read)
-        });
-        if !reader.is_given("sealing_key") {
-            reader.missing("sealing_key");
-        }
+        let sealing = sealing(&mut reader);
         let algorithms = algorithms(&mut reader);
         let shared_secret = reader.secret("shared_secret").and_then(|secret| {
             let read = SharedSecret::read(secret, &algorithms);
@@ -99,10 +100,15 @@ impl Resolved {
         if max_token_bytes > max_message_bytes {
             reader.wrong("max_token_bytes", "is larger than max_message_bytes");
         }
+        let audience_algorithms = audience_algorithms(&mut reader, &algorithms);
+        let max_ttl = reader.ttl("max_ttl");
+        let jwks_max_age = reader.duration("jwks_max_age");
+        let schedule = schedule(&mut reader, max_ttl, max_leeway, jwks_max_age);
         let jwks_uri = jwks_uri(&mut reader, &issuer);
         let log = reader.word("log");
         let log_format = reader.word("log_format");
-        let (cache_ttl, jwks_max_age) = (reader.duration("cache_ttl"), reader.duration("jwks_max_age"));
+        let cache_ttl = reader.duration("cache_ttl");
+        let max_watches = reader.number("max_watches");
         let max_header_bytes = reader.number("max_header_bytes");
         let max_concurrent_streams = reader.number("max_concurrent_streams");
         let max_connections = reader.number("max_connections");
@@ -113,12 +119,14 @@ impl Resolved {
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");
         let problems = reader.problems;
-        match (transport, issuer, store, sealing_key, grpc_addr, http_addr, log, log_format) {
+        let rotation = schedule.zip(max_ttl);
+        match (transport, issuer, store, sealing, rotation, grpc_addr, http_addr, log, log_format) {
             (
                 Some(transport),
                 Some(issuer),
                 Some(store),
-                Some(sealing_key),
+                Some(sealing),
+                Some((schedule, max_ttl)),
                 Some(grpc_addr),
                 Some(http_addr),
                 Some(log),
@@ -127,9 +135,12 @@ impl Resolved {
                 issuer,
                 jwks_uri,
                 store,
-                sealing_key,
+                sealing,
                 algorithms,
                 shared_secret,
+                audience_algorithms,
+                schedule,
+                max_ttl,
                 grpc_addr,
                 http_addr,
                 transport,
@@ -148,6 +159,7 @@ impl Resolved {
                 keepalive_timeout,
                 drain_delay,
                 drain_timeout,
+                max_watches,
                 refresh_interval,
                 log,
                 log_format,
@@ -231,21 +243,4 @@ fn store(reader: &mut Reader<'_>) -> Option<Location> {
         }
         read => reader.note(name, read.map_err(|error: crate::store::OpenError| error.to_string())),
     }
-}
-
-fn algorithms(reader: &mut Reader<'_>) -> Vec<Algorithm> {
-    let mut algorithms = Vec::new();
-    for name in reader.text("algorithms").unwrap_or_default().split(',').map(str::trim) {
-        match name.parse::<Algorithm>() {
-            Ok(algorithm) if algorithms.contains(&algorithm) => {
-                reader.wrong("algorithms", &format!("{name} is there twice"));
-            }
-            Ok(algorithm) => algorithms.push(algorithm),
-            Err(_) => {
-                let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-                reader.wrong("algorithms", &format!("`{name}` is none of {known}"));
-            }
-        }
-    }
-    algorithms
 }

@@ -12,11 +12,6 @@ use crate::{
     proto::v1::{self, client_service_server::ClientService},
 };
 
-/// Clients on a page when the request does not say.
-const DEFAULT_PAGE: u32 = 50;
-/// Clients on a page at the most.
-const LARGEST_PAGE: u32 = 1000;
-
 #[derive(Debug)]
 pub(super) struct ClientApi {
     pub(super) authenticator: Arc<Authenticator>,
@@ -94,14 +89,7 @@ impl ClientApi {
         let grant = self.grant(&request, Method::ListClients)?;
         let request = request.into_inner();
         let mut violations = Violations::default();
-        let size = match u32::try_from(request.page_size) {
-            Ok(0) => DEFAULT_PAGE,
-            Ok(size) => size.min(LARGEST_PAGE),
-            Err(_) => {
-                violations.add("page_size", "must not be negative");
-                DEFAULT_PAGE
-            }
-        };
+        let size = convert::page_size(request.page_size, &mut violations);
         let after = match request.page_token.as_str() {
             "" => None,
             token => violations.check("page_token", page_start(token)),

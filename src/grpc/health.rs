@@ -9,7 +9,13 @@ use tonic_health::{
 };
 
 /// The services that are reported, the overall one first.
-const SERVICES: [&str; 3] = ["", "tokend.v1.TokenService", "tokend.v1.ClientService"];
+const SERVICES: [&str; 5] = [
+    "",
+    "tokend.v1.TokenService",
+    "tokend.v1.ClientService",
+    "tokend.v1.KeyService",
+    "tokend.v1.TrustBundleService",
+];
 
 /// Says whether the server serves.
 #[derive(Clone)]

@@ -29,7 +29,7 @@ pub struct RpcMetrics {
 type Codes = [Durations; 17];
 
 /// Methods by their paths.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 19] = [
     "/tokend.v1.TokenService/IssueToken",
     "/tokend.v1.TokenService/VerifyToken",
     "/tokend.v1.TokenService/BatchVerifyTokens",
@@ -38,6 +38,13 @@ const METHODS: [&str; 12] = [
     "/tokend.v1.ClientService/ListClients",
     "/tokend.v1.ClientService/DeleteClient",
     "/tokend.v1.ClientService/RotateClientSecret",
+    "/tokend.v1.KeyService/ListKeys",
+    "/tokend.v1.KeyService/CreateKey",
+    "/tokend.v1.KeyService/ImportKey",
+    "/tokend.v1.KeyService/RotateKeys",
+    "/tokend.v1.KeyService/RevokeKey",
+    "/tokend.v1.TrustBundleService/GetTrustBundle",
+    "/tokend.v1.TrustBundleService/WatchTrustBundle",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -7,9 +7,11 @@ mod client_service;
 mod convert;
 mod edge;
 mod health;
+mod key_service;
 mod metrics;
 mod status;
 mod token_service;
+mod trust;
 
 use std::sync::Arc;
 
@@ -18,9 +20,11 @@ use tonic::service::Routes;
 pub use edge::{Drain, Edge, Limits};
 pub use health::Health;
 pub use metrics::{RpcMetrics, TokenMetrics};
+pub use trust::WatchLimits;
 
 use crate::{
-    access::{Authenticator, ClientRegistry},
+    access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry},
+    keys::{KeyRing, Verifiers},
     proto::{self, v1},
     tokens::{Issuer, Verifier},
 };
@@ -32,6 +36,18 @@ pub struct Parts {
     pub authenticator: Arc<Authenticator>,
     /// Keeps the clients.
     pub clients: Arc<ClientRegistry>,
+    /// Keeps the keys.
+    pub keys: Arc<KeyRegistry>,
+    /// The keys in use.
+    pub ring: Arc<KeyRing>,
+    /// The verifiers that watch.
+    pub verifiers: Arc<Verifiers>,
+    /// The bounds of a watch.
+    pub watches: WatchLimits,
+    /// Tells watches when to end.
+    pub drain: Drain,
+    /// What holds for every client's tokens.
+    pub rules: IssueRules,
     /// Issues tokens.
     pub issuer: Arc<Issuer>,
     /// Verifies tokens.
@@ -39,6 +55,9 @@ pub struct Parts {
     /// Counts tokens.
     pub tokens: Arc<TokenMetrics>,
 }
+
+/// The longest message of a watch, in bytes: it needs no credential, and holds a name and a number.
+const LONGEST_WATCH_MESSAGE: usize = 4096;
 
 /// Reflection could not read the descriptors.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +79,17 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
     let failed = |error: tonic_reflection::server::Error| ReflectionError(error.to_string());
     let tokens = token_service::TokenApi {
         authenticator: Arc::clone(&parts.authenticator),
+        rules: parts.rules,
         issuer: parts.issuer,
         verifier: parts.verifier,
         metrics: parts.tokens,
+    };
+    let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
+    let trust = trust::TrustApi {
+        ring: parts.ring,
+        verifiers: parts.verifiers,
+        limits: parts.watches,
+        drain: parts.drain,
     };
     let clients = client_service::ClientApi { authenticator: parts.authenticator, clients: parts.clients };
     let mut routes = Routes::builder();
@@ -74,6 +101,13 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         .add_service(
             v1::client_service_server::ClientServiceServer::new(clients)
                 .max_decoding_message_size(max_message_bytes),
+        )
+        .add_service(
+            v1::key_service_server::KeyServiceServer::new(keys).max_decoding_message_size(max_message_bytes),
+        )
+        .add_service(
+            v1::trust_bundle_service_server::TrustBundleServiceServer::new(trust)
+                .max_decoding_message_size(LONGEST_WATCH_MESSAGE),
         )
         .add_service(health.service())
         .add_service(reflection().build_v1().map_err(failed)?)

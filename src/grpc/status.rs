@@ -1,7 +1,7 @@
 //! From what went wrong to what the caller is told: the only file that makes a `tonic::Status`, and where each failure
 //! is logged, once. The log may say more than the caller is told.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use prost::Message as _;
 use tonic::{Code, Status};
@@ -9,6 +9,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
     access::{AuthenticationError, Denial, DenialReason, PolicyError, RegistryError},
+    keys::{KeyError, TooManyWatches},
     model::Violations,
     store::StoreError,
     tokens::{IssueError, VerifyError},
@@ -16,6 +17,9 @@ use crate::{
 
 /// The domain of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "tokend";
+
+/// When one who found no room to watch may ask again.
+const WATCH_RETRY: Duration = Duration::from_secs(5);
 
 /// Why a call is not answered with what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,13 @@ pub(crate) enum CallError {
     Verify(#[from] VerifyError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    #[error(transparent)]
+    Watches(#[from] TooManyWatches),
+    /// A verifier left unread what it was sent.
+    #[error("the verifier does not read what it is sent")]
+    SlowReader,
     /// The server stops and takes no more calls, or cannot wait for this one.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -65,11 +76,19 @@ struct Told {
     message: String,
     violations: Violations,
     field: Option<String>,
+    retry_after: Option<Duration>,
 }
 
 impl Told {
     fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), violations: Violations::default(), field: None }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            violations: Violations::default(),
+            field: None,
+            retry_after: None,
+        }
     }
 
     fn invalid(violations: Violations) -> Self {
@@ -121,6 +140,15 @@ impl Told {
             | CallError::Registry(
                 RegistryError::Random(_) | RegistryError::Store(StoreError::Corrupt { .. }),
             ) => Self::internal(),
+            CallError::Keys(error) => Self::of_keys(error),
+            CallError::Watches(TooManyWatches) => Self {
+                retry_after: Some(WATCH_RETRY),
+                ..Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string())
+            },
+            CallError::SlowReader => Self {
+                retry_after: Some(Duration::ZERO),
+                ..Self::new(Code::ResourceExhausted, "SLOW_READER", error.to_string())
+            },
             CallError::ShuttingDown => Self::new(Code::Unavailable, "SHUTTING_DOWN", error.to_string()),
             CallError::DeadlineExceeded => {
                 Self::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", error.to_string())
@@ -138,10 +166,43 @@ impl Told {
         }
     }
 
+    fn of_keys(error: &KeyError) -> Self {
+        match error {
+            KeyError::NotFound => Self::new(Code::NotFound, "KEY_NOT_FOUND", "there is no key of that id"),
+            KeyError::AlreadyThere(..) => {
+                Self::new(Code::AlreadyExists, "KEY_ALREADY_EXISTS", error.to_string())
+            }
+            KeyError::Refused(field, problem) => Self::invalid(Violations::of(field, problem)),
+            KeyError::Shared(_) => {
+                Self::new(Code::FailedPrecondition, "KEY_NOT_ROTATABLE", error.to_string())
+            }
+            KeyError::TooManyRetired(_) | KeyError::TooManyVerifying(_) => {
+                Self::new(Code::FailedPrecondition, "TOO_MANY_KEYS", error.to_string())
+            }
+            KeyError::Store(StoreError::Unavailable(_)) | KeyError::Contended => {
+                Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
+            }
+            KeyError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            )
+            | KeyError::Sealing(_)
+            | KeyError::SealingKeyMissing { .. }
+            | KeyError::Reseal(_)
+            | KeyError::Damaged(_)
+            | KeyError::Unusable(..)
+            | KeyError::Make(..)
+            | KeyError::SharedSecret(_)
+            | KeyError::Transition(_) => Self::internal(),
+        }
+    }
+
     fn details(&self) -> ErrorDetails {
         let metadata: HashMap<String, String> =
             self.field.iter().map(|field| ("field".to_owned(), field.clone())).collect();
         let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
+        if let Some(retry_after) = self.retry_after {
+            details.set_retry_info(Some(retry_after));
+        }
         for violation in self.violations.as_slice() {
             details.add_bad_request_violation(&violation.field, &violation.description);
         }

@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{TokenMetrics, convert, status::CallError};
 use crate::{
-    access::{self, Authenticator, Caller, PolicyError, VerifyGrant},
+    access::{self, Authenticator, Caller, IssueRules, PolicyError, VerifyGrant},
     model::{VerifyRequest, Violations},
     proto::v1::{self, batch_verify_tokens_result::Result as Item, token_service_server::TokenService},
     tokens::{Issuer, Verifier, VerifyError},
@@ -18,6 +18,7 @@ const MOST_TOKENS: usize = 100;
 #[derive(Debug)]
 pub(super) struct TokenApi {
     pub(super) authenticator: Arc<Authenticator>,
+    pub(super) rules: IssueRules,
     pub(super) issuer: Arc<Issuer>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) metrics: Arc<TokenMetrics>,
@@ -51,7 +52,7 @@ impl TokenApi {
     fn issue(&self, request: Request<v1::IssueTokenRequest>) -> Result<v1::IssueTokenResponse, CallError> {
         let caller = self.caller(&request)?;
         let asked = convert::issue_request(request.into_inner());
-        let grant = asked.authorize(|request| access::issue(&caller, request))?;
+        let grant = asked.authorize(|request| access::issue(&caller, request, &self.rules))?;
         let issued = self.issuer.issue(&grant)?;
         self.metrics.issued(&issued);
         tracing::info!(

@@ -26,7 +26,13 @@ pub struct Discovery {
 
 pub(super) async fn jwk_set(State(parts): State<Parts>, headers: HeaderMap) -> Response {
     let document = parts.ring.jwk_set();
-    cached(&headers, "application/jwk-set+json", document.json.clone(), &document.etag, document.max_age)
+    cached(
+        &headers,
+        "application/jwk-set+json",
+        document.json.clone(),
+        &document.etag,
+        parts.ring.max_age(&document),
+    )
 }
 
 pub(super) async fn discovery(State(parts): State<Parts>, headers: HeaderMap) -> Response {
@@ -41,7 +47,7 @@ pub(super) async fn discovery(State(parts): State<Parts>, headers: HeaderMap) ->
     match serde_json::to_string(&document) {
         Ok(json) => {
             let etag = keys::etag(&json);
-            cached(&headers, "application/json", json, &etag, keys.max_age)
+            cached(&headers, "application/json", json, &etag, parts.ring.max_age(&keys))
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
@@ -54,7 +60,7 @@ struct Document<'d> {
     jwks_uri: &'d str,
     response_types_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
-    id_token_signing_alg_values_supported: &'d [String],
+    id_token_signing_alg_values_supported: &'d [&'static str],
 }
 
 /// The document, or 304 for one who has it already (RFC 9110 section 13.1.2).

@@ -14,26 +14,10 @@ use zeroize::Zeroizing;
 
 use super::{
     key_type::KeyType,
+    material_error::MaterialError,
     public_key::{Parts, PublicKey},
 };
-use crate::{
-    model::{Algorithm, KeyId},
-    random,
-};
-
-/// Key material that cannot be made or read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum MaterialError {
-    /// aws-lc could not make a key.
-    #[error("no {0} key could be made")]
-    Generate(Algorithm),
-    /// The octets are not a key for this algorithm.
-    #[error("not a key for {0}")]
-    Unreadable(Algorithm),
-    /// RFC 7518 section 3.2: the secret must be as long as the hash at least.
-    #[error("a secret for {0} must have at least {1} bytes")]
-    TooShort(Algorithm, usize),
-}
+use crate::{model::Algorithm, random};
 
 /// A private key or secret for one algorithm, parsed.
 pub(crate) enum KeyMaterial {
@@ -84,8 +68,8 @@ impl KeyMaterial {
         })
     }
 
-    /// The private key as PKCS#8 version 1, ML-DSA as its seed; none for a secret, and for an ML-DSA key whose seed is not
-    /// known.
+    /// The private key as PKCS#8 version 1, ML-DSA as its seed; none for a secret, and for an ML-DSA key whose seed is
+    /// not known.
     pub(super) fn to_pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
         let octets = match self {
             Self::Ec(pair) => pair.to_pkcs8v1().ok()?.as_ref().to_vec(),
@@ -116,16 +100,6 @@ impl KeyMaterial {
         };
         PublicKey::new(algorithm, &parts).ok()
     }
-
-    /// The id that belongs to this key: the RFC 7638 thumbprint of the public key, or fresh random text for a secret,
-    /// of which nothing may be told.
-    pub(crate) fn key_id(&self, algorithm: Algorithm) -> Result<KeyId, MaterialError> {
-        if let Some(public) = self.public_key(algorithm) {
-            return Ok(public.thumbprint());
-        }
-        let text = random::text::<16>().map_err(|_| MaterialError::Generate(algorithm))?;
-        Ok(KeyId::from_text(text))
-    }
 }
 
 /// RFC 7518 section 3.2: how many bytes a secret for `algorithm` must have, which is the length of the hash.
@@ -133,14 +107,14 @@ pub(super) fn least_secret(algorithm: Algorithm) -> usize {
     hash(algorithm).digest_algorithm().output_len()
 }
 
-const fn ec_method(algorithm: Algorithm) -> &'static EcdsaSigningAlgorithm {
+pub(super) const fn ec_method(algorithm: Algorithm) -> &'static EcdsaSigningAlgorithm {
     match algorithm {
         Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
         _ => &ECDSA_P256_SHA256_FIXED_SIGNING,
     }
 }
 
-const fn ml_dsa_method(algorithm: Algorithm) -> &'static PqdsaSigningAlgorithm {
+pub(super) const fn ml_dsa_method(algorithm: Algorithm) -> &'static PqdsaSigningAlgorithm {
     match algorithm {
         Algorithm::MlDsa87 => &ML_DSA_87_SIGNING,
         Algorithm::MlDsa65 => &ML_DSA_65_SIGNING,

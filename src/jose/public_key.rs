@@ -19,8 +19,7 @@ use serde_json::Value;
 use super::{
     json,
     key_type::{KeyType, curve},
-    material::MaterialError,
-    verifier::Verifier,
+    material_error::MaterialError,
 };
 use crate::model::{Algorithm, KeyId};
 
@@ -40,6 +39,7 @@ struct Inner {
 }
 
 /// What a public key consists of, as bare octets. Numbers are big-endian and without leading zeros.
+#[derive(PartialEq, Eq)]
 pub(super) enum Parts {
     Ec { x: Vec<u8>, y: Vec<u8> },
     Okp { x: Vec<u8> },
@@ -59,7 +59,6 @@ pub(crate) struct PublicJwk {
 
 impl PublicKey {
     /// Reads the bare JWK that the store keeps: just what [`Self::to_jwk`] writes, for exactly this algorithm.
-    #[allow(dead_code, reason = "keys/ keeps retired keys by it")]
     pub(crate) fn from_jwk(algorithm: Algorithm, text: &str) -> Result<Self, MaterialError> {
         let unreadable = || MaterialError::Unreadable(algorithm);
         let members = json::object(text.as_bytes()).map_err(|_| unreadable())?;
@@ -99,19 +98,13 @@ impl PublicKey {
         Ok(Self(Arc::new(Inner { algorithm, members, key, signature_len })))
     }
 
-    /// The bare JWK for the store: the required members only, in lexicographic order and without white space, so that its
-    /// SHA-256 is the thumbprint.
+    /// The bare JWK for the store: the required members only, in lexicographic order and without white space, so that
+    /// its SHA-256 is the thumbprint.
     pub(crate) fn to_jwk(&self) -> String {
         // Names are constants, values base64url: nothing needs escaping.
         let members: Vec<String> =
             self.0.members.iter().map(|(name, value)| format!(r#""{name}":"{value}""#)).collect();
         format!("{{{}}}", members.join(","))
-    }
-
-    /// The one algorithm that it is for.
-    #[allow(dead_code, reason = "keys/ keeps retired keys by it")]
-    pub(crate) fn algorithm(&self) -> Algorithm {
-        self.0.algorithm
     }
 
     /// The SHA-256 thumbprint (RFC 7638).
@@ -128,11 +121,6 @@ impl PublicKey {
             ("use", "sig".to_owned()),
         ]);
         PublicJwk { algorithm: self.0.algorithm, members }
-    }
-
-    /// What checks this key's signatures.
-    pub(crate) fn verifier(&self) -> Verifier {
-        Verifier::public(self.clone())
     }
 
     /// Whether `signature` over `message` is this key's, and of the one length that such signatures have.
@@ -194,10 +182,13 @@ const fn rsa_method(algorithm: Algorithm) -> Option<&'static RsaParameters> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 mod tests {
+    use aws_lc_rs::{encoding::AsDer as _, signature::KeyPair as _};
+
     use super::*;
     use crate::jose::KeyMaterial;
+    use crate::jose::Verifier;
 
     fn key(algorithm: Algorithm) -> (KeyMaterial, PublicKey) {
         let octets = KeyMaterial::generate(algorithm).unwrap();
@@ -216,12 +207,12 @@ mod tests {
             let (material, public) = key(algorithm);
             let again = PublicKey::from_jwk(algorithm, &public.to_jwk()).unwrap();
             assert_eq!(again.to_jwk(), public.to_jwk());
-            assert_eq!((again.algorithm(), again.thumbprint()), (algorithm, public.thumbprint()));
+            assert_eq!((again.0.algorithm, again.thumbprint()), (algorithm, public.thumbprint()));
 
             let signer = crate::jose::Signer::in_memory(algorithm, Arc::new(material));
             let signature = signer.sign(b"message").unwrap();
-            again.verifier().verify(b"message", &signature).unwrap();
-            assert!(again.verifier().verify(b"massage", &signature).is_err(), "{algorithm}");
+            Verifier::public(again.clone()).verify(b"message", &signature).unwrap();
+            assert!(Verifier::public(again.clone()).verify(b"massage", &signature).is_err(), "{algorithm}");
         }
     }
 
@@ -232,12 +223,12 @@ mod tests {
             let mut signature =
                 crate::jose::Signer::in_memory(algorithm, Arc::new(material)).sign(b"message").unwrap();
             signature.push(0);
-            assert!(public.verifier().verify(b"message", &signature).is_err(), "{algorithm}");
+            assert!(Verifier::public(public.clone()).verify(b"message", &signature).is_err(), "{algorithm}");
             signature.insert(0, 0);
             signature.truncate(signature.len() - 2);
-            assert!(public.verifier().verify(b"message", &signature).is_err(), "{algorithm}");
+            assert!(Verifier::public(public.clone()).verify(b"message", &signature).is_err(), "{algorithm}");
             signature.clear();
-            assert!(public.verifier().verify(b"message", &signature).is_err(), "{algorithm}");
+            assert!(Verifier::public(public.clone()).verify(b"message", &signature).is_err(), "{algorithm}");
         }
     }
 
@@ -262,6 +253,22 @@ mod tests {
                 let read = PublicKey::from_jwk(other, &jwk);
                 assert_eq!(read.is_ok(), other == algorithm || same_kind, "{algorithm} as {other}");
             }
+        }
+    }
+
+    #[test]
+    fn a_public_key_has_no_wrapping() {
+        // aws-lc would read SPKI in its place as well, and one key would have two ids.
+        for algorithm in [Algorithm::EdDsa, Algorithm::MlDsa44] {
+            let (material, public) = key(algorithm);
+            let (name, spki) = match material {
+                KeyMaterial::Ed(pair) => ("x", pair.public_key().as_der().unwrap()),
+                KeyMaterial::MlDsa(pair) => ("pub", pair.public_key().as_der().unwrap()),
+                _ => return,
+            };
+            let mut jwk: Value = serde_json::from_str(&public.to_jwk()).unwrap();
+            jwk[name] = URL_SAFE_NO_PAD.encode(spki.as_ref()).into();
+            assert!(PublicKey::from_jwk(algorithm, &jwk.to_string()).is_err(), "{algorithm}");
         }
     }
 

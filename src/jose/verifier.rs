@@ -17,7 +17,7 @@ enum Key {
 
 impl Verifier {
     /// The verifier for a public key.
-    pub(super) const fn public(key: PublicKey) -> Self {
+    pub(crate) const fn public(key: PublicKey) -> Self {
         Self(Key::Public(key))
     }
 

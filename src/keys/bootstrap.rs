@@ -1,60 +1,50 @@
-//! The first start: every algorithm that signs is given a key, once for all replicas.
+//! The first start: every algorithm that signs is given a key and the next one, once for all replicas. Also the secret
+//! that others share, which stands in the settings and not in the plan.
 
-use super::{KeyError, KeySettings, SharedSecret, ring::RingKey};
+use super::{KeyError, KeySettings, Patience, Sealer, SharedSecret, make, ring::RingKey};
 use crate::{
     jose::KeyMaterial,
-    model::{Algorithm, KeyRecord, KeyState, UnixTime},
+    model::{Algorithm, KeyChange, KeyRecord, KeySet, KeyState, UnixTime},
     store::Store,
 };
 
-/// Makes sure that each algorithm of `settings` has an active key.
+/// Makes sure that there are keys: on a fresh store all of them, later the one with a new shared secret. Answers the
+/// algorithm that this secret is for.
+///
+/// # Errors
+/// When the store fails, when no key in it opens under the sealing key, or when the shared secret does not fit. Nothing was
+/// written then.
 pub(super) async fn ensure_keys(
     store: &dyn Store,
     settings: &KeySettings,
+    sealer: &Sealer,
     now: UnixTime,
-) -> Result<(), KeyError> {
-    let shared_for = shared_algorithm(settings)?;
-    // Every stored key must open before anything is written: a wrong sealing key changes nothing.
-    let stored = store.keys().await?;
-    for record in &stored {
-        RingKey::open(record, &settings.sealing_key)?;
-    }
-    for algorithm in settings.algorithms.iter().copied() {
-        let secret = settings.shared_secret.as_ref().filter(|_| shared_for == Some(algorithm));
-        let active =
-            stored.iter().find(|record| record.algorithm == algorithm && record.state == KeyState::Active);
-        let active = match active {
-            Some(record) => record.clone(),
-            None => store.ensure_active_key(&candidate(algorithm, secret, settings, now)?).await?,
-        };
-        if let Some(secret) = secret {
-            must_hold(&active, secret, settings)?;
+) -> Result<Option<Algorithm>, KeyError> {
+    let shared = shared_algorithm(settings)?;
+    loop {
+        let set = store.keys().await?;
+        // A wrong sealing key changes nothing.
+        sealer.load(set.keys.iter().filter_map(|record| record.sealed.as_deref()), Patience::Start).await;
+        some_key_must_open(&set, sealer)?;
+        sealer.prepare().await?;
+        let mut change = KeyChange::of(&set);
+        if set.keys.is_empty() {
+            for algorithm in
+                settings.algorithms.iter().copied().filter(|algorithm| shared != Some(*algorithm))
+            {
+                for record in first_two(settings, sealer, algorithm, now).await? {
+                    change = change.put(record);
+                }
+            }
+        }
+        if let (Some(algorithm), Some(secret)) = (shared, &settings.shared_secret) {
+            change.put.extend(shared_key(&set, sealer, algorithm, secret, now)?);
+        }
+        // Of several replicas that start at once, one makes the keys; the others find them at their next look.
+        if change.put.is_empty() || store.change_keys(&change).await?.is_some() {
+            return Ok(shared);
         }
     }
-    Ok(())
-}
-
-/// A key for `algorithm`, sealed: fresh, or the shared secret.
-fn candidate(
-    algorithm: Algorithm,
-    secret: Option<&SharedSecret>,
-    settings: &KeySettings,
-    now: UnixTime,
-) -> Result<KeyRecord, KeyError> {
-    let failed = |error| KeyError::make(algorithm, &error);
-    let octets = match secret {
-        Some(SharedSecret(secret)) => secret.clone(),
-        None => KeyMaterial::generate(algorithm).map_err(failed)?,
-    };
-    let material = KeyMaterial::parse(algorithm, &octets).map_err(failed)?;
-    let key_id = material.key_id(algorithm).map_err(failed)?;
-    Ok(KeyRecord {
-        sealed: settings.sealing_key.seal(&key_id, algorithm, &octets)?,
-        key_id,
-        algorithm,
-        state: KeyState::Active,
-        create_time: now,
-    })
 }
 
 /// The algorithm that the shared secret is for.
@@ -69,13 +59,55 @@ fn shared_algorithm(settings: &KeySettings) -> Result<Option<Algorithm>, KeyErro
     Ok(Some(algorithm))
 }
 
-/// The stored key must be the configured secret: another one would verify nothing that the others sign.
-fn must_hold(record: &KeyRecord, secret: &SharedSecret, settings: &KeySettings) -> Result<(), KeyError> {
-    let stored = settings.sealing_key.open(&record.key_id, record.algorithm, &record.sealed)?;
-    aws_lc_rs::constant_time::verify_slices_are_equal(&stored, &secret.0).map_err(|_| {
-        KeyError::SharedSecret(format!(
-            "is not the secret of the stored {} key {}; a stored key is not replaced at start",
-            record.algorithm, record.key_id
-        ))
-    })
+/// The first key of an algorithm, which signs at once, for there is no verifier yet that could hold a JWK set without
+/// it; and the next one.
+async fn first_two(
+    settings: &KeySettings,
+    sealer: &Sealer,
+    algorithm: Algorithm,
+    now: UnixTime,
+) -> Result<[KeyRecord; 2], KeyError> {
+    let ends = settings.schedule.ends(now);
+    let first = make::pending(sealer, algorithm, now, now).await?.activate(now, Some(ends))?;
+    Ok([first, make::pending(sealer, algorithm, now, ends.0).await?])
+}
+
+/// Not one opens: the sealing key is the wrong one, and the server would be of no use.
+fn some_key_must_open(set: &KeySet, sealer: &Sealer) -> Result<(), KeyError> {
+    let mut failure = None;
+    for record in set.keys.iter().filter(|record| record.state.verifies() && record.sealed.is_some()) {
+        match RingKey::unseal(record, sealer) {
+            Ok(_) => return Ok(()),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// The key with the shared secret, if it has to be made. One that is there must hold that very secret: another one would
+/// verify nothing that the others sign.
+fn shared_key(
+    set: &KeySet,
+    sealer: &Sealer,
+    algorithm: Algorithm,
+    secret: &SharedSecret,
+    now: UnixTime,
+) -> Result<Option<KeyRecord>, KeyError> {
+    if let Some(active) = set.active(algorithm) {
+        RingKey::unseal(active, sealer)?;
+        if make::holds(sealer, active, &secret.0) {
+            return Ok(None);
+        }
+        let (algorithm, key_id) = (active.algorithm, &active.key_id);
+        return Err(KeyError::SharedSecret(format!(
+            "is not the secret of the stored {algorithm} key {key_id}; a stored key is not replaced at start"
+        )));
+    }
+    if let Some(revoked) =
+        set.of(algorithm, KeyState::Revoked).find(|record| make::holds(sealer, record, &secret.0))
+    {
+        let problem = format!("is the secret of the {algorithm} key {}, which was revoked", revoked.key_id);
+        return Err(KeyError::SharedSecret(problem));
+    }
+    Ok(Some(make::sealed(sealer, algorithm, None, &secret.0, now, now)?.activate(now, None)?))
 }

@@ -1,14 +1,22 @@
 //! The ring that everybody shares: a snapshot that is swapped whole, and how it follows the store.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
-use super::{JwkSetDocument, KeyError, KeySettings, Ring, RingKey, bootstrap};
+use super::{JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap};
 use crate::{
     clock::Clock,
-    model::{Algorithm, KeyId, UnixTime},
+    model::{Algorithm, KeyId, KeySet, UnixTime},
     store::Store,
 };
 
@@ -17,7 +25,14 @@ pub struct KeyRing {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: KeySettings,
+    sealer: Sealer,
+    /// The algorithm whose secret others share.
+    shared: Option<Algorithm>,
     snapshot: ArcSwap<Ring>,
+    /// What verifiers are told; changes with the snapshot.
+    trust: watch::Sender<Arc<TrustState>>,
+    /// When the snapshot was last known to be the store's state, in seconds since 1970.
+    confirmed: AtomicI64,
     /// Held from reading to swapping, so that what was read first is never put over what was read later.
     refreshing: Mutex<()>,
     /// The last look into the store for an unknown key id. Held while looking, so that one looks for all.
@@ -36,51 +51,115 @@ pub(crate) enum KeyLookup {
     Found(Arc<RingKey>),
     /// No key of ours has that id.
     Unknown,
-    /// It is not in memory, and the store could not be asked.
+    /// The key of that id was revoked.
+    Revoked,
+    /// It is not in memory, and the store could not be asked; or it is one that this replica cannot open.
     Unavailable(String),
 }
 
 impl KeyRing {
-    /// Loads the keys from the store, and makes those that are missing.
+    /// Loads the keys from the store, and makes the first ones.
     ///
     /// # Errors
-    /// When the store fails, a stored key does not open under the sealing key, or the shared secret does not fit. A key
-    /// that does not open leaves the store as it was.
+    /// When the store fails, there are keys and none of them opens, there is no sealing key, or the shared secret does not
+    /// fit. The store is then as it was.
     pub async fn open(
         store: Arc<dyn Store>,
         settings: KeySettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyError> {
-        bootstrap::ensure_keys(&*store, &settings, clock.now()).await?;
-        let ring = Ring::open(&store.keys().await?, &settings)?;
-        let snapshot = ArcSwap::from_pointee(ring);
-        let (refreshing, last_look) = (Mutex::new(()), Mutex::new(None));
-        Ok(Self { store, clock, settings, snapshot, refreshing, last_look })
+        let now = clock.now();
+        let sealer = Sealer::new(&settings.sealing, &store, &clock)?;
+        let shared = bootstrap::ensure_keys(&*store, &settings, &sealer, now).await?;
+        let ring = Ring::open(store.keys().await?, &settings, &sealer, None);
+        report_problems(&BTreeMap::new(), ring.problems());
+        Ok(Self {
+            trust: watch::Sender::new(Arc::new(TrustState::of(&ring, &settings.schedule, now))),
+            snapshot: ArcSwap::from_pointee(ring),
+            confirmed: AtomicI64::new(now.seconds()),
+            refreshing: Mutex::new(()),
+            last_look: Mutex::new(None),
+            store,
+            clock,
+            settings,
+            sealer,
+            shared,
+        })
     }
 
     /// Reads the keys from the store again.
     ///
     /// # Errors
-    /// When the store fails or a key cannot be used; the keys in memory stay as they were.
+    /// When the store fails; the keys in memory stay as they were. A key that cannot be used is no error, but a problem of
+    /// its own that is logged, and [tried again](Self::retry).
     pub async fn refresh(&self) -> Result<(), KeyError> {
         let _one_at_a_time = self.refreshing.lock().await;
-        let records = self.store.keys().await?;
-        self.snapshot.store(Arc::new(Ring::open(&records, &self.settings)?));
+        let asked = self.clock.now();
+        let set = self.store.keys().await?;
+        if set.sequence != self.snapshot.load().sequence() {
+            let before = self.snapshot.load_full();
+            let ring = Ring::open(set, &self.settings, &self.sealer, Some(&before));
+            self.put(&before, ring);
+        }
+        self.confirm(asked);
         Ok(())
     }
 
-    /// The key that signs with `algorithm`, or with the default one.
+    /// Tries again to use keys that could not be used as they should: a sealing key that could not be had may be there now.
+    /// With no such key it costs nothing.
+    pub async fn retry(&self) {
+        if self.snapshot.load().problems().is_empty() {
+            return;
+        }
+        let set = self.set();
+        let sealed = set.keys.iter().filter_map(|record| record.sealed.as_deref());
+        // Not with the lock: whoever gives out sealing keys may take its time, and a change must not wait for it.
+        if self.sealer.load(sealed, Patience::Brief).await {
+            let _one_at_a_time = self.refreshing.lock().await;
+            let before = self.snapshot.load_full();
+            let ring = Ring::open(KeySet::clone(before.set()), &self.settings, &self.sealer, Some(&before));
+            self.put(&before, ring);
+        }
+    }
+
+    /// Puts another snapshot in the place of `before`. Only ever called with `refreshing` held.
+    fn put(&self, before: &Ring, ring: Ring) {
+        report_problems(before.problems(), ring.problems());
+        let trust = Arc::new(TrustState::of(&ring, &self.settings.schedule, self.clock.now()));
+        self.snapshot.store(Arc::new(ring));
+        self.trust.send_replace(trust);
+    }
+
+    /// The snapshot was known to be the store's state at `asked`, when the store was asked whether it had changed.
+    pub fn confirm(&self, asked: UnixTime) {
+        self.confirmed.fetch_max(asked.seconds(), Relaxed);
+    }
+
+    /// When the snapshot was last known to be the store's state.
+    pub fn as_of(&self) -> UnixTime {
+        UnixTime::from_seconds(self.confirmed.load(Relaxed))
+    }
+
+    /// The key that signs with `algorithm`. By default it is the default algorithm's; as long as that has none, because its
+    /// first key is not published for long enough, the key that signed before.
     pub(crate) fn signing_key(&self, algorithm: Option<Algorithm>) -> Option<Arc<RingKey>> {
-        let algorithm = algorithm.or_else(|| self.settings.algorithms.first().copied())?;
-        self.snapshot.load().active(algorithm).cloned()
+        let ring = self.snapshot.load();
+        let key = match algorithm {
+            Some(algorithm) => ring.active(algorithm),
+            None => {
+                let default = self.settings.algorithms.first().and_then(|default| ring.active(*default));
+                default.or_else(|| ring.incumbent())
+            }
+        };
+        key.filter(|key| key.can_sign()).cloned()
     }
 
     /// The key of that id. An unknown id costs one look into the store at most, however many ask at once; then, for
     /// [`KeySettings::unknown_key_pause`], unknown ids cost nothing. The pause is one for all ids, so that inventing ids
-    /// fills no memory. A key that was made meanwhile arrives with the periodic refresh.
+    /// fills no memory. A key that was made meanwhile arrives with the next change that the store tells of.
     pub(crate) async fn verification_key(&self, key_id: &str) -> KeyLookup {
-        if let Some(key) = self.snapshot.load().get(key_id) {
-            return KeyLookup::Found(Arc::clone(key));
+        if let Some(found) = self.look_up(key_id) {
+            return found;
         }
         let mut last_look = self.last_look.lock().await;
         let pause = |look: &Look| self.clock.now().since(look.at) < self.settings.unknown_key_pause;
@@ -89,13 +168,23 @@ impl KeyRing {
             *last_look = Some(Look { at: self.clock.now(), failure });
         }
         // Whoever waited here finds what the first one brought.
-        match self.snapshot.load().get(key_id) {
-            Some(key) => KeyLookup::Found(Arc::clone(key)),
-            None => match last_look.as_ref().and_then(|look| look.failure.clone()) {
+        self.look_up(key_id).unwrap_or_else(|| {
+            match last_look.as_ref().and_then(|look| look.failure.clone()) {
                 Some(failure) => KeyLookup::Unavailable(failure),
                 None => KeyLookup::Unknown,
-            },
+            }
+        })
+    }
+
+    fn look_up(&self, key_id: &str) -> Option<KeyLookup> {
+        let ring = self.snapshot.load();
+        if let Some(key) = ring.get(key_id) {
+            return Some(KeyLookup::Found(Arc::clone(key)));
         }
+        if ring.is_revoked(key_id) {
+            return Some(KeyLookup::Revoked);
+        }
+        ring.problems().get(key_id).map(|problem| KeyLookup::Unavailable(problem.clone()))
     }
 
     /// The public keys, as they are to be published now.
@@ -103,9 +192,60 @@ impl KeyRing {
         Arc::clone(self.snapshot.load().jwk_set())
     }
 
+    /// How long `document` may be kept from now on.
+    pub fn max_age(&self, document: &JwkSetDocument) -> Duration {
+        document.max_age(self.clock.now())
+    }
+
+    /// What verifiers are told, now and whenever it changes.
+    pub fn trust(&self) -> watch::Receiver<Arc<TrustState>> {
+        self.trust.subscribe()
+    }
+
+    /// The stored keys that are in memory.
+    pub(super) fn set(&self) -> Arc<KeySet> {
+        Arc::clone(self.snapshot.load().set())
+    }
+
+    /// Whether this replica can sign with the key, when it may.
+    pub(super) fn can_sign(&self, key_id: &KeyId) -> bool {
+        self.snapshot.load().get(key_id.as_str()).is_some_and(|key| key.can_sign())
+    }
+
+    /// Why this replica cannot use the key as it should.
+    pub(crate) fn problem(&self, key_id: &KeyId) -> Option<String> {
+        self.snapshot.load().problems().get(key_id).cloned()
+    }
+
+    /// The algorithm whose secret others share, which is not this server's to change.
+    pub(super) const fn shared(&self) -> Option<Algorithm> {
+        self.shared
+    }
+
+    /// What seals and opens private keys.
+    pub(super) const fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
+    pub(super) const fn settings(&self) -> &KeySettings {
+        &self.settings
+    }
+
     /// The default algorithm's signing key.
     pub fn default_key_id(&self) -> Option<KeyId> {
         self.signing_key(None).map(|key| key.key_id.clone())
+    }
+
+    /// Every key's id that is not revoked, with what is wrong with it.
+    pub fn usability(&self) -> Vec<(KeyId, Option<String>)> {
+        let ring = self.snapshot.load();
+        let live = ring.set().keys.iter().filter(|record| record.state.verifies());
+        live.map(|record| (record.key_id.clone(), ring.problems().get(&record.key_id).cloned())).collect()
+    }
+
+    /// How long ago the keys in memory were last known to be the store's.
+    pub fn view_age(&self) -> Duration {
+        self.clock.now().since(self.as_of())
     }
 
     /// Every key's id and algorithm with its age.
@@ -113,6 +253,16 @@ impl KeyRing {
         let now = self.clock.now();
         let ring = self.snapshot.load();
         ring.keys().map(|key| (key.key_id.clone(), key.algorithm, now.since(key.create_time))).collect()
+    }
+}
+
+/// One line for each problem that is new, and for each that is gone.
+fn report_problems(before: &BTreeMap<KeyId, String>, now: &BTreeMap<KeyId, String>) {
+    for (key_id, problem) in now.iter().filter(|(key_id, _)| !before.contains_key(*key_id)) {
+        tracing::error!(%key_id, problem, "a stored key cannot be used as it should; the others are");
+    }
+    for key_id in before.keys().filter(|key_id| !now.contains_key(*key_id)) {
+        tracing::info!(%key_id, "a stored key that could not be used is no longer a problem");
     }
 }
 

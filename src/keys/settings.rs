@@ -4,18 +4,18 @@ use std::{fmt, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::SealingKey;
+use super::{RotationSchedule, SealingError, SealingSettings};
 use crate::{
     jose::MaterialError,
-    model::{Algorithm, KeyId},
+    model::{Algorithm, KeyId, KeyState, SealingKeyId, TransitionError},
     store::StoreError,
 };
 
 /// What steers the keys.
 #[derive(Debug)]
 pub struct KeySettings {
-    /// Seals private keys in the store.
-    pub sealing_key: SealingKey,
+    /// Where the sealing keys are that private keys in the store are sealed under.
+    pub sealing: SealingSettings,
     /// The algorithms that sign, the default first; each is given a key at the first start.
     pub algorithms: Vec<Algorithm>,
     /// The secret for the HS algorithm among them, shared with services outside of tokend.
@@ -24,6 +24,8 @@ pub struct KeySettings {
     pub unknown_key_pause: Duration,
     /// How long verifiers may keep the JWK set.
     pub jwks_max_age: Duration,
+    /// When keys are published, sign, retire and go.
+    pub schedule: RotationSchedule,
 }
 
 /// A secret for HMAC that others hold too. It cannot be printed.
@@ -41,18 +43,20 @@ pub enum KeyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A key was sealed under another sealing key, or its row was changed.
+    /// A provider gives no sealing key to seal with.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
+    /// The sealing key of a stored key is not at hand.
     #[error(
-        "the sealing key (setting `sealing_key`) does not open the stored key {key_id}: it was sealed under {sealed_under}, \
-         this is {configured}"
+        "the stored key {key_id} does not open: it is sealed under the sealing key {sealing_key_id}, {problem}"
     )]
-    WrongSealingKey {
+    SealingKeyMissing {
         /// The key.
         key_id: KeyId,
-        /// The id of the sealing key that it was sealed under.
-        sealed_under: String,
-        /// The id of the configured sealing key.
-        configured: String,
+        /// The sealing key that it is sealed under.
+        sealing_key_id: SealingKeyId,
+        /// Why that is not at hand.
+        problem: String,
     },
     /// A sealed key is damaged.
     #[error("the stored key {0} is damaged: it does not open under the very sealing key that sealed it")]
@@ -63,12 +67,44 @@ pub enum KeyError {
     /// A key cannot be made or sealed.
     #[error("a {0} key could not be made: {1}")]
     Make(Algorithm, String),
+    /// Keys cannot be sealed anew.
+    #[error("not sealed anew: {0}")]
+    Reseal(String),
     /// The shared secret and the algorithms do not fit.
     #[error("setting `shared_secret`: {0}")]
     SharedSecret(String),
+    /// There is no key of that id.
+    #[error("there is no such key")]
+    NotFound,
+    /// The key is there already, under this id or another.
+    #[error("the key is there already: {0}, which is {name}", name = .1.name())]
+    AlreadyThere(KeyId, KeyState),
+    /// A key from elsewhere was not taken in.
+    #[error("{0}: {1}")]
+    Refused(String, String),
+    /// The algorithm's secret is shared by others, and does not rotate by itself.
+    #[error("the secret of {0} is shared with others (setting `shared_secret`), and does not rotate")]
+    Shared(Algorithm),
+    /// So many keys were rotated ahead of time that the JWK set would grow too large.
+    #[error("too many {0} keys have retired whose tokens may still live; revoke some or wait")]
+    TooManyRetired(Algorithm),
+    /// There are as many keys that only verify as may be.
+    #[error("there may be at most {0} keys that only verify; revoke some")]
+    TooManyVerifying(usize),
+    /// A key cannot take that step from where it stands.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// Other replicas changed the keys again and again.
+    #[error("the keys were changed again and again by others")]
+    Contended,
 }
 
 impl KeyError {
+    /// A key from elsewhere that is not taken in, because of the field.
+    pub(super) fn refused(field: &str, problem: &str) -> Self {
+        Self::Refused(field.to_owned(), problem.to_owned())
+    }
+
     pub(super) fn make(algorithm: Algorithm, error: &MaterialError) -> Self {
         Self::Make(algorithm, error.to_string())
     }

@@ -56,6 +56,11 @@ pub enum Method {
     ListClients,
     DeleteClient,
     RotateClientSecret,
+    ListKeys,
+    CreateKey,
+    ImportKey,
+    RotateKeys,
+    RevokeKey,
 }
 
 impl Method {
@@ -70,6 +75,11 @@ impl Method {
             Self::ListClients => "ClientService/ListClients",
             Self::DeleteClient => "ClientService/DeleteClient",
             Self::RotateClientSecret => "ClientService/RotateClientSecret",
+            Self::ListKeys => "KeyService/ListKeys",
+            Self::CreateKey => "KeyService/CreateKey",
+            Self::ImportKey => "KeyService/ImportKey",
+            Self::RotateKeys => "KeyService/RotateKeys",
+            Self::RevokeKey => "KeyService/RevokeKey",
         }
     }
 }

@@ -29,11 +29,13 @@ pub enum Reason {
     NotYetValid,
     /// A required scope is not in `scope`.
     ScopeInsufficient,
+    /// The key that signed it was revoked.
+    Revoked,
 }
 
 impl Reason {
     /// Every reason, in the order of the API's table.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::TooLarge,
         Self::AlgorithmNotAllowed,
@@ -47,6 +49,7 @@ impl Reason {
         Self::Expired,
         Self::NotYetValid,
         Self::ScopeInsufficient,
+        Self::Revoked,
     ];
 
     /// The reason's name in `google.rpc.ErrorInfo`.
@@ -65,6 +68,7 @@ impl Reason {
             Self::Expired => "TOKEN_EXPIRED",
             Self::NotYetValid => "TOKEN_NOT_YET_VALID",
             Self::ScopeInsufficient => "TOKEN_SCOPE_INSUFFICIENT",
+            Self::Revoked => "TOKEN_REVOKED",
         }
     }
 }

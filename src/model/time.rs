@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Seconds since 1970-01-01T00:00:00Z without leap seconds: a NumericDate (RFC 7519 section 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UnixTime(i64);
 
 impl UnixTime {
@@ -25,6 +26,11 @@ impl UnixTime {
     /// The instant `ttl` later, at most [`Self::MAX`].
     pub fn plus(self, ttl: Ttl) -> Self {
         Self(self.0.saturating_add_unsigned(ttl.0)).min(Self::MAX)
+    }
+
+    /// The instant `duration` later, at most [`Self::MAX`]; a fraction of a second is cut off the duration.
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add_unsigned(duration.as_secs())).min(Self::MAX)
     }
 
     /// The instant `duration` earlier; a fraction of a second is cut off the duration.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use tokio_rustls::TlsAcceptor;
 
-use super::{Serving, Settings, exposition::Exposition};
+use super::{Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
-    access::{Authenticator, ClientRegistry, Directory, RegistryError},
+    access::{Authenticator, ClientRegistry, Directory, KeyRegistry, RegistryError},
     clock::Clock,
     grpc::{self, Drain, Edge, Health, ReflectionError, RpcMetrics, TokenMetrics},
     http::{self, Readiness},
-    keys::{KeyError, KeyRing},
+    keys::{Keeper, KeyError, KeyRing, Verifiers},
     listen::{TlsError, tls_acceptor},
     model::{ClientId, ClientSecret, ClientSettings, KeyId},
+    random::RandomError,
     store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
     tokens::{Issuer, Verifier},
 };
@@ -29,6 +30,9 @@ pub enum StartError {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// There is no randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
     /// The TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -42,7 +46,8 @@ pub struct Server {
     pub(super) serving: Serving,
     pub(super) store: Arc<dyn Store>,
     pub(super) ring: Arc<KeyRing>,
-    pub(super) directory: Arc<Directory>,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) follower: Arc<Follower>,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) edge: Edge,
     pub(super) drain: Drain,
@@ -50,6 +55,21 @@ pub struct Server {
     pub(super) readiness: Readiness,
     pub(super) http: axum::Router,
     clients: Arc<ClientRegistry>,
+}
+
+/// Makes a server's rounds by hand, for whoever moves its clock.
+#[derive(Debug, Clone)]
+pub struct Rounds(Arc<Follower>);
+
+impl Rounds {
+    /// Brings keys and clients in memory to the store's state, does what is due with the keys, and tells the other
+    /// replicas what is held here.
+    ///
+    /// # Errors
+    /// When the store fails or holds what makes no sense.
+    pub async fn make(&self) -> Result<(), StartError> {
+        self.0.round().await
+    }
 }
 
 impl Server {
@@ -92,10 +112,24 @@ impl Server {
     ) -> Result<Self, StartError> {
         let store_metrics = Arc::new(StoreMetrics::default());
         let store: Arc<dyn Store> = Arc::new(TimedStore::new(store, Arc::clone(&store_metrics)));
-        let Settings { keys, issue, verify, discovery, calls: limits, max_message_bytes, serving, .. } =
+        let Settings { keys, rules, issue, verify, discovery, watches, max_message_bytes, serving, .. } =
             settings;
+        let limits = settings.calls;
         let ring = Arc::new(KeyRing::open(Arc::clone(&store), keys, Arc::clone(&clock)).await?);
+        let verifiers = Arc::new(Verifiers::default());
+        let keeper =
+            Keeper::new(Arc::clone(&store), Arc::clone(&ring), Arc::clone(&verifiers), Arc::clone(&clock))?;
+        let keeper = Arc::new(keeper);
+        // What was due while nobody ran is done before anything is signed.
+        keeper.tend().await?;
         let directory = Arc::new(Directory::open(Arc::clone(&store)).await?);
+        let follower = Arc::new(Follower::new(
+            Arc::clone(&store),
+            Arc::clone(&ring),
+            Arc::clone(&directory),
+            Arc::clone(&keeper),
+            Arc::clone(&clock),
+        ));
         let clients =
             Arc::new(ClientRegistry::new(Arc::clone(&store), Arc::clone(&directory), Arc::clone(&clock)));
 
@@ -105,12 +139,19 @@ impl Server {
             tokens: Arc::clone(&tokens),
             store: store_metrics,
             ring: Arc::clone(&ring),
+            verifiers: Arc::clone(&verifiers),
         };
         let (health, readiness, drain) =
             (Health::not_serving().await, Readiness::default(), Drain::default());
         let parts = grpc::Parts {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&directory), Arc::clone(&clock))),
             clients: Arc::clone(&clients),
+            keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issue.issuer.clone())),
+            ring: Arc::clone(&ring),
+            verifiers,
+            watches,
+            drain: drain.clone(),
+            rules,
             issuer: Arc::new(Issuer::new(issue, Arc::clone(&ring), Arc::clone(&clock))),
             verifier: Arc::new(Verifier::new(verify, Arc::clone(&ring), clock)),
             tokens,
@@ -123,7 +164,20 @@ impl Server {
             readiness: readiness.clone(),
             metrics: exposition.into_writer(),
         });
-        Ok(Self { serving, store, ring, directory, tls, edge, drain, health, readiness, http, clients })
+        Ok(Self {
+            serving,
+            store,
+            ring,
+            keeper,
+            follower,
+            tls,
+            edge,
+            drain,
+            health,
+            readiness,
+            http,
+            clients,
+        })
     }
 
     /// Makes a client exactly so, with `secret` or a fresh one as its only secret. For the one who runs the server: it asks
@@ -150,13 +204,8 @@ impl Server {
         &self.store
     }
 
-    /// Brings keys and clients in memory to the store's state, as the periodic refresh does.
-    ///
-    /// # Errors
-    /// When the store fails or holds what makes no sense.
-    pub async fn refresh(&self) -> Result<(), StartError> {
-        self.ring.refresh().await?;
-        self.directory.refresh().await?;
-        Ok(())
+    /// What does by hand what the server does on its rounds while it runs.
+    pub fn rounds(&self) -> Rounds {
+        Rounds(Arc::clone(&self.follower))
     }
 }

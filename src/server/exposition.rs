@@ -12,7 +12,7 @@ use prometheus_client::{
 use crate::{
     grpc::{RpcMetrics, TokenMetrics},
     http::WriteMetrics,
-    keys::KeyRing,
+    keys::{KeyRing, Verifiers},
     store::StoreMetrics,
 };
 
@@ -23,6 +23,7 @@ pub(super) struct Exposition {
     pub(super) tokens: Arc<TokenMetrics>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
+    pub(super) verifiers: Arc<Verifiers>,
 }
 
 impl Exposition {
@@ -32,7 +33,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.calls));
         registry.register_collector(Box::new(self.tokens));
         registry.register_collector(Box::new(self.store));
-        registry.register_collector(Box::new(Gauges { ring: self.ring }));
+        registry.register_collector(Box::new(Gauges { ring: self.ring, verifiers: self.verifiers }));
         Arc::new(move || {
             let mut written = String::new();
             text::encode(&mut written, &registry)?;
@@ -41,10 +42,11 @@ impl Exposition {
     }
 }
 
-/// What is read at the scrape: the age of each key, and what was built.
+/// What is read at the scrape: each key, how old the view of the store is, who watches, and what was built.
 #[derive(Debug)]
 struct Gauges {
     ring: Arc<KeyRing>,
+    verifiers: Arc<Verifiers>,
 }
 
 impl Collector for Gauges {
@@ -59,6 +61,23 @@ impl Collector for Gauges {
             let labels = [("key_id", key_id.as_str()), ("algorithm", algorithm.name())];
             ConstGauge::new(age.as_secs()).encode(ages.encode_family(&labels)?)?;
         }
+        let mut usable = encoder.encode_descriptor(
+            "tokend_key_usable",
+            "Whether this replica can use each key as it should",
+            None,
+            MetricType::Gauge,
+        )?;
+        for (key_id, problem) in self.ring.usability() {
+            let labels = [("key_id", key_id.as_str())];
+            ConstGauge::new(u64::from(problem.is_none())).encode(usable.encode_family(&labels)?)?;
+        }
+        let age = self.ring.view_age().as_secs();
+        let help = "Time since the keys in memory were known to be the store's";
+        let view = encoder.encode_descriptor("tokend_view_age_seconds", help, None, MetricType::Gauge)?;
+        ConstGauge::new(age).encode(view)?;
+        let help = "Verifiers that watch the trust bundle at this replica";
+        let watching = encoder.encode_descriptor("tokend_verifiers", help, None, MetricType::Gauge)?;
+        ConstGauge::new(u64::try_from(self.verifiers.count()).unwrap_or(u64::MAX)).encode(watching)?;
         let mut build =
             encoder.encode_descriptor("tokend_build_info", "What is running", None, MetricType::Gauge)?;
         let labels = [("version", env!("CARGO_PKG_VERSION"))];

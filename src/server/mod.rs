@@ -5,10 +5,10 @@
 
 mod compose;
 mod exposition;
-mod refresh;
+mod follow;
 mod run;
 mod settings;
 
-pub use compose::{Server, StartError};
+pub use compose::{Rounds, Server, StartError};
 pub use run::{Listeners, RunError};
 pub use settings::{Serving, Settings, TlsFiles};

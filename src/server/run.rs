@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{Server, Serving, refresh::Refresher};
+use super::{Server, Serving};
 use crate::listen::{Acceptor, Connections, Grpc, Http};
 
 /// The ports, bound already.
@@ -30,7 +30,10 @@ impl Server {
     /// # Errors
     /// When an accept loop ends by itself, which it never should.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { serving, store, ring, directory, tls, edge, drain, health, readiness, http, .. } = self;
+        let Self { serving, store, keeper, follower, tls, edge, drain, health, readiness, http, .. } = self;
+        let failed = |error: std::io::Error| RunError(error.to_string());
+        let grpc_addr = listeners.grpc.local_addr().map_err(failed)?;
+        let http_addr = listeners.http.local_addr().map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
         let grpc = Acceptor {
             listener: listeners.grpc,
@@ -48,11 +51,16 @@ impl Server {
         };
         let grpc = tokio::spawn(grpc.run(until(stopped.clone())));
         let http = tokio::spawn(http.run(until(stopped)));
-        let refresher = Refresher { store: store.clone(), ring, directory };
-        let refresher = tokio::spawn(refresher.run(serving.refresh_interval));
+        // The other replicas are to know of this one before it is asked anything.
+        let first = follower.round().await;
+        if let Err(error) = &first {
+            tracing::warn!(%error, "the store cannot be followed; serving from memory");
+        }
+        let following = tokio::spawn(follower.run(serving.refresh_interval, first.is_err()));
 
         health.set(true).await;
         readiness.set(true);
+        tracing::info!(grpc = %grpc_addr, http = %http_addr, "serving");
         shutdown.await;
 
         health.set(false).await;
@@ -67,7 +75,10 @@ impl Server {
         let (grpc, http) = (grpc.await.map_err(failed)?, http.await.map_err(failed)?);
         finish(grpc, http, &serving, || drain.end()).await;
 
-        refresher.abort();
+        following.abort();
+        if let Err(error) = keeper.leave().await {
+            tracing::debug!(%error, "the other replicas were not told that this one stops");
+        }
         store.close().await;
         tracing::info!("stopped");
         Ok(())

@@ -3,7 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    grpc,
+    access::IssueRules,
+    grpc::{self, WatchLimits},
     http::Discovery,
     keys::KeySettings,
     listen::GrpcLimits,
@@ -18,6 +19,8 @@ pub struct Settings {
     pub store: Location,
     /// What steers the keys.
     pub keys: KeySettings,
+    /// What holds for every client's tokens.
+    pub rules: IssueRules,
     /// What steers issuing.
     pub issue: IssuePolicy,
     /// What steers verifying.
@@ -28,6 +31,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// The bounds of a call.
     pub calls: grpc::Limits,
+    /// The bounds of a watch of the trust bundle.
+    pub watches: WatchLimits,
     /// The largest message, in bytes.
     pub max_message_bytes: usize,
     /// How connections are served, and how serving ends.

@@ -16,16 +16,16 @@ mod timed;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 pub use error::{OpenError, StoreError};
 pub use location::Location;
 pub use timed::{StoreMetrics, TimedStore};
 
-use crate::model::{ClientId, ClientRecord, KeyRecord, SecretRecord, UnixTime};
-
-/// Counts the changes to keys and clients: whoever holds a copy of them compares it with the store's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ChangeSequence(pub i64);
+use crate::model::{
+    ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId, SealingKeyRecord,
+    SecretRecord, UnixTime,
+};
 
 /// The durable state of tokend.
 #[async_trait]
@@ -33,12 +33,39 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The number of the last change to keys or clients. It grows with each of them, in the same transaction.
     async fn change_sequence(&self) -> Result<ChangeSequence, StoreError>;
 
-    /// Every key, by creation time, then id.
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
+    /// Tells of changes by whomever, as far as the store can: each time something may have changed, the value does. What it
+    /// does not tell must be found by comparing the change sequence.
+    fn changes(&self) -> watch::Receiver<u64>;
 
-    /// Makes `candidate` (which is active) the active key of its algorithm, unless there is one: of any number of
-    /// candidates at once, one wins. Answers the key that is active now.
-    async fn ensure_active_key(&self, candidate: &KeyRecord) -> Result<KeyRecord, StoreError>;
+    /// Every key as of the last change to any.
+    async fn keys(&self) -> Result<KeySet, StoreError>;
+
+    /// Makes a change to the keys, if none has changed since what it is based on: of any number of changes at once that
+    /// are based on the same set, one is made. Answers its number; none when it was not made, and nothing was done.
+    async fn change_keys(&self, change: &KeyChange) -> Result<Option<ChangeSequence>, StoreError>;
+
+    /// Every sealing key that is kept here, wrapped; by provider, then in the order in which they were made.
+    async fn sealing_keys(&self) -> Result<Vec<SealingKeyRecord>, StoreError>;
+
+    /// Makes `candidate` the newest sealing key of its provider, if `after` is the newest until then (none: if there is
+    /// none yet): of any number of candidates at once, one wins. Answers the newest.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if the provider has none, and `after` is one.
+    async fn ensure_sealing_key(
+        &self,
+        candidate: &SealingKeyRecord,
+        after: Option<SealingKeyId>,
+    ) -> Result<SealingKeyRecord, StoreError>;
+
+    /// Keeps what a replica holds, in place of what it held before.
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError>;
+
+    /// What each replica holds, by id. A replica that was killed has left its last report.
+    async fn replicas(&self) -> Result<Vec<ReplicaReport>, StoreError>;
+
+    /// Deletes what a replica reported, if it did.
+    async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError>;
 
     /// Every client, by id.
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;

@@ -1,15 +1,41 @@
 //! From columns to records, for both backends: whatever makes no sense is an error that names the place and shows
 //! neither sealed keys nor digests.
 
+use super::StoreError;
 use crate::model::{
-    Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, SecretDigest, SecretRecord,
-    UnixTime,
+    ChangeSequence, Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, KeyUsage,
+    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord, UnixTime,
 };
 
-use super::{ChangeSequence, StoreError};
+/// The columns of `signing_keys` that [`KeyColumns`] holds, in its order.
+macro_rules! key_columns {
+    () => {
+        "key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, retire_at, expire_at, \
+         revocation, publish_sequence, changed_sequence"
+    };
+}
+pub(super) use key_columns;
 
-/// `key_id, algorithm, state, sealed, created_at` of `signing_keys`.
-pub(super) type KeyColumns = (String, String, String, Vec<u8>, i64);
+/// What `key_columns!` selects.
+pub(super) type KeyColumns = (
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<Vec<u8>>,
+    Option<String>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    i64,
+    i64,
+);
+
+/// `replica_id, held, verifiers` of `replicas`.
+pub(super) type ReplicaColumns = (String, i64, String);
 
 /// `client_id, settings, created_at, updated_at, revision` of `clients` beside `secret_id, digest, created_at,
 /// expires_at` of one of its `client_secrets`, or of none.
@@ -32,15 +58,60 @@ pub(super) fn change_sequence(value: Option<i64>) -> Result<ChangeSequence, Stor
 
 /// One key.
 pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
-    let (key_id, algorithm, state, sealed, created_at) = columns;
+    let (key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, ..) = columns;
+    let (.., retire_at, expire_at, revocation, publish_sequence, changed_sequence) = columns;
     let bad = |column, problem: &str| corrupt("signing_keys", column, &key_id, problem);
+    let revocation = revocation.as_deref().map(serde_json::from_str).transpose();
     Ok(KeyRecord {
         algorithm: algorithm.parse().map_err(|_| bad("algorithm", "not an algorithm that tokend knows"))?,
         state: KeyState::from_name(&state).ok_or_else(|| bad("state", "not a state that tokend knows"))?,
+        usage: KeyUsage::from_name(&usage).ok_or_else(|| bad("usage", "not a usage that tokend knows"))?,
+        issuer,
         sealed,
+        public,
         create_time: UnixTime::from_seconds(created_at),
+        activate_time: activate_at.map(UnixTime::from_seconds),
+        retire_time: retire_at.map(UnixTime::from_seconds),
+        expire_time: expire_at.map(UnixTime::from_seconds),
+        revocation: revocation.map_err(|_| bad("revocation", "not a revocation"))?,
+        publish_sequence: ChangeSequence(publish_sequence),
+        change_sequence: ChangeSequence(changed_sequence),
         key_id: KeyId::from_text(key_id),
     })
+}
+
+/// The `revocation` column for a key.
+pub(super) fn revocation_text(record: &KeyRecord) -> Result<Option<String>, StoreError> {
+    let text = record.revocation.as_ref().map(serde_json::to_string).transpose();
+    text.map_err(|error| corrupt("signing_keys", "revocation", record.key_id.as_str(), error))
+}
+
+/// `sealing_key_id, provider, wrapped, created_at` of `sealing_keys`.
+pub(super) type SealingKeyColumns = (String, String, Vec<u8>, i64);
+
+/// One wrapped sealing key.
+pub(super) fn sealing_key(columns: SealingKeyColumns) -> Result<SealingKeyRecord, StoreError> {
+    let (sealing_key_id, provider, wrapped, created_at) = columns;
+    let bad = || corrupt("sealing_keys", "sealing_key_id", &sealing_key_id, "not the id of a sealing key");
+    Ok(SealingKeyRecord {
+        sealing_key_id: SealingKeyId::from_text(&sealing_key_id).ok_or_else(bad)?,
+        provider,
+        wrapped,
+        create_time: UnixTime::from_seconds(created_at),
+    })
+}
+
+/// One replica's report.
+pub(super) fn replica((replica_id, held, verifiers): ReplicaColumns) -> Result<ReplicaReport, StoreError> {
+    let verifiers = serde_json::from_str(&verifiers)
+        .map_err(|error| corrupt("replicas", "verifiers", &replica_id, error))?;
+    Ok(ReplicaReport { held: ChangeSequence(held), verifiers, replica_id })
+}
+
+/// The `verifiers` column for a report.
+pub(super) fn verifiers_text(report: &ReplicaReport) -> Result<String, StoreError> {
+    serde_json::to_string(&report.verifiers)
+        .map_err(|error| corrupt("replicas", "verifiers", &report.replica_id, error))
 }
 
 /// The clients of rows that are in the order of their ids, and for each the secrets in the order of the rows.

@@ -18,8 +18,16 @@ pub(super) const MIGRATIONS_TABLE: &str = "tokend_migrations";
 /// Version, name and text of each migration; append only.
 type Texts = &'static [(i64, &'static str, &'static str)];
 
-const SQLITE: Texts = &[(1, "foundation", include_str!("migrations/sqlite/0001_foundation.sql"))];
-const POSTGRES: Texts = &[(1, "foundation", include_str!("migrations/postgres/0001_foundation.sql"))];
+const SQLITE: Texts = &[
+    (1, "foundation", include_str!("migrations/sqlite/0001_foundation.sql")),
+    (2, "key_lifecycle", include_str!("migrations/sqlite/0002_key_lifecycle.sql")),
+    (3, "sealing_keys", include_str!("migrations/sqlite/0003_sealing_keys.sql")),
+];
+const POSTGRES: Texts = &[
+    (1, "foundation", include_str!("migrations/postgres/0001_foundation.sql")),
+    (2, "key_lifecycle", include_str!("migrations/postgres/0002_key_lifecycle.sql")),
+    (3, "sealing_keys", include_str!("migrations/postgres/0003_sealing_keys.sql")),
+];
 
 /// A migration that a database says was applied to it: version and checksum.
 pub(super) type Applied = (i64, Vec<u8>);

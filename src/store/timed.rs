@@ -17,10 +17,15 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{ChangeSequence, Store, StoreError};
+use tokio::sync::watch;
+
+use super::{Store, StoreError};
 use crate::{
     metrics::Durations,
-    model::{ClientId, ClientRecord, KeyRecord, SecretRecord, UnixTime},
+    model::{
+        ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId,
+        SealingKeyRecord, SecretRecord, UnixTime,
+    },
 };
 
 /// What is counted of one action.
@@ -55,7 +60,12 @@ impl Action {
 pub struct StoreMetrics {
     change_sequence: Action,
     keys: Action,
-    ensure_active_key: Action,
+    change_keys: Action,
+    sealing_keys: Action,
+    ensure_sealing_key: Action,
+    report_replica: Action,
+    replicas: Action,
+    forget_replica: Action,
     clients: Action,
     client: Action,
     clients_page: Action,
@@ -66,11 +76,16 @@ pub struct StoreMetrics {
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 10] {
+    const fn actions(&self) -> [(&'static str, &Action); 15] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
-            ("ensure_active_key", &self.ensure_active_key),
+            ("change_keys", &self.change_keys),
+            ("sealing_keys", &self.sealing_keys),
+            ("ensure_sealing_key", &self.ensure_sealing_key),
+            ("report_replica", &self.report_replica),
+            ("replicas", &self.replicas),
+            ("forget_replica", &self.forget_replica),
             ("clients", &self.clients),
             ("client", &self.client),
             ("clients_page", &self.clients_page),
@@ -124,12 +139,41 @@ impl Store for TimedStore {
         self.metrics.change_sequence.observe(self.inner.change_sequence()).await
     }
 
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes()
+    }
+
+    async fn keys(&self) -> Result<KeySet, StoreError> {
         self.metrics.keys.observe(self.inner.keys()).await
     }
 
-    async fn ensure_active_key(&self, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
-        self.metrics.ensure_active_key.observe(self.inner.ensure_active_key(candidate)).await
+    async fn change_keys(&self, change: &KeyChange) -> Result<Option<ChangeSequence>, StoreError> {
+        self.metrics.change_keys.observe(self.inner.change_keys(change)).await
+    }
+
+    async fn sealing_keys(&self) -> Result<Vec<SealingKeyRecord>, StoreError> {
+        self.metrics.sealing_keys.observe(self.inner.sealing_keys()).await
+    }
+
+    async fn ensure_sealing_key(
+        &self,
+        candidate: &SealingKeyRecord,
+        after: Option<SealingKeyId>,
+    ) -> Result<SealingKeyRecord, StoreError> {
+        let action = self.inner.ensure_sealing_key(candidate, after);
+        self.metrics.ensure_sealing_key.observe(action).await
+    }
+
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
+        self.metrics.report_replica.observe(self.inner.report_replica(report)).await
+    }
+
+    async fn replicas(&self) -> Result<Vec<ReplicaReport>, StoreError> {
+        self.metrics.replicas.observe(self.inner.replicas()).await
+    }
+
+    async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
+        self.metrics.forget_replica.observe(self.inner.forget_replica(replica_id)).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {

@@ -75,7 +75,12 @@ impl Issuer {
         let algorithm = grant.algorithm();
         let key = self.ring.signing_key(algorithm).ok_or(IssueError::NoActiveKey { algorithm })?;
         let issue_time = self.clock.now();
-        let expire_time = issue_time.plus(grant.ttl());
+        // No token outlives its key: who verifies it later must still find the key.
+        let key_ends = key.expire_time.unwrap_or(UnixTime::MAX);
+        let expire_time = issue_time.plus(grant.ttl()).min(key_ends);
+        if expire_time <= issue_time {
+            return Err(IssueError::NoActiveKey { algorithm });
+        }
         let not_before = grant.not_before_time().unwrap_or(issue_time);
         if not_before >= expire_time {
             let description = "must lie before the token's expiry";

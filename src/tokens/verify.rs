@@ -1,5 +1,5 @@
 //! Verifying tokens. Each step refuses for one reason; the order is part of the API:
-//! size, form, header (`crit`, content, `alg`, `typ`, `kid`), key, algorithm of the key, signature, JSON, claims' types,
+//! size, form, header (`crit`, content, `alg`, `typ`, `kid`), key (unknown, revoked), algorithm of the key, signature, JSON, claims' types,
 //! `iss`, `aud`, `exp`, `nbf` and `iat`, scopes.
 
 use std::{sync::Arc, time::Duration};
@@ -18,7 +18,7 @@ use crate::{
 /// What steers verifying.
 #[derive(Debug, Clone)]
 pub struct VerifyPolicy {
-    /// The only `iss` that is accepted.
+    /// The only `iss` that is accepted of this server's own keys.
     pub issuer: String,
     /// The longest token that is looked at, in bytes.
     pub max_token_bytes: usize,
@@ -85,6 +85,9 @@ impl Verifier {
             KeyLookup::Unknown => {
                 return Err(Refusal::new(Reason::KeyUnknown, "the token's key is not known here").into());
             }
+            KeyLookup::Revoked => {
+                return Err(Refusal::new(Reason::Revoked, "the key that signed the token was revoked").into());
+            }
             KeyLookup::Unavailable(problem) => return Err(VerifyError::KeyUnavailable(problem)),
         };
         if header.algorithm != key.algorithm {
@@ -101,19 +104,21 @@ impl Verifier {
             .map_err(|_| Refusal::new(Reason::Malformed, "the token's payload is not UTF-8"))?;
         let claims = claims::read(&members)?;
         let now = self.clock.now();
-        let audiences = self.check(&claims, grant, now)?;
+        let issuer = key.issuer.as_deref().unwrap_or(&self.policy.issuer);
+        let audiences = self.check(&claims, issuer, grant, now)?;
         let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
         Ok(VerifiedToken { claims, members, payload, audiences, key_id: key.key_id.clone(), cache_ttl })
     }
 
-    /// Compares the claims with who issues here, who asks, and what time it is. Answers the audiences that matched.
+    /// Compares the claims with whose key it is, who asks, and what time it is. Answers the audiences that matched.
     fn check(
         &self,
         claims: &TokenClaims,
+        issuer: &str,
         grant: &VerifyGrant,
         now: UnixTime,
     ) -> Result<Vec<String>, Refusal> {
-        if claims.issuer != self.policy.issuer {
+        if claims.issuer != issuer {
             return Err(Refusal::new(Reason::IssuerMismatch, "the token was issued by somebody else"));
         }
         let matched: Vec<String> =

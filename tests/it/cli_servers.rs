@@ -3,27 +3,12 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    path::Path,
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
 
-use crate::process::{FREE_PORTS, Running, run, stderr, stdout, tokend, words};
-
-/// Starts `tokend dev` on free ports, and waits for its last line.
-fn dev(folder: &Path, arguments: &[&str]) -> (Running, Vec<String>) {
-    let all = [&["dev"], &FREE_PORTS[..], arguments].concat();
-    let mut child = tokend(folder, &all).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        lines.push(line.unwrap());
-        if lines.last().unwrap().starts_with("ready in ") {
-            return (Running(child), lines);
-        }
-    }
-    panic!("tokend dev ended early: {lines:#?}, {:?}", child.wait());
-}
+use crate::process::{FREE_PORTS, Running, dev, run, stderr, stdout, tokend, words};
 
 #[test]
 fn dev_prints_all_that_a_first_call_needs_and_leaves_a_profile() {

@@ -89,7 +89,7 @@ fn defaults_fill_what_nobody_sets() {
     assert_eq!(config.max_token_bytes, 8192);
     assert_eq!(config.leeway.as_secs(), 0);
     assert_eq!(config.jwks_max_age.as_secs(), 300);
-    assert_eq!(config.sealing_key.to_text().as_str(), SEALING_KEY);
+    assert_eq!(config.sealing.local[0].to_text().as_str(), SEALING_KEY);
     assert!(config.shared_secret.is_none());
 }
 
@@ -273,7 +273,7 @@ fn a_secret_comes_from_a_variable_or_a_file_and_never_both() {
     let both = Given::sound().variable("TOKEND_SEALING_KEY_FILE", &path).problem();
     assert!(both.contains("TOKEND_SEALING_KEY and by variable TOKEND_SEALING_KEY_FILE"), "{both}");
     let from_file = given.variable("TOKEND_SEALING_KEY", "").flag("sealing_key", &path);
-    assert_eq!(from_file.resolve().config().unwrap().sealing_key.to_text().as_str(), SEALING_KEY);
+    assert_eq!(from_file.resolve().config().unwrap().sealing.local[0].to_text().as_str(), SEALING_KEY);
     assert_eq!(from_file.shown("sealing_key").1, Origin::Flag("sealing-key-file".to_owned()));
     let absent = Given::sound()
         .variable("TOKEND_SEALING_KEY", "")

@@ -7,20 +7,25 @@ use std::sync::{
 
 use async_trait::async_trait;
 use tokend::{
-    model::{ClientId, ClientRecord, KeyRecord, SecretRecord, UnixTime},
+    model::{
+        ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId,
+        SealingKeyRecord, SecretRecord, UnixTime,
+    },
     server::Settings,
-    store::{self, ChangeSequence, Location, Store, StoreError},
+    store::{self, Location, Store, StoreError},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::harness::{TestServer, manual_clock};
 
 #[derive(Debug)]
 pub struct CountingStore {
     inner: Arc<dyn Store>,
+    /// What tells of changes; of a store that tells nobody, the receiving end alone.
+    changes: watch::Receiver<u64>,
     calls: AtomicUsize,
     key_reads: AtomicUsize,
-    client_reads: AtomicUsize,
+    sequence_reads: AtomicUsize,
     down: AtomicBool,
     /// Each call takes a permit, when it has come this far.
     gate: Semaphore,
@@ -35,11 +40,23 @@ pub struct CountingStore {
 impl CountingStore {
     /// Around a fresh store in memory.
     async fn new() -> Arc<Self> {
+        let inner = store::open(&Location::Memory).await.unwrap();
+        let changes = inner.changes();
+        Self::around(inner, changes)
+    }
+
+    /// A store that tells nobody of changes, and outlives the servers that close it.
+    pub fn quiet(inner: Arc<dyn Store>) -> Arc<Self> {
+        Self::around(inner, watch::Sender::new(0).subscribe())
+    }
+
+    fn around(inner: Arc<dyn Store>, changes: watch::Receiver<u64>) -> Arc<Self> {
         Arc::new(Self {
-            inner: store::open(&Location::Memory).await.unwrap(),
+            inner,
+            changes,
             calls: AtomicUsize::new(0),
             key_reads: AtomicUsize::new(0),
-            client_reads: AtomicUsize::new(0),
+            sequence_reads: AtomicUsize::new(0),
             down: AtomicBool::new(false),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             arrived: Semaphore::new(0),
@@ -48,12 +65,12 @@ impl CountingStore {
         })
     }
 
-    /// A server on a fresh one, when the server's own calls have been made: clients are read at the start and when `root` is
-    /// made, and the first round of the periodic refresh ends with reading them once more. The next is due in an hour.
+    /// A server on a fresh one, when the server's own calls have been made: of its rounds the first comes before it is
+    /// ready, and the second, which begins with reading the sequence, finds nothing to do. The next is due in an hour.
     pub async fn serve(settings: Settings) -> (TestServer, Arc<Self>) {
         let store = Self::new().await;
         let server = TestServer::on(store.clone(), settings, manual_clock()).await;
-        while store.client_reads.load(SeqCst) < 3 {
+        while store.sequence_reads.load(SeqCst) < 2 {
             tokio::task::yield_now().await;
         }
         (server, store)
@@ -121,24 +138,58 @@ impl CountingStore {
 impl Store for CountingStore {
     async fn change_sequence(&self) -> Result<ChangeSequence, StoreError> {
         self.enter().await?;
-        self.inner.change_sequence().await
+        let read = self.inner.change_sequence().await;
+        self.sequence_reads.fetch_add(1, SeqCst);
+        read
     }
 
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+
+    async fn keys(&self) -> Result<KeySet, StoreError> {
         self.key_reads.fetch_add(1, SeqCst);
         self.enter().await?;
         self.inner.keys().await
     }
 
-    async fn ensure_active_key(&self, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
+    async fn change_keys(&self, change: &KeyChange) -> Result<Option<ChangeSequence>, StoreError> {
         self.enter().await?;
-        self.inner.ensure_active_key(candidate).await
+        self.inner.change_keys(change).await
+    }
+
+    async fn sealing_keys(&self) -> Result<Vec<SealingKeyRecord>, StoreError> {
+        self.enter().await?;
+        self.inner.sealing_keys().await
+    }
+
+    async fn ensure_sealing_key(
+        &self,
+        candidate: &SealingKeyRecord,
+        after: Option<SealingKeyId>,
+    ) -> Result<SealingKeyRecord, StoreError> {
+        self.enter().await?;
+        self.inner.ensure_sealing_key(candidate, after).await
+    }
+
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
+        self.enter().await?;
+        self.inner.report_replica(report).await
+    }
+
+    async fn replicas(&self) -> Result<Vec<ReplicaReport>, StoreError> {
+        self.enter().await?;
+        self.inner.replicas().await
+    }
+
+    async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
+        self.enter().await?;
+        self.inner.forget_replica(replica_id).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
         self.enter().await?;
         let read = self.inner.clients().await;
-        self.client_reads.fetch_add(1, SeqCst);
         if self.hold_clients.swap(false, SeqCst) {
             self.clients_released.acquire().await.unwrap().forget();
         }
@@ -185,6 +236,8 @@ impl Store for CountingStore {
     }
 
     async fn close(&self) {
-        self.inner.close().await;
+        if self.changes.has_changed().is_ok() {
+            self.inner.close().await;
+        }
     }
 }

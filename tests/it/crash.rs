@@ -123,6 +123,6 @@ fn jwk_set(http: SocketAddr) -> serde_json::Value {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let set: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-    assert_eq!(set["keys"].as_array().map(Vec::len), Some(1), "{set}");
+    assert_eq!(set["keys"].as_array().map(Vec::len), Some(2), "{set}");
     set
 }

@@ -12,7 +12,7 @@ use base64::{
 };
 use jsonwebtoken::EncodingKey;
 use tokend::{
-    model::{Algorithm, KeyRecord},
+    model::{Algorithm, KeyRecord, KeyState},
     store::Store,
 };
 
@@ -23,10 +23,10 @@ pub fn b64(octets: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(octets)
 }
 
-/// The private half of a stored key, opened by the form that `keys/seal.rs` documents.
+/// The private half of a stored key, opened by the form that `keys/seal/key.rs` documents.
 pub fn unseal(record: &KeyRecord) -> Vec<u8> {
     let sealing_key = STANDARD.decode(SEALING_KEY).unwrap();
-    let (head, ciphertext) = record.sealed.split_at(1 + 8 + 12);
+    let (head, ciphertext) = record.sealed.as_deref().unwrap().split_at(1 + 8 + 12);
     let mut aad = head[..9].to_vec();
     aad.extend_from_slice(record.algorithm.name().as_bytes());
     aad.push(0);
@@ -40,16 +40,19 @@ pub fn unseal(record: &KeyRecord) -> Vec<u8> {
 /// The private keys of a server with their ids.
 pub struct Forge(HashMap<Algorithm, (String, PrivateKey)>);
 
-/// jsonwebtoken knows no ML-DSA: there aws-lc itself signs.
-enum PrivateKey {
+/// A private key that signs outside of tokend. jsonwebtoken knows no ML-DSA: there aws-lc itself signs.
+pub enum PrivateKey {
     Jwt(EncodingKey),
     MlDsa(PqdsaKeyPair),
 }
 
 impl Forge {
     pub async fn of(store: &dyn Store) -> Self {
-        let records = store.keys().await.unwrap();
-        Self(records.iter().map(|record| (record.algorithm, entry(record))).collect())
+        let set = store.keys().await.unwrap();
+        let in_state = |state| set.keys.iter().filter(move |record: &&KeyRecord| record.state == state);
+        // The active key of an algorithm, else the pending one.
+        let records = in_state(KeyState::Pending).chain(in_state(KeyState::Active));
+        Self(records.map(|record| (record.algorithm, entry(record))).collect())
     }
 
     pub fn kid(&self, algorithm: Algorithm) -> &str {
@@ -69,23 +72,44 @@ impl Forge {
 
     /// The same over a signing input of any form.
     pub fn sign_input(&self, algorithm: Algorithm, input: &str) -> String {
-        let signature = match &self.0[&algorithm].1 {
-            PrivateKey::Jwt(key) => {
-                let jwt = algorithm.name().parse().unwrap();
-                jsonwebtoken::crypto::sign(input.as_bytes(), key, jwt).unwrap()
-            }
-            PrivateKey::MlDsa(pair) => {
-                let mut signature = vec![0; pair.algorithm().signature_len()];
-                pair.sign(input.as_bytes(), &mut signature).unwrap();
-                b64(signature)
-            }
-        };
-        format!("{input}.{signature}")
+        format!("{input}.{}", self.0[&algorithm].1.sign(algorithm, input))
     }
 
     /// The header that tokend writes.
     pub fn header(&self, algorithm: Algorithm) -> String {
         format!(r#"{{"alg":"{algorithm}","kid":"{}","typ":"JWT"}}"#, self.kid(algorithm))
+    }
+}
+
+impl PrivateKey {
+    /// Reads PKCS#8, or a secret.
+    pub fn parse(algorithm: Algorithm, octets: &[u8]) -> Self {
+        let ml_dsa = |method| Self::MlDsa(PqdsaKeyPair::from_pkcs8(method, octets).unwrap());
+        match algorithm {
+            Algorithm::Es256 | Algorithm::Es384 => Self::Jwt(EncodingKey::from_ec_der(octets)),
+            Algorithm::EdDsa => Self::Jwt(EncodingKey::from_ed_der(octets)),
+            Algorithm::MlDsa44 => ml_dsa(&ML_DSA_44_SIGNING),
+            Algorithm::MlDsa65 => ml_dsa(&ML_DSA_65_SIGNING),
+            Algorithm::MlDsa87 => ml_dsa(&ML_DSA_87_SIGNING),
+            algorithm if algorithm.is_symmetric() => Self::Jwt(EncodingKey::from_secret(octets)),
+            // PKCS#8 of an RSA key is a fixed prefix of 26 bytes before the PKCS#1 key that jsonwebtoken wants.
+            _ => Self::Jwt(EncodingKey::from_rsa_der(&octets[26..])),
+        }
+    }
+
+    /// The signature as it stands in a token.
+    pub fn sign(&self, algorithm: Algorithm, input: &str) -> String {
+        match self {
+            Self::Jwt(key) => {
+                let jwt = algorithm.name().parse().unwrap();
+                jsonwebtoken::crypto::sign(input.as_bytes(), key, jwt).unwrap()
+            }
+            Self::MlDsa(pair) => {
+                let mut signature = vec![0; pair.algorithm().signature_len()];
+                pair.sign(input.as_bytes(), &mut signature).unwrap();
+                b64(signature)
+            }
+        }
     }
 }
 
@@ -98,17 +122,5 @@ pub fn payload() -> serde_json::Value {
 }
 
 fn entry(record: &KeyRecord) -> (String, PrivateKey) {
-    let octets = unseal(record);
-    let ml_dsa = |method| PrivateKey::MlDsa(PqdsaKeyPair::from_pkcs8(method, &octets).unwrap());
-    let key = match record.algorithm {
-        Algorithm::Es256 | Algorithm::Es384 => PrivateKey::Jwt(EncodingKey::from_ec_der(&octets)),
-        Algorithm::EdDsa => PrivateKey::Jwt(EncodingKey::from_ed_der(&octets)),
-        Algorithm::MlDsa44 => ml_dsa(&ML_DSA_44_SIGNING),
-        Algorithm::MlDsa65 => ml_dsa(&ML_DSA_65_SIGNING),
-        Algorithm::MlDsa87 => ml_dsa(&ML_DSA_87_SIGNING),
-        algorithm if algorithm.is_symmetric() => PrivateKey::Jwt(EncodingKey::from_secret(&octets)),
-        // PKCS#8 of an RSA key is a fixed prefix of 26 bytes before the PKCS#1 key that jsonwebtoken wants.
-        _ => PrivateKey::Jwt(EncodingKey::from_rsa_der(&octets[26..])),
-    };
-    (record.key_id.as_str().to_owned(), key)
+    (record.key_id.as_str().to_owned(), PrivateKey::parse(record.algorithm, &unseal(record)))
 }

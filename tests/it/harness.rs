@@ -10,14 +10,18 @@ use std::{
 };
 
 use tokend::{
+    access::IssueRules,
     clock::Clock,
-    grpc::Limits,
+    grpc::{Limits, WatchLimits},
     http::Discovery,
-    keys::{KeySettings, SealingKey},
+    keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings},
     listen::GrpcLimits,
     model::{Algorithm, ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl, UnixTime},
-    proto::v1::{self, client_service_client::ClientServiceClient, token_service_client::TokenServiceClient},
-    server::{Listeners, Server, Serving, Settings},
+    proto::v1::{
+        self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
+        token_service_client::TokenServiceClient, trust_bundle_service_client::TrustBundleServiceClient,
+    },
+    server::{Listeners, Rounds, Server, Serving, Settings},
     store::{self, Location, Store},
     tokens::{IssuePolicy, VerifyPolicy},
 };
@@ -41,6 +45,10 @@ impl ManualClock {
     pub fn advance(&self, seconds: i64) {
         self.0.fetch_add(seconds, SeqCst);
     }
+
+    pub fn seconds(&self) -> i64 {
+        self.0.load(SeqCst)
+    }
 }
 
 impl Clock for ManualClock {
@@ -50,19 +58,40 @@ impl Clock for ManualClock {
 }
 
 pub fn manual_clock() -> Arc<ManualClock> {
-    Arc::new(ManualClock(AtomicI64::new(START)))
+    clock_at(START)
+}
+
+/// A clock that stands at `seconds` since 1970.
+pub fn clock_at(seconds: i64) -> Arc<ManualClock> {
+    Arc::new(ManualClock(AtomicI64::new(seconds)))
+}
+
+/// The schedule of the defaults.
+pub fn schedule() -> ScheduleSettings {
+    let day = Duration::from_secs(86_400);
+    ScheduleSettings {
+        rotation_period: 30 * day,
+        publish_ahead: day,
+        max_ttl: Ttl::from_minutes(24 * 60),
+        retire_window: None,
+        max_leeway: Duration::from_secs(60),
+        jwks_max_age: Duration::from_secs(300),
+        await_verifiers: Duration::ZERO,
+    }
 }
 
 pub fn settings() -> Settings {
     Settings {
         store: Location::Memory,
         keys: KeySettings {
-            sealing_key: SealingKey::parse(SEALING_KEY).unwrap(),
+            sealing: SealingSettings::only(SealingKey::parse(SEALING_KEY).unwrap()),
             algorithms: vec![Algorithm::Es256],
             shared_secret: None,
             unknown_key_pause: Duration::from_secs(5),
             jwks_max_age: Duration::from_secs(300),
+            schedule: RotationSchedule::new(schedule()).unwrap(),
         },
+        rules: IssueRules { max_ttl: Ttl::from_minutes(24 * 60), audience_algorithms: Vec::new() },
         issue: IssuePolicy { issuer: ISSUER.to_owned(), max_token_bytes: 8192 },
         verify: VerifyPolicy {
             issuer: ISSUER.to_owned(),
@@ -77,6 +106,11 @@ pub fn settings() -> Settings {
         },
         tls: None,
         calls: Limits { request_timeout: Duration::from_secs(20) },
+        watches: WatchLimits {
+            most: 100,
+            heartbeat: Duration::from_secs(3600),
+            unread: Duration::from_secs(3600),
+        },
         max_message_bytes: 1024 * 1024,
         serving: Serving {
             connections: GrpcLimits {
@@ -118,6 +152,8 @@ pub struct TestServer {
     pub http: SocketAddr,
     pub clock: Arc<ManualClock>,
     pub store: Arc<dyn Store>,
+    /// The server's rounds, which it makes by itself once an hour.
+    pub rounds: Rounds,
     /// A client that may do everything.
     pub root: TestClient,
     stop: Option<oneshot::Sender<()>>,
@@ -143,7 +179,10 @@ impl TestServer {
         let (grpc_addr, http_addr) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
         let server = Server::with_store(settings, Arc::clone(&store), clock.clone()).await.unwrap();
         let root = ClientId::parse("root").unwrap();
-        let secret = server.put_client(root, everything(), None).await.unwrap();
+        // The same at every replica of a store.
+        let secret = ClientSecret::from_text("tkd_root_secret-of-the-tests");
+        let secret = server.put_client(root, everything(), Some(secret)).await.unwrap();
+        let rounds = server.rounds();
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(async move {
             let shutdown = async {
@@ -157,6 +196,7 @@ impl TestServer {
             http: http_addr,
             clock,
             store,
+            rounds,
             root,
             stop: Some(stop),
             ended: Some(ended),
@@ -225,6 +265,14 @@ impl TestClient {
 
     pub fn tokens(&self) -> TokenServiceClient<Channel> {
         TokenServiceClient::new(self.channel.clone()).max_decoding_message_size(16 * 1024 * 1024)
+    }
+
+    pub fn keys(&self) -> KeyServiceClient<Channel> {
+        KeyServiceClient::new(self.channel.clone())
+    }
+
+    pub fn trust(&self) -> TrustBundleServiceClient<Channel> {
+        TrustBundleServiceClient::new(self.channel.clone())
     }
 
     pub fn clients(&self) -> ClientServiceClient<Channel> {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokend::{
     clock::Clock,
-    keys::{KeySettings, SealingKey, SharedSecret},
-    model::{Algorithm, KeyId, KeyRecord, KeyState, UnixTime},
+    keys::{KeySettings, SealingKey, SealingSettings, SharedSecret},
+    model::Algorithm,
     server::Server,
     store::{self, Location, Store},
 };
@@ -15,6 +15,7 @@ use crate::{
     counting_store::CountingStore,
     forge::{Forge, payload},
     harness::{SEALING_KEY, START, TestClient, TestServer, accepted, assert_refused, manual_clock, settings},
+    store_backends::{ensure_key, key},
 };
 
 #[tokio::test]
@@ -106,7 +107,7 @@ async fn replicas_on_one_store_make_one_key_and_verify_each_others_tokens() {
     let clock = manual_clock();
     let start = || TestServer::on(store.clone(), settings(), clock.clone());
     let (one, two) = tokio::join!(start(), start());
-    assert_eq!(store.keys().await.unwrap().len(), 1);
+    assert_eq!(store.keys().await.unwrap().keys.len(), 2, "one that signs, and the next");
     // A client that exists before the third replica starts is known there at once.
     let second = start().await;
     let client = second.client(caller()).await;
@@ -163,7 +164,7 @@ async fn a_restart_keeps_the_key_and_its_tokens() {
     let client = TestClient::new(server.grpc, kept).await;
     accepted(client.check(&token).await);
     // What the file holds of the key is sealed.
-    let private = crate::forge::unseal(&keys[0]);
+    let private = crate::forge::unseal(&keys.keys[0]);
     let file = std::fs::read(&path).unwrap();
     assert!(!file.windows(32).any(|window| private.windows(32).any(|secret| secret == window)));
 }
@@ -183,28 +184,23 @@ async fn a_wrong_sealing_key_is_one_clear_error_and_changes_nothing() {
     Server::with_store(settings(), store.clone(), manual_clock()).await.unwrap();
     let before = (store.keys().await.unwrap(), store.change_sequence().await.unwrap());
     let wrong = KeySettings {
-        sealing_key: SealingKey::generate().unwrap(),
+        sealing: SealingSettings::only(SealingKey::generate().unwrap()),
         // Even with a key still to be made, nothing is.
         algorithms: vec![Algorithm::Es256, Algorithm::EdDsa],
         ..settings().keys
     };
     let error = refusal(&store, wrong).await;
     assert!(error.contains("`sealing_key`") && error.contains("does not open"), "{error}");
-    assert!(error.contains(before.0[0].key_id.as_str()), "{error}");
+    assert!(error.contains(before.0.keys[0].key_id.as_str()), "{error}");
     assert_eq!((store.keys().await.unwrap(), store.change_sequence().await.unwrap()), before);
 }
 
 #[tokio::test]
-async fn a_damaged_key_and_a_revoked_one() {
+async fn a_store_whose_only_key_is_damaged_is_refused() {
     let store = store::open(&Location::Memory).await.unwrap();
-    let damaged = KeyRecord {
-        key_id: KeyId::from_text("damaged"),
-        algorithm: Algorithm::Es256,
-        state: KeyState::Active,
-        sealed: vec![1; 200],
-        create_time: UnixTime::from_seconds(START),
-    };
-    store.ensure_active_key(&damaged).await.unwrap();
+    let mut damaged = key("damaged", START);
+    damaged.sealed = Some(vec![1; 200]);
+    ensure_key(&*store, &damaged).await.unwrap();
     let error = refusal(&store, settings().keys).await;
     assert!(error.contains("damaged"), "{error}");
 }
@@ -215,7 +211,7 @@ async fn a_shared_secret_is_kept_and_must_fit() {
     let with = |algorithms: &[Algorithm], shared_secret| KeySettings {
         algorithms: algorithms.to_vec(),
         shared_secret,
-        sealing_key: SealingKey::parse(SEALING_KEY).unwrap(),
+        sealing: SealingSettings::only(SealingKey::parse(SEALING_KEY).unwrap()),
         ..settings().keys
     };
     use Algorithm::{Es256, Hs256, Hs512};
@@ -229,7 +225,7 @@ async fn a_shared_secret_is_kept_and_must_fit() {
         let error = refusal(&store, keys).await;
         assert!(error.contains("`shared_secret`") && error.contains(problem), "{error}");
     }
-    assert_eq!(store.keys().await.unwrap(), [], "nothing was made on the way");
+    assert_eq!(store.keys().await.unwrap().keys, [], "nothing was made on the way");
 
     let start = |keys| {
         let settings = tokend::server::Settings { keys, ..settings() };

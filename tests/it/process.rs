@@ -55,6 +55,20 @@ pub fn init(folder: &Path) -> String {
     stdout(&made).to_owned()
 }
 
+/// Starts `tokend dev` on free ports, and waits for its last line.
+pub fn dev(folder: &Path, arguments: &[&str]) -> (Running, Vec<String>) {
+    let all = [&["dev"], &FREE_PORTS[..], arguments].concat();
+    let mut child = tokend(folder, &all).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        lines.push(line.unwrap());
+        if lines.last().unwrap().starts_with("ready in ") {
+            return (Running(child), lines);
+        }
+    }
+    panic!("tokend dev ended early: {lines:#?}, {:?}", child.wait());
+}
+
 /// A running program; killed when the test ends early.
 pub struct Running(pub Child);
 

@@ -43,7 +43,9 @@ async fn both_versions_list_every_service() {
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
         "tokend.v1.ClientService",
+        "tokend.v1.KeyService",
         "tokend.v1.TokenService",
+        "tokend.v1.TrustBundleService",
     ]
     .map(str::to_owned)
     .into();

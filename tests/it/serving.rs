@@ -111,7 +111,15 @@ async fn metrics_count_calls_tokens_store_and_keys() {
     let (status, headers, text) = server.get("/metrics").await;
     assert_eq!(status, 200);
     assert!(headers.contains("content-type: application/openmetrics-text"), "{headers}");
-    let kid = server.store.keys().await.unwrap()[0].key_id.to_string();
+    let kid = server
+        .store
+        .keys()
+        .await
+        .unwrap()
+        .active(tokend::model::Algorithm::Es256)
+        .unwrap()
+        .key_id
+        .to_string();
     for line in [
         "tokend_tokens_issued_total{algorithm=\"ES256\"} 1",
         "tokend_tokens_verified_total{result=\"OK\"} 1",

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokend::{
     model::{
-        Algorithm, Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, Pattern,
-        Permissions, SecretDigest, SecretRecord, TokenType, Ttl, UnixTime,
+        Algorithm, ChangeSequence, Client, ClientId, ClientRecord, ClientSettings, KeyChange, KeyId,
+        KeyRecord, KeyState, Pattern, Permissions, SealingKeyId, SealingKeyRecord, SecretDigest,
+        SecretRecord, TokenType, Ttl, UnixTime,
     },
-    store::{self, Location, Store},
+    store::{self, Location, Store, StoreError},
 };
 
 use crate::postgres::Database;
@@ -73,12 +74,51 @@ pub fn id(text: &str) -> ClientId {
 
 /// An active ES256 key.
 pub fn key(name: &str, create_time: i64) -> KeyRecord {
-    KeyRecord {
-        key_id: KeyId::from_text(name),
-        algorithm: Algorithm::Es256,
-        state: KeyState::Active,
-        sealed: format!("sealed \0 {name}").into_bytes(),
-        create_time: at(create_time),
+    let key = pending(name, create_time);
+    KeyRecord { state: KeyState::Active, ..key }
+}
+
+/// A pending ES256 key.
+pub fn pending(name: &str, create_time: i64) -> KeyRecord {
+    KeyRecord::pending(
+        KeyId::from_text(name),
+        Algorithm::Es256,
+        format!("sealed \0 {name}").into_bytes(),
+        Some("{}".to_owned()),
+        at(create_time),
+        at(create_time + 10),
+    )
+}
+
+/// The active key of the candidate's algorithm, made of it if there is none; without the numbers that the store gives.
+pub async fn ensure_key(store: &dyn Store, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
+    loop {
+        let set = store.keys().await?;
+        if let Some(active) = set.active(candidate.algorithm) {
+            return Ok(bare(active));
+        }
+        store.change_keys(&KeyChange::of(&set).put(candidate.clone())).await?;
+    }
+}
+
+/// A key without the numbers that the store gives.
+pub fn bare(record: &KeyRecord) -> KeyRecord {
+    let none = ChangeSequence(0);
+    KeyRecord { publish_sequence: none, change_sequence: none, ..record.clone() }
+}
+
+/// Every key without the numbers that the store gives.
+pub async fn stored_keys(store: &dyn Store) -> Vec<KeyRecord> {
+    store.keys().await.unwrap().keys.iter().map(bare).collect()
+}
+
+/// The wrapped sealing key of that number.
+pub fn sealing_key(number: u64, provider: &str) -> SealingKeyRecord {
+    SealingKeyRecord {
+        sealing_key_id: SealingKeyId::from_bytes(number.to_be_bytes()),
+        provider: provider.to_owned(),
+        wrapped: format!("wrapped \0 {number}").into_bytes(),
+        create_time: at(100),
     }
 }
 

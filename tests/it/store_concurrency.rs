@@ -15,7 +15,7 @@ use tokend::{
 };
 use tokio::task::JoinSet;
 
-use crate::store_backends::{at, client, id, key, on_every_store, secret};
+use crate::store_backends::{at, client, ensure_key, id, key, on_every_store, secret, stored_keys};
 
 on_every_store!(
     of_many_first_keys_one_wins,
@@ -48,10 +48,10 @@ async fn of_many_first_keys_one_wins(store: Arc<dyn Store>) {
         let winners = race(&store, |store, racer| async move {
             let mut candidate = key(&format!("{algorithm}-{racer}"), i64::from(racer));
             candidate.algorithm = algorithm;
-            store.ensure_active_key(&candidate).await.unwrap()
+            ensure_key(&*store, &candidate).await.unwrap()
         });
         let winners = winners.await;
-        let keys = store.keys().await.unwrap();
+        let keys = stored_keys(&*store).await;
         assert_eq!(keys.len(), round + 1);
         let kept = keys.into_iter().find(|key| key.algorithm == algorithm).unwrap();
         assert!(winners.iter().all(|winner| *winner == kept), "all were told of the one that is kept");

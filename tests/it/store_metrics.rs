@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus_client::{encoding::text, registry::Registry};
 use tokend::store::{Store as _, StoreMetrics, TimedStore};
 
-use crate::store_backends::{self, at, client, id, key, secret};
+use crate::store_backends::{self, at, client, ensure_key, id, key, sealing_key, secret, stored_keys};
 
 fn scrape(registry: &Registry) -> String {
     let mut text = String::new();
@@ -60,15 +60,19 @@ async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
     assert_eq!(store.clients_page(None, 1).await.unwrap().len(), 1);
     assert_eq!(store.clients_page(Some(&billing), 1).await.unwrap().len(), 0);
     store.delete_client(&billing).await.unwrap();
-    store.ensure_active_key(&key("key", 1)).await.unwrap();
-    assert_eq!(store.keys().await.unwrap(), [key("key", 1)]);
-    assert_eq!(store.change_sequence().await.unwrap().0, 5);
+    ensure_key(&store, &key("key", 1)).await.unwrap();
+    assert_eq!(stored_keys(&store).await, [key("key", 1)]);
+    let wrapped = store.ensure_sealing_key(&sealing_key(1, "vault"), None).await.unwrap();
+    assert_eq!(store.sealing_keys().await.unwrap(), [wrapped]);
+    assert_eq!(store.change_sequence().await.unwrap().0, 6);
 
     let text = scrape(&registry);
     for (action, count) in [
         ("change_sequence", 1),
-        ("keys", 1),
-        ("ensure_active_key", 1),
+        ("keys", 3),
+        ("change_keys", 1),
+        ("sealing_keys", 1),
+        ("ensure_sealing_key", 1),
         ("clients", 1),
         ("client", 1),
         ("clients_page", 2),

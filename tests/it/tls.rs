@@ -20,7 +20,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 /// A certificate for `localhost` and its private key, in PEM.
-fn certificate() -> (String, String) {
+pub fn certificate() -> (String, String) {
     let CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     (pem("CERTIFICATE", cert.der()), pem("PRIVATE KEY", &signing_key.serialize_der()))

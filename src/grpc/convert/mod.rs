@@ -4,7 +4,10 @@
 mod client;
 mod issue;
 mod json;
+mod key;
+mod page;
 mod scalar;
+mod trust;
 mod verify;
 
 use super::status::CallError;
@@ -12,7 +15,12 @@ use crate::model::Violations;
 
 pub(super) use client::{client_id, client_message, client_settings, optional_client_id, overlap};
 pub(super) use issue::{issue_request, token_answer};
-pub(super) use scalar::request_id;
+pub(super) use key::{
+    import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
+};
+pub(super) use page::page_size;
+pub(super) use scalar::{duration_message, instant_message, request_id};
+pub(super) use trust::{acknowledged, news, subscription};
 pub(super) use verify::{verified_answer, verify_request};
 
 /// A request as it was read, with what is wrong with it.

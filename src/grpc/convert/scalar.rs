@@ -20,7 +20,7 @@ pub(super) fn duration(message: prost_types::Duration) -> Option<Duration> {
 }
 
 /// A duration as a message. What is longer than the message can say becomes the longest that it can.
-pub(super) fn duration_message(duration: Duration) -> prost_types::Duration {
+pub(in crate::grpc) fn duration_message(duration: Duration) -> prost_types::Duration {
     prost_types::Duration {
         seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX).min(315_576_000_000),
         nanos: i32::try_from(duration.subsec_nanos()).unwrap_or_default(),
@@ -57,7 +57,7 @@ pub(super) fn instant(
 }
 
 /// An instant as a message.
-pub(super) const fn instant_message(time: UnixTime) -> prost_types::Timestamp {
+pub(in crate::grpc) const fn instant_message(time: UnixTime) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.seconds(), nanos: 0 }
 }
 

@@ -38,6 +38,12 @@ impl Drain {
         *self.0.borrow() > Stage::Serving
     }
 
+    /// Resolves when no call is begun any more: calls without an end of their own end then.
+    pub(in crate::grpc) async fn begun(&self) {
+        let mut stage = self.0.subscribe();
+        let _ = stage.wait_for(|stage| *stage > Stage::Serving).await;
+    }
+
     /// Resolves when no call is waited for any more.
     pub(super) async fn over(&self) {
         let mut stage = self.0.subscribe();

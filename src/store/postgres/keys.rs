@@ -1,59 +1,78 @@
 //! Signing keys in PostgreSQL.
 
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool};
 
 use super::changes;
 use crate::{
-    model::{Algorithm, KeyRecord},
+    model::{ChangeSequence, KeyChange, KeyRecord, KeySet, UnixTime},
     store::{
         StoreError,
-        rows::{self, KeyColumns},
+        rows::{self, KeyColumns, key_columns},
     },
 };
 
-/// Every key, oldest first.
-pub(super) async fn all(pool: &PgPool) -> Result<Vec<KeyRecord>, StoreError> {
-    let rows: Vec<KeyColumns> = sqlx::query_as(
-        "SELECT key_id, algorithm, state, sealed, created_at FROM signing_keys ORDER BY created_at, key_id",
-    )
-    .fetch_all(pool)
-    .await?;
-    rows.into_iter().map(rows::key).collect()
+/// Every key, oldest first, and the last change to any: of one state of the database.
+pub(super) async fn all(pool: &PgPool) -> Result<KeySet, StoreError> {
+    let mut read = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let sequence = sqlx::query_scalar("SELECT keys FROM change_sequence").fetch_optional(&mut *read).await?;
+    let rows: Vec<KeyColumns> =
+        sqlx::query_as(concat!("SELECT ", key_columns!(), " FROM signing_keys ORDER BY created_at, key_id"))
+            .fetch_all(&mut *read)
+            .await?;
+    read.rollback().await?;
+    let keys = rows.into_iter().map(rows::key).collect::<Result<_, _>>()?;
+    Ok(KeySet { sequence: rows::change_sequence(sequence)?, keys })
 }
 
-/// The active key of an algorithm.
-pub(super) async fn active<'c, E>(executor: E, algorithm: Algorithm) -> Result<Option<KeyRecord>, StoreError>
-where
-    E: sqlx::Executor<'c, Database = Postgres>,
-{
-    let row: Option<KeyColumns> = sqlx::query_as(
-        "SELECT key_id, algorithm, state, sealed, created_at FROM signing_keys \
-         WHERE algorithm = $1 AND state = 'active'",
-    )
-    .bind(algorithm.name())
-    .fetch_optional(executor)
-    .await?;
-    row.map(rows::key).transpose()
-}
-
-/// Inserts `candidate` as active unless its algorithm has an active key; whether it did. If it did not, the
-/// transaction must be rolled back: it counted a change that is none.
-pub(super) async fn insert_active(
+/// Makes a change; none, and nothing was done but what a rollback undoes, if it is based on what was before another.
+pub(super) async fn change(
     write: &mut PgConnection,
-    candidate: &KeyRecord,
-) -> Result<bool, StoreError> {
-    changes::count(write).await?;
-    let inserted = sqlx::query(
-        "INSERT INTO signing_keys (key_id, algorithm, state, sealed, created_at) \
-         VALUES ($1, $2, 'active', $3, $4) \
-         ON CONFLICT (algorithm) WHERE state = 'active' DO NOTHING",
-    )
-    .bind(candidate.key_id.as_str())
-    .bind(candidate.algorithm.name())
-    .bind(&*candidate.sealed)
-    .bind(candidate.create_time.seconds())
+    change: &KeyChange,
+) -> Result<Option<ChangeSequence>, StoreError> {
+    let Some(sequence) = changes::count_keys(write, change.based_on).await? else { return Ok(None) };
+    for key_id in &change.remove {
+        sqlx::query("DELETE FROM signing_keys WHERE key_id = $1")
+            .bind(key_id.as_str())
+            .execute(&mut *write)
+            .await?;
+    }
+    for record in &change.put {
+        put(write, record, sequence).await?;
+    }
+    Ok(Some(sequence))
+}
+
+/// Writes a key as it is. A new one was published by this change.
+async fn put(
+    write: &mut PgConnection,
+    record: &KeyRecord,
+    sequence: ChangeSequence,
+) -> Result<(), StoreError> {
+    sqlx::query(concat!(
+        "INSERT INTO signing_keys (",
+        key_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) \
+         ON CONFLICT (key_id) DO UPDATE \
+         SET algorithm = excluded.algorithm, state = excluded.state, usage = excluded.usage, \
+             issuer = excluded.issuer, sealed = excluded.sealed, public = excluded.public, \
+             created_at = excluded.created_at, activate_at = excluded.activate_at, \
+             retire_at = excluded.retire_at, expire_at = excluded.expire_at, \
+             revocation = excluded.revocation, changed_sequence = excluded.changed_sequence",
+    ))
+    .bind(record.key_id.as_str())
+    .bind(record.algorithm.name())
+    .bind(record.state.name())
+    .bind(record.usage.name())
+    .bind(record.issuer.as_deref())
+    .bind(record.sealed.as_deref())
+    .bind(record.public.as_deref())
+    .bind(record.create_time.seconds())
+    .bind(record.activate_time.map(UnixTime::seconds))
+    .bind(record.retire_time.map(UnixTime::seconds))
+    .bind(record.expire_time.map(UnixTime::seconds))
+    .bind(rows::revocation_text(record)?)
+    .bind(sequence.0)
     .execute(write)
-    .await?
-    .rows_affected();
-    Ok(inserted == 1)
+    .await?;
+    Ok(())
 }

@@ -6,16 +6,24 @@
 mod changes;
 mod clients;
 mod keys;
+mod listener;
 mod open;
+mod replicas;
+mod sealing_keys;
 mod secrets;
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgConnectOptions};
+use tokio::sync::watch;
 
-use super::{ChangeSequence, Store, StoreError};
-use crate::model::{ClientId, ClientRecord, KeyRecord, SecretRecord, UnixTime};
+use self::listener::Listener;
+use super::{Store, StoreError};
+use crate::model::{
+    ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId, SealingKeyRecord,
+    SecretRecord, UnixTime,
+};
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
 /// does not answer at all.
@@ -25,6 +33,9 @@ const ACTION: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     pool: PgPool,
+    options: PgConnectOptions,
+    /// Started by the first who wants to hear of changes: a command that only writes needs none.
+    listener: OnceLock<Listener>,
 }
 
 async fn bounded<T>(action: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
@@ -41,27 +52,60 @@ impl Store for PostgresStore {
         bounded(changes::read(&self.pool)).await
     }
 
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.listener.get_or_init(|| Listener::start(self.options.clone())).changes()
+    }
+
+    async fn keys(&self) -> Result<KeySet, StoreError> {
         bounded(keys::all(&self.pool)).await
     }
 
-    async fn ensure_active_key(&self, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
+    async fn change_keys(&self, change: &KeyChange) -> Result<Option<ChangeSequence>, StoreError> {
         bounded(async {
-            // The usual case, a start with keys from before, writes nothing and waits for nobody.
-            if let Some(active) = keys::active(&self.pool, candidate.algorithm).await? {
-                return Ok(active);
-            }
             let mut write = self.pool.begin().await?;
-            let inserted = keys::insert_active(&mut write, candidate).await?;
-            let active = keys::active(&mut *write, candidate.algorithm).await?.ok_or(StoreError::NotFound)?;
+            let made = keys::change(&mut write, change).await?;
+            match made {
+                Some(_) => write.commit().await?,
+                None => write.rollback().await?,
+            }
+            Ok(made)
+        })
+        .await
+    }
+
+    async fn sealing_keys(&self) -> Result<Vec<SealingKeyRecord>, StoreError> {
+        bounded(sealing_keys::all(&self.pool)).await
+    }
+
+    async fn ensure_sealing_key(
+        &self,
+        candidate: &SealingKeyRecord,
+        after: Option<SealingKeyId>,
+    ) -> Result<SealingKeyRecord, StoreError> {
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let inserted = sealing_keys::insert(&mut write, candidate, after).await?;
+            let newest = sealing_keys::newest(&mut *write, &candidate.provider).await?;
             if inserted {
                 write.commit().await?;
             } else {
                 write.rollback().await?;
             }
-            Ok(active)
+            newest.ok_or(StoreError::NotFound)
         })
         .await
+    }
+
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
+        bounded(replicas::report(&self.pool, report)).await
+    }
+
+    async fn replicas(&self) -> Result<Vec<ReplicaReport>, StoreError> {
+        bounded(replicas::all(&self.pool)).await
+    }
+
+    async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
+        bounded(replicas::forget(&self.pool, replica_id)).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
@@ -123,6 +167,9 @@ impl Store for PostgresStore {
     }
 
     async fn close(&self) {
+        if let Some(listener) = self.listener.get() {
+            listener.stop();
+        }
         self.pool.close().await;
     }
 }

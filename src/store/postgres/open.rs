@@ -1,6 +1,6 @@
 //! Opening a PostgreSQL database.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection,
@@ -47,7 +47,7 @@ impl PostgresStore {
         migrate(&mut connection, &unreachable).await?;
         // All is done; how the connection ends does not matter.
         let _ = connection.close().await;
-        Ok(Self { pool: pool().connect_lazy_with(options) })
+        Ok(Self { pool: pool().connect_lazy_with(options.clone()), options, listener: OnceLock::new() })
     }
 }
 

@@ -2,7 +2,10 @@
 
 use sqlx::{SqliteConnection, SqlitePool};
 
-use crate::store::{ChangeSequence, StoreError, rows};
+use crate::{
+    model::ChangeSequence,
+    store::{StoreError, rows},
+};
 
 /// The number of the last change.
 pub(super) async fn read(readers: &SqlitePool) -> Result<ChangeSequence, StoreError> {
@@ -16,4 +19,18 @@ pub(super) async fn count(write: &mut SqliteConnection) -> Result<(), StoreError
         .fetch_optional(write)
         .await?;
     rows::change_sequence(value).map(|_| ())
+}
+
+/// Counts a change to the keys, if `based_on` is the last one; else nothing is done.
+pub(super) async fn count_keys(
+    write: &mut SqliteConnection,
+    based_on: ChangeSequence,
+) -> Result<Option<ChangeSequence>, StoreError> {
+    let value = sqlx::query_scalar(
+        "UPDATE change_sequence SET value = value + 1, keys = value + 1 WHERE keys = ?1 RETURNING value",
+    )
+    .bind(based_on.0)
+    .fetch_optional(write)
+    .await?;
+    Ok(value.map(ChangeSequence))
 }

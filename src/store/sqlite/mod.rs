@@ -8,13 +8,19 @@ mod clients;
 mod file;
 mod keys;
 mod open;
+mod replicas;
+mod sealing_keys;
 mod secrets;
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqlitePool, Transaction};
+use tokio::sync::watch;
 
-use super::{ChangeSequence, Store, StoreError};
-use crate::model::{ClientId, ClientRecord, KeyRecord, SecretRecord, UnixTime};
+use super::{Store, StoreError};
+use crate::model::{
+    ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId, SealingKeyRecord,
+    SecretRecord, UnixTime,
+};
 
 /// A SQLite database.
 #[derive(Debug)]
@@ -23,12 +29,21 @@ pub(super) struct SqliteStore {
     writer: SqlitePool,
     /// Reading connections; in memory, the writer.
     readers: SqlitePool,
+    /// Grows with each change that this process makes; what another process changes is found by polling.
+    changed: watch::Sender<u64>,
 }
 
 impl SqliteStore {
     /// Begins a write. Dropped without a commit, on an error or with the caller's future, it is rolled back.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// Commits a change, and tells of it.
+    async fn commit(&self, write: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+        write.commit().await?;
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
     }
 }
 
@@ -38,24 +53,54 @@ impl Store for SqliteStore {
         changes::read(&self.readers).await
     }
 
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    async fn keys(&self) -> Result<KeySet, StoreError> {
         keys::all(&self.readers).await
     }
 
-    async fn ensure_active_key(&self, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
-        // The usual case, a start with keys from before, writes nothing.
-        if let Some(active) = keys::active(&self.readers, candidate.algorithm).await? {
-            return Ok(active);
-        }
+    async fn change_keys(&self, change: &KeyChange) -> Result<Option<ChangeSequence>, StoreError> {
         let mut write = self.write().await?;
-        let inserted = keys::insert_active(&mut write, candidate).await?;
-        let active = keys::active(&mut *write, candidate.algorithm).await?.ok_or(StoreError::NotFound)?;
+        let made = keys::change(&mut write, change).await?;
+        match made {
+            Some(_) => self.commit(write).await?,
+            None => write.rollback().await?,
+        }
+        Ok(made)
+    }
+
+    async fn sealing_keys(&self) -> Result<Vec<SealingKeyRecord>, StoreError> {
+        sealing_keys::all(&self.readers).await
+    }
+
+    async fn ensure_sealing_key(
+        &self,
+        candidate: &SealingKeyRecord,
+        after: Option<SealingKeyId>,
+    ) -> Result<SealingKeyRecord, StoreError> {
+        let mut write = self.write().await?;
+        let inserted = sealing_keys::insert(&mut write, candidate, after).await?;
+        let newest = sealing_keys::newest(&mut *write, &candidate.provider).await?;
         if inserted {
-            write.commit().await?;
+            self.commit(write).await?;
         } else {
             write.rollback().await?;
         }
-        Ok(active)
+        newest.ok_or(StoreError::NotFound)
+    }
+
+    async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
+        replicas::report(&self.writer, report).await
+    }
+
+    async fn replicas(&self) -> Result<Vec<ReplicaReport>, StoreError> {
+        replicas::all(&self.readers).await
+    }
+
+    async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
+        replicas::forget(&self.writer, replica_id).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
@@ -77,19 +122,19 @@ impl Store for SqliteStore {
     async fn create_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
         let mut write = self.write().await?;
         clients::create(&mut write, record).await?;
-        Ok(write.commit().await?)
+        self.commit(write).await
     }
 
     async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
         let mut write = self.write().await?;
         clients::put(&mut write, record).await?;
-        Ok(write.commit().await?)
+        self.commit(write).await
     }
 
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError> {
         let mut write = self.write().await?;
         clients::delete(&mut write, client_id).await?;
-        Ok(write.commit().await?)
+        self.commit(write).await
     }
 
     async fn add_client_secret(
@@ -101,7 +146,7 @@ impl Store for SqliteStore {
         let mut write = self.write().await?;
         clients::touch(&mut write, client_id, secret.create_time.seconds()).await?;
         secrets::add(&mut write, client_id, secret, others_expire).await?;
-        Ok(write.commit().await?)
+        self.commit(write).await
     }
 
     async fn close(&self) {

@@ -7,6 +7,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use tokio::sync::watch;
+
 use super::{
     SqliteStore,
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
@@ -33,7 +35,7 @@ impl SqliteStore {
         let writer =
             one_connection(options).await.map_err(|error| open_error(Path::new("memory"), &error))?;
         migrate(&writer, Path::new("memory")).await?;
-        Ok(Self { readers: writer.clone(), writer })
+        Ok(Self { readers: writer.clone(), writer, changed: watch::Sender::new(0) })
     }
 
     /// The database in the file at `path`, made if there is none.
@@ -51,7 +53,8 @@ impl SqliteStore {
         let writer = open_writer(&writing).await.map_err(|error| open_error(path, &error))?;
         migrate(&writer, path).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
-        Ok(Self { writer, readers: readers.connect_lazy_with(options.read_only(true)) })
+        let readers = readers.connect_lazy_with(options.read_only(true));
+        Ok(Self { writer, readers, changed: watch::Sender::new(0) })
     }
 }
 
@@ -59,6 +62,8 @@ fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .create_if_missing(false)
         .foreign_keys(true)
+        // What is erased is overwritten: a retired key's sealed private half does not stay in a free page.
+        .pragma("secure_delete", "ON")
         .busy_timeout(BUSY)
         .disable_statement_logging()
 }

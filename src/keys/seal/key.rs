@@ -15,20 +15,20 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use super::KeyError;
 use crate::{
-    model::{Algorithm, KeyId},
+    keys::KeyError,
+    model::{Algorithm, KeyId, SealingKeyId},
     random::{self, RandomError},
 };
 
 const VERSION: u8 = 1;
-const ID_LEN: usize = 8;
+const ID_LEN: usize = SealingKeyId::LEN;
 
-/// The key that seals all others. It cannot be printed.
+/// A key that seals others. It cannot be printed.
 pub struct SealingKey {
     octets: Zeroizing<[u8; 32]>,
     cipher: RandomizedNonceKey,
-    id: [u8; ID_LEN],
+    id: SealingKeyId,
 }
 
 /// A text that is no sealing key.
@@ -63,66 +63,60 @@ impl SealingKey {
         Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.octets))
     }
 
-    fn from_octets(octets: Zeroizing<[u8; 32]>) -> Result<Self, SealingKeyError> {
+    /// The octets, for a provider that wraps them.
+    pub(super) fn octets(&self) -> &[u8; 32] {
+        &self.octets
+    }
+
+    /// The key of these octets.
+    pub(super) fn from_octets(octets: Zeroizing<[u8; 32]>) -> Result<Self, SealingKeyError> {
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, &*octets).map_err(|_| SealingKeyError)?;
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*octets), b"tokend sealing key id");
         let mut id = [0; ID_LEN];
         id.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        Ok(Self { octets, cipher, id })
+        Ok(Self { octets, cipher, id: SealingKeyId::from_bytes(id) })
     }
 
     /// Names the key; tells nothing about it.
-    pub fn id(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.id)
+    pub const fn id(&self) -> SealingKeyId {
+        self.id
     }
 
     /// Seals the private half of a key.
-    pub(super) fn seal(
+    pub(in crate::keys) fn seal(
         &self,
         key_id: &KeyId,
         algorithm: Algorithm,
         octets: &[u8],
     ) -> Result<Vec<u8>, KeyError> {
         let mut ciphertext = octets.to_vec();
-        let aad = Aad::from(associated_data(&self.id, key_id, algorithm));
+        let aad = Aad::from(associated_data(self.id, key_id, algorithm));
         let nonce = self
             .cipher
             .seal_in_place_append_tag(aad, &mut ciphertext)
             .map_err(|_| KeyError::Make(algorithm, "it could not be sealed".to_owned()))?;
         let mut sealed = Vec::with_capacity(1 + ID_LEN + NONCE_LEN + ciphertext.len());
         sealed.push(VERSION);
-        sealed.extend_from_slice(&self.id);
+        sealed.extend_from_slice(self.id.as_bytes());
         sealed.extend_from_slice(nonce.as_ref());
         sealed.append(&mut ciphertext);
         Ok(sealed)
     }
 
-    /// Opens what [`Self::seal`] made for the same key id and algorithm.
-    pub(super) fn open(
+    /// Opens what [`Self::seal`] made for the same key id and algorithm. Whether it was this key that sealed it is for
+    /// the caller to look at first, by [`sealed_under`].
+    pub(in crate::keys) fn open(
         &self,
         key_id: &KeyId,
         algorithm: Algorithm,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let damaged = || KeyError::Damaged(key_id.clone());
-        let (version, rest) = sealed.split_first().ok_or_else(damaged)?;
-        if *version != VERSION {
-            return Err(KeyError::Unusable(
-                key_id.clone(),
-                format!("sealed in form {version}, which is unknown"),
-            ));
-        }
-        let (id, rest) = rest.split_first_chunk::<ID_LEN>().ok_or_else(damaged)?;
-        if *id != self.id {
-            return Err(KeyError::WrongSealingKey {
-                key_id: key_id.clone(),
-                sealed_under: URL_SAFE_NO_PAD.encode(id),
-                configured: self.id(),
-            });
-        }
+        let rest =
+            sealed.get(1 + ID_LEN..).filter(|_| sealed_under(sealed) == Some(self.id)).ok_or_else(damaged)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
         let mut octets = Zeroizing::new(ciphertext.to_vec());
-        let aad = Aad::from(associated_data(id, key_id, algorithm));
+        let aad = Aad::from(associated_data(self.id, key_id, algorithm));
         let length =
             self.cipher.open_in_place(Nonce::from(nonce), aad, &mut octets).map_err(|_| damaged())?.len();
         octets.truncate(length);
@@ -136,10 +130,17 @@ impl fmt::Debug for SealingKey {
     }
 }
 
+/// The sealing key that opens this; none if it is sealed in no form that is known here.
+pub(super) fn sealed_under(sealed: &[u8]) -> Option<SealingKeyId> {
+    let (version, rest) = sealed.split_first()?;
+    let id = rest.first_chunk::<ID_LEN>()?;
+    (*version == VERSION).then(|| SealingKeyId::from_bytes(*id))
+}
+
 /// Unambiguous: every part but the last has a fixed length or ends where a character comes that it cannot hold.
-fn associated_data(id: &[u8; ID_LEN], key_id: &KeyId, algorithm: Algorithm) -> Vec<u8> {
+fn associated_data(id: SealingKeyId, key_id: &KeyId, algorithm: Algorithm) -> Vec<u8> {
     let mut data = vec![VERSION];
-    data.extend_from_slice(id);
+    data.extend_from_slice(id.as_bytes());
     data.extend_from_slice(algorithm.name().as_bytes());
     data.push(0);
     data.extend_from_slice(key_id.as_str().as_bytes());
@@ -178,11 +179,9 @@ mod tests {
         assert_eq!(*key.open(&kid(), Algorithm::Es256, &sealed).unwrap(), b"private");
         assert!(key.open(&KeyId::from_text("other"), Algorithm::Es256, &sealed).is_err());
         assert!(key.open(&kid(), Algorithm::Es384, &sealed).is_err());
+        assert_eq!(sealed_under(&sealed), Some(key.id()));
         let other = SealingKey::generate().unwrap();
-        assert!(matches!(
-            other.open(&kid(), Algorithm::Es256, &sealed),
-            Err(KeyError::WrongSealingKey { .. })
-        ));
+        assert!(matches!(other.open(&kid(), Algorithm::Es256, &sealed), Err(KeyError::Damaged(_))));
     }
 
     #[test]

@@ -1,0 +1,147 @@
+//! KeyService's messages.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{Checked, scalar};
+use crate::{
+    access::KeyView,
+    jose::{self, ImportedKey},
+    keys::ImportTerms,
+    model::{Algorithm, KeyId, KeyRecord, KeyState, KeyUsage, UnixTime, Violations},
+    proto::v1::{self, import_key_request::Material},
+};
+
+/// The longest reason for a revocation, in characters.
+const LONGEST_REASON: usize = 256;
+
+/// Reads an algorithm's name, or nothing.
+pub(in crate::grpc) fn optional_algorithm(text: &str, violations: &mut Violations) -> Option<Algorithm> {
+    if text.is_empty() { None } else { violations.check("algorithm", text.parse()) }
+}
+
+/// Reads a key's id.
+pub(in crate::grpc) fn key_id(text: &str, violations: &mut Violations) -> Option<KeyId> {
+    violations.check("key_id", KeyId::parse(text))
+}
+
+/// Checks the reason for a revocation.
+pub(in crate::grpc) fn reason(text: &str, violations: &mut Violations) {
+    let length = text.chars().count();
+    if !(1..=LONGEST_REASON).contains(&length) || text.chars().any(char::is_control) {
+        violations.add("reason", "must be 1 to 256 characters without control characters");
+    }
+}
+
+/// Reads an ImportKeyRequest: the keys, and how they are to be used.
+pub(in crate::grpc) fn import_request(
+    message: v1::ImportKeyRequest,
+) -> Checked<(Vec<ImportedKey>, ImportTerms)> {
+    let mut violations = Violations::default();
+    scalar::request_id(&message.request_id, &mut violations);
+    let algorithm = optional_algorithm(&message.algorithm, &mut violations);
+    let key_id = match message.key_id.as_str() {
+        "" => None,
+        text => key_id(text, &mut violations),
+    };
+    let usage = match message.usage() {
+        v1::KeyUsage::SignAndVerify => Some(KeyUsage::SignAndVerify),
+        v1::KeyUsage::VerifyOnly => Some(KeyUsage::VerifyOnly),
+        v1::KeyUsage::Unspecified => {
+            if message.usage != 0 {
+                violations.add("usage", "must be SIGN_AND_VERIFY or VERIFY_ONLY");
+            }
+            None
+        }
+    };
+    let issuer = Some(message.issuer).filter(|issuer| !issuer.is_empty());
+    if let Some(issuer) = &issuer {
+        scalar::check_text(issuer, "issuer", &mut violations);
+    }
+    let (field, source) = match &message.material {
+        Some(Material::Pem(text)) => ("pem", Some(jose::Source::Pem(text))),
+        Some(Material::JwkJson(text)) => ("jwk_json", Some(jose::Source::Jwk(text))),
+        Some(Material::Secret(octets)) => ("secret", Some(jose::Source::Secret(octets))),
+        None => ("material", None),
+    };
+    let keys = match source.map(|source| jose::import(source, algorithm)) {
+        Some(Ok(keys)) => keys,
+        Some(Err(error)) => {
+            let (needs_algorithm, path) = (error.needs_algorithm(), error.path);
+            let field = if needs_algorithm {
+                "algorithm".to_owned()
+            } else if path.is_empty() {
+                field.to_owned()
+            } else {
+                format!("{field}.{path}")
+            };
+            violations.add(field, error.problem.to_string());
+            Vec::new()
+        }
+        None => {
+            violations.add(field, "must be given: one of `pem`, `jwk_json` and `secret`");
+            Vec::new()
+        }
+    };
+    Checked { value: (keys, ImportTerms { key_id, usage, issuer }), violations }
+}
+
+/// A key as a message.
+pub(in crate::grpc) fn key_message(view: KeyView) -> v1::Key {
+    let KeyView { record, verifiers, problem } = view;
+    let published = record.is_published() || record.revocation.is_some() && record.public.is_some();
+    let instant = |time: Option<UnixTime>| time.map(scalar::instant_message);
+    let revocation = record.revocation.clone();
+    v1::Key {
+        algorithm: record.algorithm.name().to_owned(),
+        state: state(record.state).into(),
+        usage: usage(record.usage).into(),
+        issuer: record.issuer.clone().unwrap_or_default(),
+        create_time: Some(scalar::instant_message(record.create_time)),
+        publish_time: instant(Some(record.create_time).filter(|_| published && record.issuer.is_none())),
+        activate_time: instant(record.activate_time),
+        retire_time: instant(record.retire_time),
+        expire_time: instant(record.expire_time),
+        verifiers_ready: count(verifiers.ready),
+        verifiers_total: count(verifiers.total),
+        revoke_time: instant(revocation.as_ref().map(|revocation| revocation.time)),
+        revoke_reason: revocation.as_ref().map(|revocation| revocation.reason.clone()).unwrap_or_default(),
+        revoked_by: revocation.map(|revocation| revocation.by).unwrap_or_default(),
+        problem: problem.unwrap_or_default(),
+        key_id: record.key_id.as_str().to_owned(),
+    }
+}
+
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+const fn state(state: KeyState) -> v1::KeyState {
+    match state {
+        KeyState::Pending => v1::KeyState::Pending,
+        KeyState::Active => v1::KeyState::Active,
+        KeyState::Retired => v1::KeyState::Retired,
+        KeyState::Revoked => v1::KeyState::Revoked,
+    }
+}
+
+const fn usage(usage: KeyUsage) -> v1::KeyUsage {
+    match usage {
+        KeyUsage::SignAndVerify => v1::KeyUsage::SignAndVerify,
+        KeyUsage::VerifyOnly => v1::KeyUsage::VerifyOnly,
+    }
+}
+
+/// Where the page after `last` begins, as text.
+pub(in crate::grpc) fn next_key_page(last: &KeyRecord) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{} {}", last.create_time.seconds(), last.key_id))
+}
+
+/// Where a page begins.
+pub(in crate::grpc) fn key_page_start(token: &str) -> Result<(UnixTime, KeyId), &'static str> {
+    let read = || {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+        let (seconds, key_id) = text.split_once(' ')?;
+        Some((UnixTime::from_seconds(seconds.parse().ok()?), KeyId::parse(key_id).ok()?))
+    };
+    read().ok_or("must be the `next_page_token` of a page before")
+}

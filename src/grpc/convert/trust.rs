@@ -1,0 +1,75 @@
+//! TrustBundleService's messages.
+
+use super::scalar;
+use crate::{
+    grpc::status::CallError,
+    keys::News,
+    model::{ChangeSequence, Violations},
+    proto::v1::{
+        Revocation, WatchTrustBundleRequest, revocation::Target, watch_trust_bundle_response::Update,
+    },
+};
+
+/// The longest name of a verifier, in characters.
+const LONGEST_NAME: usize = 128;
+
+/// What a verifier asks for.
+#[derive(Debug)]
+pub(in crate::grpc) struct Subscription {
+    /// What it has.
+    pub(in crate::grpc) after: ChangeSequence,
+    /// Its name.
+    pub(in crate::grpc) verifier_id: Option<String>,
+}
+
+/// Reads the first request of a watch.
+pub(in crate::grpc) fn subscription(
+    message: Option<WatchTrustBundleRequest>,
+) -> Result<Subscription, CallError> {
+    let Some(WatchTrustBundleRequest { after_sequence, verifier_id, held_sequence }) = message else {
+        let problem = "must be given in a first request, be it zero";
+        return Err(CallError::Invalid(Violations::of("after_sequence", problem)));
+    };
+    let mut violations = Violations::default();
+    if after_sequence < 0 {
+        violations.add("after_sequence", "must not be negative");
+    }
+    if verifier_id.chars().count() > LONGEST_NAME || verifier_id.chars().any(char::is_control) {
+        violations.add("verifier_id", "must be at most 128 characters without control characters");
+    }
+    if held_sequence != 0 {
+        violations
+            .add("held_sequence", "must not be given in the first request, which says `after_sequence`");
+    }
+    violations.into_result().map_err(CallError::Invalid)?;
+    Ok(Subscription {
+        after: ChangeSequence(after_sequence),
+        verifier_id: Some(verifier_id).filter(|name| !name.is_empty()),
+    })
+}
+
+/// Reads a later request of a watch.
+pub(in crate::grpc) fn acknowledged(message: &WatchTrustBundleRequest) -> Result<ChangeSequence, CallError> {
+    let mut violations = Violations::default();
+    if message.after_sequence != 0 {
+        violations.add("after_sequence", "must be given in the first request only");
+    }
+    if message.held_sequence < 0 {
+        violations.add("held_sequence", "must not be negative");
+    }
+    violations.into_result().map_err(CallError::Invalid)?;
+    Ok(ChangeSequence(message.held_sequence))
+}
+
+/// Something to tell a verifier, as a message.
+pub(in crate::grpc) fn news(news: News) -> Update {
+    match news {
+        News::Keys(document) => Update::JwksJson(document.json.clone()),
+        News::Revoked(revoked) => Update::Revocation(Revocation {
+            target: Some(Target::KeyId(revoked.key_id.as_str().to_owned())),
+            revoke_time: Some(scalar::instant_message(revoked.revoke_time)),
+            issued_before_time: None,
+            expire_time: revoked.expire_time.map(scalar::instant_message),
+        }),
+    }
+}

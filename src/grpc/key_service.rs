@@ -1,0 +1,135 @@
+//! `tokend.v1.KeyService`.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::{convert, status::CallError};
+use crate::{
+    access::{self, AdminGrant, Authenticator, KeyRegistry},
+    model::{Method, Violations},
+    proto::v1::{self, key_service_server::KeyService},
+};
+
+#[derive(Debug)]
+pub(super) struct KeyApi {
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) keys: Arc<KeyRegistry>,
+}
+
+#[tonic::async_trait]
+impl KeyService for KeyApi {
+    async fn list_keys(
+        &self,
+        request: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::ListKeysResponse>, Status> {
+        self.list(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn create_key(
+        &self,
+        request: Request<v1::CreateKeyRequest>,
+    ) -> Result<Response<v1::CreateKeyResponse>, Status> {
+        self.create(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn import_key(
+        &self,
+        request: Request<v1::ImportKeyRequest>,
+    ) -> Result<Response<v1::ImportKeyResponse>, Status> {
+        self.import(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn rotate_keys(
+        &self,
+        request: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<v1::RotateKeysResponse>, Status> {
+        self.rotate(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn revoke_key(
+        &self,
+        request: Request<v1::RevokeKeyRequest>,
+    ) -> Result<Response<v1::RevokeKeyResponse>, Status> {
+        self.revoke(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+}
+
+impl KeyApi {
+    async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse, CallError> {
+        let grant = self.grant(&request, Method::ListKeys)?;
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        let size = convert::page_size(request.page_size, &mut violations);
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => violations.check("page_token", convert::key_page_start(token)),
+        };
+        violations.into_result().map_err(CallError::Invalid)?;
+        let (page, more) = self.keys.list(&grant, after.as_ref(), size).await?;
+        let last = page.last().filter(|_| more);
+        let next_page_token = last.map(|view| convert::next_key_page(&view.record)).unwrap_or_default();
+        let keys = page.into_iter().map(convert::key_message).collect();
+        Ok(v1::ListKeysResponse { keys, next_page_token })
+    }
+
+    async fn create(
+        &self,
+        request: Request<v1::CreateKeyRequest>,
+    ) -> Result<v1::CreateKeyResponse, CallError> {
+        let grant = self.grant(&request, Method::CreateKey)?;
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        convert::request_id(&request.request_id, &mut violations);
+        let algorithm = convert::optional_algorithm(&request.algorithm, &mut violations);
+        violations.into_result().map_err(CallError::Invalid)?;
+        let key = self.keys.create(&grant, algorithm).await?;
+        Ok(v1::CreateKeyResponse { key: Some(convert::key_message(key)) })
+    }
+
+    async fn import(
+        &self,
+        request: Request<v1::ImportKeyRequest>,
+    ) -> Result<v1::ImportKeyResponse, CallError> {
+        let grant = self.grant(&request, Method::ImportKey)?;
+        let (keys, terms) = convert::import_request(request.into_inner()).valid()?;
+        let imported = self.keys.import(&grant, &keys, &terms).await?;
+        let keys: Vec<v1::Key> = imported.into_iter().map(convert::key_message).collect();
+        Ok(v1::ImportKeyResponse { key: keys.first().cloned(), keys })
+    }
+
+    async fn rotate(
+        &self,
+        request: Request<v1::RotateKeysRequest>,
+    ) -> Result<v1::RotateKeysResponse, CallError> {
+        let grant = self.grant(&request, Method::RotateKeys)?;
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        convert::request_id(&request.request_id, &mut violations);
+        let algorithm = convert::optional_algorithm(&request.algorithm, &mut violations);
+        violations.into_result().map_err(CallError::Invalid)?;
+        let keys = self.keys.rotate(&grant, algorithm, request.immediately).await?;
+        Ok(v1::RotateKeysResponse { keys: keys.into_iter().map(convert::key_message).collect() })
+    }
+
+    async fn revoke(
+        &self,
+        request: Request<v1::RevokeKeyRequest>,
+    ) -> Result<v1::RevokeKeyResponse, CallError> {
+        let grant = self.grant(&request, Method::RevokeKey)?;
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        convert::request_id(&request.request_id, &mut violations);
+        convert::reason(&request.reason, &mut violations);
+        let key_id = convert::key_id(&request.key_id, &mut violations);
+        violations.into_result().map_err(CallError::Invalid)?;
+        let key_id = key_id.ok_or_else(|| CallError::Invalid(Violations::of("key_id", "must be given")))?;
+        let key = self.keys.revoke(&grant, &key_id, &request.reason).await?;
+        Ok(v1::RevokeKeyResponse { key: Some(convert::key_message(key)) })
+    }
+
+    fn grant<T>(&self, request: &Request<T>, method: Method) -> Result<AdminGrant, CallError> {
+        let caller = self.authenticator.authenticate(request.metadata().as_ref())?;
+        Ok(access::administer(&caller, method)?)
+    }
+}

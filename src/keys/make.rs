@@ -1,0 +1,80 @@
+//! Making keys: outside of any transaction, and away from the threads that serve calls.
+
+use aws_lc_rs::constant_time;
+
+use super::{KeyError, RingKey, Sealer};
+use crate::{
+    jose::{ImportedKey, KeyMaterial},
+    model::{Algorithm, KeyId, KeyRecord, KeyState, KeyUsage, UnixTime},
+};
+
+/// A fresh pending key, sealed.
+pub(super) async fn pending(
+    sealer: &Sealer,
+    algorithm: Algorithm,
+    now: UnixTime,
+    activate_time: UnixTime,
+) -> Result<KeyRecord, KeyError> {
+    // An RSA key takes a tenth of a second.
+    let generated = tokio::task::spawn_blocking(move || KeyMaterial::generate(algorithm)).await;
+    let octets = generated
+        .map_err(|error| KeyError::Make(algorithm, error.to_string()))?
+        .map_err(|error| KeyError::make(algorithm, &error))?;
+    sealed(sealer, algorithm, None, &octets, now, activate_time)
+}
+
+/// A pending key of these octets, sealed.
+pub(super) fn sealed(
+    sealer: &Sealer,
+    algorithm: Algorithm,
+    key_id: Option<KeyId>,
+    octets: &[u8],
+    now: UnixTime,
+    activate_time: UnixTime,
+) -> Result<KeyRecord, KeyError> {
+    let failed = |error| KeyError::make(algorithm, &error);
+    let material = KeyMaterial::parse(algorithm, octets).map_err(failed)?;
+    let public = material.public_key(algorithm);
+    let key_id = match (key_id, &public) {
+        (Some(key_id), _) => key_id,
+        (None, Some(public)) => public.thumbprint(),
+        (None, None) => KeyId::generate().map_err(|error| KeyError::Make(algorithm, error.to_string()))?,
+    };
+    let sealed = sealer.seal(&key_id, algorithm, octets)?;
+    let public = public.map(|public| public.to_jwk());
+    Ok(KeyRecord::pending(key_id, algorithm, sealed, public, now, activate_time))
+}
+
+/// An imported key that only verifies. Of a public key nothing is sealed; the private half is let go.
+pub(super) fn verify_only(
+    sealer: &Sealer,
+    key: &ImportedKey,
+    key_id: Option<KeyId>,
+    now: UnixTime,
+) -> Result<KeyRecord, KeyError> {
+    let ImportedKey { algorithm, public, private, .. } = key;
+    let mut record = match (public, private) {
+        (Some(public), _) => {
+            let key_id = key_id.unwrap_or_else(|| public.thumbprint());
+            KeyRecord::pending(key_id, *algorithm, Vec::new(), Some(public.to_jwk()), now, now)
+        }
+        (None, Some(secret)) => sealed(sealer, *algorithm, key_id, secret, now, now)?,
+        (None, None) => return Err(KeyError::refused("material", "must hold a key")),
+    };
+    record.sealed = record.sealed.filter(|sealed| !sealed.is_empty());
+    Ok(KeyRecord { state: KeyState::Retired, usage: KeyUsage::VerifyOnly, activate_time: None, ..record })
+}
+
+/// The public half of a key of the first release, which has none beside it; none for a secret.
+pub(super) fn public_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<String>, KeyError> {
+    let octets = RingKey::unseal(record, sealer)?;
+    let material = KeyMaterial::parse(record.algorithm, &octets)
+        .map_err(|error| KeyError::make(record.algorithm, &error))?;
+    Ok(material.public_key(record.algorithm).map(|public| public.to_jwk()))
+}
+
+/// Whether a stored key holds this secret. One that does not open is taken for another.
+pub(super) fn holds(sealer: &Sealer, record: &KeyRecord, secret: &[u8]) -> bool {
+    RingKey::unseal(record, sealer)
+        .is_ok_and(|stored| constant_time::verify_slices_are_equal(&stored, secret).is_ok())
+}

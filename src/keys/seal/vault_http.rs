@@ -1,0 +1,260 @@
+//! Two calls of Vault's HTTP API: `transit/encrypt` and `transit/decrypt`.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderValue, Request, header::CONTENT_TYPE};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::time::Instant;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{
+    Patience, Retry, SealingError, VaultSettings,
+    vault_answer::{Attempt, failed},
+};
+use crate::random;
+
+/// A wrapped key is 100 octets or so.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Tokens are 100 octets or so.
+const LONGEST_TOKEN: u64 = 16 * 1024;
+
+/// A client for one Transit key.
+pub(super) struct VaultHttp {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    settings: VaultSettings,
+}
+
+/// `data` of an answer is where Vault puts what was asked for.
+#[derive(Deserialize)]
+struct Answer<T> {
+    data: T,
+}
+
+#[derive(Deserialize)]
+struct Ciphertext {
+    ciphertext: String,
+}
+
+#[derive(Deserialize)]
+struct Plaintext {
+    plaintext: String,
+}
+
+impl VaultHttp {
+    /// Reads the certificates; asks nothing.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub(super) fn new(settings: &VaultSettings) -> Result<Self, SealingError> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(settings.retry.attempt));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(settings)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        // Vault is asked a few times in the life of a process: no connection is kept.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Ok(Self { client, settings: settings.clone() })
+    }
+
+    /// What Vault makes of `plaintext`.
+    pub(super) async fn encrypt(&self, plaintext: &[u8], patience: Patience) -> Result<String, SealingError> {
+        let plaintext = Zeroizing::new(STANDARD.encode(plaintext));
+        let Ciphertext { ciphertext } = self.post("encrypt", ("plaintext", &plaintext), patience).await?;
+        Ok(ciphertext)
+    }
+
+    /// What Vault made `ciphertext` of.
+    pub(super) async fn decrypt(
+        &self,
+        ciphertext: &str,
+        patience: Patience,
+    ) -> Result<Zeroizing<Vec<u8>>, SealingError> {
+        let Plaintext { mut plaintext } = self.post("decrypt", ("ciphertext", ciphertext), patience).await?;
+        let octets = STANDARD.decode(&plaintext);
+        plaintext.zeroize();
+        octets.map(Zeroizing::new).map_err(|_| SealingError::Setting {
+            setting: "vault_addr",
+            problem: "decrypt was answered with what is no base64".to_owned(),
+        })
+    }
+
+    /// `POST transit/OPERATION/KEY` with `field` as its only field, again and again while that may help.
+    async fn post<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        field: (&str, &str),
+        patience: Patience,
+    ) -> Result<T, SealingError> {
+        let Retry { first_pause, longest_pause, patience: longest, .. } = self.settings.retry;
+        let start = Instant::now();
+        let mut pause = first_pause;
+        loop {
+            let attempt = match self.attempt(operation, field).await {
+                Ok(answer) => return Ok(answer),
+                Err(attempt) => attempt,
+            };
+            let wait = jittered(pause)?.max(attempt.after.unwrap_or_default()).min(longest_pause);
+            if !attempt.again || patience == Patience::Brief || start.elapsed() + wait > longest {
+                return Err(attempt.error);
+            }
+            tracing::warn!(error = %attempt.error, wait_ms = wait.as_millis(), "Vault is asked again");
+            tokio::time::sleep(wait).await;
+            pause = pause.saturating_mul(2).min(longest_pause);
+        }
+    }
+
+    async fn attempt<T: DeserializeOwned>(&self, operation: &str, field: (&str, &str)) -> Result<T, Attempt> {
+        // An agent may be about to write it.
+        let token = read_token(&self.settings.token_file)
+            .await
+            .map_err(|problem| Attempt::again("vault_token_file", problem))?;
+        let what = format!("{operation} by {}", self.settings.addr);
+        let request = self.request(operation, field, &token)?;
+        let exchange = async {
+            let answer = self.client.request(request).await.map_err(|error| sources(&error))?;
+            let (head, body) = answer.into_parts();
+            let body =
+                Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
+            Ok::<_, String>((head, body.to_bytes()))
+        };
+        let (head, body) = match tokio::time::timeout(self.settings.retry.attempt, exchange).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(problem)) => {
+                return Err(Attempt::again("vault_addr", format!("{what} failed: {problem}")));
+            }
+            Err(_) => {
+                let seconds = self.settings.retry.attempt.as_secs_f32();
+                return Err(Attempt::again("vault_addr", format!("{what}: no answer within {seconds} s")));
+            }
+        };
+        if !head.status.is_success() {
+            return Err(failed(&what, head.status, &head.headers, &body, &[&token, field.1]));
+        }
+        // Not what the parser says: it might quote.
+        serde_json::from_slice::<Answer<T>>(&body).map(|answer| answer.data).map_err(|_| {
+            Attempt::last(
+                "vault_addr",
+                format!("{what} was answered as Vault does not: it is another program"),
+            )
+        })
+    }
+
+    fn request(
+        &self,
+        operation: &str,
+        (name, value): (&str, &str),
+        token: &str,
+    ) -> Result<Request<Full<Bytes>>, Attempt> {
+        let VaultSettings { addr, mount, key, namespace, .. } = &self.settings;
+        let mut body = Zeroizing::new(Vec::with_capacity(value.len() + 64));
+        // Both texts are of characters that JSON does not escape: base64, or what Vault made of it.
+        let value = serde_json::to_string(value).map(Zeroizing::new).map_err(unsendable)?;
+        body.extend_from_slice(format!("{{\"{name}\":").as_bytes());
+        body.extend_from_slice(value.as_bytes());
+        body.push(b'}');
+        let token = HeaderValue::from_str(token).map(|mut token| {
+            token.set_sensitive(true);
+            token
+        });
+        let token = token.map_err(|_| {
+            let path = self.settings.token_file.display();
+            Attempt::last("vault_token_file", format!("{path} holds what is no token"))
+        })?;
+        let base = addr.as_str().trim_end_matches('/');
+        let mut request = Request::post(format!("{base}/v1/{mount}/{operation}/{key}"))
+            .header(CONTENT_TYPE, "application/json")
+            .header("x-vault-request", "true")
+            .header("x-vault-token", token);
+        if let Some(namespace) = namespace {
+            request = request.header("x-vault-namespace", namespace);
+        }
+        request.body(Full::new(Bytes::from_owner(body))).map_err(unsendable)
+    }
+}
+
+impl fmt::Debug for VaultHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultHttp").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// TLS 1.3 or 1.2, with certificates of the configured authorities, or of the system's.
+fn tls(settings: &VaultSettings) -> Result<ClientConfig, SealingError> {
+    let wrong = |setting, problem: String| SealingError::Setting { setting, problem };
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong("vault_addr", error.to_string()))?;
+    let builder = match &settings.ca_file {
+        Some(path) => builder.with_root_certificates(
+            authorities(path)
+                .map_err(|problem| wrong("vault_ca_file", format!("{}: {problem}", path.display())))?,
+        ),
+        // Without TLS no authority is asked, and the system need not have any.
+        None if settings.addr.scheme() == "http" => builder.with_root_certificates(RootCertStore::empty()),
+        None => builder.with_native_roots().map_err(|error| {
+            let problem = format!("the system's certificate authorities cannot be read: {error}");
+            wrong("vault_ca_file", problem)
+        })?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(roots) }
+}
+
+/// The token in the file, as it is now. An error says nothing of what the file holds.
+async fn read_token(path: &Path) -> Result<Zeroizing<String>, String> {
+    use tokio::io::AsyncReadExt as _;
+    let mut text = Zeroizing::new(String::new());
+    let read = async {
+        let file = tokio::fs::File::open(path).await?;
+        file.take(LONGEST_TOKEN).read_to_string(&mut text).await
+    };
+    read.await.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let token = Zeroizing::new(text.trim().to_owned());
+    if token.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(token) }
+}
+
+/// Between half of `pause` and all of it, so that replicas that failed together do not ask again together.
+fn jittered(pause: Duration) -> Result<Duration, SealingError> {
+    let [random] = random::bytes::<1>()?;
+    Ok(pause.mul_f64(0.5 + f64::from(random) / 510.0))
+}
+
+/// An error with what is behind it: hyper's own texts say only at which step it failed.
+fn sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
+
+fn unsendable(error: impl fmt::Display) -> Attempt {
+    Attempt::last("vault_addr", format!("no request can be made of it: {error}"))
+}

@@ -1,0 +1,291 @@
+//! A key at rest, and its way through life. Each step is a function that can refuse.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Algorithm, ChangeSequence, KeyId, KeyState, KeyUsage, UnixTime};
+
+/// A key at rest.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its id.
+    pub key_id: KeyId,
+    /// The one algorithm that it is for.
+    pub algorithm: Algorithm,
+    /// Where it stands.
+    pub state: KeyState,
+    /// What it may be used for.
+    pub usage: KeyUsage,
+    /// The only issuer whose tokens it verifies; none means this one.
+    pub issuer: Option<String>,
+    /// The private key or secret, sealed; none when it was erased, or when there never was one.
+    pub sealed: Option<Vec<u8>>,
+    /// The public key, as a bare JWK; none for a secret, and for a key of the first release until it is adopted.
+    pub public: Option<String>,
+    /// When it was made or imported, and, unless it is kept from the JWK set, published.
+    pub create_time: UnixTime,
+    /// When it began to sign; of a pending key, when it is to begin at the earliest.
+    pub activate_time: Option<UnixTime>,
+    /// When it ceased to sign; of an active key, when it is to cease. None: no end is planned.
+    pub retire_time: Option<UnixTime>,
+    /// Until when its tokens may live. It is promised when the key begins to sign, and only ever grows: a replica that
+    /// has not heard of a rotation may rely on it. None: no end is planned.
+    pub expire_time: Option<UnixTime>,
+    /// Why it neither signs nor verifies any more.
+    pub revocation: Option<KeyRevocation>,
+    /// The change that published it; set by the store.
+    pub publish_sequence: ChangeSequence,
+    /// The last change to it; set by the store.
+    pub change_sequence: ChangeSequence,
+}
+
+/// Who ended a key, when and why. The store keeps it as one JSON document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRevocation {
+    /// When.
+    pub time: UnixTime,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// The client that asked for it.
+    pub by: String,
+}
+
+/// A step that a key cannot take from where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("key {key_id} is {} and cannot be {to}", from.name())]
+pub struct TransitionError {
+    /// The key.
+    pub key_id: KeyId,
+    /// Where it stands.
+    pub from: KeyState,
+    /// Where it should have gone.
+    pub to: &'static str,
+}
+
+impl KeyRecord {
+    /// A new key that signs when it is its turn: pending, to begin at `activate_time`.
+    pub const fn pending(
+        key_id: KeyId,
+        algorithm: Algorithm,
+        sealed: Vec<u8>,
+        public: Option<String>,
+        now: UnixTime,
+        activate_time: UnixTime,
+    ) -> Self {
+        Self {
+            key_id,
+            algorithm,
+            state: KeyState::Pending,
+            usage: KeyUsage::SignAndVerify,
+            issuer: None,
+            sealed: Some(sealed),
+            public,
+            create_time: now,
+            activate_time: Some(activate_time),
+            retire_time: None,
+            expire_time: None,
+            revocation: None,
+            publish_sequence: ChangeSequence(0),
+            change_sequence: ChangeSequence(0),
+        }
+    }
+
+    /// Begins to sign: pending -> active. `ends` are the instants when it is to cease signing and when its last token
+    /// may expire; none for a key that does not rotate.
+    ///
+    /// # Errors
+    /// When it is not pending.
+    pub fn activate(
+        self,
+        now: UnixTime,
+        ends: Option<(UnixTime, UnixTime)>,
+    ) -> Result<Self, TransitionError> {
+        if self.state != KeyState::Pending {
+            return Err(self.cannot_be("activated"));
+        }
+        Ok(Self {
+            state: KeyState::Active,
+            activate_time: Some(now),
+            retire_time: ends.map(|(retire, _)| retire),
+            expire_time: ends.map(|(_, expire)| expire),
+            ..self
+        })
+    }
+
+    /// Ceases to sign: active -> retired. The private half is erased; a secret stays, for it verifies. What was promised
+    /// of its expiry holds: it may become later by this, and never earlier. Without a promise it ends `window` from now.
+    ///
+    /// # Errors
+    /// When it is not active.
+    pub fn retire(self, now: UnixTime, window: Duration) -> Result<Self, TransitionError> {
+        if self.state != KeyState::Active {
+            return Err(self.cannot_be("retired"));
+        }
+        let expire_time = self.expire_time.unwrap_or_else(|| now.after(window));
+        Ok(Self {
+            state: KeyState::Retired,
+            retire_time: Some(now),
+            expire_time: Some(expire_time),
+            sealed: self.sealed.filter(|_| self.algorithm.is_symmetric()),
+            ..self
+        })
+    }
+
+    /// Plans its end, or puts a planned one off; for an active key.
+    ///
+    /// # Errors
+    /// When it is not active.
+    pub fn extend(self, retire: UnixTime, expire: UnixTime) -> Result<Self, TransitionError> {
+        if self.state != KeyState::Active {
+            return Err(self.cannot_be("extended"));
+        }
+        let later =
+            |planned: Option<UnixTime>, end: UnixTime| Some(planned.map_or(end, |planned| planned.max(end)));
+        Ok(Self {
+            // A key of the first release, which began when it was made.
+            activate_time: self.activate_time.or(Some(self.create_time)),
+            retire_time: later(self.retire_time, retire),
+            expire_time: later(self.expire_time, expire),
+            ..self
+        })
+    }
+
+    /// Is to begin to sign at `activate_time`, if that is earlier than it would; for a pending key.
+    ///
+    /// # Errors
+    /// When it is not pending.
+    pub fn hasten(self, activate_time: UnixTime) -> Result<Self, TransitionError> {
+        if self.state != KeyState::Pending {
+            return Err(self.cannot_be("hastened"));
+        }
+        let earlier = self.activate_time.map_or(activate_time, |planned| planned.min(activate_time));
+        Ok(Self { activate_time: Some(earlier), ..self })
+    }
+
+    /// Ends at once: any other state -> revoked. The private half is erased; a secret stays sealed, so that the same
+    /// secret is known again if somebody brings it back.
+    ///
+    /// # Errors
+    /// When it is revoked already.
+    pub fn revoke(self, revocation: KeyRevocation) -> Result<Self, TransitionError> {
+        if self.state == KeyState::Revoked {
+            return Err(self.cannot_be("revoked again"));
+        }
+        let retire_time = match self.state {
+            KeyState::Active => Some(revocation.time),
+            _ => self.retire_time,
+        };
+        Ok(Self {
+            state: KeyState::Revoked,
+            retire_time,
+            sealed: self.sealed.filter(|_| self.algorithm.is_symmetric()),
+            revocation: Some(revocation),
+            ..self
+        })
+    }
+
+    /// Whether it stands in the JWK set: a public key of this issuer's own that is not revoked.
+    pub const fn is_published(&self) -> bool {
+        self.state.verifies() && self.issuer.is_none() && !self.algorithm.is_symmetric()
+    }
+
+    fn cannot_be(&self, to: &'static str) -> TransitionError {
+        TransitionError { key_id: self.key_id.clone(), from: self.state, to }
+    }
+}
+
+impl std::fmt::Debug for KeyRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRecord")
+            .field("key_id", &self.key_id)
+            .field("algorithm", &self.algorithm)
+            .field("state", &self.state)
+            .field("usage", &self.usage)
+            .field("issuer", &self.issuer)
+            .field("sealed", &self.sealed.as_ref().map(Vec::len))
+            .field("public", &self.public)
+            .field("create_time", &self.create_time)
+            .field("activate_time", &self.activate_time)
+            .field("retire_time", &self.retire_time)
+            .field("expire_time", &self.expire_time)
+            .field("revocation", &self.revocation)
+            .field("publish_sequence", &self.publish_sequence)
+            .field("change_sequence", &self.change_sequence)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: i64) -> UnixTime {
+        UnixTime::from_seconds(seconds)
+    }
+
+    fn pending(algorithm: Algorithm) -> KeyRecord {
+        KeyRecord::pending(KeyId::from_text("k"), algorithm, vec![1], Some("{}".to_owned()), at(0), at(100))
+    }
+
+    fn revocation() -> KeyRevocation {
+        KeyRevocation { time: at(7), reason: "leaked".to_owned(), by: "ops".to_owned() }
+    }
+
+    #[test]
+    fn a_key_goes_one_way_and_each_other_step_is_refused() {
+        let window = Duration::from_secs(50);
+        let pending = pending(Algorithm::Es256);
+        let active = pending.clone().activate(at(100), Some((at(200), at(260)))).unwrap();
+        let retired = active.clone().retire(at(150), window).unwrap();
+        let revoked = retired.clone().revoke(revocation()).unwrap();
+        for (record, steps) in [(&pending, [true, false, true]), (&active, [false, true, true])] {
+            let [activate, retire, revoke] = steps;
+            assert_eq!(record.clone().activate(at(1), None).is_ok(), activate);
+            assert_eq!(record.clone().retire(at(1), window).is_ok(), retire);
+            assert_eq!(record.clone().extend(at(1), at(1)).is_ok(), retire);
+            assert_eq!(record.clone().hasten(at(1)).is_ok(), activate);
+            assert_eq!(record.clone().revoke(revocation()).is_ok(), revoke);
+        }
+        for ended in [&retired, &revoked] {
+            assert!(ended.clone().activate(at(1), None).is_err());
+            assert!(ended.clone().retire(at(1), window).is_err());
+            assert!(ended.clone().extend(at(1), at(1)).is_err());
+            assert!(ended.clone().hasten(at(1)).is_err());
+        }
+        assert!(revoked.clone().revoke(revocation()).is_err());
+        assert!(retired.is_published() && !revoked.is_published());
+    }
+
+    #[test]
+    fn what_was_promised_holds_when_a_key_retires_early_or_is_extended() {
+        let active = pending(Algorithm::Es256).activate(at(100), Some((at(200), at(260)))).unwrap();
+        assert_eq!(
+            active.clone().retire(at(150), Duration::from_secs(1)).unwrap().expire_time,
+            Some(at(260))
+        );
+        let extended = active.clone().extend(at(300), at(10)).unwrap();
+        assert_eq!((extended.retire_time, extended.expire_time), (Some(at(300)), Some(at(260))));
+        let hastened = pending(Algorithm::Es256).hasten(at(900)).unwrap();
+        assert_eq!(hastened.activate_time, Some(at(100)), "never later");
+    }
+
+    #[test]
+    fn the_private_half_goes_when_a_key_retires_and_a_secret_stays() {
+        let end = |algorithm| {
+            let active = pending(algorithm).activate(at(1), None).unwrap();
+            let retired = active.clone().retire(at(2), Duration::from_secs(3)).unwrap();
+            (retired.sealed, active.revoke(revocation()).unwrap().sealed, retired.expire_time)
+        };
+        assert_eq!(end(Algorithm::Es256), (None, None, Some(at(5))));
+        assert_eq!(end(Algorithm::Hs256), (Some(vec![1]), Some(vec![1]), Some(at(5))));
+    }
+
+    #[test]
+    fn what_is_sealed_is_not_printed() {
+        let mut record = pending(Algorithm::Es256);
+        record.sealed = Some(vec![123, 45, 67]);
+        assert!(!format!("{record:?}").contains("123"));
+    }
+}

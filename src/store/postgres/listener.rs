@@ -1,0 +1,66 @@
+//! Hears of changes by LISTEN. What is lost while the connection is, and behind a pooler that does not pass notifications
+//! on, is found by polling.
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::changes::CHANNEL;
+
+/// How long to wait before another attempt to connect.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Hears of changes until it is dropped.
+#[derive(Debug)]
+pub(super) struct Listener {
+    heard: watch::Sender<u64>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Begins to listen, on a connection of its own.
+    pub(super) fn start(options: PgConnectOptions) -> Self {
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5));
+        let heard = watch::Sender::new(0);
+        let task = tokio::spawn(listen(pool.connect_lazy_with(options), heard.clone()));
+        Self { heard, task }
+    }
+
+    /// What changes whenever something may have changed.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.heard.subscribe()
+    }
+
+    /// Stops listening.
+    pub(super) fn stop(&self) {
+        self.task.abort();
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn listen(pool: PgPool, heard: watch::Sender<u64>) {
+    let tell = || heard.send_modify(|count| *count = count.wrapping_add(1));
+    loop {
+        if let Ok(mut listener) = PgListener::connect_with(&pool).await
+            && listener.listen(CHANNEL).await.is_ok()
+        {
+            // Whatever happened while nobody listened.
+            tell();
+            // None: the connection was lost, and made anew; something may have been missed.
+            while listener.try_recv().await.is_ok() {
+                tell();
+            }
+        }
+        // Polling goes on meanwhile, and says that the store cannot be read.
+        tokio::time::sleep(PAUSE).await;
+    }
+}
