@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
+        .codec_path("crate::proto::Codec")
         .extern_path(".google.rpc", "::tonic_types::pb")
         .skip_debug(SECRETIVE)
         .compile_fds(descriptors)?;

@@ -1,5 +1,9 @@
 //! The generated code, and the only file with any.
 
+mod codec;
+
+pub use codec::Codec;
+
 /// Package `tokend.v1`.
 #[allow(
     missing_docs,
