@@ -8,11 +8,15 @@ use base64::{
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use tokend::{model::ClientSecret, proto::v1};
+use tokend::{
+    model::{Algorithm, ClientSecret},
+    proto::v1,
+};
 use tonic::{Request, Status, metadata::MetadataValue};
 
 use crate::{
     harness::{TestClient, accepted, for_alice, reason, refused, seconds},
+    made_keys::{jwk_request, made, pem_request, secret_request, with},
     process::{FREE_PORTS, Serve, Watched, entry, init, words},
 };
 
@@ -109,6 +113,45 @@ impl Story {
         self.tokens(&token).await;
         self.clients().await;
         self.malformed(&token).await;
+        self.keys().await;
+    }
+
+    /// Keys and secrets from elsewhere, taken in and refused; and what is done with keys.
+    async fn keys(&mut self) {
+        let secret: Vec<u8> = (100..148).collect();
+        let made = made(Algorithm::Es256);
+        let pem = made.private_pem();
+        for (what, octets) in [("an imported secret", secret.as_slice()), ("a short secret", &secret[..31])] {
+            self.hidden.push((what, URL_SAFE_NO_PAD.encode(octets)));
+            self.hidden.push((what, octets.iter().map(|octet| format!("{octet:02x}")).collect()));
+            self.hidden.push((what, format!("{octets:?}").trim_matches(['[', ']']).to_owned()));
+        }
+        self.hidden.push(("a private key", pem.lines().nth(1).unwrap().to_owned()));
+        self.hidden.push(("a private number", made.jwk["d"].as_str().unwrap().to_owned()));
+        let mut keys = self.root.keys();
+        let root = self.root.clone();
+        let cut = pem.lines().take(2).collect::<Vec<_>>().join("\n");
+        let twice = format!("{pem}{pem}");
+        for wrong in [
+            secret_request(&secret[..31], "HS256"),
+            secret_request(pem.as_bytes(), "HS256"),
+            pem_request(cut, ""),
+            pem_request(twice, ""),
+            jwk_request(&with(&made.jwk, "use", "enc")),
+            jwk_request(&with(&made.jwk, "x", "AAAA")),
+        ] {
+            self.refusal(keys.import_key(root.request(wrong)).await);
+        }
+        accepted(keys.import_key(root.request(secret_request(secret, "HS384"))).await);
+        let imported = accepted(keys.import_key(root.request(pem_request(pem.clone(), ""))).await);
+        self.refusal(keys.import_key(root.request(pem_request(pem, ""))).await);
+        let rotate = v1::RotateKeysRequest { immediately: true, ..Default::default() };
+        accepted(keys.rotate_keys(root.request(rotate)).await);
+        accepted(keys.list_keys(root.request(v1::ListKeysRequest::default())).await);
+        let key_id = imported.into_inner().key.unwrap().key_id;
+        let reason = "a drill".to_owned();
+        let revoke = v1::RevokeKeyRequest { key_id, reason, ..Default::default() };
+        accepted(keys.revoke_key(root.request(revoke)).await);
     }
 
     async fn credentials(&mut self, bearer: &str, basic: &str) {
