@@ -144,7 +144,10 @@ impl Store for CountingStore {
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
+        let mut changes = self.changes.clone();
+        // Whoever asks hears of what comes from now on, as of any store.
+        changes.mark_unchanged();
+        changes
     }
 
     async fn keys(&self) -> Result<KeySet, StoreError> {
