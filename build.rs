@@ -5,16 +5,17 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "tokend/v1/token_service.proto",
     "tokend/v1/client_service.proto",
+    "tokend/v1/user_service.proto",
     "tokend/v1/key_service.proto",
     "tokend/v1/trust_bundle_service.proto",
     "google/rpc/error_details.proto",
 ];
 
 /// Messages that carry a token or a secret get no `Debug`, so that none can be printed by accident.
-const SECRETIVE: [&str; 9] = [
+const SECRETIVE: [&str; 13] = [
     ".tokend.v1.IssueTokenResponse",
     ".tokend.v1.VerifyTokenRequest",
     ".tokend.v1.BatchVerifyTokensRequest",
@@ -24,6 +25,10 @@ const SECRETIVE: [&str; 9] = [
     ".tokend.v1.CreateClientResponse",
     ".tokend.v1.RotateClientSecretResponse",
     ".tokend.v1.ImportKeyRequest",
+    ".tokend.v1.LoginRequest",
+    ".tokend.v1.LoginResponse",
+    ".tokend.v1.CreateUserRequest",
+    ".tokend.v1.SetUserPasswordRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

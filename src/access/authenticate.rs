@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::Directory;
 use crate::{
     clock::Clock,
-    model::{Client, ClientSecret},
+    model::{Client, ClientSecret, Peer},
 };
 
 /// The client behind one call. It exists only after its credential was checked.
@@ -58,7 +58,11 @@ impl Authenticator {
     ///
     /// # Errors
     /// Missing without any value, else invalid.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthenticationError> {
+    pub async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        _peer: Option<&Peer>,
+    ) -> Result<Caller, AuthenticationError> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let value = values.next().ok_or(AuthenticationError::Missing)?;
         if values.next().is_some() {

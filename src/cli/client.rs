@@ -117,6 +117,7 @@ impl Create {
                 claims: self.claims,
                 max_ttl: self.max_ttl.map(to_api),
                 verify_audiences: self.verify_audiences,
+                ..Permissions::default()
             }),
             ..Client::default()
         };
@@ -240,7 +241,7 @@ impl Delete {
         if !self.yes {
             confirm(&format!("Delete client {}? Its calls will be refused.", plain(&self.client_id)))?;
         }
-        let request = DeleteClientRequest { client_id: self.client_id.clone(), request_id: String::new() };
+        let request = DeleteClientRequest { client_id: self.client_id.clone(), ..Default::default() };
         call(&self.connection, async |caller| {
             answer(ClientServiceClient::new(caller).delete_client(request).await)
         })?;

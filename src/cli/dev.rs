@@ -217,6 +217,8 @@ fn everything() -> ClientSettings {
                 .into_iter()
                 .filter_map(|text| Pattern::parse(text).ok())
                 .collect(),
+            login_usernames: any(),
+            ..Permissions::default()
         },
         default_audiences: vec![CLIENT.to_owned()],
         ..ClientSettings::default()

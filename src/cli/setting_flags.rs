@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use crate::config::{Inputs, Kind, Resolved, SETTINGS, Setting};
+use crate::config::{Inputs, Kind, Resolved, Setting, settings};
 
 /// One flag for each setting, and `--config`.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl FromArgMatches for SettingFlags {
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         self.file = matches.get_one::<PathBuf>("config").cloned();
-        for setting in SETTINGS {
+        for setting in settings() {
             if let Some(text) = matches.get_one::<String>(setting.name) {
                 self.given.insert(setting.name, text.clone());
             }
@@ -45,7 +45,7 @@ impl Args for SettingFlags {
             .value_name("FILE")
             .value_parser(clap::value_parser!(PathBuf))
             .help(format!("The configuration file, TOML [variable: {}]", Inputs::FILE_VARIABLE));
-        let flags = SETTINGS.iter().map(|setting| flag(setting).help_heading("Settings"));
+        let flags = settings().map(|setting| flag(setting).help_heading("Settings"));
         command.arg(file).args(flags)
     }
 

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Origin, Problems,
     nearest::nearest,
-    table::{Kind, SETTINGS, Setting},
+    table::{Kind, Setting, settings},
 };
 
 /// A value of the file, as text in the form that flags and variables use.
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<FromFile> {
     for (key, value) in table.get_ref() {
         let line = line_of(&text, key.span().start);
         let key = key.get_ref().as_ref();
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.key() == key) else {
+        let Some(setting) = settings().find(|setting| setting.key() == key) else {
             problems.add(format!("{}, line {line}: {}", path.display(), unknown(key)));
             continue;
         };
@@ -53,13 +53,13 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<FromFile> {
 }
 
 fn unknown(key: &str) -> String {
-    if let Some(setting) = SETTINGS.iter().find(|setting| setting.is_secret() && setting.name == key) {
+    if let Some(setting) = settings().find(|setting| setting.is_secret() && setting.name == key) {
         return format!(
             "the secret `{key}` cannot stand in the file: name a file that holds it as `{}`",
             setting.key()
         );
     }
-    let names: Vec<String> = SETTINGS.iter().map(Setting::key).collect();
+    let names: Vec<String> = settings().map(Setting::key).collect();
     match nearest(key, names.iter().map(String::as_str)) {
         Some(near) => format!("unknown key `{key}`; did you mean `{near}`?"),
         None => format!("unknown key `{key}`"),

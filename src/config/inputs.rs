@@ -11,7 +11,7 @@ use super::{
     file::{self, FromFile},
     resolved::Value,
     secret::Secret,
-    table::{SETTINGS, Setting},
+    table::{Setting, settings},
 };
 
 /// All that can give a setting its value. It has no `Debug`: the environment holds secrets.
@@ -44,7 +44,7 @@ impl Inputs {
         let mut problems = Problems::default();
         let from_file = self.file.as_deref().map(|path| file::read(path, &mut problems)).unwrap_or_default();
         let mut values = BTreeMap::new();
-        for setting in SETTINGS {
+        for setting in settings() {
             let value = if setting.is_secret() {
                 self.secret(setting, &from_file, &mut problems)
             } else {

@@ -1,12 +1,12 @@
 //! The table of settings for people.
 
-use super::table::SETTINGS;
+use super::table::settings;
 
 /// The table of settings in Markdown, as README.md holds it.
 pub fn markdown_table() -> String {
     let mut table =
         String::from("| Key | Flag | Variable | Default | What it does |\n|---|---|---|---|---|\n");
-    for setting in SETTINGS {
+    for setting in settings() {
         let variable = match setting.file_variable() {
             Some(file_variable) => format!("`{}`, `{file_variable}`", setting.variable()),
             None => format!("`{}`", setting.variable()),

@@ -1,6 +1,6 @@
 //! Settings: one table, four sources, one typed result.
 //!
-//! [`SETTINGS`] names each setting once; its flag, its variable and its key in the file follow from the name.
+//! [`settings`] names each setting once; its flag, its variable and its key in the file follow from the name.
 //! [`Inputs::resolve`] finds the value of each and where it came from, [`Resolved::config`] turns them into a
 //! [`Config`] and says everything that is wrong with them at once.
 //!
@@ -28,5 +28,5 @@ pub use origin::Origin;
 pub use problems::Problems;
 pub use resolved::{Resolved, Shown};
 pub use secret::{Secret, SharedSecret};
-pub use table::{Kind, SETTINGS, Setting};
+pub use table::{Kind, Setting, settings};
 pub use typed::{Config, Transport};

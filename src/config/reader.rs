@@ -6,7 +6,7 @@ use super::{
     Origin, Problems, Resolved,
     resolved::Value,
     secret::Secret,
-    table::{Kind, SETTINGS, Setting},
+    table::{Kind, Setting, settings},
 };
 use crate::model::Ttl;
 
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.name == name)
+    settings().find(|setting| setting.name == name)
 }
 
 fn kind(name: &str) -> Option<Kind> {

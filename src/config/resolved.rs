@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Origin, Problems, secret::Secret, table::SETTINGS};
+use super::{Origin, Problems, secret::Secret, table::settings};
 use crate::store::Location;
 
 /// A setting's value as it was given.
@@ -83,8 +83,7 @@ impl Resolved {
             Some(Value::Plain(issuer, _)) => Some(issuer),
             _ => None,
         };
-        SETTINGS
-            .iter()
+        settings()
             .map(|setting| {
                 let (value, origin) = match self.values.get(setting.name) {
                     Some(Value::Plain(text, origin)) if setting.name == "store" => {

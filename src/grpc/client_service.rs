@@ -5,9 +5,9 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tonic::{Request, Response, Status};
 
-use super::{convert, status::CallError};
+use super::{caller::administer, convert, status::CallError};
 use crate::{
-    access::{self, AdminGrant, Authenticator, ClientRegistry},
+    access::{Authenticator, ClientRegistry},
     model::{ClientId, Method, Violations},
     proto::v1::{self, client_service_server::ClientService},
 };
@@ -41,6 +41,13 @@ impl ClientService for ClientApi {
         self.list(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
+    async fn update_client(
+        &self,
+        _request: Request<v1::UpdateClientRequest>,
+    ) -> Result<Response<v1::UpdateClientResponse>, Status> {
+        Err(CallError::MethodUnknown.into_status())
+    }
+
     async fn delete_client(
         &self,
         request: Request<v1::DeleteClientRequest>,
@@ -61,7 +68,7 @@ impl ClientApi {
         &self,
         request: Request<v1::CreateClientRequest>,
     ) -> Result<v1::CreateClientResponse, CallError> {
-        let grant = self.grant(&request, Method::CreateClient)?;
+        let grant = administer(&self.authenticator, &request, Method::CreateClient).await?;
         let v1::CreateClientRequest { client, request_id } = request.into_inner();
         let client = client.unwrap_or_default();
         let mut violations = Violations::default();
@@ -76,7 +83,7 @@ impl ClientApi {
     }
 
     async fn get(&self, request: Request<v1::GetClientRequest>) -> Result<v1::GetClientResponse, CallError> {
-        let grant = self.grant(&request, Method::GetClient)?;
+        let grant = administer(&self.authenticator, &request, Method::GetClient).await?;
         let client_id = required_id(request.into_inner().client_id, Violations::default())?;
         let record = self.clients.get(&grant, &client_id).await?;
         Ok(v1::GetClientResponse { client: Some(convert::client_message(record)) })
@@ -86,7 +93,7 @@ impl ClientApi {
         &self,
         request: Request<v1::ListClientsRequest>,
     ) -> Result<v1::ListClientsResponse, CallError> {
-        let grant = self.grant(&request, Method::ListClients)?;
+        let grant = administer(&self.authenticator, &request, Method::ListClients).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         let size = convert::page_size(request.page_size, &mut violations);
@@ -107,8 +114,8 @@ impl ClientApi {
         &self,
         request: Request<v1::DeleteClientRequest>,
     ) -> Result<v1::DeleteClientResponse, CallError> {
-        let grant = self.grant(&request, Method::DeleteClient)?;
-        let v1::DeleteClientRequest { client_id, request_id } = request.into_inner();
+        let grant = administer(&self.authenticator, &request, Method::DeleteClient).await?;
+        let v1::DeleteClientRequest { client_id, request_id, etag: _ } = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let client_id = required_id(client_id, violations)?;
@@ -120,7 +127,7 @@ impl ClientApi {
         &self,
         request: Request<v1::RotateClientSecretRequest>,
     ) -> Result<v1::RotateClientSecretResponse, CallError> {
-        let grant = self.grant(&request, Method::RotateClientSecret)?;
+        let grant = administer(&self.authenticator, &request, Method::RotateClientSecret).await?;
         let v1::RotateClientSecretRequest { client_id, overlap, request_id } = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
@@ -128,11 +135,6 @@ impl ClientApi {
         let client_id = required_id(client_id, violations)?;
         let new = self.clients.rotate_secret(&grant, &client_id, overlap).await?;
         Ok(v1::RotateClientSecretResponse { client_secret: new.secret.reveal().to_owned() })
-    }
-
-    fn grant<T>(&self, request: &Request<T>, method: Method) -> Result<AdminGrant, CallError> {
-        let caller = self.authenticator.authenticate(request.metadata().as_ref())?;
-        Ok(access::administer(&caller, method)?)
     }
 }
 

@@ -9,10 +9,11 @@ use tonic_health::{
 };
 
 /// The services that are reported, the overall one first.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "",
     "tokend.v1.TokenService",
     "tokend.v1.ClientService",
+    "tokend.v1.UserService",
     "tokend.v1.KeyService",
     "tokend.v1.TrustBundleService",
 ];

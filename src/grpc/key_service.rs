@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{convert, status::CallError};
+use super::{caller::administer, convert, status::CallError};
 use crate::{
-    access::{self, AdminGrant, Authenticator, KeyRegistry},
+    access::{Authenticator, KeyRegistry},
     model::{Method, Violations},
     proto::v1::{self, key_service_server::KeyService},
 };
@@ -57,7 +57,7 @@ impl KeyService for KeyApi {
 
 impl KeyApi {
     async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse, CallError> {
-        let grant = self.grant(&request, Method::ListKeys)?;
+        let grant = administer(&self.authenticator, &request, Method::ListKeys).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         let size = convert::page_size(request.page_size, &mut violations);
@@ -77,7 +77,7 @@ impl KeyApi {
         &self,
         request: Request<v1::CreateKeyRequest>,
     ) -> Result<v1::CreateKeyResponse, CallError> {
-        let grant = self.grant(&request, Method::CreateKey)?;
+        let grant = administer(&self.authenticator, &request, Method::CreateKey).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request.request_id, &mut violations);
@@ -91,7 +91,7 @@ impl KeyApi {
         &self,
         request: Request<v1::ImportKeyRequest>,
     ) -> Result<v1::ImportKeyResponse, CallError> {
-        let grant = self.grant(&request, Method::ImportKey)?;
+        let grant = administer(&self.authenticator, &request, Method::ImportKey).await?;
         let (keys, terms) = convert::import_request(request.into_inner()).valid()?;
         let imported = self.keys.import(&grant, &keys, &terms).await?;
         let keys: Vec<v1::Key> = imported.into_iter().map(convert::key_message).collect();
@@ -102,7 +102,7 @@ impl KeyApi {
         &self,
         request: Request<v1::RotateKeysRequest>,
     ) -> Result<v1::RotateKeysResponse, CallError> {
-        let grant = self.grant(&request, Method::RotateKeys)?;
+        let grant = administer(&self.authenticator, &request, Method::RotateKeys).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request.request_id, &mut violations);
@@ -116,7 +116,7 @@ impl KeyApi {
         &self,
         request: Request<v1::RevokeKeyRequest>,
     ) -> Result<v1::RevokeKeyResponse, CallError> {
-        let grant = self.grant(&request, Method::RevokeKey)?;
+        let grant = administer(&self.authenticator, &request, Method::RevokeKey).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request.request_id, &mut violations);
@@ -126,10 +126,5 @@ impl KeyApi {
         let key_id = key_id.ok_or_else(|| CallError::Invalid(Violations::of("key_id", "must be given")))?;
         let key = self.keys.revoke(&grant, &key_id, &request.reason).await?;
         Ok(v1::RevokeKeyResponse { key: Some(convert::key_message(key)) })
-    }
-
-    fn grant<T>(&self, request: &Request<T>, method: Method) -> Result<AdminGrant, CallError> {
-        let caller = self.authenticator.authenticate(request.metadata().as_ref())?;
-        Ok(access::administer(&caller, method)?)
     }
 }

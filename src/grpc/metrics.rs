@@ -29,15 +29,23 @@ pub struct RpcMetrics {
 type Codes = [Durations; 17];
 
 /// Methods by their paths.
-const METHODS: [&str; 19] = [
+const METHODS: [&str; 27] = [
     "/tokend.v1.TokenService/IssueToken",
     "/tokend.v1.TokenService/VerifyToken",
     "/tokend.v1.TokenService/BatchVerifyTokens",
+    "/tokend.v1.TokenService/Login",
     "/tokend.v1.ClientService/CreateClient",
     "/tokend.v1.ClientService/GetClient",
     "/tokend.v1.ClientService/ListClients",
+    "/tokend.v1.ClientService/UpdateClient",
     "/tokend.v1.ClientService/DeleteClient",
     "/tokend.v1.ClientService/RotateClientSecret",
+    "/tokend.v1.UserService/CreateUser",
+    "/tokend.v1.UserService/GetUser",
+    "/tokend.v1.UserService/ListUsers",
+    "/tokend.v1.UserService/UpdateUser",
+    "/tokend.v1.UserService/SetUserPassword",
+    "/tokend.v1.UserService/DeleteUser",
     "/tokend.v1.KeyService/ListKeys",
     "/tokend.v1.KeyService/CreateKey",
     "/tokend.v1.KeyService/ImportKey",

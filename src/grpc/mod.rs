@@ -3,6 +3,7 @@
 //! May import everything below. Invariant: `status.rs` alone makes statuses, and no method answers without having
 //! authenticated its caller.
 
+mod caller;
 mod client_service;
 mod convert;
 mod edge;
@@ -12,6 +13,7 @@ mod metrics;
 mod status;
 mod token_service;
 mod trust;
+mod user_service;
 
 use std::sync::Arc;
 
@@ -100,6 +102,10 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         )
         .add_service(
             v1::client_service_server::ClientServiceServer::new(clients)
+                .max_decoding_message_size(max_message_bytes),
+        )
+        .add_service(
+            v1::user_service_server::UserServiceServer::new(user_service::UserApi {})
                 .max_decoding_message_size(max_message_bytes),
         )
         .add_service(

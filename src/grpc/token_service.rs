@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{TokenMetrics, convert, status::CallError};
+use super::{TokenMetrics, caller::caller, convert, status::CallError};
 use crate::{
-    access::{self, Authenticator, Caller, IssueRules, PolicyError, VerifyGrant},
+    access::{self, Authenticator, IssueRules, PolicyError, VerifyGrant},
     model::{VerifyRequest, Violations},
     proto::v1::{self, batch_verify_tokens_result::Result as Item, token_service_server::TokenService},
     tokens::{Issuer, Verifier, VerifyError},
@@ -30,7 +30,7 @@ impl TokenService for TokenApi {
         &self,
         request: Request<v1::IssueTokenRequest>,
     ) -> Result<Response<v1::IssueTokenResponse>, Status> {
-        self.issue(request).map(Response::new).map_err(CallError::into_status)
+        self.issue(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn verify_token(
@@ -46,11 +46,21 @@ impl TokenService for TokenApi {
     ) -> Result<Response<v1::BatchVerifyTokensResponse>, Status> {
         self.batch_verify(request).await.map(Response::new).map_err(CallError::into_status)
     }
+
+    async fn login(
+        &self,
+        _request: Request<v1::LoginRequest>,
+    ) -> Result<Response<v1::LoginResponse>, Status> {
+        Err(CallError::MethodUnknown.into_status())
+    }
 }
 
 impl TokenApi {
-    fn issue(&self, request: Request<v1::IssueTokenRequest>) -> Result<v1::IssueTokenResponse, CallError> {
-        let caller = self.caller(&request)?;
+    async fn issue(
+        &self,
+        request: Request<v1::IssueTokenRequest>,
+    ) -> Result<v1::IssueTokenResponse, CallError> {
+        let caller = caller(&self.authenticator, &request).await?;
         let asked = convert::issue_request(request.into_inner());
         let grant = asked.authorize(|request| access::issue(&caller, request, &self.rules))?;
         let issued = self.issuer.issue(&grant)?;
@@ -66,7 +76,7 @@ impl TokenApi {
         &self,
         request: Request<v1::VerifyTokenRequest>,
     ) -> Result<v1::VerifyTokenResponse, CallError> {
-        let caller = self.caller(&request)?;
+        let caller = caller(&self.authenticator, &request).await?;
         self.verify_one(request.into_inner(), |request| access::verify(&caller, request)).await
     }
 
@@ -74,7 +84,7 @@ impl TokenApi {
         &self,
         request: Request<v1::BatchVerifyTokensRequest>,
     ) -> Result<v1::BatchVerifyTokensResponse, CallError> {
-        let caller = self.caller(&request)?;
+        let caller = caller(&self.authenticator, &request).await?;
         let policy = access::batch_verify(&caller)?;
         let requests = request.into_inner().requests;
         if requests.len() > MOST_TOKENS {
@@ -108,9 +118,5 @@ impl TokenApi {
             Err(VerifyError::KeyUnavailable(_)) => {}
         }
         Ok(convert::verified_answer(outcome?))
-    }
-
-    fn caller<T>(&self, request: &Request<T>) -> Result<Caller, CallError> {
-        Ok(self.authenticator.authenticate(request.metadata().as_ref())?)
     }
 }

@@ -1,10 +1,10 @@
 //! Registered clients.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Algorithm, Permissions, SecretDigest, TokenType, Ttl, UnixTime};
+use super::{Algorithm, Authentication, Permissions, SecretDigest, TokenType, Ttl, UnixTime};
 
 /// A client's id: 1 to 63 of `a-z 0-9 . -`, a letter or digit first and last, so that it can stand in a
 /// secret, a log line and a URL as it is.
@@ -93,6 +93,31 @@ pub struct ClientSettings {
     pub algorithm: Option<Algorithm>,
     /// What it may do.
     pub permissions: Permissions,
+    /// How it proves who it is.
+    #[serde(default, skip_serializing_if = "Authentication::is_default")]
+    pub authentication: Authentication,
+    /// How much it may ask for at once.
+    #[serde(default, skip_serializing_if = "ClientLimits::is_default")]
+    pub limits: ClientLimits,
+}
+
+/// How much a client may ask for at once; none means the server's own setting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientLimits {
+    /// Calls a second, in the long run.
+    #[serde(default)]
+    pub calls_per_second: Option<NonZeroU32>,
+    /// Calls that are being served at once.
+    #[serde(default)]
+    pub concurrent_calls: Option<NonZeroU32>,
+}
+
+impl ClientLimits {
+    /// Whether neither is said.
+    pub const fn is_default(&self) -> bool {
+        self.calls_per_second.is_none() && self.concurrent_calls.is_none()
+    }
 }
 
 impl ClientSettings {

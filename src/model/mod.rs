@@ -1,6 +1,7 @@
 //! The words of the house as plain data: no I/O, no async, nothing from any other floor.
 
 mod algorithm;
+mod authentication;
 mod claims;
 mod client;
 mod field;
@@ -12,14 +13,19 @@ mod permissions;
 mod refusal;
 mod replica;
 mod request;
+mod role;
 mod sealing_key;
 mod secret;
 mod time;
 mod token;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use authentication::{
+    AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, Peer,
+    PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
+};
 pub use claims::{Actor, ExtraClaims, TokenClaims};
-pub use client::{Client, ClientId, ClientRecord, ClientSettings, SecretRecord};
+pub use client::{Client, ClientId, ClientLimits, ClientRecord, ClientSettings, SecretRecord};
 pub use field::{FieldViolation, Violations};
 pub use key::{InvalidKeyId, KeyId, KeyState, KeyUsage};
 pub use key_record::{KeyRecord, KeyRevocation, TransitionError};
@@ -29,6 +35,7 @@ pub use permissions::{Method, Permissions};
 pub use refusal::{Reason, Refusal};
 pub use replica::{Held, ReplicaReport, VerifiersReady};
 pub use request::{IssueRequest, VerifyRequest};
+pub use role::{Role, UnknownRole};
 pub use sealing_key::{SealingKeyId, SealingKeyRecord};
 pub use secret::{ClientSecret, SecretDigest};
 pub use time::{Ttl, UnixTime};

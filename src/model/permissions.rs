@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pattern, Ttl};
+use super::{ClaimCondition, Pattern, Role, Ttl};
 
 /// What a client may do. Each list is of patterns; an empty one allows nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,15 @@ pub struct Permissions {
     pub max_ttl: Ttl,
     /// Audiences whose tokens it may verify and see.
     pub verify_audiences: Vec<Pattern>,
+    /// What the extra claims that are named here may be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claim_values: Vec<ClaimCondition>,
+    /// Names of the users whom it may log in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub login_usernames: Vec<Pattern>,
+    /// Sets of methods for operators.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
 }
 
 impl Permissions {
@@ -40,6 +49,9 @@ impl Default for Permissions {
             claims: Vec::new(),
             max_ttl: Self::DEFAULT_MAX_TTL,
             verify_audiences: Vec::new(),
+            claim_values: Vec::new(),
+            login_usernames: Vec::new(),
+            roles: Vec::new(),
         }
     }
 }
@@ -61,6 +73,14 @@ pub enum Method {
     ImportKey,
     RotateKeys,
     RevokeKey,
+    Login,
+    UpdateClient,
+    CreateUser,
+    GetUser,
+    ListUsers,
+    UpdateUser,
+    SetUserPassword,
+    DeleteUser,
 }
 
 impl Method {
@@ -80,6 +100,14 @@ impl Method {
             Self::ImportKey => "KeyService/ImportKey",
             Self::RotateKeys => "KeyService/RotateKeys",
             Self::RevokeKey => "KeyService/RevokeKey",
+            Self::Login => "TokenService/Login",
+            Self::UpdateClient => "ClientService/UpdateClient",
+            Self::CreateUser => "UserService/CreateUser",
+            Self::GetUser => "UserService/GetUser",
+            Self::ListUsers => "UserService/ListUsers",
+            Self::UpdateUser => "UserService/UpdateUser",
+            Self::SetUserPassword => "UserService/SetUserPassword",
+            Self::DeleteUser => "UserService/DeleteUser",
         }
     }
 }

@@ -32,6 +32,7 @@ fn limited() -> v1::Client {
             claims: texts(&["tenant", "x-*"]),
             max_ttl: seconds(300),
             verify_audiences: texts(&["shop", "shop-*"]),
+            ..Default::default()
         }),
         ..Default::default()
     }

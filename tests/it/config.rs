@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, path::PathBuf};
 
 use tempfile::TempDir;
 use tokend::{
-    config::{Inputs, Origin, Problems, Resolved, SETTINGS, Transport, markdown_table},
+    config::{Inputs, Origin, Problems, Resolved, Transport, markdown_table, settings},
     model::Algorithm,
 };
 
@@ -122,7 +122,7 @@ fn variables_that_name_no_setting_are_passed_over() {
         .variable("TOKEND_PORT", "tcp://10.0.0.1:50051")
         .variable("TOKEND_PORT_50051_TCP_ADDR", "10.0.0.1");
     assert!(given.resolve().config().is_ok());
-    for setting in SETTINGS {
+    for setting in settings() {
         assert!(
             !setting.name.starts_with("port") && !setting.name.starts_with("service_"),
             "{}",
@@ -369,7 +369,7 @@ fn no_secret_is_shown() {
 #[test]
 fn names_are_unique_and_every_setting_is_documented() {
     let mut names = HashSet::new();
-    for setting in SETTINGS {
+    for setting in settings() {
         assert!(names.insert(setting.key()), "{} is there twice", setting.name);
         assert!(setting.help.len() > 10 && !setting.help.ends_with('.'), "{}", setting.name);
         let wrong = Given::sound().flag(setting.name, "\u{1}no value at all");

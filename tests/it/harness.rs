@@ -140,6 +140,8 @@ pub fn everything() -> ClientSettings {
             claims: any(),
             max_ttl: Ttl::from_minutes(24 * 60),
             verify_audiences: vec![Pattern::parse("all").unwrap(), Pattern::any()],
+            login_usernames: any(),
+            ..Permissions::default()
         },
         default_audiences: vec!["all".to_owned()],
         ..ClientSettings::default()

@@ -340,6 +340,7 @@ async fn serve_logs_no_token_and_no_secret() {
             claims: any(),
             verify_audiences: any(),
             max_ttl: seconds(3600),
+            ..Default::default()
         }),
         ..Default::default()
     };

@@ -46,6 +46,7 @@ async fn both_versions_list_every_service() {
         "tokend.v1.KeyService",
         "tokend.v1.TokenService",
         "tokend.v1.TrustBundleService",
+        "tokend.v1.UserService",
     ]
     .map(str::to_owned)
     .into();

@@ -166,6 +166,8 @@ pub fn full_settings() -> ClientSettings {
             claims: patterns(&["tenant"]),
             max_ttl: Ttl::from_seconds(1).unwrap(),
             verify_audiences: patterns(&["a", "b"]),
+            ..Permissions::default()
         },
+        ..ClientSettings::default()
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Checked, scalar};
 use crate::{
     model::{
-        Client, ClientId, ClientRecord, ClientSettings, Pattern, Permissions, SecretRecord, Ttl, Violations,
-        any_match,
+        Authentication, Client, ClientId, ClientLimits, ClientRecord, ClientSettings, Pattern, Permissions,
+        SecretRecord, Ttl, Violations, any_match,
     },
     proto::v1,
 };
@@ -79,6 +79,8 @@ pub(in crate::grpc) fn client_settings(message: v1::Client) -> Checked<ClientSet
         token_type: token_type.unwrap_or_default(),
         algorithm,
         permissions,
+        authentication: Authentication::default(),
+        limits: ClientLimits::default(),
     };
     Checked { value, violations: violations.prefixed("client.") }
 }
@@ -96,6 +98,7 @@ fn permissions(message: v1::Permissions, violations: &mut Violations) -> Permiss
         claims: patterns(message.claims, "permissions.claims", violations),
         max_ttl: max_ttl.unwrap_or(Permissions::DEFAULT_MAX_TTL),
         verify_audiences: patterns(message.verify_audiences, "permissions.verify_audiences", violations),
+        ..Permissions::default()
     }
 }
 
@@ -126,6 +129,7 @@ pub(in crate::grpc) fn client_message(record: ClientRecord) -> v1::Client {
         etag: format!("\"{revision}\""),
         authentication: Some(v1::Authentication {
             client_secrets: secrets.into_iter().map(secret_message).collect(),
+            ..v1::Authentication::default()
         }),
         permissions: Some(v1::Permissions {
             methods: texts(settings.permissions.methods),
@@ -135,9 +139,11 @@ pub(in crate::grpc) fn client_message(record: ClientRecord) -> v1::Client {
             claims: texts(settings.permissions.claims),
             max_ttl: Some(scalar::duration_message(settings.permissions.max_ttl.into())),
             verify_audiences: texts(settings.permissions.verify_audiences),
+            ..v1::Permissions::default()
         }),
         create_time: Some(scalar::instant_message(create_time)),
         update_time: Some(scalar::instant_message(update_time)),
+        limits: None,
     }
 }
 

@@ -1,0 +1,16 @@
+//! The table of settings, a file a group.
+
+mod service;
+mod setting;
+
+pub use setting::{Kind, Setting};
+
+const GROUPS: [&[Setting]; 1] = [service::SETTINGS];
+
+/// Every setting of `tokend serve`, in the order in which help and documentation list them.
+///
+/// Two names are taken: Kubernetes gives each pod `X_SERVICE_…` and `X_PORT…` variables for a Service named x,
+/// so that no setting may be called `port…` or `service_…`.
+pub fn settings() -> impl Iterator<Item = &'static Setting> + Clone {
+    GROUPS.into_iter().flatten()
+}

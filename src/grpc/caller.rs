@@ -1,0 +1,28 @@
+//! Who calls: the one step with which every method begins.
+
+use tonic::Request;
+
+use super::status::CallError;
+use crate::{
+    access::{self, AdminGrant, Authenticator, Caller},
+    model::{Method, Peer},
+};
+
+/// The caller, by its credential in the metadata or by its connection.
+pub(super) async fn caller<T: Sync>(
+    authenticator: &Authenticator,
+    request: &Request<T>,
+) -> Result<Caller, CallError> {
+    let peer = request.extensions().get::<Peer>();
+    Ok(authenticator.authenticate(request.metadata().as_ref(), peer).await?)
+}
+
+/// Leave for a method that is allowed as a whole.
+pub(super) async fn administer<T: Sync>(
+    authenticator: &Authenticator,
+    request: &Request<T>,
+    method: Method,
+) -> Result<AdminGrant, CallError> {
+    let caller = caller(authenticator, request).await?;
+    Ok(access::administer(&caller, method)?)
+}

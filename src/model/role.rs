@@ -1,0 +1,73 @@
+//! Roles of operators: sets of methods with a name.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::Method;
+
+/// A set of methods for operators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// All that reads clients, users and keys.
+    Viewer,
+    /// All of ClientService.
+    ClientAdmin,
+    /// All of UserService.
+    UserAdmin,
+    /// All of KeyService.
+    KeyAdmin,
+    /// All of these.
+    Admin,
+}
+
+/// A text that names no role.
+#[derive(Debug, thiserror::Error)]
+#[error("must be one of viewer, client-admin, user-admin, key-admin, admin")]
+pub struct UnknownRole;
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] =
+        [Self::Viewer, Self::ClientAdmin, Self::UserAdmin, Self::KeyAdmin, Self::Admin];
+
+    /// The role's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::ClientAdmin => "client-admin",
+            Self::UserAdmin => "user-admin",
+            Self::KeyAdmin => "key-admin",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Whether the role may call `method`.
+    pub fn allows(self, method: Method) -> bool {
+        let Some((service, verb)) = method.name().split_once('/') else { return false };
+        match self {
+            Self::Viewer => {
+                service != "TokenService" && (verb.starts_with("Get") || verb.starts_with("List"))
+            }
+            Self::ClientAdmin => service == "ClientService",
+            Self::UserAdmin => service == "UserService",
+            Self::KeyAdmin => service == "KeyService",
+            Self::Admin => service != "TokenService",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.name() == text).ok_or(UnknownRole)
+    }
+}
