@@ -20,6 +20,7 @@ pub(super) fn starting_configuration(
         _ => store.iter().find(|(given, _)| *given == name).map(|(_, value)| value.clone()),
     };
     let suggested = |name: &str| match name {
+        "tls_client_ca_file" => Some(dir.join("client-ca.crt").display().to_string()),
         "tls_cert_file" => Some(dir.join("tls.crt").display().to_string()),
         "tls_key_file" => Some(dir.join("tls.key").display().to_string()),
         "issuer" => Some(EXAMPLE_ISSUER.to_owned()),

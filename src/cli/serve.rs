@@ -23,7 +23,7 @@ Examples:
     tokend serve --tls-cert-file tls.crt --tls-key-file tls.key
 
 `tokend init` makes a sealing key, a configuration and a first client. SIGTERM drains and ends with 0; a second
-signal ends at once."
+signal ends at once. SIGHUP has the TLS files looked at, as is done every second anyhow."
 )]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -41,6 +41,7 @@ impl Serve {
 
 async fn serve(config: Config) -> Result<(), Failure> {
     let shutdown = signals::shutdown()?;
+    let mut hangups = signals::hangups()?;
     // The ports first: a second instance by mistake is to fail before it touches the store.
     let listeners = Listeners {
         grpc: bind("grpc_addr", config.grpc_addr).await?,
@@ -51,6 +52,14 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let server = Server::open(config.into(), Arc::new(SystemClock))
         .await
         .map_err(|error| Failure::refused(error.to_string()))?;
+    let files = server.tls();
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            if let Some(files) = files.clone() {
+                let _ = tokio::task::spawn_blocking(move || files.check()).await;
+            }
+        }
+    });
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %issuer, %store, tls, "starting");
     server.run(listeners, shutdown).await.map_err(|error| Failure::refused(error.to_string()))
 }

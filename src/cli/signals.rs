@@ -24,6 +24,15 @@ pub(super) fn shutdown() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Resolves at each SIGHUP, by which operators say that files have changed. Once it was called, the signal no longer ends the
+/// process.
+///
+/// # Errors
+/// When the handler cannot be set.
+pub(super) fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}

@@ -20,6 +20,7 @@ mod sealing;
 mod secret;
 mod settings;
 mod table;
+mod transport;
 mod typed;
 
 pub use inputs::Inputs;
@@ -29,4 +30,5 @@ pub use problems::Problems;
 pub use resolved::{Resolved, Shown};
 pub use secret::{Secret, SharedSecret};
 pub use table::{Kind, Setting, settings};
-pub use typed::{Config, Transport};
+pub use transport::{ConnectionSettings, Transport};
+pub use typed::Config;

@@ -8,8 +8,7 @@ use crate::{
     grpc::{Limits, WatchLimits},
     http::Discovery,
     keys::{KeySettings, SharedSecret},
-    listen::GrpcLimits,
-    server::{Serving, Settings, TlsFiles},
+    server::{Serving, Settings},
     tokens::{IssuePolicy, VerifyPolicy},
 };
 
@@ -19,11 +18,19 @@ const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(5);
 /// How often a verifier that watches is sent a sign of life: it may take a longer silence for a broken connection.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// How often changed TLS files are looked for: they are small, and in the page cache.
+const TLS_CHECK: Duration = Duration::from_secs(1);
+
 /// How long a verifier that watches may leave unread what it was sent.
 const UNREAD: Duration = Duration::from_secs(30);
 
 impl From<Config> for Settings {
     fn from(config: Config) -> Self {
+        let (grpc_connections, http_connections) = config.connections.caps();
+        let (tls, http_tls) = match config.transport {
+            Transport::Tls { files, http } => (Some(files), http),
+            Transport::Plaintext => (None, false),
+        };
         Self {
             store: config.store,
             keys: KeySettings {
@@ -44,24 +51,17 @@ impl From<Config> for Settings {
                 cache_ttl: config.cache_ttl,
             },
             discovery: Discovery { issuer: config.issuer, jwks_uri: config.jwks_uri },
-            tls: match config.transport {
-                Transport::Tls { cert_file, key_file } => {
-                    Some(TlsFiles { certificate: cert_file, key: key_file })
-                }
-                Transport::Plaintext => None,
-            },
+            tls,
             calls: Limits { request_timeout: config.request_timeout },
             watches: WatchLimits { most: config.max_watches, heartbeat: HEARTBEAT, unread: UNREAD },
             max_message_bytes: config.max_message_bytes,
             serving: Serving {
-                connections: GrpcLimits {
-                    max_concurrent_streams: config.max_concurrent_streams,
-                    max_header_bytes: config.max_header_bytes,
-                    keepalive_interval: config.keepalive_interval,
-                    keepalive_timeout: config.keepalive_timeout,
-                },
-                max_connections: config.max_connections,
-                handshake_timeout: config.handshake_timeout,
+                connections: config.connections.limits(),
+                grpc_connections,
+                http_connections,
+                http_tls,
+                tls_check_interval: TLS_CHECK,
+                handshake_timeout: config.connections.handshake_timeout,
                 refresh_interval: config.refresh_interval,
                 drain_delay: config.drain_delay,
                 drain_timeout: config.drain_timeout,

@@ -1,6 +1,6 @@
 //! The settings as types, each within its bounds.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Problems, Resolved,
@@ -10,6 +10,7 @@ use super::{
     rotation::{algorithms, audience_algorithms, schedule},
     sealing::sealing,
     secret::{Secret, SharedSecret},
+    transport::{ConnectionSettings, Transport, connections, transport},
 };
 use crate::{
     keys::{RotationSchedule, SealingSettings},
@@ -17,20 +18,6 @@ use crate::{
     store::Location,
     telemetry::{LogFilter, LogFormat},
 };
-
-/// How gRPC is carried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transport {
-    /// Over TLS.
-    Tls {
-        /// The certificate chain, PEM.
-        cert_file: PathBuf,
-        /// The certificate's private key, PEM.
-        key_file: PathBuf,
-    },
-    /// In the clear, as was said aloud.
-    Plaintext,
-}
 
 /// Everything that `tokend serve` needs to know. Each field is the setting of its name.
 #[derive(Debug)]
@@ -50,19 +37,14 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     pub http_addr: SocketAddr,
     pub transport: Transport,
+    pub connections: ConnectionSettings,
     pub leeway: Duration,
     pub max_leeway: Duration,
     pub cache_ttl: Duration,
     pub jwks_max_age: Duration,
     pub max_token_bytes: usize,
     pub max_message_bytes: usize,
-    pub max_header_bytes: u32,
-    pub max_concurrent_streams: u32,
-    pub max_connections: usize,
     pub request_timeout: Duration,
-    pub handshake_timeout: Duration,
-    pub keepalive_interval: Duration,
-    pub keepalive_timeout: Duration,
     pub drain_delay: Duration,
     pub drain_timeout: Duration,
     pub max_watches: usize,
@@ -79,6 +61,7 @@ impl Resolved {
     pub fn config(&self) -> Result<Config, Problems> {
         let mut reader = Reader::new(self);
         let transport = transport(&mut reader);
+        let connections = connections(&mut reader);
         let issuer = issuer(&mut reader);
         let store = store(&mut reader);
         let sealing = sealing(&mut reader);
@@ -109,13 +92,7 @@ impl Resolved {
         let log_format = reader.word("log_format");
         let cache_ttl = reader.duration("cache_ttl");
         let max_watches = reader.number("max_watches");
-        let max_header_bytes = reader.number("max_header_bytes");
-        let max_concurrent_streams = reader.number("max_concurrent_streams");
-        let max_connections = reader.number("max_connections");
         let request_timeout = reader.duration("request_timeout");
-        let handshake_timeout = reader.duration("handshake_timeout");
-        let keepalive_interval = reader.duration("keepalive_interval");
-        let keepalive_timeout = reader.duration("keepalive_timeout");
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");
         let problems = reader.problems;
@@ -144,19 +121,14 @@ impl Resolved {
                 grpc_addr,
                 http_addr,
                 transport,
+                connections,
                 leeway,
                 max_leeway,
                 cache_ttl,
                 jwks_max_age,
                 max_token_bytes,
                 max_message_bytes,
-                max_header_bytes,
-                max_concurrent_streams,
-                max_connections,
                 request_timeout,
-                handshake_timeout,
-                keepalive_interval,
-                keepalive_timeout,
                 drain_delay,
                 drain_timeout,
                 max_watches,
@@ -167,30 +139,6 @@ impl Resolved {
             _ => Err(problems),
         }
     }
-}
-
-fn transport(reader: &mut Reader<'_>) -> Option<Transport> {
-    let plaintext = reader.bool("allow_plaintext")?;
-    match (reader.path("tls_cert_file"), reader.path("tls_key_file"), plaintext) {
-        (Some(cert_file), Some(key_file), false) => return Some(Transport::Tls { cert_file, key_file }),
-        (None, None, true) => return Some(Transport::Plaintext),
-        (Some(_), None, false) => reader.missing("tls_key_file"),
-        (None, Some(_), false) => reader.missing("tls_cert_file"),
-        (Some(_), _, true) | (_, Some(_), true) => {
-            reader.wrong("allow_plaintext", "given together with TLS files: leave one out");
-        }
-        (None, None, false) => {
-            let given_by = |name| find(name).map(super::Setting::given_by).unwrap_or_default();
-            reader.problems.add(format!(
-                "TLS is missing: set tls_cert_file by {}, and tls_key_file by {}; or do without TLS, with \
-                 allow_plaintext by {}",
-                given_by("tls_cert_file"),
-                given_by("tls_key_file"),
-                given_by("allow_plaintext")
-            ));
-        }
-    }
-    None
 }
 
 fn issuer(reader: &mut Reader<'_>) -> Option<String> {

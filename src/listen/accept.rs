@@ -1,19 +1,38 @@
 //! The accept loop.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
     task::JoinSet,
 };
-use tokio_rustls::TlsAcceptor;
 
-use super::{Protocol, stream::Stream};
+use super::{
+    admission::{Admission, ConnectionCaps, Full},
+    metrics::{ListenMetrics, Refused},
+    stop::{Stop, Stopper},
+    stream::Stream,
+    tls::{TlsUse, peer_certificate},
+};
+use crate::model::Peer;
 
-/// How long the loop rests when the system has no file or memory for another connection.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// How long the loop rests at first when the system has no file or memory for another connection.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// And at the longest: the pause doubles.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Serves one connection until its end.
+pub trait Protocol: Clone + Send + 'static {
+    /// Serves `stream` for `peer`; `stop` tells when to finish.
+    #[expect(private_interfaces, reason = "streams are made and served on this floor only")]
+    fn serve(self, stream: Stream, peer: Peer, stop: Stop) -> impl Future<Output = ()> + Send;
+}
 
 /// Accepts connections on one listener.
 pub struct Acceptor<P> {
@@ -22,74 +41,118 @@ pub struct Acceptor<P> {
     /// What is spoken.
     pub protocol: P,
     /// TLS, or none.
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<TlsUse>,
     /// The longest that a TLS handshake may take.
     pub handshake_timeout: Duration,
-    /// Connections at once. Further ones wait in the system's queue.
-    pub max_connections: usize,
+    /// Connections at once.
+    pub caps: ConnectionCaps,
+    /// Where it is counted.
+    pub metrics: Arc<ListenMetrics>,
 }
 
 /// The connections that are left when no other is accepted.
 pub struct Connections {
-    graceful: GracefulShutdown,
+    stopper: Stopper,
     tasks: JoinSet<()>,
 }
 
 impl<P: Protocol> Acceptor<P> {
     /// Accepts connections until `stop` resolves, and answers those that are open then.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Connections {
-        let graceful = GracefulShutdown::new();
-        let slots = Arc::new(Semaphore::new(self.max_connections));
+        let stopper = Stopper::new();
+        let admission = Admission::new(self.caps);
         let mut tasks = JoinSet::new();
+        let mut pauses = Pauses::default();
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(_) = tasks.join_next() => continue,
-                accepted = next(&self.listener, &slots) => accepted,
-            };
-            let Some((connection, slot)) = accepted else { continue };
-            let (protocol, tls, watcher) = (self.protocol.clone(), self.tls.clone(), graceful.watcher());
-            let handshake_timeout = self.handshake_timeout;
-            tasks.spawn(async move {
-                if let Some(stream) = secure(connection, tls, handshake_timeout).await {
-                    protocol.serve(stream, watcher).await;
+                Some(_) = tasks.join_next() => {
+                    self.metrics.open(admission.count());
+                    continue;
                 }
-                drop(slot);
+                accepted = self.listener.accept() => accepted,
+            };
+            let (connection, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tokio::select! {
+                        biased;
+                        () = &mut stop => break,
+                        () = pauses.after(&error, &self.metrics) => continue,
+                    }
+                }
+            };
+            pauses.over();
+            let place = match admission.admit(address.ip()) {
+                Ok(place) => place,
+                Err(full) => {
+                    self.refuse(full, address);
+                    continue;
+                }
+            };
+            self.metrics.open(admission.count());
+            let (protocol, tls, stop) = (self.protocol.clone(), self.tls.clone(), stopper.listener());
+            let (handshake_timeout, metrics) = (self.handshake_timeout, Arc::clone(&self.metrics));
+            tasks.spawn(async move {
+                match secure(connection, address.ip(), tls, handshake_timeout).await {
+                    Some((stream, peer)) => protocol.serve(stream, peer, stop).await,
+                    None => {
+                        metrics.refused(Refused::Handshake);
+                    }
+                }
+                drop(place);
             });
         }
-        Connections { graceful, tasks }
+        Connections { stopper, tasks }
+    }
+
+    /// The connection is closed by being dropped.
+    fn refuse(&self, full: Full, address: SocketAddr) {
+        let (refused, setting) = match full {
+            Full::All => (Refused::Full, "max_connections"),
+            Full::Source => (Refused::SourceFull, "max_connections_per_source"),
+        };
+        // Once for each time that a cap is met after it was not, by way of the counter: a flood must not fill the log.
+        if self.metrics.refused(refused).is_power_of_two() {
+            tracing::warn!(source = %address.ip(), setting, "connections are closed at once: there are too many");
+        }
     }
 }
 
 impl Connections {
     /// Tells each connection to finish what it is serving and to close, and waits until all have.
     pub async fn finish(self) {
-        let Self { graceful, mut tasks } = self;
-        graceful.shutdown().await;
+        let Self { stopper, mut tasks } = self;
+        stopper.stop();
         while tasks.join_next().await.is_some() {}
     }
 }
 
-/// The next connection, with its slot; nothing when accepting failed.
-async fn next(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((connection, _)) => {
-            // Replies are small and wanted at once.
-            let _ = connection.set_nodelay(true);
-            Some((connection, slot))
+/// The rests after failures to accept.
+#[derive(Default)]
+struct Pauses {
+    last: Option<Duration>,
+}
+
+impl Pauses {
+    async fn after(&mut self, error: &io::Error, metrics: &ListenMetrics) {
+        if is_of_one_connection(error) {
+            return;
         }
-        Err(error) => {
-            if !is_of_one_connection(&error) {
-                tracing::warn!(%error, "no connection can be accepted");
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
-            }
-            None
+        metrics.refused(Refused::Exhausted);
+        if self.last.is_none() {
+            tracing::warn!(%error, "no connection can be accepted");
+        }
+        let pause = self.last.map_or(FIRST_PAUSE, |last| (2 * last).min(LONGEST_PAUSE));
+        self.last = Some(pause);
+        tokio::time::sleep(pause).await;
+    }
+
+    fn over(&mut self) {
+        if self.last.take().is_some() {
+            tracing::info!("connections can be accepted again");
         }
     }
 }
@@ -102,12 +165,26 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn secure(connection: TcpStream, tls: Option<TlsAcceptor>, timeout: Duration) -> Option<Stream> {
-    let Some(tls) = tls else { return Some(Stream::plain(connection)) };
-    match tokio::time::timeout(timeout, tls.accept(connection)).await {
-        Ok(Ok(stream)) => Some(Stream::tls(stream)),
+/// The connection's octets, and who is at its other end.
+async fn secure(
+    connection: TcpStream,
+    address: IpAddr,
+    tls: Option<TlsUse>,
+    timeout: Duration,
+) -> Option<(Stream, Peer)> {
+    // Replies are small and wanted at once.
+    let _ = connection.set_nodelay(true);
+    let address = address.to_canonical();
+    let Some(tls) = tls else {
+        return Some((Stream::plain(connection), Peer { address, certificate: None }));
+    };
+    match tokio::time::timeout(timeout, tls.acceptor().accept(connection)).await {
+        Ok(Ok(stream)) => {
+            let certificate = peer_certificate(stream.get_ref().1).map(Arc::new);
+            Some((Stream::tls(stream), Peer { address, certificate }))
+        }
         Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS handshake failed");
+            tracing::debug!(%error, source = %address, "TLS handshake failed");
             None
         }
         Err(_elapsed) => None,

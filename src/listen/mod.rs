@@ -1,13 +1,24 @@
 //! From listeners to connections: the accept loop, TLS, and the bounds on what a stranger can open.
 //!
-//! May import: nothing of ours. Invariant: a stranger can cost a bounded number of connections, each a bounded time until
-//! it has proved that it speaks the protocol.
+//! May import: `model`, `random`. Invariant: a stranger can cost a bounded number of connections, each a bounded time and
+//! memory, and none of that is taken from other callers.
 
 mod accept;
-mod protocol;
+mod activity;
+mod admission;
+mod counted;
+mod descriptors;
+mod grpc;
+mod http;
+mod metrics;
+mod stop;
 mod stream;
 mod tls;
 
-pub use accept::{Acceptor, Connections};
-pub use protocol::{Grpc, GrpcLimits, Http, Protocol};
-pub use tls::{TlsError, acceptor as tls_acceptor};
+pub use accept::{Acceptor, Connections, Protocol};
+pub use admission::ConnectionCaps;
+pub use descriptors::share as share_descriptors;
+pub use grpc::{Grpc, GrpcLimits, Lifetime};
+pub use http::Http;
+pub use metrics::{ListenMetrics, ListenMetricsOf};
+pub use tls::{ClientAuth, TlsError, TlsFiles, TlsKeeper, TlsUse};

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio_rustls::TlsAcceptor;
-
 use super::{Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
     access::{Authenticator, ClientRegistry, Directory, KeyRegistry, RegistryError},
@@ -11,7 +9,7 @@ use crate::{
     grpc::{self, Drain, Edge, Health, ReflectionError, RpcMetrics, TokenMetrics},
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
-    listen::{TlsError, tls_acceptor},
+    listen::{ListenMetrics, TlsError, TlsKeeper},
     model::{ClientId, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
@@ -48,7 +46,9 @@ pub struct Server {
     pub(super) ring: Arc<KeyRing>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) follower: Arc<Follower>,
-    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) tls: Option<Arc<TlsKeeper>>,
+    pub(super) grpc_metrics: Arc<ListenMetrics>,
+    pub(super) http_metrics: Arc<ListenMetrics>,
     pub(super) edge: Edge,
     pub(super) drain: Drain,
     pub(super) health: Health,
@@ -79,10 +79,7 @@ impl Server {
     /// See [`StartError`]; nothing has been served, and nothing that was stored has been overwritten.
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Files first: they cost nothing, and a mistake in them must not leave a fresh store behind.
-        let tls = match &settings.tls {
-            Some(files) => Some(tls_acceptor(&files.certificate, &files.key)?),
-            None => None,
-        };
+        let tls = tls(&settings)?;
         let store = store::open(&settings.store).await?;
         let assembled = Self::assemble(settings, Arc::clone(&store), tls, clock).await;
         if assembled.is_err() {
@@ -101,13 +98,14 @@ impl Server {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        Self::assemble(settings, store, None, clock).await
+        let tls = tls(&settings)?;
+        Self::assemble(settings, store, tls, clock).await
     }
 
     async fn assemble(
         settings: Settings,
         store: Arc<dyn Store>,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Arc<TlsKeeper>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let store_metrics = Arc::new(StoreMetrics::default());
@@ -134,12 +132,16 @@ impl Server {
             Arc::new(ClientRegistry::new(Arc::clone(&store), Arc::clone(&directory), Arc::clone(&clock)));
 
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
+        let (grpc_metrics, http_metrics) =
+            (Arc::new(ListenMetrics::new("grpc")), Arc::new(ListenMetrics::new("http")));
         let exposition = Exposition {
             calls: Arc::clone(&calls),
             tokens: Arc::clone(&tokens),
             store: store_metrics,
             ring: Arc::clone(&ring),
             verifiers: Arc::clone(&verifiers),
+            ports: vec![Arc::clone(&grpc_metrics), Arc::clone(&http_metrics)],
+            tls: tls.clone(),
         };
         let (health, readiness, drain) =
             (Health::not_serving().await, Readiness::default(), Drain::default());
@@ -171,6 +173,8 @@ impl Server {
             keeper,
             follower,
             tls,
+            grpc_metrics,
+            http_metrics,
             edge,
             drain,
             health,
@@ -204,8 +208,17 @@ impl Server {
         &self.store
     }
 
+    /// What keeps TLS up to date with its files, if there is TLS: for whoever hears that they changed.
+    pub fn tls(&self) -> Option<Arc<TlsKeeper>> {
+        self.tls.clone()
+    }
+
     /// What does by hand what the server does on its rounds while it runs.
     pub fn rounds(&self) -> Rounds {
         Rounds(Arc::clone(&self.follower))
     }
+}
+
+fn tls(settings: &Settings) -> Result<Option<Arc<TlsKeeper>>, TlsError> {
+    Ok(settings.tls.clone().map(TlsKeeper::open).transpose()?.map(Arc::new))
 }

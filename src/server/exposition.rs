@@ -13,6 +13,7 @@ use crate::{
     grpc::{RpcMetrics, TokenMetrics},
     http::WriteMetrics,
     keys::{KeyRing, Verifiers},
+    listen::{ListenMetrics, ListenMetricsOf, TlsKeeper},
     store::StoreMetrics,
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Exposition {
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) verifiers: Arc<Verifiers>,
+    pub(super) ports: Vec<Arc<ListenMetrics>>,
+    pub(super) tls: Option<Arc<TlsKeeper>>,
 }
 
 impl Exposition {
@@ -33,6 +36,10 @@ impl Exposition {
         registry.register_collector(Box::new(self.calls));
         registry.register_collector(Box::new(self.tokens));
         registry.register_collector(Box::new(self.store));
+        registry.register_collector(Box::new(ListenMetricsOf(self.ports)));
+        if let Some(tls) = self.tls {
+            registry.register_collector(Box::new(tls));
+        }
         registry.register_collector(Box::new(Gauges { ring: self.ring, verifiers: self.verifiers }));
         Arc::new(move || {
             let mut written = String::new();

@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{Server, Serving};
-use crate::listen::{Acceptor, Connections, Grpc, Http};
+use crate::listen::{Acceptor, Connections, Grpc, Http, TlsUse};
 
 /// The ports, bound already.
 #[derive(Debug)]
@@ -30,7 +30,21 @@ impl Server {
     /// # Errors
     /// When an accept loop ends by itself, which it never should.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-        let Self { serving, store, keeper, follower, tls, edge, drain, health, readiness, http, .. } = self;
+        let Self {
+            serving,
+            store,
+            keeper,
+            follower,
+            tls,
+            grpc_metrics,
+            http_metrics,
+            edge,
+            drain,
+            health,
+            readiness,
+            http,
+            ..
+        } = self;
         let failed = |error: std::io::Error| RunError(error.to_string());
         let grpc_addr = listeners.grpc.local_addr().map_err(failed)?;
         let http_addr = listeners.http.local_addr().map_err(failed)?;
@@ -38,16 +52,18 @@ impl Server {
         let grpc = Acceptor {
             listener: listeners.grpc,
             protocol: Grpc::new(edge, serving.connections, serving.handshake_timeout),
-            tls,
+            tls: tls.clone().map(TlsUse::Grpc),
             handshake_timeout: serving.handshake_timeout,
-            max_connections: serving.max_connections,
+            caps: serving.grpc_connections,
+            metrics: grpc_metrics,
         };
         let http = Acceptor {
             listener: listeners.http,
             protocol: Http::new(http, serving.handshake_timeout),
-            tls: None,
+            tls: tls.clone().filter(|_| serving.http_tls).map(TlsUse::Http),
             handshake_timeout: serving.handshake_timeout,
-            max_connections: serving.max_connections,
+            caps: serving.http_connections,
+            metrics: http_metrics,
         };
         let grpc = tokio::spawn(grpc.run(until(stopped.clone())));
         let http = tokio::spawn(http.run(until(stopped)));
@@ -57,6 +73,7 @@ impl Server {
             tracing::warn!(%error, "the store cannot be followed; serving from memory");
         }
         let following = tokio::spawn(follower.run(serving.refresh_interval, first.is_err()));
+        let watching_files = tls.map(|tls| tokio::spawn(tls.run(serving.tls_check_interval)));
 
         health.set(true).await;
         readiness.set(true);
@@ -76,6 +93,9 @@ impl Server {
         finish(grpc, http, &serving, || drain.end()).await;
 
         following.abort();
+        if let Some(watching_files) = watching_files {
+            watching_files.abort();
+        }
         if let Err(error) = keeper.leave().await {
             tracing::debug!(%error, "the other replicas were not told that this one stops");
         }

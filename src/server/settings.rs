@@ -1,13 +1,13 @@
 //! What a server is made from.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use crate::{
     access::IssueRules,
     grpc::{self, WatchLimits},
     http::Discovery,
     keys::KeySettings,
-    listen::GrpcLimits,
+    listen::{ConnectionCaps, GrpcLimits, TlsFiles},
     store::Location,
     tokens::{IssuePolicy, VerifyPolicy},
 };
@@ -44,8 +44,14 @@ pub struct Settings {
 pub struct Serving {
     /// The bounds of a connection.
     pub connections: GrpcLimits,
-    /// Connections at once, on each port.
-    pub max_connections: usize,
+    /// Connections at once, on the gRPC port.
+    pub grpc_connections: ConnectionCaps,
+    /// Connections at once, on the HTTP port.
+    pub http_connections: ConnectionCaps,
+    /// Whether the HTTP port is served over TLS too.
+    pub http_tls: bool,
+    /// How often changed TLS files are looked for.
+    pub tls_check_interval: Duration,
     /// The longest that a TLS handshake, the preface of HTTP/2 or an HTTP request's head may take.
     pub handshake_timeout: Duration,
     /// How often other replicas' changes are looked for in the store.
@@ -54,13 +60,4 @@ pub struct Serving {
     pub drain_delay: Duration,
     /// How long calls that are being served then have to finish.
     pub drain_timeout: Duration,
-}
-
-/// The files of the TLS certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate chain in PEM, leaf first.
-    pub certificate: PathBuf,
-    /// Its private key in PEM.
-    pub key: PathBuf,
 }

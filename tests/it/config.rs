@@ -5,6 +5,7 @@ use std::{collections::HashSet, fs, path::PathBuf};
 use tempfile::TempDir;
 use tokend::{
     config::{Inputs, Origin, Problems, Resolved, Transport, markdown_table, settings},
+    listen::{ClientAuth, TlsFiles},
     model::Algorithm,
 };
 
@@ -256,7 +257,13 @@ fn tls_is_whole_or_off() {
     let tls = || Given::sound().variable("TOKEND_ALLOW_PLAINTEXT", "");
     let given = tls().flag("tls_cert_file", "c.pem").flag("tls_key_file", "k.pem");
     let transport = given.resolve().config().unwrap().transport;
-    assert_eq!(transport, Transport::Tls { cert_file: "c.pem".into(), key_file: "k.pem".into() });
+    let files = TlsFiles {
+        certificate: "c.pem".into(),
+        key: "k.pem".into(),
+        client_ca: None,
+        client_auth: ClientAuth::Optional,
+    };
+    assert_eq!(transport, Transport::Tls { files, http: false });
     assert!(tls().flag("tls_cert_file", "c.pem").problem().starts_with("tls_key_file is missing"));
     assert!(tls().flag("tls_key_file", "k.pem").problem().starts_with("tls_cert_file is missing"));
     let both = Given::sound().flag("tls_cert_file", "c.pem").flag("tls_key_file", "k.pem").problem();

@@ -15,7 +15,7 @@ use tokend::{
     grpc::{Limits, WatchLimits},
     http::Discovery,
     keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings},
-    listen::GrpcLimits,
+    listen::{ConnectionCaps, GrpcLimits, Lifetime, TlsKeeper},
     model::{Algorithm, ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl, UnixTime},
     proto::v1::{
         self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
@@ -26,8 +26,12 @@ use tokend::{
     tokens::{IssuePolicy, VerifyPolicy},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use tonic::{Code, Request, Status, transport::Channel};
-use tonic_types::StatusExt as _;
+use tonic::{
+    Request, Status,
+    transport::{Channel, ClientTlsConfig},
+};
+
+pub use crate::refusals::{accepted, assert_refused, fields, reason, refused};
 
 pub const ISSUER: &str = "https://tokend.test";
 /// The sealing key of every test server: 32 bytes in base64.
@@ -118,8 +122,16 @@ pub fn settings() -> Settings {
                 max_header_bytes: 16 * 1024,
                 keepalive_interval: Duration::from_secs(30),
                 keepalive_timeout: Duration::from_secs(20),
+                lifetime: Lifetime {
+                    idle_timeout: Duration::from_secs(3600),
+                    max_age: Duration::from_secs(3600),
+                    grace: Duration::from_secs(10),
+                },
             },
-            max_connections: 256,
+            grpc_connections: ConnectionCaps { all: 256, of_one_source: 256 },
+            http_connections: ConnectionCaps { all: 256, of_one_source: 256 },
+            http_tls: false,
+            tls_check_interval: Duration::from_secs(3600),
             handshake_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(3600),
             drain_delay: Duration::ZERO,
@@ -154,6 +166,8 @@ pub struct TestServer {
     pub http: SocketAddr,
     pub clock: Arc<ManualClock>,
     pub store: Arc<dyn Store>,
+    /// What keeps TLS up to date, if there is TLS.
+    pub tls: Option<Arc<TlsKeeper>>,
     /// The server's rounds, which it makes by itself once an hour.
     pub rounds: Rounds,
     /// A client that may do everything.
@@ -176,6 +190,16 @@ impl TestServer {
 
     /// On a store that is open already.
     pub async fn on(store: Arc<dyn Store>, settings: Settings, clock: Arc<ManualClock>) -> Self {
+        Self::on_with(store, settings, clock, None).await
+    }
+
+    /// The same; `tls` is what the root client trusts, if the settings have TLS.
+    pub async fn on_with(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        clock: Arc<ManualClock>,
+        tls: Option<ClientTlsConfig>,
+    ) -> Self {
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (grpc_addr, http_addr) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
@@ -184,7 +208,7 @@ impl TestServer {
         // The same at every replica of a store.
         let secret = ClientSecret::from_text("tkd_root_secret-of-the-tests");
         let secret = server.put_client(root, everything(), Some(secret)).await.unwrap();
-        let rounds = server.rounds();
+        let (rounds, keeper) = (server.rounds(), server.tls());
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(async move {
             let shutdown = async {
@@ -192,12 +216,13 @@ impl TestServer {
             };
             server.run(Listeners { grpc, http }, shutdown).await.unwrap();
         });
-        let root = TestClient::new(grpc_addr, Some(secret)).await;
+        let root = TestClient::with_tls(grpc_addr, Some(secret), tls).await;
         let server = Self {
             grpc: grpc_addr,
             http: http_addr,
             clock,
             store,
+            tls: keeper,
             rounds,
             root,
             stop: Some(stop),
@@ -261,8 +286,21 @@ pub struct TestClient {
 
 impl TestClient {
     pub async fn new(addr: SocketAddr, secret: Option<ClientSecret>) -> Self {
-        let channel = Channel::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
-        Self { channel, secret }
+        Self::with_tls(addr, secret, None).await
+    }
+
+    /// On a connection of its own, over TLS if it is told what to trust.
+    pub async fn with_tls(
+        addr: SocketAddr,
+        secret: Option<ClientSecret>,
+        tls: Option<ClientTlsConfig>,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let mut endpoint = Channel::from_shared(format!("{scheme}://{addr}")).unwrap();
+        if let Some(tls) = tls {
+            endpoint = endpoint.tls_config(tls).unwrap();
+        }
+        Self { channel: endpoint.connect().await.unwrap(), secret }
     }
 
     pub fn tokens(&self) -> TokenServiceClient<Channel> {
@@ -323,44 +361,6 @@ pub fn for_alice() -> v1::IssueTokenRequest {
         scopes: vec!["read".to_owned()],
         ..Default::default()
     }
-}
-
-/// The answer of a call that must succeed.
-#[track_caller]
-pub fn accepted<T>(answer: Result<T, Status>) -> T {
-    answer.unwrap_or_else(|status| panic!("refused: {:?} {}", reason(&status), status.message()))
-}
-
-/// The status of a call that must fail.
-#[track_caller]
-pub fn refused<T>(answer: Result<T, Status>) -> Status {
-    match answer {
-        Ok(_) => panic!("accepted, though it must be refused"),
-        Err(status) => status,
-    }
-}
-
-/// The reason in a status' ErrorInfo, whose domain must be ours.
-pub fn reason(status: &Status) -> String {
-    let info = status.get_details_error_info();
-    let info = info.unwrap_or_else(|| panic!("no ErrorInfo in {:?}: {}", status.code(), status.message()));
-    assert_eq!(info.domain, "tokend");
-    info.reason
-}
-
-/// Checks that a call fails with this code and reason.
-#[track_caller]
-pub fn assert_refused<T>(answer: Result<T, Status>, code: Code, expected: &str) -> Status {
-    let status = refused(answer);
-    assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{}", status.message());
-    status
-}
-
-/// The fields that a status' BadRequest names.
-pub fn fields(status: &Status) -> Vec<String> {
-    let bad_request = status.get_details_bad_request();
-    let violations = bad_request.map(|details| details.field_violations).unwrap_or_default();
-    violations.into_iter().map(|violation| violation.field).collect()
 }
 
 /// Whole seconds as a message.

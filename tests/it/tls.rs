@@ -15,7 +15,7 @@ use crate::process::{FREE_PORTS, Serve, Watched, init, run, stderr, stdout, toke
 
 const TLS: [&str; 4] = ["--tls-cert-file", "tls.crt", "--tls-key-file", "tls.key"];
 
-fn pem(label: &str, der: &[u8]) -> String {
+pub fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 

@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokend::{
     keys::{Outcome, Patience, SealWith, SealingKey, VaultSettings, reseal},
+    listen::{ClientAuth, TlsFiles, TlsKeeper, TlsUse},
     model::Algorithm,
     server::{Server, Settings},
     store::{self, Location},
@@ -300,7 +301,13 @@ async fn tls_is_checked_against_the_authorities_that_are_configured() {
     fs::write(path("ca.pem"), &cert).unwrap();
     fs::write(path("key.pem"), &key).unwrap();
     fs::write(path("other.pem"), crate::tls::certificate().0).unwrap();
-    let acceptor = tokend::listen::tls_acceptor(&path("ca.pem"), &path("key.pem")).unwrap();
+    let files = TlsFiles {
+        certificate: path("ca.pem"),
+        key: path("key.pem"),
+        client_ca: None,
+        client_auth: ClientAuth::Optional,
+    };
+    let acceptor = TlsUse::Http(Arc::new(TlsKeeper::open(files).unwrap())).acceptor();
     let (ca, other, none) = (path("ca.pem"), path("other.pem"), path("key.pem"));
     story.vault = StandIn::with(Some(acceptor)).await;
     let addr: url::Url = format!("https://localhost:{}", story.vault.addr.port()).parse().unwrap();

@@ -2,10 +2,11 @@
 
 mod service;
 mod setting;
+mod transport;
 
 pub use setting::{Kind, Setting};
 
-const GROUPS: [&[Setting]; 1] = [service::SETTINGS];
+const GROUPS: [&[Setting]; 2] = [service::SETTINGS, transport::SETTINGS];
 
 /// Every setting of `tokend serve`, in the order in which help and documentation list them.
 ///

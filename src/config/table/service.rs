@@ -118,15 +118,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         Some("127.0.0.1:8080"),
         "Where JWK set, discovery documents, probes and metrics are served; plaintext, nothing secret on it",
     ),
-    setting("tls_cert_file", Kind::Path, "FILE", None, "Certificate chain for gRPC, PEM"),
-    setting("tls_key_file", Kind::Path, "FILE", None, "Private key of the certificate, PEM"),
-    setting(
-        "allow_plaintext",
-        Kind::Bool,
-        "BOOL",
-        Some("false"),
-        "Serve gRPC without TLS: for a mesh or proxy that encrypts",
-    ),
     seconds(
         "leeway",
         "0s",
@@ -143,24 +134,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         (4096, 67_108_864),
         "The largest gRPC message that is read, in bytes",
     ),
-    number("max_header_bytes", "16384", (4096, 1_048_576), "The largest header list of a call, in bytes"),
-    // More than 1024 makes h2 take a flood of small frames for an attack.
-    number("max_concurrent_streams", "256", (1, 1024), "Calls at once on one connection"),
-    number("max_connections", "4096", (1, 1_000_000), "Connections at once on the gRPC port"),
     duration("request_timeout", "10s", 600, "The longest that a call may take"),
-    duration(
-        "handshake_timeout",
-        "10s",
-        300,
-        "The longest that a TLS handshake, and a connection's first words, may take",
-    ),
-    duration("keepalive_interval", "30s", 3600, "How often a quiet connection is pinged"),
-    duration(
-        "keepalive_timeout",
-        "20s",
-        600,
-        "How long a ping may stay unanswered before the connection is closed",
-    ),
     delay(
         "drain_delay",
         "5s",

@@ -1,0 +1,107 @@
+//! From the files' contents to what rustls works with.
+
+use std::sync::Arc;
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+
+use super::{
+    files::{ClientAuth, Contents, TlsError, TlsFiles, unreadable},
+    validity,
+};
+
+/// What both ports work with, of one set of files.
+pub(super) struct Configs {
+    pub(super) grpc: Arc<ServerConfig>,
+    pub(super) http: Arc<ServerConfig>,
+    /// From when on the server's own certificate is expired, in seconds since 1970.
+    pub(super) expires_at: Option<i64>,
+}
+
+impl Configs {
+    pub(super) fn new(contents: &Contents, files: &TlsFiles) -> Result<Self, TlsError> {
+        let chain = certificates("tls_cert_file", &files.certificate, &contents.certificate)?;
+        let key = || {
+            PrivateKeyDer::from_pem_slice(&contents.key)
+                .map_err(|error| unreadable("tls_key_file", &files.key, error))
+        };
+        let client_verifier = match (&files.client_ca, &contents.client_ca) {
+            (Some(path), Some(octets)) => {
+                let authorities = certificates("tls_client_ca_file", path, octets)?;
+                let verifier = verifier(authorities, files.client_auth)
+                    .map_err(|problem| unreadable("tls_client_ca_file", path, problem))?;
+                Some(verifier)
+            }
+            _ => None,
+        };
+        let expires_at = chain.first().and_then(validity::not_after);
+        Ok(Self {
+            grpc: config(chain.clone(), key()?, client_verifier, b"h2")?,
+            // Nothing on the HTTP port is for certain clients only, and probes have no certificate.
+            http: config(chain, key()?, None, b"http/1.1")?,
+            expires_at,
+        })
+    }
+}
+
+fn config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+    client_verifier: Option<Arc<dyn ClientCertVerifier>>,
+    protocol: &[u8],
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let pair = |error: rustls::Error| TlsError::Pair(error.to_string());
+    let is_mutual = client_verifier.is_some();
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(pair)?;
+    let builder = match client_verifier {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
+    config.alpn_protocols = vec![protocol.to_vec()];
+    if is_mutual {
+        // A resumed session brings the client's certificate along without a second look at it: neither whether it has
+        // expired nor whether its authority is still trusted (RFC 8446 section 4.6.1).
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
+    Ok(Arc::new(config))
+}
+
+fn verifier(
+    authorities: Vec<CertificateDer<'static>>,
+    auth: ClientAuth,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority).map_err(|error| error.to_string())?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let builder = match auth {
+        ClientAuth::Optional => builder.allow_unauthenticated(),
+        ClientAuth::Required => builder,
+    };
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn certificates(
+    setting: &'static str,
+    path: &std::path::Path,
+    octets: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let chain = CertificateDer::pem_slice_iter(octets)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| unreadable(setting, path, error))?;
+    // What is no PEM at all has no sections, which is no error to its reader.
+    if chain.is_empty() {
+        return Err(unreadable(setting, path, "there is no certificate in it"));
+    }
+    Ok(chain)
+}
