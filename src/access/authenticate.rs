@@ -23,6 +23,11 @@ impl Caller {
     pub fn client(&self) -> &Client {
         &self.client
     }
+
+    /// The client, for a grant to keep.
+    pub(super) const fn shared_client(&self) -> &Arc<Client> {
+        &self.client
+    }
 }
 
 /// Why nobody knows who calls. That is all that a caller is told: an unknown client, a wrong secret and a malformed

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use super::{AdminGrant, Directory};
 use crate::{
     clock::Clock,
-    model::{Client, ClientId, ClientRecord, ClientSecret, ClientSettings, SecretRecord, UnixTime},
+    model::{
+        AuthenticationMethod, Client, ClientId, ClientRecord, ClientSecret, ClientSettings, ClientVersion,
+        SecretRecord, UnixTime, Violations,
+    },
     random::{self, RandomError},
     store::{Store, StoreError},
 };
@@ -19,6 +22,18 @@ pub enum RegistryError {
     /// No secret or id could be made.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// What was asked for makes no client.
+    #[error("the request makes no client")]
+    Invalid(Violations),
+    /// The client is at another version than the caller knows.
+    #[error("the client has changed since: it has another etag")]
+    Changed,
+    /// Others changed the client again and again meanwhile.
+    #[error("the client was changed by others again and again")]
+    Contended,
+    /// The client may present no secret.
+    #[error("the client may present no secret: `CLIENT_SECRET` is not among its `authentication.methods`")]
+    NoSecret,
 }
 
 /// A secret that was just made: the text, to be shown once, and what was stored of it.
@@ -42,12 +57,21 @@ impl NewSecret {
     }
 }
 
-/// Registers, shows and removes clients.
+/// A client that was just registered.
+#[derive(Debug, Clone)]
+pub(crate) struct NewClient {
+    /// The client.
+    pub(crate) record: ClientRecord,
+    /// Its secret, to be shown once; none for a client that may present none.
+    pub(crate) secret: Option<ClientSecret>,
+}
+
+/// Registers, shows, changes and removes clients.
 #[derive(Debug)]
 pub struct ClientRegistry {
-    store: Arc<dyn Store>,
-    directory: Arc<Directory>,
-    clock: Arc<dyn Clock>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl ClientRegistry {
@@ -56,23 +80,29 @@ impl ClientRegistry {
         Self { store, directory, clock }
     }
 
-    /// Registers a client with its first secret. Without an id it is given one.
+    /// Registers a client, with its first secret if it may present any. Without an id it is given one.
     pub(crate) async fn create(
         &self,
         grant: &AdminGrant,
         client_id: Option<ClientId>,
         settings: ClientSettings,
-    ) -> Result<(ClientRecord, ClientSecret), RegistryError> {
+    ) -> Result<NewClient, RegistryError> {
         let client_id = match client_id {
             Some(client_id) => client_id,
             None => generate_id()?,
         };
-        let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
-        let record = self.record(client_id, settings, new.record);
+        self.names_are_free(&client_id, &settings.authentication.certificate).await?;
+        let (secret, secrets) = if settings.authentication.allows(AuthenticationMethod::ClientSecret) {
+            let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
+            (Some(new.secret), vec![new.record])
+        } else {
+            (None, Vec::new())
+        };
+        let record = self.record(client_id, settings, secrets);
         self.store.create_client(&record).await?;
-        self.directory.refresh().await?;
+        self.follow().await;
         tracing::info!(client_id = %record.client.client_id, by = grant.caller(), "client created");
-        Ok((record, new.secret))
+        Ok(NewClient { record, secret })
     }
 
     /// Makes a client exactly so, with `secret` or a fresh one as its only secret, whether it was there or not. For the
@@ -91,7 +121,7 @@ impl ClientRegistry {
             None => ClientSecret::generate(&client_id)?,
         };
         let new = NewSecret::of(secret, self.clock.now())?;
-        self.store.put_client(&self.record(client_id, settings, new.record)).await?;
+        self.store.put_client(&self.record(client_id, settings, vec![new.record])).await?;
         self.directory.refresh().await?;
         Ok(new.secret)
     }
@@ -122,9 +152,23 @@ impl ClientRegistry {
         Ok((records, more))
     }
 
-    /// Deletes a client with its secrets.
-    pub(crate) async fn delete(&self, grant: &AdminGrant, client_id: &ClientId) -> Result<(), RegistryError> {
-        self.store.delete_client(client_id).await?;
+    /// Deletes a client with its secrets; with a `base`, only if it is at that version still.
+    pub(crate) async fn delete(
+        &self,
+        grant: &AdminGrant,
+        client_id: &ClientId,
+        base: Option<ClientVersion>,
+    ) -> Result<(), RegistryError> {
+        match base {
+            None => self.store.delete_client(client_id).await?,
+            Some(base) => {
+                if !self.store.delete_client_version(client_id, base).await? {
+                    // Either it is not there, or it has changed.
+                    self.store.client(client_id).await?;
+                    return Err(RegistryError::Changed);
+                }
+            }
+        }
         self.directory.refresh().await?;
         tracing::info!(%client_id, by = grant.caller(), "client deleted");
         Ok(())
@@ -137,25 +181,42 @@ impl ClientRegistry {
         client_id: &ClientId,
         overlap: Duration,
     ) -> Result<NewSecret, RegistryError> {
+        let client = self.store.client(client_id).await?.client;
+        if !client.settings.authentication.allows(AuthenticationMethod::ClientSecret) {
+            return Err(RegistryError::NoSecret);
+        }
         let now = self.clock.now();
         let new = NewSecret::of(ClientSecret::generate(client_id)?, now)?;
         let others_expire = UnixTime::from_seconds(now.seconds().saturating_add_unsigned(overlap.as_secs()));
         self.store.add_client_secret(client_id, &new.record, others_expire).await?;
-        self.directory.refresh().await?;
+        self.follow().await;
         tracing::info!(%client_id, by = grant.caller(), overlap = overlap.as_secs(), "client secret rotated");
         Ok(new)
     }
 
     /// Secrets that have ended are not shown, though the store may still have them.
-    fn keep_live(&self, record: &mut ClientRecord) {
+    pub(super) fn keep_live(&self, record: &mut ClientRecord) {
         let now = self.clock.now();
         record.secrets.retain(|secret| secret.is_live(now));
     }
 
-    fn record(&self, client_id: ClientId, settings: ClientSettings, secret: SecretRecord) -> ClientRecord {
+    fn record(
+        &self,
+        client_id: ClientId,
+        settings: ClientSettings,
+        secrets: Vec<SecretRecord>,
+    ) -> ClientRecord {
         let now = self.clock.now();
         let client = Client { client_id, settings, create_time: now, update_time: now, revision: 1 };
-        ClientRecord { client, secrets: vec![secret] }
+        ClientRecord { client, secrets }
+    }
+
+    /// Brings the clients in memory to the store's state, where a failure must not keep a fresh secret from its owner. The
+    /// server's next round then does it.
+    async fn follow(&self) {
+        if let Err(error) = self.directory.refresh().await {
+            tracing::warn!(%error, "a change of clients is not in memory yet");
+        }
     }
 }
 

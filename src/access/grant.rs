@@ -1,13 +1,19 @@
 //! What policy allowed. Fields are private and only `policy` makes a grant, so that a forgotten check does not compile.
+//!
+//! A grant keeps the client as it was, and not the lines of its policy that decided: whoever wants them has them found again.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
-use crate::model::{Algorithm, ClientId, ExtraClaims, Pattern, TokenType, Ttl, UnixTime};
+use super::{
+    check::{self, AskedToken, Check, Verdict},
+    policy::IssueRules,
+};
+use crate::model::{Algorithm, Client, ClientId, ExtraClaims, Method, Pattern, TokenType, Ttl, UnixTime};
 
 /// A token that may be issued: every value was asked for and allowed, or is the client's own default.
 #[derive(Debug)]
 pub(crate) struct IssueGrant {
-    pub(super) client_id: ClientId,
+    pub(super) client: Arc<Client>,
     pub(super) subject: String,
     pub(super) audiences: Vec<String>,
     pub(super) scopes: Vec<String>,
@@ -20,8 +26,20 @@ pub(crate) struct IssueGrant {
 
 impl IssueGrant {
     /// Who asked.
-    pub(crate) const fn client_id(&self) -> &ClientId {
-        &self.client_id
+    pub(crate) fn client_id(&self) -> &ClientId {
+        &self.client.client_id
+    }
+
+    /// What was looked at, and the line that allowed it, in words for those who see the policy.
+    pub(crate) fn policy(&self, rules: &IssueRules) -> String {
+        let asked = AskedToken {
+            subject: Some(&self.subject),
+            audiences: &self.audiences,
+            scopes: &self.scopes,
+            claims: &self.claims,
+            ttl: Some(self.ttl),
+        };
+        words(&self.client, check::issue(&self.client, asked, rules))
     }
 
     /// `sub`
@@ -67,28 +85,12 @@ impl IssueGrant {
 
 /// A token that may be verified, for audiences that the caller answers for.
 pub(crate) struct VerifyGrant {
+    pub(super) client: Arc<Client>,
     pub(super) token: String,
-    pub(super) audiences: Vec<Audience>,
+    /// Those that it named; none means its own.
+    pub(super) audiences: Vec<String>,
     pub(super) required_scopes: Vec<String>,
     pub(super) leeway: Option<Duration>,
-}
-
-/// An audience that the caller answers for.
-#[derive(Debug)]
-pub(crate) enum Audience {
-    /// One that it named.
-    Named(String),
-    /// One of its own, when it named none.
-    Own(Pattern),
-}
-
-impl Audience {
-    fn matches(&self, audience: &str) -> bool {
-        match self {
-            Self::Named(name) => name == audience,
-            Self::Own(pattern) => pattern.matches(audience),
-        }
-    }
 }
 
 impl VerifyGrant {
@@ -99,7 +101,20 @@ impl VerifyGrant {
 
     /// Whether the caller answers for `audience`.
     pub(crate) fn answers_for(&self, audience: &str) -> bool {
-        self.audiences.iter().any(|own| own.matches(audience))
+        if self.audiences.is_empty() {
+            return self.own_audiences().any(|own| own.matches(audience));
+        }
+        self.audiences.iter().any(|named| named == audience)
+    }
+
+    /// Whether there is no audience that the caller answers for.
+    pub(super) fn has_no_audience(&self) -> bool {
+        self.audiences.is_empty() && self.own_audiences().next().is_none()
+    }
+
+    /// A bare `*` lets a client name any audience; it is nobody's own, and never means "any will do".
+    fn own_audiences(&self) -> impl Iterator<Item = &Pattern> {
+        self.client.settings.permissions.verify_audiences.iter().filter(|pattern| !pattern.is_any())
     }
 
     /// Scopes that the token must hold.
@@ -111,17 +126,53 @@ impl VerifyGrant {
     pub(crate) const fn leeway(&self) -> Option<Duration> {
         self.leeway
     }
+
+    /// What was looked at besides the method, and the line that allowed it.
+    pub(crate) fn policy(&self) -> String {
+        words(&self.client, check::verify(&self.client, &self.audiences))
+    }
 }
 
 /// Leave to call one administrative method.
 #[derive(Debug)]
 pub(crate) struct AdminGrant {
-    pub(super) caller: Arc<str>,
+    pub(super) client: Arc<Client>,
+    pub(super) method: Method,
 }
 
 impl AdminGrant {
     /// Who administers, for the log.
     pub(crate) fn caller(&self) -> &str {
-        &self.caller
+        self.caller_id().as_str()
+    }
+
+    /// Who administers.
+    pub(crate) fn caller_id(&self) -> &ClientId {
+        &self.client.client_id
+    }
+
+    /// The line that allows the method.
+    pub(crate) fn policy(&self) -> String {
+        words(&self.client, [check::method(&self.client, self.method)])
+    }
+}
+
+/// What was allowed and by which line: `audiences[0] by permissions.audiences[2] "billing-*"`, and so on.
+fn words<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> String {
+    /// Enough for what anybody asks for; a log must stay readable.
+    const MOST: usize = 16;
+    let mut words = String::new();
+    let mut checks = checks.into_iter();
+    for check in checks.by_ref().take(MOST) {
+        let separator = if words.is_empty() { "" } else { ", " };
+        // Writing to memory cannot fail.
+        let _ = match check.verdict {
+            Verdict::Allowed(line) => write!(words, "{separator}{} by {}", check.place, line.of(client)),
+            Verdict::Denied(_) => write!(words, "{separator}{} denied", check.place),
+        };
+    }
+    match checks.count() {
+        0 => words,
+        more => format!("{words}, and {more} more"),
     }
 }

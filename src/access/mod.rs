@@ -4,16 +4,24 @@
 //! verified or administered without one.
 
 mod authenticate;
+mod check;
+mod claim_value;
+mod client_update;
 mod clients;
+mod denial;
 mod directory;
+mod explain;
 mod grant;
 mod key_registry;
+mod line;
 mod policy;
 
 pub use authenticate::{AuthenticationError, Authenticator, Caller};
 pub use clients::{ClientRegistry, NewSecret, RegistryError};
+pub use denial::{Denial, DenialReason, PolicyError};
 pub use directory::Directory;
-pub(crate) use grant::{AdminGrant, Audience, IssueGrant, VerifyGrant};
+pub(crate) use explain::{ExplainedValue, Explanation, Question, explain};
+pub(crate) use grant::{AdminGrant, IssueGrant, VerifyGrant};
 pub use key_registry::{KeyRegistry, KeyView};
-pub use policy::{Denial, DenialReason, IssueRules, PolicyError};
+pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, issue, verify};

@@ -2,46 +2,13 @@
 //!
 //! Checks are made in this order: method, audiences, scopes, subject, extra claims, life. An empty list allows nothing.
 
-use super::{AdminGrant, Audience, Caller, IssueGrant, VerifyGrant};
-use crate::model::{Algorithm, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations, any_match};
+use std::sync::Arc;
 
-/// What a denied caller may not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DenialReason {
-    /// The method.
-    Method,
-    /// An audience.
-    Audience,
-    /// A scope.
-    Scope,
-    /// The subject.
-    Subject,
-    /// An extra claim.
-    Claim,
-    /// The life.
-    Ttl,
-}
-
-/// Policy says no.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the client's permissions do not allow {field}")]
-pub struct Denial {
-    /// What is not allowed.
-    pub reason: DenialReason,
-    /// The request's field, or the method's name.
-    pub field: String,
-}
-
-/// Why there is no grant.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// Policy says no.
-    #[error(transparent)]
-    Denied(#[from] Denial),
-    /// The request leaves out what the client has no default for.
-    #[error("the request is incomplete")]
-    Incomplete(Violations),
-}
+use super::{
+    AdminGrant, Caller, Denial, IssueGrant, PolicyError, VerifyGrant,
+    check::{self, AskedToken, Check},
+};
+use crate::model::{Algorithm, Client, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations};
 
 /// What holds for every client.
 #[derive(Debug, Clone)]
@@ -74,30 +41,20 @@ pub(crate) fn issue(
     request: IssueRequest,
     rules: &IssueRules,
 ) -> Result<IssueGrant, PolicyError> {
-    allow(caller, Method::IssueToken)?;
-    let client = caller.client();
-    let permissions = &client.settings.permissions;
+    issue_to(caller.shared_client(), request, rules)
+}
 
+pub(super) fn issue_to(
+    client: &Arc<Client>,
+    request: IssueRequest,
+    rules: &IssueRules,
+) -> Result<IssueGrant, PolicyError> {
+    all(client, check::issue(client, asked(client, &request), rules))?;
     let audiences = if request.audiences.is_empty() {
         client.settings.default_audiences.clone()
     } else {
         request.audiences
     };
-    all_allowed(&audiences, &permissions.audiences, DenialReason::Audience, "audiences")?;
-    all_allowed(&request.scopes, &permissions.scopes, DenialReason::Scope, "scopes")?;
-
-    let own_id = client.client_id.as_str();
-    let subject = request.subject.unwrap_or_else(|| own_id.to_owned());
-    if subject != own_id && !any_match(&permissions.subjects, &subject) {
-        return Err(denied(DenialReason::Subject, "subject").into());
-    }
-    if request.claims.names().any(|name| !any_match(&permissions.claims, name)) {
-        return Err(denied(DenialReason::Claim, "claims").into());
-    }
-    let max_ttl = permissions.max_ttl.min(rules.max_ttl);
-    if request.ttl.is_some_and(|ttl| ttl > max_ttl) {
-        return Err(denied(DenialReason::Ttl, "ttl").into());
-    }
     if audiences.is_empty() {
         let description = "must name at least one audience, for the client has no default";
         return Err(PolicyError::Incomplete(Violations::of("audiences", description)));
@@ -106,83 +63,78 @@ pub(crate) fn issue(
         Some(own) => Some(own),
         None => rules.algorithm(&audiences)?,
     };
-    Ok(IssueGrant {
-        client_id: client.client_id.clone(),
-        subject,
+    let default_ttl = || client.settings.effective_default_ttl().min(rules.max_ttl);
+    let grant = IssueGrant {
+        subject: request.subject.unwrap_or_else(|| client.client_id.as_str().to_owned()),
         audiences,
         scopes: request.scopes,
-        ttl: request.ttl.unwrap_or_else(|| client.settings.effective_default_ttl().min(max_ttl)),
+        ttl: request.ttl.unwrap_or_else(default_ttl),
         not_before_time: request.not_before_time,
         claims: request.claims,
         token_type: client.settings.token_type,
         algorithm,
-    })
+        client: Arc::clone(client),
+    };
+    tracing::debug!(client_id = %client.client_id, policy = grant.policy(rules), "allowed");
+    Ok(grant)
+}
+
+/// What `request` comes to with the client's default audiences.
+pub(super) fn asked<'a>(client: &'a Client, request: &'a IssueRequest) -> AskedToken<'a> {
+    let audiences =
+        if request.audiences.is_empty() { &client.settings.default_audiences } else { &request.audiences };
+    AskedToken {
+        subject: request.subject.as_deref(),
+        audiences,
+        scopes: &request.scopes,
+        claims: &request.claims,
+        ttl: request.ttl,
+    }
 }
 
 /// May `caller` see whether this token is good?
 pub(crate) fn verify(caller: &Caller, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
-    allow(caller, Method::VerifyToken)?;
-    verify_for(caller, request)
+    let client = caller.shared_client();
+    all(client, [check::method(client, Method::VerifyToken)])?;
+    verify_for(client, request)
 }
 
 /// May `caller` verify a batch? Leave for each item is asked with the function that this answers.
 pub(crate) fn batch_verify(
     caller: &Caller,
 ) -> Result<impl Fn(VerifyRequest) -> Result<VerifyGrant, PolicyError> + '_, Denial> {
-    allow(caller, Method::BatchVerifyTokens)?;
-    Ok(move |request| verify_for(caller, request))
+    let client = caller.shared_client();
+    all(client, [check::method(client, Method::BatchVerifyTokens)])?;
+    Ok(move |request| verify_for(client, request))
 }
 
-fn verify_for(caller: &Caller, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
-    let allowed = &caller.client().settings.permissions.verify_audiences;
-    all_allowed(&request.audiences, allowed, DenialReason::Audience, "audiences")?;
-    let audiences: Vec<Audience> = if request.audiences.is_empty() {
-        // A bare `*` lets a client name any audience; it is nobody's own, and never means "any will do".
-        allowed.iter().filter(|pattern| !pattern.is_any()).cloned().map(Audience::Own).collect()
-    } else {
-        request.audiences.into_iter().map(Audience::Named).collect()
+pub(super) fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
+    all(client, check::verify(client, &request.audiences))?;
+    let grant = VerifyGrant {
+        client: Arc::clone(client),
+        token: request.token,
+        audiences: request.audiences,
+        required_scopes: request.required_scopes,
+        leeway: request.leeway,
     };
-    if audiences.is_empty() {
-        if allowed.is_empty() {
-            return Err(denied(DenialReason::Audience, "audiences").into());
-        }
+    if grant.has_no_audience() {
         let description = "must name at least one audience, for the client has none of its own";
         return Err(PolicyError::Incomplete(Violations::of("audiences", description)));
     }
-    Ok(VerifyGrant {
-        token: request.token,
-        audiences,
-        required_scopes: request.required_scopes,
-        leeway: request.leeway,
-    })
+    tracing::debug!(client_id = %client.client_id, policy = grant.policy(), "allowed");
+    Ok(grant)
 }
 
 /// May `caller` call an administrative method?
 pub(crate) fn administer(caller: &Caller, method: Method) -> Result<AdminGrant, Denial> {
-    allow(caller, method)?;
-    Ok(AdminGrant { caller: caller.client().client_id.as_str().into() })
+    let client = caller.shared_client();
+    all(client, [check::method(client, method)])?;
+    let grant = AdminGrant { client: Arc::clone(client), method };
+    tracing::debug!(client_id = %client.client_id, policy = grant.policy(), "allowed");
+    Ok(grant)
 }
 
-fn allow(caller: &Caller, method: Method) -> Result<(), Denial> {
-    if any_match(&caller.client().settings.permissions.methods, method.name()) {
-        Ok(())
-    } else {
-        Err(denied(DenialReason::Method, method.name()))
-    }
-}
-
-fn all_allowed(
-    values: &[String],
-    allowed: &[Pattern],
-    reason: DenialReason,
-    field: &str,
-) -> Result<(), Denial> {
-    match values.iter().position(|value| !any_match(allowed, value)) {
-        Some(index) => Err(denied(reason, format!("{field}[{index}]"))),
-        None => Ok(()),
-    }
-}
-
-fn denied(reason: DenialReason, field: impl Into<String>) -> Denial {
-    Denial { reason, field: field.into() }
+/// Whether all is allowed; else the first that is not.
+pub(super) fn all<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> Result<(), Denial> {
+    checks.into_iter().find_map(|check| Denial::of(&check, client)).map_or(Ok(()), Err)
 }

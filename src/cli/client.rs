@@ -6,16 +6,19 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
+    client_apply::Apply,
+    client_flags::ClientFlags,
+    client_update::Update,
     client_view::{description, document, overview},
     confirm::confirm,
-    connection::Connection,
+    connection::{Caller, Connection},
     failure::Failure,
     output::{Output, plain, print, print_json, talk},
     remote::{answer, call},
     time_text::to_api,
 };
 use crate::proto::v1::{
-    Client, CreateClientRequest, DeleteClientRequest, GetClientRequest, ListClientsRequest, Permissions,
+    Client, CreateClientRequest, DeleteClientRequest, GetClientRequest, ListClientsRequest,
     RotateClientSecretRequest, client_service_client::ClientServiceClient,
 };
 
@@ -30,10 +33,14 @@ pub(super) enum ClientCommand {
     List(List),
     /// Show one client, without its secrets
     Show(Show),
+    /// Change a client: what is given, and nothing else
+    Update(Box<Update>),
     /// Give a client another secret; it alone goes to stdout
     RotateSecret(RotateSecret),
     /// Delete a client with its secrets
     Delete(Delete),
+    /// Bring all clients to the state that a file describes
+    Apply(Apply),
 }
 
 impl ClientCommand {
@@ -42,8 +49,10 @@ impl ClientCommand {
             Self::Create(command) => command.run(),
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
+            Self::Update(command) => command.run(),
             Self::RotateSecret(command) => command.run(),
             Self::Delete(command) => command.run(),
+            Self::Apply(command) => command.run(),
         }
     }
 }
@@ -52,48 +61,16 @@ impl ClientCommand {
 #[command(after_help = "Examples:
   SECRET=$(tokend client create login --method TokenService/IssueToken --audience 'orders*' --scope '*' --subject '*')
   tokend client create orders --method TokenService/VerifyToken --verify-audience orders
+  tokend client create web --auth-method mutual_tls --certificate-uri spiffe://example.org/web
+  tokend client create ops --role viewer --role key-admin
 
 A PATTERN is an exact text, or a prefix with * at its end. What is not allowed is refused.")]
 pub(super) struct Create {
     /// The client's id: a-z 0-9 . - [default: a fresh one]
     #[arg(value_name = "ID")]
     client_id: Option<String>,
-    /// A name for people
-    #[arg(long, value_name = "TEXT")]
-    display_name: Option<String>,
-    /// A method that it may call, such as TokenService/IssueToken or ClientService/*; may be repeated
-    #[arg(long = "method", value_name = "PATTERN", help_heading = "Permissions")]
-    methods: Vec<String>,
-    /// An audience that it may have tokens for; may be repeated
-    #[arg(long = "audience", value_name = "PATTERN", help_heading = "Permissions")]
-    audiences: Vec<String>,
-    /// A scope that it may have in tokens; may be repeated
-    #[arg(long = "scope", value_name = "PATTERN", help_heading = "Permissions")]
-    scopes: Vec<String>,
-    /// A subject that it may have tokens about, besides itself; may be repeated
-    #[arg(long = "subject", value_name = "PATTERN", help_heading = "Permissions")]
-    subjects: Vec<String>,
-    /// The name of an extra claim that it may have in tokens; may be repeated
-    #[arg(long = "claim", value_name = "PATTERN", help_heading = "Permissions")]
-    claims: Vec<String>,
-    /// An audience whose tokens it may verify and see; may be repeated
-    #[arg(long = "verify-audience", value_name = "PATTERN", help_heading = "Permissions")]
-    verify_audiences: Vec<String>,
-    /// The longest life of a token [default: 1h]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Permissions")]
-    max_ttl: Option<Duration>,
-    /// An audience of its tokens when it asks for none; may be repeated
-    #[arg(long = "default-audience", value_name = "AUDIENCE", help_heading = "Tokens")]
-    default_audiences: Vec<String>,
-    /// The life of its tokens when it asks for none [default: 15m]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Tokens")]
-    default_ttl: Option<Duration>,
-    /// The type of its tokens: JWT or at+jwt [default: JWT]
-    #[arg(long, value_name = "TYPE", help_heading = "Tokens")]
-    token_type: Option<String>,
-    /// The algorithm that signs its tokens [default: the server's]
-    #[arg(long, value_name = "NAME", help_heading = "Tokens")]
-    algorithm: Option<String>,
+    #[command(flatten)]
+    flags: ClientFlags,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -102,25 +79,7 @@ pub(super) struct Create {
 
 impl Create {
     fn run(self) -> Result<(), Failure> {
-        let client = Client {
-            client_id: self.client_id.unwrap_or_default(),
-            display_name: self.display_name.unwrap_or_default(),
-            default_audiences: self.default_audiences,
-            default_ttl: self.default_ttl.map(to_api),
-            token_type: self.token_type.unwrap_or_default(),
-            algorithm: self.algorithm.unwrap_or_default(),
-            permissions: Some(Permissions {
-                methods: self.methods,
-                audiences: self.audiences,
-                scopes: self.scopes,
-                subjects: self.subjects,
-                claims: self.claims,
-                max_ttl: self.max_ttl.map(to_api),
-                verify_audiences: self.verify_audiences,
-                ..Permissions::default()
-            }),
-            ..Client::default()
-        };
+        let client = Client { client_id: self.client_id.unwrap_or_default(), ..self.flags.client()? };
         let request = CreateClientRequest { client: Some(client), request_id: String::new() };
         let made = call(&self.connection, async |caller| {
             answer(ClientServiceClient::new(caller).create_client(request).await)
@@ -129,7 +88,12 @@ impl Create {
         if self.output.is_json() {
             return print_json(&json!({ "client": document(&client), "client_secret": made.client_secret }));
         }
-        talk(&format!("client {} was registered; this secret is shown once:", plain(&client.client_id)));
+        let client_id = plain(&client.client_id);
+        if made.client_secret.is_empty() {
+            talk(&format!("client {client_id} was registered; it presents no secret, and was given none"));
+            return Ok(());
+        }
+        talk(&format!("client {client_id} was registered; this secret is shown once:"));
         print(&made.client_secret)
     }
 }
@@ -144,23 +108,26 @@ pub(super) struct List {
 
 impl List {
     fn run(self) -> Result<(), Failure> {
-        let clients = call(&self.connection, async |caller| {
-            let mut service = ClientServiceClient::new(caller);
-            let (mut clients, mut page_token) = (Vec::new(), String::new());
-            loop {
-                let request = ListClientsRequest { page_size: PAGE, page_token };
-                let page = answer(service.list_clients(request).await)?;
-                clients.extend(page.clients);
-                page_token = page.next_page_token;
-                if page_token.is_empty() {
-                    return Ok(clients);
-                }
-            }
-        })?;
+        let clients =
+            call(&self.connection, async |caller| all_clients(&mut ClientServiceClient::new(caller)).await)?;
         if self.output.is_json() {
             return print_json(&Value::Array(clients.iter().map(document).collect()));
         }
         print(&overview(&clients))
+    }
+}
+
+/// Every client, page by page.
+pub(super) async fn all_clients(service: &mut ClientServiceClient<Caller>) -> Result<Vec<Client>, Failure> {
+    let (mut clients, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListClientsRequest { page_size: PAGE, page_token };
+        let page = answer(service.list_clients(request).await)?;
+        clients.extend(page.clients);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return Ok(clients);
+        }
     }
 }
 

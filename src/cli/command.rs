@@ -6,8 +6,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
     client::ClientCommand, completions::Completions, config::ConfigCommand, dev::Dev, failure::Failure,
-    healthcheck::Healthcheck, init::Init, key::KeyCommand, output::talk, serve::Serve, token::TokenCommand,
-    version::Version,
+    healthcheck::Healthcheck, init::Init, key::KeyCommand, output::talk, policy::PolicyCommand, serve::Serve,
+    token::TokenCommand, version::Version,
 };
 
 /// A standalone token service: issues and verifies JSON Web Tokens over gRPC.
@@ -37,6 +37,9 @@ enum Command {
     /// Register the services that may call tokend
     #[command(subcommand)]
     Client(ClientCommand),
+    /// See what a client may do, and by which line of its policy
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Check and show the settings of `tokend serve`
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -57,6 +60,7 @@ impl Command {
             Self::Token(command) => command.run(),
             Self::Key(command) => command.run(),
             Self::Client(command) => command.run(),
+            Self::Policy(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Healthcheck(command) => command.run(),
             Self::Version(command) => command.run(),

@@ -82,6 +82,20 @@ impl Connection {
         Ok(InterceptedService::new(self.channel(&address)?, credential))
     }
 
+    /// Which client calls, as far as the credential tells: a secret that tokend made holds the client's id.
+    pub(super) fn caller_id(&self) -> Result<Option<String>, Failure> {
+        match self.secret()? {
+            Some(secret) => {
+                let named = secret.reveal().strip_prefix("tkd_").and_then(|rest| rest.split_once('_'));
+                Ok(named.map(|(client_id, _)| client_id.to_owned()))
+            }
+            None => {
+                let profile = Profile::read().map_err(Failure::Refused)?;
+                Ok(profile.map(|profile| profile.client_id))
+            }
+        }
+    }
+
     fn secret(&self) -> Result<Option<Secret>, Failure> {
         let in_place = variable(SECRET).map(Secret::from_text);
         let file = match (&self.client_secret_file, variable(SECRET_FILE)) {

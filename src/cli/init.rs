@@ -24,7 +24,7 @@ use super::{
 use crate::{
     clock::SystemClock,
     config::{Config, Inputs, Resolved},
-    model::{ClientId, ClientSecret, ClientSettings, Pattern, Permissions},
+    model::{ClientId, ClientSecret, ClientSettings, Permissions, Role},
     server::Server,
     store::StoreError,
 };
@@ -48,8 +48,8 @@ const VAULT: [&str; 7] = [
   SECRET=$(tokend init --dir /etc/tokend --store postgres://tokend@db.internal/tokend)
   tokend init --dir /etc/tokend --new-admin-secret      # when the admin's secret was lost
 
-What is there already is used and never overwritten. The secret of the client `admin`, which may call
-ClientService/*, alone goes to stdout, once.")]
+What is there already is used and never overwritten. The secret of the client `admin`, which may keep clients, users and
+keys, alone goes to stdout, once.")]
 pub(super) struct Init {
     /// The folder for tokend.toml, sealing.key and (with SQLite) tokend.db
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -137,7 +137,7 @@ impl Init {
             }
             // What operators decided about it stays; a disabled one comes back, for that is what is asked for.
             Ok(record) => ClientSettings { disabled: false, ..record.client.settings },
-            Err(StoreError::NotFound) => administrator()?,
+            Err(StoreError::NotFound) => administrator(),
             Err(error) => return Err(refused(error)),
         };
         let secret = server.put_client(client_id, settings, None).await.map_err(refused)?;
@@ -151,13 +151,12 @@ fn sealed_elsewhere(resolved: &Resolved) -> bool {
     resolved.text("vault_addr").is_some() && resolved.text("seal_with") != Some("local")
 }
 
-fn administrator() -> Result<ClientSettings, Failure> {
-    let methods = vec![Pattern::parse("ClientService/*").map_err(refused)?];
-    Ok(ClientSettings {
+fn administrator() -> ClientSettings {
+    ClientSettings {
         display_name: "made by tokend init".to_owned(),
-        permissions: Permissions { methods, ..Permissions::default() },
+        permissions: Permissions { roles: vec![Role::Admin], ..Permissions::default() },
         ..ClientSettings::default()
-    })
+    }
 }
 
 /// What is to be made, as the flags, the environment and a file that is there already say.

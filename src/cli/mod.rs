@@ -5,6 +5,13 @@
 
 mod address;
 mod client;
+mod client_apply;
+mod client_diff;
+mod client_file;
+mod client_flags;
+mod client_plan;
+mod client_secrets;
+mod client_update;
 mod client_view;
 mod command;
 mod completions;
@@ -25,6 +32,8 @@ mod key_material;
 mod key_reseal;
 mod key_view;
 mod output;
+mod policy;
+mod policy_view;
 mod private_file;
 mod profile;
 mod remote;
@@ -34,7 +43,9 @@ mod signals;
 mod table;
 mod time_text;
 mod token;
+mod token_flags;
 mod token_input;
+mod toml_section;
 mod version;
 
 pub use command::run;

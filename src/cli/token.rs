@@ -1,9 +1,9 @@
 //! `tokend token`: issue and verify.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 use super::{
     connection::Connection,
@@ -12,13 +12,11 @@ use super::{
     json_text::indented,
     output::{Output, print, print_json, talk},
     remote::{answer, call},
-    time_text::{duration, parse_instant, timestamp, to_api},
+    time_text::{duration, timestamp, to_api},
+    token_flags::TokenFlags,
     token_input::TokenInput,
 };
-use crate::{
-    model::UnixTime,
-    proto::v1::{IssueTokenRequest, VerifyTokenRequest, token_service_client::TokenServiceClient},
-};
+use crate::proto::v1::{VerifyTokenRequest, token_service_client::TokenServiceClient};
 
 #[derive(Subcommand)]
 pub(super) enum TokenCommand {
@@ -46,27 +44,8 @@ impl TokenCommand {
   tokend token issue --audience orders --ttl 5m --claim tenant=acme --claim 'limits={\"rate\":10}'
   TOKEN=$(tokend token issue --audience orders)")]
 pub(super) struct Issue {
-    /// Whom the token is about (`sub`) [default: the calling client]
-    #[arg(long)]
-    subject: Option<String>,
-    /// A service that may accept the token (`aud`); may be repeated [default: the client's own]
-    #[arg(long = "audience", value_name = "AUDIENCE")]
-    audiences: Vec<String>,
-    /// What the bearer may do (`scope`); may be repeated
-    #[arg(long = "scope", value_name = "SCOPE")]
-    scopes: Vec<String>,
-    /// How long the token lives [default: the client's own]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    ttl: Option<Duration>,
-    /// The token is refused before this instant: RFC 3339, or seconds since 1970
-    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
-    not_before: Option<UnixTime>,
-    /// A claim to add; may be repeated. A VALUE that is JSON is taken as JSON, any other as text
-    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
-    claims: Vec<(String, String)>,
-    /// All claims to add, as one JSON object
-    #[arg(long, value_name = "JSON", conflicts_with = "claims")]
-    claims_json: Option<String>,
+    #[command(flatten)]
+    token: TokenFlags,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -75,21 +54,7 @@ pub(super) struct Issue {
 
 impl Issue {
     fn run(self) -> Result<(), Failure> {
-        let claims_json = match self.claims_json {
-            Some(claims) => claims,
-            None => object(&self.claims)?,
-        };
-        let request = IssueTokenRequest {
-            subject: self.subject.unwrap_or_default(),
-            audiences: self.audiences,
-            scopes: self.scopes,
-            ttl: self.ttl.map(to_api),
-            not_before_time: self
-                .not_before
-                .map(|time| prost_types::Timestamp { seconds: time.seconds(), nanos: 0 }),
-            claims_json,
-            ..IssueTokenRequest::default()
-        };
+        let request = self.token.request()?;
         let token = call(&self.connection, async |caller| {
             answer(TokenServiceClient::new(caller).issue_token(request).await)
         })?;
@@ -160,49 +125,5 @@ impl Verify {
         let rest = answer.strip_prefix('{').unwrap_or_default();
         let document = format!("{{\"verified\":true,\"claims\":{},{rest}", verified.claims_json);
         print(&indented(&document).map_err(|error| Failure::refused(error.to_string()))?)
-    }
-}
-
-/// Splits `NAME=VALUE`; the value becomes JSON.
-fn claim(text: &str) -> Result<(String, String), String> {
-    let (name, value) =
-        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be NAME=VALUE")?;
-    let value = match serde_json::from_str::<Box<RawValue>>(value) {
-        Ok(json) => json.get().to_owned(),
-        Err(_) => json!(value).to_string(),
-    };
-    Ok((name.to_owned(), value))
-}
-
-/// One JSON object of all the claims, each value exactly as it was given; nothing for no claim.
-fn object(claims: &[(String, String)]) -> Result<String, Failure> {
-    let mut names = HashSet::new();
-    let mut members = Vec::with_capacity(claims.len());
-    for (name, value) in claims {
-        if !names.insert(name) {
-            return Err(Failure::usage(format!("--claim {name} is given twice")));
-        }
-        members.push(format!("{}:{value}", json!(name)));
-    }
-    Ok(if members.is_empty() { String::new() } else { format!("{{{}}}", members.join(",")) })
-}
-
-#[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-mod tests {
-    use super::{claim, object};
-
-    #[test]
-    fn claims_are_json_where_they_look_like_it() {
-        let claims: Vec<_> =
-            ["tenant=acme", "big=9007199254740993", "o={\"a\": 1}", "t=\"42\"", "eq=a=b", "e="]
-                .iter()
-                .map(|text| claim(text).unwrap())
-                .collect();
-        let expected = r#"{"tenant":"acme","big":9007199254740993,"o":{"a": 1},"t":"42","eq":"a=b","e":""}"#;
-        assert_eq!(object(&claims).unwrap(), expected);
-        assert_eq!(object(&[]).unwrap(), "");
-        assert!(claim("=x").is_err() && claim("x").is_err());
-        assert!(object(&[claim("a=1").unwrap(), claim("a=2").unwrap()]).is_err());
     }
 }

@@ -25,6 +25,7 @@ mod typed;
 
 pub use inputs::Inputs;
 pub use markdown::markdown_table;
+pub(crate) use nearest::nearest;
 pub use origin::Origin;
 pub use problems::Problems;
 pub use resolved::{Resolved, Shown};

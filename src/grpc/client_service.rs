@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{caller::administer, convert, status::CallError};
+use super::{
+    caller::administer,
+    convert,
+    repeat::{Repeats, Ticket},
+    status::CallError,
+};
 use crate::{
-    access::{Authenticator, ClientRegistry},
-    model::{ClientId, Method, Violations},
+    access::{AdminGrant, Authenticator, ClientRegistry},
+    model::{ClientId, ClientSettings, Method, Violations},
     proto::v1::{self, client_service_server::ClientService},
 };
 
@@ -16,6 +22,7 @@ use crate::{
 pub(super) struct ClientApi {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) clients: Arc<ClientRegistry>,
+    pub(super) repeats: Arc<Repeats>,
 }
 
 #[tonic::async_trait]
@@ -43,9 +50,9 @@ impl ClientService for ClientApi {
 
     async fn update_client(
         &self,
-        _request: Request<v1::UpdateClientRequest>,
+        request: Request<v1::UpdateClientRequest>,
     ) -> Result<Response<v1::UpdateClientResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+        self.update(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn delete_client(
@@ -69,16 +76,20 @@ impl ClientApi {
         request: Request<v1::CreateClientRequest>,
     ) -> Result<v1::CreateClientResponse, CallError> {
         let grant = administer(&self.authenticator, &request, Method::CreateClient).await?;
-        let v1::CreateClientRequest { client, request_id } = request.into_inner();
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::CreateClient, &message.request_id, &message);
+        let v1::CreateClientRequest { client, request_id } = message;
         let client = client.unwrap_or_default();
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let client_id = convert::optional_client_id(&client.client_id, &mut violations);
         let settings = convert::client_settings(client).also(violations).valid()?;
-        let (record, secret) = self.clients.create(&grant, client_id, settings).await?;
+        let clients = Arc::clone(&self.clients);
+        let create = async move { Ok(clients.create(&grant, client_id, settings).await?) };
+        let new = self.repeats.once(ticket, create).await?;
         Ok(v1::CreateClientResponse {
-            client: Some(convert::client_message(record)),
-            client_secret: secret.reveal().to_owned(),
+            client: Some(convert::client_message(new.record)),
+            client_secret: new.secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default(),
         })
     }
 
@@ -110,16 +121,38 @@ impl ClientApi {
         Ok(v1::ListClientsResponse { clients, next_page_token })
     }
 
+    async fn update(
+        &self,
+        request: Request<v1::UpdateClientRequest>,
+    ) -> Result<v1::UpdateClientResponse, CallError> {
+        let grant = administer(&self.authenticator, &request, Method::UpdateClient).await?;
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::UpdateClient, &message.request_id, &message);
+        let asked = convert::client_update(message).map_err(CallError::Invalid)?;
+        let clients = Arc::clone(&self.clients);
+        let update = async move {
+            let change = |current: &ClientSettings| asked.of(current);
+            Ok(clients.update(&grant, &asked.client_id, asked.base, change).await?)
+        };
+        let record = self.repeats.once(ticket, update).await?;
+        Ok(v1::UpdateClientResponse { client: Some(convert::client_message(record)) })
+    }
+
     async fn delete(
         &self,
         request: Request<v1::DeleteClientRequest>,
     ) -> Result<v1::DeleteClientResponse, CallError> {
         let grant = administer(&self.authenticator, &request, Method::DeleteClient).await?;
-        let v1::DeleteClientRequest { client_id, request_id, etag: _ } = request.into_inner();
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::DeleteClient, &message.request_id, &message);
+        let v1::DeleteClientRequest { client_id, request_id, etag } = message;
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
+        let base = convert::version(&etag, "etag", &mut violations);
         let client_id = required_id(client_id, violations)?;
-        self.clients.delete(&grant, &client_id).await?;
+        let clients = Arc::clone(&self.clients);
+        let delete = async move { Ok(clients.delete(&grant, &client_id, base).await?) };
+        self.repeats.once(ticket, delete).await?;
         Ok(v1::DeleteClientResponse {})
     }
 
@@ -128,13 +161,21 @@ impl ClientApi {
         request: Request<v1::RotateClientSecretRequest>,
     ) -> Result<v1::RotateClientSecretResponse, CallError> {
         let grant = administer(&self.authenticator, &request, Method::RotateClientSecret).await?;
-        let v1::RotateClientSecretRequest { client_id, overlap, request_id } = request.into_inner();
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::RotateClientSecret, &message.request_id, &message);
+        let v1::RotateClientSecretRequest { client_id, overlap, request_id } = message;
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let overlap = convert::overlap(overlap, &mut violations);
         let client_id = required_id(client_id, violations)?;
-        let new = self.clients.rotate_secret(&grant, &client_id, overlap).await?;
-        Ok(v1::RotateClientSecretResponse { client_secret: new.secret.reveal().to_owned() })
+        let clients = Arc::clone(&self.clients);
+        let rotate = async move { Ok(clients.rotate_secret(&grant, &client_id, overlap).await?.secret) };
+        let secret = self.repeats.once(ticket, rotate).await?;
+        Ok(v1::RotateClientSecretResponse { client_secret: secret.reveal().to_owned() })
+    }
+
+    fn ticket(&self, grant: &AdminGrant, method: Method, request_id: &str, request: &impl Message) -> Ticket {
+        self.repeats.ticket(grant.caller_id(), method, request_id, request)
     }
 }
 

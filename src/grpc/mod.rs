@@ -10,6 +10,7 @@ mod edge;
 mod health;
 mod key_service;
 mod metrics;
+mod repeat;
 mod status;
 mod token_service;
 mod trust;
@@ -19,9 +20,11 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
+pub(crate) use convert::{CLIENT_FIELDS, read_client, read_issue_request, shown_client};
 pub use edge::{Drain, Edge, Limits};
 pub use health::Health;
 pub use metrics::{RpcMetrics, TokenMetrics};
+pub use repeat::Repeats;
 pub use trust::WatchLimits;
 
 use crate::{
@@ -38,6 +41,8 @@ pub struct Parts {
     pub authenticator: Arc<Authenticator>,
     /// Keeps the clients.
     pub clients: Arc<ClientRegistry>,
+    /// Remembers the answers of requests that may come again.
+    pub repeats: Arc<Repeats>,
     /// Keeps the keys.
     pub keys: Arc<KeyRegistry>,
     /// The keys in use.
@@ -93,7 +98,11 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         limits: parts.watches,
         drain: parts.drain,
     };
-    let clients = client_service::ClientApi { authenticator: parts.authenticator, clients: parts.clients };
+    let clients = client_service::ClientApi {
+        authenticator: parts.authenticator,
+        clients: parts.clients,
+        repeats: parts.repeats,
+    };
     let mut routes = Routes::builder();
     routes
         .add_service(

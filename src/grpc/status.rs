@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::{
-    access::{AuthenticationError, Denial, DenialReason, PolicyError, RegistryError},
+    access::{AuthenticationError, Denial, PolicyError, RegistryError},
     keys::{KeyError, TooManyWatches},
     model::Violations,
     store::StoreError,
@@ -40,6 +40,12 @@ pub(crate) enum CallError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     Watches(#[from] TooManyWatches),
+    /// Another request of this caller had the same `request_id`.
+    #[error("another request had this `request_id`")]
+    RequestIdReused,
+    /// What was begun for the call ended without an answer.
+    #[error("what was begun for the call ended without an answer")]
+    Lost,
     /// A verifier left unread what it was sent.
     #[error("the verifier does not read what it is sent")]
     SlowReader,
@@ -113,10 +119,11 @@ impl Told {
             }
             CallError::Policy(PolicyError::Denied(denial)) => Self {
                 field: Some(denial.field.clone()),
-                ..Self::new(Code::PermissionDenied, denial_reason(denial.reason), denial.to_string())
+                ..Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string())
             },
             CallError::Policy(PolicyError::Incomplete(violations))
             | CallError::Invalid(violations)
+            | CallError::Registry(RegistryError::Invalid(violations))
             | CallError::Issue(IssueError::Invalid(violations)) => Self::invalid(violations.clone()),
             CallError::Issue(IssueError::NoActiveKey { .. }) => {
                 Self::new(Code::FailedPrecondition, "NO_ACTIVE_KEY", error.to_string())
@@ -125,9 +132,9 @@ impl Told {
                 Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
             }
             CallError::Verify(VerifyError::KeyUnavailable(_))
-            | CallError::Registry(RegistryError::Store(StoreError::Unavailable(_))) => {
-                Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
-            }
+            | CallError::Registry(
+                RegistryError::Store(StoreError::Unavailable(_)) | RegistryError::Contended,
+            ) => Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached"),
             CallError::Registry(RegistryError::Store(StoreError::NotFound)) => {
                 Self::new(Code::NotFound, "CLIENT_NOT_FOUND", "there is no client of that id")
             }
@@ -136,7 +143,17 @@ impl Told {
                 "CLIENT_ALREADY_EXISTS",
                 "there is a client of that id already",
             ),
-            CallError::Issue(IssueError::Signing(_) | IssueError::Random(_))
+            CallError::Registry(RegistryError::Changed) => {
+                Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string())
+            }
+            CallError::RequestIdReused => {
+                Self::new(Code::FailedPrecondition, "REQUEST_ID_REUSED", error.to_string())
+            }
+            CallError::Registry(RegistryError::NoSecret) => {
+                Self::new(Code::FailedPrecondition, "CLIENT_SECRET_NOT_USED", error.to_string())
+            }
+            CallError::Lost
+            | CallError::Issue(IssueError::Signing(_) | IssueError::Random(_))
             | CallError::Registry(
                 RegistryError::Random(_) | RegistryError::Store(StoreError::Corrupt { .. }),
             ) => Self::internal(),
@@ -215,19 +232,14 @@ impl Told {
         match self.code {
             Code::Internal => tracing::error!(reason, %error, "call failed"),
             Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
-            _ => tracing::info!(reason, %error, "call refused"),
+            _ => match error {
+                CallError::Policy(PolicyError::Denied(denial)) => {
+                    let line = denial.line.as_deref().unwrap_or("no line");
+                    tracing::info!(reason, %error, line, "call refused");
+                }
+                _ => tracing::info!(reason, %error, "call refused"),
+            },
         }
-    }
-}
-
-const fn denial_reason(reason: DenialReason) -> &'static str {
-    match reason {
-        DenialReason::Method => "METHOD_NOT_ALLOWED",
-        DenialReason::Audience => "AUDIENCE_NOT_ALLOWED",
-        DenialReason::Scope => "SCOPE_NOT_ALLOWED",
-        DenialReason::Subject => "SUBJECT_NOT_ALLOWED",
-        DenialReason::Claim => "CLAIM_NOT_ALLOWED",
-        DenialReason::Ttl => "TTL_NOT_ALLOWED",
     }
 }
 

@@ -1,6 +1,6 @@
 //! How clients prove who they are.
 
-use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +145,16 @@ pub struct ClaimCondition {
     pub claim: String,
     /// One of these must match: a text as it is, a number or boolean as its JSON.
     pub values: Vec<Pattern>,
+}
+
+impl ClaimCondition {
+    /// The name of the token's own claim that this is about: the claim itself, or the one that a JSON pointer leads into.
+    pub fn outermost_claim(&self) -> Cow<'_, str> {
+        let Some(pointer) = self.claim.strip_prefix('/') else { return Cow::Borrowed(&self.claim) };
+        let first = pointer.split('/').next().unwrap_or_default();
+        // RFC 6901 section 4, in this order.
+        if first.contains('~') { first.replace("~1", "/").replace("~0", "~").into() } else { first.into() }
+    }
 }
 
 /// Who is at the other end of a connection, as far as the connection itself shows it.

@@ -74,6 +74,22 @@ pub struct Client {
     pub revision: i64,
 }
 
+impl Client {
+    /// Which version of which client this is.
+    pub const fn version(&self) -> ClientVersion {
+        ClientVersion { create_time: self.create_time, revision: self.revision }
+    }
+}
+
+/// A version of a client. One that was deleted and registered anew is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientVersion {
+    /// When the client was registered.
+    pub create_time: UnixTime,
+    /// Counts its changes since.
+    pub revision: i64,
+}
+
 /// What operators decide about a client. The store keeps it as one JSON document: a field that an older
 /// release does not know makes it refuse the row, for the field might be a restriction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -25,7 +25,7 @@ pub use authentication::{
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
 };
 pub use claims::{Actor, ExtraClaims, TokenClaims};
-pub use client::{Client, ClientId, ClientLimits, ClientRecord, ClientSettings, SecretRecord};
+pub use client::{Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, SecretRecord};
 pub use field::{FieldViolation, Violations};
 pub use key::{InvalidKeyId, KeyId, KeyState, KeyUsage};
 pub use key_record::{KeyRecord, KeyRevocation, TransitionError};

@@ -84,6 +84,31 @@ pub enum Method {
 }
 
 impl Method {
+    /// Every method.
+    pub const ALL: [Self; 21] = [
+        Self::IssueToken,
+        Self::VerifyToken,
+        Self::BatchVerifyTokens,
+        Self::Login,
+        Self::CreateClient,
+        Self::GetClient,
+        Self::ListClients,
+        Self::UpdateClient,
+        Self::DeleteClient,
+        Self::RotateClientSecret,
+        Self::CreateUser,
+        Self::GetUser,
+        Self::ListUsers,
+        Self::UpdateUser,
+        Self::SetUserPassword,
+        Self::DeleteUser,
+        Self::ListKeys,
+        Self::CreateKey,
+        Self::ImportKey,
+        Self::RotateKeys,
+        Self::RevokeKey,
+    ];
+
     /// How permissions name it: `Service/Method`, without the package.
     pub const fn name(self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use super::{Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
     access::{Authenticator, ClientRegistry, Directory, KeyRegistry, RegistryError},
     clock::Clock,
-    grpc::{self, Drain, Edge, Health, ReflectionError, RpcMetrics, TokenMetrics},
+    grpc::{self, Drain, Edge, Health, ReflectionError, Repeats, RpcMetrics, TokenMetrics},
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
     listen::{ListenMetrics, TlsError, TlsKeeper},
@@ -148,6 +148,7 @@ impl Server {
         let parts = grpc::Parts {
             authenticator: Arc::new(Authenticator::new(Arc::clone(&directory), Arc::clone(&clock))),
             clients: Arc::clone(&clients),
+            repeats: Arc::new(Repeats::new(Arc::clone(&clock))?),
             keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issue.issuer.clone())),
             ring: Arc::clone(&ring),
             verifiers,

@@ -23,8 +23,8 @@ pub use location::Location;
 pub use timed::{StoreMetrics, TimedStore};
 
 use crate::model::{
-    ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId, SealingKeyRecord,
-    SecretRecord, UnixTime,
+    ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
+    SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
 };
 
 /// The durable state of tokend.
@@ -93,11 +93,23 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// it keeps its creation time and its revision grows by one.
     async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError>;
 
+    /// Makes the settings and the update time of a client what `client` says, if it is at `base` still: of any number of
+    /// changes at once that are based on the same version, one is made. Its revision then grows by one. Answers whether it
+    /// was made; if not, for the client is at another version or gone, nothing was done.
+    async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError>;
+
     /// Deletes a client with its secrets.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if there is none of that id.
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError>;
+
+    /// Deletes a client with its secrets, if it is at `base` still. Answers whether it was; if not, nothing was done.
+    async fn delete_client_version(
+        &self,
+        client_id: &ClientId,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError>;
 
     /// Adds a secret to a client. Of the secrets that it has, those dead at `secret.create_time` are deleted, the
     /// rest end at `others_expire` at the latest; and if more than [`MOST_SECRETS`] would then be kept, the oldest

@@ -23,8 +23,8 @@ use super::{Store, StoreError};
 use crate::{
     metrics::Durations,
     model::{
-        ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId,
-        SealingKeyRecord, SecretRecord, UnixTime,
+        ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
+        SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
     },
 };
 
@@ -71,12 +71,14 @@ pub struct StoreMetrics {
     clients_page: Action,
     create_client: Action,
     put_client: Action,
+    update_client: Action,
     delete_client: Action,
+    delete_client_version: Action,
     add_client_secret: Action,
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 15] {
+    const fn actions(&self) -> [(&'static str, &Action); 17] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -91,7 +93,9 @@ impl StoreMetrics {
             ("clients_page", &self.clients_page),
             ("create_client", &self.create_client),
             ("put_client", &self.put_client),
+            ("update_client", &self.update_client),
             ("delete_client", &self.delete_client),
+            ("delete_client_version", &self.delete_client_version),
             ("add_client_secret", &self.add_client_secret),
         ]
     }
@@ -198,6 +202,19 @@ impl Store for TimedStore {
 
     async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
         self.metrics.put_client.observe(self.inner.put_client(record)).await
+    }
+
+    async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError> {
+        self.metrics.update_client.observe(self.inner.update_client(client, base)).await
+    }
+
+    async fn delete_client_version(
+        &self,
+        client_id: &ClientId,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
+        let action = self.inner.delete_client_version(client_id, base);
+        self.metrics.delete_client_version.observe(action).await
     }
 
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError> {

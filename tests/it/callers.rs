@@ -188,7 +188,7 @@ async fn a_client_is_issued_what_its_permissions_name_and_nothing_more() {
         (
             v1::IssueTokenRequest { claims_json: r#"{"role":"admin"}"#.to_owned(), ..good() },
             "CLAIM_NOT_ALLOWED",
-            "claims",
+            "claims.role",
         ),
         (v1::IssueTokenRequest { ttl: seconds(301), ..good() }, "TTL_NOT_ALLOWED", "ttl"),
     ];

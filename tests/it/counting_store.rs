@@ -8,8 +8,8 @@ use std::sync::{
 use async_trait::async_trait;
 use tokend::{
     model::{
-        ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId,
-        SealingKeyRecord, SecretRecord, UnixTime,
+        ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
+        SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -221,6 +221,20 @@ impl Store for CountingStore {
     async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
         self.enter().await?;
         self.inner.put_client(record).await
+    }
+
+    async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError> {
+        self.enter().await?;
+        self.inner.update_client(client, base).await
+    }
+
+    async fn delete_client_version(
+        &self,
+        client_id: &ClientId,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
+        self.enter().await?;
+        self.inner.delete_client_version(client_id, base).await
     }
 
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ fn read(path: &str) -> String {
 fn each_reason_is_tested_and_documented() {
     let mut all = reasons(&read("src/model/refusal.rs"));
     assert_eq!(all.len(), 14, "{all:?}");
+    all.extend(reasons(&read("src/access/denial.rs")));
     all.extend(reasons(&read("src/grpc/status.rs")));
     assert!(all.contains("CREDENTIALS_MISSING") && all.contains("SHUTTING_DOWN"), "{all:?}");
 

@@ -1,13 +1,14 @@
 //! The stores that the suites run on, and the records that they put into them.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use tempfile::TempDir;
 use tokend::{
     model::{
-        Algorithm, ChangeSequence, Client, ClientId, ClientRecord, ClientSettings, KeyChange, KeyId,
-        KeyRecord, KeyState, Pattern, Permissions, SealingKeyId, SealingKeyRecord, SecretDigest,
-        SecretRecord, TokenType, Ttl, UnixTime,
+        Algorithm, AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ChangeSequence,
+        ClaimCondition, Client, ClientId, ClientLimits, ClientRecord, ClientSettings, KeyChange, KeyId,
+        KeyRecord, KeyState, Pattern, Permissions, Role, SealingKeyId, SealingKeyRecord, SecretDigest,
+        SecretRecord, TokenType, Ttl, UnixTime, WorkloadIdentity,
     },
     store::{self, Location, Store, StoreError},
 };
@@ -151,6 +152,8 @@ pub fn client(client_id: &str, secrets: Vec<SecretRecord>) -> ClientRecord {
 /// Settings with nothing left at its default, and with texts that are hard on a database.
 pub fn full_settings() -> ClientSettings {
     let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::parse(*text).unwrap()).collect();
+    let condition =
+        |claim: &str| ClaimCondition { claim: claim.to_owned(), values: patterns(&["acme-*", "1"]) };
     ClientSettings {
         display_name: "Zahlung \"€\" \\ '; -- \u{1f980} \u{0} \u{feff}\u{202e}".to_owned(),
         disabled: true,
@@ -166,8 +169,23 @@ pub fn full_settings() -> ClientSettings {
             claims: patterns(&["tenant"]),
             max_ttl: Ttl::from_seconds(1).unwrap(),
             verify_audiences: patterns(&["a", "b"]),
-            ..Permissions::default()
+            claim_values: vec![condition("tenant")],
+            login_usernames: patterns(&["staff-*"]),
+            roles: Role::ALL.to_vec(),
         },
-        ..ClientSettings::default()
+        authentication: Authentication {
+            methods: AuthenticationMethod::ALL.to_vec(),
+            certificate: CertificateNames {
+                uris: vec!["spiffe://example.org/a".to_owned()],
+                dns_names: vec!["a.example".to_owned()],
+            },
+            assertion_keys: Some(AssertionKeys::JwksFile("a.json".to_owned())),
+            workload_identities: vec![WorkloadIdentity {
+                issuer: "https://kubernetes.example".to_owned(),
+                audience: "tokend".to_owned(),
+                conditions: vec![condition("/kubernetes.io/namespace")],
+            }],
+        },
+        limits: ClientLimits { calls_per_second: NonZeroU32::new(100), concurrent_calls: NonZeroU32::new(1) },
     }
 }

@@ -22,6 +22,8 @@ on_every_store!(
     of_many_creations_one_wins,
     secrets_added_at_once_are_never_too_many,
     puts_at_once_each_count,
+    of_many_updates_of_one_version_one_is_made,
+    a_deletion_and_an_update_of_one_version_exclude_each_other,
     a_deletion_leaves_no_secret_behind,
     readers_see_whole_clients,
     a_change_is_seen_with_its_number,
@@ -133,6 +135,51 @@ async fn puts_at_once_each_count(store: Arc<dyn Store>) {
         assert_eq!(record.client.revision, i64::from(RACERS) * (round + 1));
         assert_eq!(record.secrets.len(), 1);
         assert_eq!(store.change_sequence().await.unwrap().0, i64::from(RACERS) * (round + 1));
+    }
+}
+
+async fn of_many_updates_of_one_version_one_is_made(store: Arc<dyn Store>) {
+    store.create_client(&client("billing", vec![secret(1, 1, None)])).await.unwrap();
+    for round in 0..30 {
+        let before = store.client(&id("billing")).await.unwrap();
+        let results = race(&store, |store, racer| {
+            let mut wanted = before.client.clone();
+            wanted.settings.display_name = format!("{round}-{racer}");
+            async move { store.update_client(&wanted, wanted.version()).await.map(|made| (made, wanted)) }
+        });
+        let made: Vec<_> = results.await.into_iter().map(Result::unwrap).filter(|(made, _)| *made).collect();
+        let [(_, won)] = &made[..] else { panic!("{} were made", made.len()) };
+        let after = store.client(&id("billing")).await.unwrap();
+        assert_eq!(after.client.settings, won.settings);
+        assert_eq!(after.client.revision, before.client.revision + 1);
+        assert_eq!(after.secrets, before.secrets);
+        assert_eq!(store.change_sequence().await.unwrap().0, round + 2, "what was not made counts nothing");
+    }
+}
+
+async fn a_deletion_and_an_update_of_one_version_exclude_each_other(store: Arc<dyn Store>) {
+    for _ in 0..30 {
+        store.create_client(&client("billing", vec![])).await.unwrap();
+        let known = store.client(&id("billing")).await.unwrap().client;
+        let results = race(&store, |store, racer| {
+            let mut wanted = known.clone();
+            wanted.settings.disabled = true;
+            async move {
+                let made = if racer % 2 == 0 {
+                    store.delete_client_version(&wanted.client_id, wanted.version()).await
+                } else {
+                    store.update_client(&wanted, wanted.version()).await
+                };
+                (racer, made.unwrap())
+            }
+        });
+        let made: Vec<_> = results.await.into_iter().filter(|(_, made)| *made).collect();
+        let [(winner, _)] = made[..] else { panic!("{made:?} were made") };
+        let left = store.client(&id("billing")).await;
+        assert_eq!(left.is_err(), winner % 2 == 0);
+        if left.is_ok() {
+            store.delete_client(&id("billing")).await.unwrap();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokend::{
-    model::{ClientId, ClientRecord, UnixTime},
+    model::{ClientId, ClientRecord, ClientVersion, UnixTime},
     store::{MOST_SECRETS, Store, StoreError},
 };
 
@@ -18,6 +18,8 @@ on_every_store!(
     a_secret_belongs_to_one_client,
     putting_a_new_client_creates_it,
     putting_a_client_replaces_it,
+    an_update_is_of_one_version,
+    a_version_is_deleted_or_left_alone,
     deleting_a_client_deletes_its_secrets,
     a_secret_is_added_beside_the_others,
     the_others_end_at_the_latest_then,
@@ -127,6 +129,49 @@ async fn putting_a_client_replaces_it(store: Arc<dyn Store>) {
     assert_eq!(store.client(&id("neighbour")).await.unwrap(), neighbour);
     store.put_client(&client("billing", vec![])).await.unwrap();
     assert!(store.client(&id("billing")).await.unwrap().secrets.is_empty());
+}
+
+async fn an_update_is_of_one_version(store: Arc<dyn Store>) {
+    let first = client("billing", vec![secret(1, 1, None)]);
+    let neighbour = client("neighbour", vec![]);
+    store.create_client(&first).await.unwrap();
+    store.create_client(&neighbour).await.unwrap();
+    let version = first.client.version();
+    let mut wanted = first.client.clone();
+    wanted.settings = full_settings();
+    wanted.update_time = at(500);
+    // Neither another number nor the same number of a client registered at another time.
+    let later = ClientVersion { revision: 2, ..version };
+    let other = ClientVersion { create_time: at(99), ..version };
+    for base in [later, other] {
+        assert!(!store.update_client(&wanted, base).await.unwrap());
+    }
+    assert_eq!(store.client(&id("billing")).await.unwrap(), first);
+    assert!(store.update_client(&wanted, version).await.unwrap());
+    wanted.revision = 2;
+    let updated = ClientRecord { client: wanted.clone(), secrets: first.secrets };
+    assert_eq!(store.clients().await.unwrap(), [updated, neighbour]);
+    assert!(!store.update_client(&wanted, version).await.unwrap());
+    wanted.client_id = id("nobody");
+    assert!(!store.update_client(&wanted, version).await.unwrap());
+    assert_eq!(sequence(&*store).await, 3, "what was not made counts nothing");
+}
+
+async fn a_version_is_deleted_or_left_alone(store: Arc<dyn Store>) {
+    let first = client("billing", vec![secret(1, 1, None)]);
+    store.create_client(&first).await.unwrap();
+    let version = first.client.version();
+    let later = ClientVersion { revision: 2, ..version };
+    let other = ClientVersion { create_time: at(99), ..version };
+    for base in [later, other] {
+        assert!(!store.delete_client_version(&id("billing"), base).await.unwrap());
+    }
+    assert_eq!(store.clients().await.unwrap(), [first]);
+    assert!(store.delete_client_version(&id("billing"), version).await.unwrap());
+    assert!(!store.delete_client_version(&id("billing"), version).await.unwrap());
+    assert!(store.clients().await.unwrap().is_empty());
+    store.create_client(&client("heir", vec![secret(1, 1, None)])).await.unwrap();
+    assert_eq!(sequence(&*store).await, 3);
 }
 
 async fn deleting_a_client_deletes_its_secrets(store: Arc<dyn Store>) {

@@ -59,12 +59,16 @@ async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
     assert_eq!(store.clients().await.unwrap(), backend.store.clients().await.unwrap());
     assert_eq!(store.clients_page(None, 1).await.unwrap().len(), 1);
     assert_eq!(store.clients_page(Some(&billing), 1).await.unwrap().len(), 0);
+    let mut known = store.client(&billing).await.unwrap().client;
+    assert!(store.update_client(&known, known.version()).await.unwrap());
+    known.revision += 1;
     store.delete_client(&billing).await.unwrap();
+    assert!(!store.delete_client_version(&billing, known.version()).await.unwrap());
     ensure_key(&store, &key("key", 1)).await.unwrap();
     assert_eq!(stored_keys(&store).await, [key("key", 1)]);
     let wrapped = store.ensure_sealing_key(&sealing_key(1, "vault"), None).await.unwrap();
     assert_eq!(store.sealing_keys().await.unwrap(), [wrapped]);
-    assert_eq!(store.change_sequence().await.unwrap().0, 6);
+    assert_eq!(store.change_sequence().await.unwrap().0, 7);
 
     let text = scrape(&registry);
     for (action, count) in [
@@ -74,11 +78,13 @@ async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
         ("sealing_keys", 1),
         ("ensure_sealing_key", 1),
         ("clients", 1),
-        ("client", 1),
+        ("client", 2),
         ("clients_page", 2),
         ("create_client", 1),
         ("put_client", 1),
+        ("update_client", 1),
         ("delete_client", 1),
+        ("delete_client_version", 1),
         ("add_client_secret", 1),
     ] {
         let line = format!("tokend_store_action_duration_seconds_count{{action=\"{action}\"}} {count}");

@@ -15,7 +15,7 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
     if let Some(subject) = &subject {
         scalar::check_text(subject, "subject", &mut violations);
     }
-    scalar::check_audiences(&message.audiences, &mut violations);
+    scalar::check_audiences(&message.audiences, "audiences", &mut violations);
     scalar::check_scopes(&message.scopes, "scopes", &mut violations);
     if message.include_refresh_token {
         violations.add("include_refresh_token", "must be false: this server offers no refresh tokens");

@@ -13,7 +13,10 @@ mod verify;
 use super::status::CallError;
 use crate::model::Violations;
 
-pub(super) use client::{client_id, client_message, client_settings, optional_client_id, overlap};
+pub(crate) use client::{CLIENT_FIELDS, read_client, read_issue_request, shown_client};
+pub(super) use client::{
+    client_id, client_message, client_settings, client_update, optional_client_id, overlap, version,
+};
 pub(super) use issue::{issue_request, token_answer};
 pub(super) use key::{
     import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
@@ -47,9 +50,14 @@ impl<T> Checked<T> {
         self
     }
 
+    /// The request, or what is wrong with it.
+    pub(super) fn into_result(self) -> Result<T, Violations> {
+        self.violations.into_result()?;
+        Ok(self.value)
+    }
+
     /// The request, if nothing is wrong with it. For requests that are authorized by their method alone.
     pub(super) fn valid(self) -> Result<T, CallError> {
-        self.violations.into_result().map_err(CallError::Invalid)?;
-        Ok(self.value)
+        self.into_result().map_err(CallError::Invalid)
     }
 }

@@ -69,12 +69,12 @@ pub(super) fn check_text(text: &str, field: &str, violations: &mut Violations) {
 }
 
 /// A list of audiences.
-pub(super) fn check_audiences(audiences: &[String], violations: &mut Violations) {
+pub(super) fn check_audiences(audiences: &[String], field: &str, violations: &mut Violations) {
     if audiences.len() > MOST_AUDIENCES {
-        violations.add("audiences", format!("must name at most {MOST_AUDIENCES} audiences"));
+        violations.add(field, format!("must name at most {MOST_AUDIENCES} audiences"));
     }
     for (index, audience) in audiences.iter().enumerate().take(MOST_AUDIENCES) {
-        check_text(audience, &format!("audiences[{index}]"), violations);
+        check_text(audience, &format!("{field}[{index}]"), violations);
     }
 }
 

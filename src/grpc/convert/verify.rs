@@ -15,7 +15,7 @@ pub(in crate::grpc) fn verify_request(
     max_leeway: Duration,
 ) -> Checked<VerifyRequest> {
     let mut violations = Violations::default();
-    scalar::check_audiences(&message.audiences, &mut violations);
+    scalar::check_audiences(&message.audiences, "audiences", &mut violations);
     scalar::check_scopes(&message.required_scopes, "required_scopes", &mut violations);
     let leeway = message.leeway.and_then(|leeway| {
         let leeway = scalar::duration(leeway).filter(|leeway| *leeway <= max_leeway);

@@ -21,8 +21,8 @@ use tokio::sync::watch;
 use self::listener::Listener;
 use super::{Store, StoreError};
 use crate::model::{
-    ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId, SealingKeyRecord,
-    SecretRecord, UnixTime,
+    ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
+    SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
 };
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
@@ -138,6 +138,38 @@ impl Store for PostgresStore {
             let mut write = self.pool.begin().await?;
             clients::put(&mut write, record).await?;
             Ok(write.commit().await?)
+        })
+        .await
+    }
+
+    async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError> {
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let updated = clients::update(&mut write, client, base).await?;
+            if updated {
+                write.commit().await?;
+            } else {
+                write.rollback().await?;
+            }
+            Ok(updated)
+        })
+        .await
+    }
+
+    async fn delete_client_version(
+        &self,
+        client_id: &ClientId,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let deleted = clients::delete_version(&mut write, client_id, base).await?;
+            if deleted {
+                write.commit().await?;
+            } else {
+                write.rollback().await?;
+            }
+            Ok(deleted)
         })
         .await
     }

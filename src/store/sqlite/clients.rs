@@ -4,7 +4,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use super::{changes, secrets};
 use crate::{
-    model::{ClientId, ClientRecord},
+    model::{Client, ClientId, ClientRecord, ClientVersion},
     store::{
         StoreError,
         rows::{self, ClientColumns},
@@ -80,6 +80,46 @@ pub(super) async fn put(write: &mut SqliteConnection, record: &ClientRecord) -> 
     .await?;
     secrets::delete_all(write, &client.client_id).await?;
     secrets::insert(write, &client.client_id, &record.secrets).await
+}
+
+/// Changes a client that is at `base` still. Answers whether it was.
+pub(super) async fn update(
+    write: &mut SqliteConnection,
+    client: &Client,
+    base: ClientVersion,
+) -> Result<bool, StoreError> {
+    changes::count(write).await?;
+    let updated = sqlx::query(
+        "UPDATE clients SET settings = ?2, updated_at = ?3, revision = revision + 1 \
+         WHERE client_id = ?1 AND created_at = ?4 AND revision = ?5",
+    )
+    .bind(client.client_id.as_str())
+    .bind(rows::settings_text(client)?)
+    .bind(client.update_time.seconds())
+    .bind(base.create_time.seconds())
+    .bind(base.revision)
+    .execute(write)
+    .await?
+    .rows_affected();
+    Ok(updated == 1)
+}
+
+/// Deletes a client that is at `base` still. Answers whether it was.
+pub(super) async fn delete_version(
+    write: &mut SqliteConnection,
+    client_id: &ClientId,
+    base: ClientVersion,
+) -> Result<bool, StoreError> {
+    changes::count(write).await?;
+    let deleted =
+        sqlx::query("DELETE FROM clients WHERE client_id = ?1 AND created_at = ?2 AND revision = ?3")
+            .bind(client_id.as_str())
+            .bind(base.create_time.seconds())
+            .bind(base.revision)
+            .execute(write)
+            .await?
+            .rows_affected();
+    Ok(deleted == 1)
 }
 
 /// Deletes a client; its secrets go with it.

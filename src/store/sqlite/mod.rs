@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use super::{Store, StoreError};
 use crate::model::{
-    ChangeSequence, ClientId, ClientRecord, KeyChange, KeySet, ReplicaReport, SealingKeyId, SealingKeyRecord,
-    SecretRecord, UnixTime,
+    ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
+    SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
 };
 
 /// A SQLite database.
@@ -44,6 +44,16 @@ impl SqliteStore {
         write.commit().await?;
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
         Ok(())
+    }
+
+    /// Commits a change that was made; else leaves everything as it was. Answers which.
+    async fn commit_if(&self, made: bool, write: Transaction<'static, Sqlite>) -> Result<bool, StoreError> {
+        if made {
+            self.commit(write).await?;
+        } else {
+            write.rollback().await?;
+        }
+        Ok(made)
     }
 }
 
@@ -129,6 +139,22 @@ impl Store for SqliteStore {
         let mut write = self.write().await?;
         clients::put(&mut write, record).await?;
         self.commit(write).await
+    }
+
+    async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        let updated = clients::update(&mut write, client, base).await?;
+        self.commit_if(updated, write).await
+    }
+
+    async fn delete_client_version(
+        &self,
+        client_id: &ClientId,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        let deleted = clients::delete_version(&mut write, client_id, base).await?;
+        self.commit_if(deleted, write).await
     }
 
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError> {

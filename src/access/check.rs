@@ -1,0 +1,188 @@
+//! What policy looks at, in its order: each value that is asked for, and the line that decides about it. Nothing here is
+//! computed before somebody asks for it, and nothing takes memory of its own.
+
+use std::{fmt, iter};
+
+use super::{
+    DenialReason, IssueRules,
+    claim_value::is_among,
+    line::{Bounded, Line, List},
+};
+use crate::model::{Client, ExtraClaims, Method, Ttl};
+
+/// One value, and what policy says about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Check<'a> {
+    /// Where the value stands in the request.
+    pub(crate) place: Place<'a>,
+    /// The value, where it is a text.
+    pub(crate) value: Option<&'a str>,
+    /// What it is for a denial.
+    pub(crate) reason: DenialReason,
+    /// What policy says.
+    pub(crate) verdict: Verdict,
+}
+
+/// What policy says about a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Yes, by this line.
+    Allowed(Line),
+    /// No: by this line, or because no line says yes.
+    Denied(Option<Line>),
+}
+
+impl Verdict {
+    fn by(line: Option<Line>) -> Self {
+        line.map_or(Self::Denied(None), Self::Allowed)
+    }
+}
+
+/// Where a value stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// It is the method.
+    Method(Method),
+    /// A field.
+    Field(&'static str),
+    /// An item of a list.
+    Item(&'static str, usize),
+    /// An extra claim.
+    Claim(&'a str),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(method) => f.write_str(method.name()),
+            Self::Field(name) => f.write_str(name),
+            Self::Item(name, index) => write!(f, "{name}[{index}]"),
+            Self::Claim(name) => write!(f, "claims.{}", Bounded(name)),
+        }
+    }
+}
+
+/// A token that is asked for, with the client's defaults where it asks for none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AskedToken<'a> {
+    pub(super) subject: Option<&'a str>,
+    pub(super) audiences: &'a [String],
+    pub(super) scopes: &'a [String],
+    pub(super) claims: &'a ExtraClaims,
+    pub(super) ttl: Option<Ttl>,
+}
+
+/// The method.
+pub(super) fn method(client: &Client, method: Method) -> Check<'_> {
+    let roles = &client.settings.permissions.roles;
+    let by_role = || roles.iter().position(|role| role.allows(method)).map(Line::Role);
+    Check {
+        place: Place::Method(method),
+        value: None,
+        reason: DenialReason::Method,
+        verdict: Verdict::by(listed(client, List::Methods, method.name()).or_else(by_role)),
+    }
+}
+
+/// All that IssueToken looks at.
+pub(super) fn issue<'a>(
+    client: &'a Client,
+    asked: AskedToken<'a>,
+    rules: &'a IssueRules,
+) -> impl Iterator<Item = Check<'a>> {
+    let subject = asked.subject.unwrap_or(client.client_id.as_str());
+    iter::once_with(move || method(client, Method::IssueToken))
+        .chain(each(client, List::Audiences, "audiences", asked.audiences))
+        .chain(each(client, List::Scopes, "scopes", asked.scopes))
+        .chain(iter::once_with(move || self::subject(client, subject)))
+        .chain(asked.claims.members().iter().flat_map(move |(name, json)| claim(client, name, json)))
+        .chain(asked.ttl.into_iter().map(move |ttl| life(client, ttl, rules)))
+}
+
+/// All that VerifyToken looks at besides its method: the audiences that are named, or whether there are any.
+pub(super) fn verify<'a>(client: &'a Client, audiences: &'a [String]) -> impl Iterator<Item = Check<'a>> {
+    let none = audiences.is_empty() && client.settings.permissions.verify_audiences.is_empty();
+    let denied = Check {
+        place: Place::Field("audiences"),
+        value: None,
+        reason: DenialReason::Audience,
+        verdict: Verdict::Denied(None),
+    };
+    each(client, List::VerifyAudiences, "audiences", audiences).chain(none.then_some(denied))
+}
+
+/// All that Login looks at before it knows the user.
+pub(super) fn login<'a>(client: &'a Client, username: &'a str) -> impl Iterator<Item = Check<'a>> {
+    let user = Check {
+        place: Place::Field("username"),
+        value: Some(username),
+        reason: DenialReason::Subject,
+        verdict: Verdict::by(listed(client, List::LoginUsernames, username)),
+    };
+    [method(client, Method::Login), user].into_iter()
+}
+
+fn each<'a>(
+    client: &'a Client,
+    list: List,
+    field: &'static str,
+    values: &'a [String],
+) -> impl Iterator<Item = Check<'a>> {
+    let reason = match list {
+        List::Scopes => DenialReason::Scope,
+        _ => DenialReason::Audience,
+    };
+    values.iter().enumerate().map(move |(index, value)| Check {
+        place: Place::Item(field, index),
+        value: Some(value),
+        reason,
+        verdict: Verdict::by(listed(client, list, value)),
+    })
+}
+
+fn subject<'a>(client: &Client, subject: &'a str) -> Check<'a> {
+    let own = (subject == client.client_id.as_str()).then_some(Line::OwnId);
+    Check {
+        place: Place::Field("subject"),
+        value: Some(subject),
+        reason: DenialReason::Subject,
+        verdict: Verdict::by(own.or_else(|| listed(client, List::Subjects, subject))),
+    }
+}
+
+/// The claim's name, and its value for each line that says what it may be.
+fn claim<'a>(client: &'a Client, name: &'a str, json: &'a str) -> impl Iterator<Item = Check<'a>> {
+    let check = move |value, verdict| Check {
+        place: Place::Claim(name),
+        value: Some(value),
+        reason: DenialReason::Claim,
+        verdict,
+    };
+    let named = iter::once_with(move || check(name, Verdict::by(listed(client, List::Claims, name))));
+    let restrictions = client.settings.permissions.claim_values.iter().enumerate();
+    named.chain(restrictions.filter(move |(_, allowed)| allowed.outermost_claim() == name).map(
+        move |(index, allowed)| {
+            let line = Line::ClaimValues(index);
+            let verdict =
+                if is_among(json, allowed) { Verdict::Allowed(line) } else { Verdict::Denied(Some(line)) };
+            check(json, verdict)
+        },
+    ))
+}
+
+fn life<'a>(client: &Client, ttl: Ttl, rules: &IssueRules) -> Check<'a> {
+    let own = client.settings.permissions.max_ttl;
+    let verdict = if ttl > own {
+        Verdict::Denied(Some(Line::MaxTtl))
+    } else if ttl > rules.max_ttl {
+        Verdict::Denied(Some(Line::ServerMaxTtl))
+    } else {
+        Verdict::Allowed(Line::MaxTtl)
+    };
+    Check { place: Place::Field("ttl"), value: None, reason: DenialReason::Ttl, verdict }
+}
+
+fn listed(client: &Client, list: List, value: &str) -> Option<Line> {
+    let patterns = list.patterns(&client.settings.permissions);
+    patterns.iter().position(|pattern| pattern.matches(value)).map(|index| Line::Pattern(list, index))
+}

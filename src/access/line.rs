@@ -1,0 +1,129 @@
+//! The lines of a client's policy. What is allowed or forbidden remembers by which; the words are made only for those who
+//! ask.
+
+use std::fmt;
+
+use crate::model::{Client, Pattern, Permissions};
+
+/// A line of a client's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// A pattern of a list.
+    Pattern(List, usize),
+    /// `permissions.roles[i]`
+    Role(usize),
+    /// `permissions.claim_values[i]`
+    ClaimValues(usize),
+    /// `permissions.max_ttl`
+    MaxTtl,
+    /// The server's own `max_ttl`.
+    ServerMaxTtl,
+    /// A client may always have tokens about itself.
+    OwnId,
+}
+
+/// A list of patterns in a client's permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    /// `permissions.methods`
+    Methods,
+    /// `permissions.audiences`
+    Audiences,
+    /// `permissions.scopes`
+    Scopes,
+    /// `permissions.subjects`
+    Subjects,
+    /// `permissions.claims`
+    Claims,
+    /// `permissions.verify_audiences`
+    VerifyAudiences,
+    /// `permissions.login_usernames`
+    LoginUsernames,
+}
+
+impl List {
+    /// The list's patterns.
+    pub(crate) fn patterns(self, permissions: &Permissions) -> &[Pattern] {
+        match self {
+            Self::Methods => &permissions.methods,
+            Self::Audiences => &permissions.audiences,
+            Self::Scopes => &permissions.scopes,
+            Self::Subjects => &permissions.subjects,
+            Self::Claims => &permissions.claims,
+            Self::VerifyAudiences => &permissions.verify_audiences,
+            Self::LoginUsernames => &permissions.login_usernames,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Methods => "methods",
+            Self::Audiences => "audiences",
+            Self::Scopes => "scopes",
+            Self::Subjects => "subjects",
+            Self::Claims => "claims",
+            Self::VerifyAudiences => "verify_audiences",
+            Self::LoginUsernames => "login_usernames",
+        }
+    }
+}
+
+impl Line {
+    /// The line in words, as it stands in this client's policy.
+    pub(crate) const fn of(self, client: &Client) -> LineText<'_> {
+        LineText { line: self, permissions: &client.settings.permissions }
+    }
+}
+
+/// A line in words: `permissions.audiences[2] "billing-*"`.
+pub(crate) struct LineText<'a> {
+    line: Line,
+    permissions: &'a Permissions,
+}
+
+impl fmt::Display for LineText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let permissions = self.permissions;
+        match self.line {
+            Line::Pattern(list, index) => {
+                write!(f, "permissions.{}[{index}]", list.name())?;
+                match list.patterns(permissions).get(index) {
+                    Some(pattern) => write!(f, " \"{}\"", Bounded(&pattern.to_string())),
+                    None => Ok(()),
+                }
+            }
+            Line::Role(index) => {
+                write!(f, "permissions.roles[{index}]")?;
+                permissions.roles.get(index).map_or(Ok(()), |role| write!(f, " \"{role}\""))
+            }
+            Line::ClaimValues(index) => write!(f, "permissions.claim_values[{index}]"),
+            Line::MaxTtl => write!(f, "permissions.max_ttl {} s", permissions.max_ttl.seconds()),
+            Line::ServerMaxTtl => f.write_str("the server's setting `max_ttl`"),
+            Line::OwnId => f.write_str("the client's own id"),
+        }
+    }
+}
+
+/// A text from elsewhere, escaped and cut short.
+pub(super) struct Bounded<'a>(pub(super) &'a str);
+
+impl fmt::Display for Bounded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 64;
+        let mut characters = self.0.chars();
+        characters.by_ref().take(MOST).try_for_each(|character| write!(f, "{}", character.escape_debug()))?;
+        if characters.next().is_some() { f.write_str("…") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bounded;
+
+    #[test]
+    fn texts_are_escaped_and_cut_short() {
+        assert_eq!(Bounded("a\"b\n\u{1b}ü").to_string(), "a\\\"b\\n\\u{1b}ü");
+        assert_eq!(Bounded(&"x".repeat(64)).to_string(), "x".repeat(64));
+        assert_eq!(Bounded(&"x".repeat(65)).to_string(), format!("{}…", "x".repeat(64)));
+    }
+}

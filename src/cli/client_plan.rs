@@ -1,0 +1,157 @@
+//! What it takes to bring the server's clients to a file's state.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use super::{
+    client_diff::{FieldDiff, diff},
+    client_file::certificate_names,
+    failure::Failure,
+    output::plain,
+};
+use crate::{
+    grpc::{read_client, shown_client},
+    proto::v1::Client,
+};
+
+/// One change of one client.
+pub(super) enum Step {
+    /// It is not there yet.
+    Create(Box<Client>),
+    /// It is different.
+    Update {
+        /// As the file says it, with the etag of what is there.
+        client: Box<Client>,
+        /// What differs.
+        fields: Vec<FieldDiff>,
+    },
+    /// It is not in the file.
+    Delete {
+        /// Which.
+        client_id: String,
+        /// What is there.
+        etag: String,
+    },
+}
+
+/// What the server has, and what is to become of it.
+pub(super) struct Terms<'a> {
+    /// All of the server's clients.
+    pub(super) present: &'a [Client],
+    /// Whether those that are not in the file go.
+    pub(super) prune: bool,
+    /// Clients that do not go in any case.
+    pub(super) keep: HashSet<String>,
+    /// The caller itself, if it can be told: it is changed last.
+    pub(super) caller: Option<&'a str>,
+}
+
+/// The steps, in the order in which they are to be made.
+///
+/// # Errors
+/// When two clients would have the same name in their certificates.
+pub(super) fn plan(wanted: Vec<Client>, terms: &Terms<'_>) -> Result<Vec<Step>, Failure> {
+    let present: HashMap<&str, &Client> =
+        terms.present.iter().map(|client| (client.client_id.as_str(), client)).collect();
+    let named: HashSet<String> = wanted.iter().map(|client| client.client_id.clone()).collect();
+    let goes = |client: &Client| {
+        terms.prune && !named.contains(&client.client_id) && !terms.keep.contains(&client.client_id)
+    };
+    let stays = terms.present.iter().filter(|client| !named.contains(&client.client_id) && !goes(client));
+    certificates_are_apart(stays, &wanted)?;
+
+    let mut steps = Vec::new();
+    for client in wanted {
+        match present.get(client.client_id.as_str()) {
+            None => steps.push(Step::Create(Box::new(client))),
+            Some(there) => steps.extend(update(there, client)?),
+        }
+    }
+    let gone = terms.present.iter().filter(|client| goes(client));
+    steps.extend(
+        gone.map(|client| Step::Delete { client_id: client.client_id.clone(), etag: client.etag.clone() }),
+    );
+    // What gives a certificate's name away comes before what takes it, and the caller, who must be able to do it all, last.
+    steps.sort_by_key(|step| match step {
+        Step::Update { client, .. } if Some(client.client_id.as_str()) == terms.caller => 4,
+        Step::Delete { .. } if gives_names_away(step, &present) => 0,
+        Step::Update { .. } if gives_names_away(step, &present) => 1,
+        Step::Create(_) | Step::Update { .. } => 2,
+        Step::Delete { .. } => 3,
+    });
+    Ok(steps)
+}
+
+fn update(there: &Client, mut wanted: Client) -> Result<Option<Step>, Failure> {
+    // The file was checked already.
+    let shown = read_client(wanted.clone()).map(shown_client);
+    let shown = shown.map_err(|_| Failure::refused("a client of the file makes no sense"))?;
+    let fields = diff(there, &shown);
+    wanted.etag.clone_from(&there.etag);
+    Ok((!fields.is_empty()).then(|| Step::Update { client: Box::new(wanted), fields }))
+}
+
+fn gives_names_away(step: &Step, present: &HashMap<&str, &Client>) -> bool {
+    let Some(there) = present.get(step.client_id()) else { return false };
+    let left: HashSet<&str> = match step {
+        Step::Update { client, .. } => certificate_names(client).collect(),
+        Step::Create(_) | Step::Delete { .. } => HashSet::new(),
+    };
+    certificate_names(there).any(|name| !left.contains(name))
+}
+
+fn certificates_are_apart<'a>(
+    stays: impl Iterator<Item = &'a Client>,
+    wanted: &'a [Client],
+) -> Result<(), Failure> {
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    for client in stays {
+        names.extend(certificate_names(client).map(|name| (name, client.client_id.as_str())));
+    }
+    for client in wanted {
+        if let Some(other) = certificate_names(client).find_map(|name| names.get(name)) {
+            return Err(Failure::refused(format!(
+                "client `{}`: authentication.certificate: `{}`, which is not in the file, has the same name",
+                client.client_id,
+                plain(other)
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl Step {
+    /// Which client it is about.
+    pub(super) fn client_id(&self) -> &str {
+        match self {
+            Self::Create(client) | Self::Update { client, .. } => &client.client_id,
+            Self::Delete { client_id, .. } => client_id,
+        }
+    }
+
+    /// For people, a line a change.
+    pub(super) fn text(&self) -> String {
+        let id = plain(self.client_id());
+        match self {
+            Self::Create(_) => format!("+ {id} (new)"),
+            Self::Delete { .. } => format!("- {id}"),
+            Self::Update { fields, .. } => {
+                let lines: Vec<String> =
+                    fields.iter().map(|field| format!("~ {id} {}", field.text())).collect();
+                lines.join("\n")
+            }
+        }
+    }
+
+    /// For programs.
+    pub(super) fn json(&self) -> Value {
+        let (action, fields) = match self {
+            Self::Create(_) => ("create", &[][..]),
+            Self::Delete { .. } => ("delete", &[][..]),
+            Self::Update { fields, .. } => ("update", fields.as_slice()),
+        };
+        let fields: Vec<Value> = fields.iter().map(FieldDiff::json).collect();
+        json!({ "client_id": self.client_id(), "action": action, "fields": fields })
+    }
+}

@@ -1,0 +1,105 @@
+//! The names by which certificates and files are found.
+
+use url::Url;
+
+use crate::model::{CertificateNames, Violations};
+use crate::proto::v1;
+
+/// The most names of one kind.
+const MOST_NAMES: usize = 16;
+/// The longest URI: as long as a SPIFFE id may be.
+const LONGEST_URI: usize = 2048;
+
+/// Reads the names in a client's certificates.
+pub(super) fn certificate(message: v1::CertificateNames, violations: &mut Violations) -> CertificateNames {
+    const URIS: &str = "authentication.certificate.uris";
+    const DNS_NAMES: &str = "authentication.certificate.dns_names";
+    let description = format!(
+        "must be an absolute URI, such as `spiffe://example.org/orders`, of at most {LONGEST_URI} bytes"
+    );
+    check_each(&message.uris, URIS, is_absolute_uri, &description, violations);
+    let description = "must be a DNS name in lower case, without wildcard";
+    check_each(&message.dns_names, DNS_NAMES, is_dns_name, description, violations);
+    CertificateNames { uris: message.uris, dns_names: message.dns_names }
+}
+
+fn check_each(
+    names: &[String],
+    field: &str,
+    is_name: impl Fn(&str) -> bool,
+    description: &str,
+    violations: &mut Violations,
+) {
+    if names.len() > MOST_NAMES {
+        violations.add(field, format!("must hold at most {MOST_NAMES} names"));
+    }
+    for (index, name) in names.iter().enumerate().take(MOST_NAMES) {
+        if !is_name(name) {
+            violations.add(format!("{field}[{index}]"), description);
+        }
+    }
+}
+
+/// It is compared as it stands, so that nothing in it is mended.
+fn is_absolute_uri(text: &str) -> bool {
+    let written_out =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'*');
+    text.len() <= LONGEST_URI && text.bytes().all(written_out) && Url::parse(text).is_ok()
+}
+
+/// RFC 1123 section 2.1, with the underscore that names of services have.
+fn is_dns_name(text: &str) -> bool {
+    let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.len() <= 63
+            && bytes.first().is_some_and(|byte| letter_or_digit(byte) || *byte == b'_')
+            && bytes.last().is_some_and(letter_or_digit)
+            && bytes.iter().all(|byte| letter_or_digit(byte) || matches!(byte, b'-' | b'_'))
+    };
+    // An address is no name: certificates hold it elsewhere.
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 253 && text.split('.').all(is_label) && !text.rsplit('.').next().is_some_and(is_number)
+}
+
+/// Whether this names a file in a folder, and nothing outside of it or hidden in it.
+pub(super) fn is_plain_file_name(text: &str) -> bool {
+    (1..=255).contains(&text.len())
+        && !text.starts_with('.')
+        && !text.chars().any(|character| matches!(character, '/' | '\\' | ':') || character.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_absolute_uri, is_dns_name, is_plain_file_name};
+
+    #[test]
+    fn uris_are_absolute() {
+        for uri in ["spiffe://example.org/ns/a/sa/orders", "https://a.example", "urn:uuid:1"] {
+            assert!(is_absolute_uri(uri), "{uri}");
+        }
+        let long = format!("spiffe://a/{}", "x".repeat(2048));
+        for other in ["", "orders", "//a/b", "/a", "spiffe://a b", "spiffe://ä", "spiffe://a/*", &long] {
+            assert!(!is_absolute_uri(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn dns_names_are_in_lower_case_and_without_wildcard() {
+        for name in ["localhost", "orders.svc.cluster.local", "a-b.c1", "_grpc._tcp.example", "1.example"] {
+            assert!(is_dns_name(name), "{name}");
+        }
+        let (label, name) = ("x".repeat(64), vec!["x".repeat(63); 4].join("."));
+        for other in ["", ".", "a.", "A.b", "*.b", "a..b", "-a", "a-", "ä.b", "127.0.0.1", &label, &name] {
+            assert!(!is_dns_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn files_are_named_inside_their_folder() {
+        assert!(is_plain_file_name("orders.json"));
+        for other in ["", ".", "..", "../a", "a/b", "a\\b", "/etc/passwd", ".a", "c:a", "a\0b", "a\n"] {
+            assert!(!is_plain_file_name(other), "{other}");
+        }
+    }
+}

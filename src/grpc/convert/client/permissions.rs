@@ -1,0 +1,88 @@
+//! What a client may do.
+
+use super::claim_condition;
+use crate::{
+    grpc::convert::scalar,
+    model::{Pattern, Permissions, Role, Ttl, Violations},
+    proto::v1,
+};
+
+/// The longest list of patterns.
+const MOST_PATTERNS: usize = 64;
+/// The longest life that a client may be allowed: a year.
+const LONGEST_TTL: Ttl = Ttl::from_minutes(365 * 24 * 60);
+
+/// Reads permissions.
+pub(super) fn read(message: v1::Permissions, violations: &mut Violations) -> Permissions {
+    let max_ttl = scalar::ttl(message.max_ttl, "permissions.max_ttl", violations);
+    if max_ttl.is_some_and(|ttl| ttl > LONGEST_TTL) {
+        violations.add("permissions.max_ttl", "must be at most 365 days");
+    }
+    let mut list = |texts, name| patterns(texts, &format!("permissions.{name}"), MOST_PATTERNS, violations);
+    let permissions = Permissions {
+        methods: list(message.methods, "methods"),
+        audiences: list(message.audiences, "audiences"),
+        scopes: list(message.scopes, "scopes"),
+        subjects: list(message.subjects, "subjects"),
+        claims: list(message.claims, "claims"),
+        max_ttl: max_ttl.unwrap_or(Permissions::DEFAULT_MAX_TTL),
+        verify_audiences: list(message.verify_audiences, "verify_audiences"),
+        login_usernames: list(message.login_usernames, "login_usernames"),
+        claim_values: Vec::new(),
+        roles: roles(&message.roles, violations),
+    };
+    let claim_values = claim_condition::values(message.claim_values, &permissions.claims, violations);
+    Permissions { claim_values, ..permissions }
+}
+
+/// Reads patterns, `most` at the most.
+pub(super) fn patterns(
+    texts: Vec<String>,
+    field: &str,
+    most: usize,
+    violations: &mut Violations,
+) -> Vec<Pattern> {
+    if texts.len() > most {
+        violations.add(field, format!("must hold at most {most} patterns"));
+        return Vec::new();
+    }
+    let numbered = texts.into_iter().enumerate();
+    numbered
+        .filter_map(|(index, text)| violations.check(&format!("{field}[{index}]"), Pattern::parse(text)))
+        .collect()
+}
+
+/// Patterns as texts.
+pub(super) fn texts(patterns: Vec<Pattern>) -> Vec<String> {
+    patterns.into_iter().map(String::from).collect()
+}
+
+/// Roles are a set: each is kept once, in the order of [`Role::ALL`].
+fn roles(names: &[String], violations: &mut Violations) -> Vec<Role> {
+    const FIELD: &str = "permissions.roles";
+    if names.len() > Role::ALL.len() {
+        violations.add(FIELD, format!("must hold at most {} roles", Role::ALL.len()));
+        return Vec::new();
+    }
+    let numbered = names.iter().enumerate();
+    let named: Vec<Role> = numbered
+        .filter_map(|(index, name)| violations.check(&format!("{FIELD}[{index}]"), name.parse::<Role>()))
+        .collect();
+    Role::ALL.into_iter().filter(|role| named.contains(role)).collect()
+}
+
+/// Permissions as a message.
+pub(super) fn message(permissions: Permissions) -> v1::Permissions {
+    v1::Permissions {
+        methods: texts(permissions.methods),
+        audiences: texts(permissions.audiences),
+        scopes: texts(permissions.scopes),
+        subjects: texts(permissions.subjects),
+        claims: texts(permissions.claims),
+        max_ttl: Some(scalar::duration_message(permissions.max_ttl.into())),
+        verify_audiences: texts(permissions.verify_audiences),
+        claim_values: permissions.claim_values.into_iter().map(claim_condition::message).collect(),
+        login_usernames: texts(permissions.login_usernames),
+        roles: permissions.roles.into_iter().map(|role| role.name().to_owned()).collect(),
+    }
+}

@@ -1,0 +1,307 @@
+//! `tokend client apply`: from a file to the server's clients, with the difference said first.
+
+use std::{fs, path::Path, process::Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{dev, run, stderr, stdout, tokend};
+
+const FILE: &str = r#"
+[[client]]
+client_id = "orders"
+display_name = "Orders"
+permissions.methods = ["TokenService/VerifyToken"]
+permissions.verify_audiences = ["orders"]
+
+[[client]]
+client_id = "web"
+default_audiences = ["orders"]
+default_ttl = "5m"
+limits.calls_per_second = 100
+
+[client.authentication]
+methods = ["client_secret", "mutual_tls", "private_key_jwt", "workload_identity"]
+certificate.uris = ["spiffe://example.org/web"]
+assertion_keys.jwks_file = "web.json"
+
+[[client.authentication.workload_identities]]
+issuer = "https://kubernetes.example"
+audience = "tokend"
+conditions = [{ claim = "sub", values = ["system:serviceaccount:shop:web"] }]
+
+[client.permissions]
+methods = ["TokenService/*"]
+roles = ["viewer"]
+audiences = ["orders", "billing-*"]
+scopes = ["*"]
+subjects = ["*"]
+claims = ["tenant"]
+claim_values = [{ claim = "tenant", values = ["acme"] }]
+login_usernames = ["staff-*"]
+max_ttl = "10m"
+"#;
+
+fn apply(folder: &Path, file: &str, arguments: &[&str]) -> Output {
+    fs::write(folder.join("clients.toml"), file).unwrap();
+    run(folder, &[&["client", "apply", "-f", "clients.toml"], arguments].concat())
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(stdout(output)).unwrap_or_else(|_| panic!("{}{}", stdout(output), stderr(output)))
+}
+
+fn ids(folder: &Path) -> Vec<String> {
+    let list = json(&run(folder, &["client", "list", "-o", "json"]));
+    list.as_array().unwrap().iter().map(|client| client["client_id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn show(folder: &Path, client_id: &str) -> Value {
+    json(&run(folder, &["client", "show", client_id, "-o", "json"]))
+}
+
+#[test]
+fn a_file_is_applied_once_and_then_there_is_nothing_to_change() {
+    let folder = TempDir::new().unwrap();
+    let (_server, _) = dev(folder.path(), &[]);
+    let folder = folder.path();
+
+    let planned = apply(folder, FILE, &["--dry-run"]);
+    assert_eq!((planned.status.code(), stdout(&planned)), (Some(0), "+ orders (new)\n+ web (new)"));
+    assert_eq!(ids(folder), ["dev"], "nothing was done");
+
+    let applied = apply(folder, FILE, &[]);
+    assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
+    assert_eq!(stderr(&applied), "+ orders (new)\n+ web (new)\n");
+    let secrets: Vec<(&str, &str)> =
+        stdout(&applied).lines().map(|line| line.split_once(' ').unwrap()).collect();
+    assert_eq!(secrets.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["orders", "web"]);
+    let issued = tokend(folder, &["token", "issue", "--claim", "tenant=acme"])
+        .env("TOKEND_CLIENT_SECRET", secrets[1].1)
+        .output()
+        .unwrap();
+    assert_eq!(issued.status.code(), Some(0), "{}", stderr(&issued));
+
+    let web = show(folder, "web");
+    assert_eq!(web["permissions"]["claim_values"][0]["values"][0], "acme");
+    assert_eq!(web["authentication"]["assertion_keys"]["jwks_file"], "web.json");
+    assert_eq!((&web["limits"]["calls_per_second"], &web["default_ttl"]), (&100.into(), &"5m".into()));
+
+    for again in [apply(folder, FILE, &["--check"]), apply(folder, FILE, &["--dry-run"])] {
+        assert_eq!((again.status.code(), stdout(&again)), (Some(0), "nothing to change"));
+    }
+    let again = apply(folder, FILE, &[]);
+    assert_eq!((again.status.code(), stdout(&again), stderr(&again)), (Some(0), "", "nothing to change\n"));
+    assert_eq!(show(folder, "web"), web);
+}
+
+#[test]
+fn what_differs_is_said_field_by_field_and_nothing_else_changes() {
+    let folder = TempDir::new().unwrap();
+    let (_server, _) = dev(folder.path(), &[]);
+    let folder = folder.path();
+    assert_eq!(apply(folder, FILE, &[]).status.code(), Some(0));
+    let before = show(folder, "orders");
+    let changed = FILE
+        .replace("\"orders\", \"billing-*\"", "\"shipping\", \"orders\"")
+        .replace("\"acme\"", "\"acme-*\"")
+        .replace("jwks_file = \"web.json\"", "jwks_file = \"next.json\"")
+        .replace("default_ttl = \"5m\"\n", "disabled = true\n");
+    let lines = "~ web disabled: false -> true\n\
+                 ~ web default_ttl: 5m -> 10m\n\
+                 ~ web authentication.assertion_keys.jwks_file: web.json -> next.json\n\
+                 ~ web permissions.audiences: + shipping, - billing-*\n\
+                 ~ web permissions.claim_values: + {\"claim\":\"tenant\",\"values\":[\"acme-*\"]}, \
+                 - {\"claim\":\"tenant\",\"values\":[\"acme\"]}";
+    let planned = apply(folder, &changed, &["--check"]);
+    assert_eq!((planned.status.code(), stdout(&planned)), (Some(1), lines));
+    let applied = apply(folder, &changed, &["-o", "json"]);
+    assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
+    let document = json(&applied);
+    assert_eq!(document["client_secrets"], serde_json::json!([]));
+    let change = &document["changes"][0];
+    assert_eq!((&change["client_id"], &change["action"]), (&"web".into(), &"update".into()));
+    let audiences = serde_json::json!({
+        "path": "permissions.audiences", "from": ["orders", "billing-*"], "to": ["shipping", "orders"]
+    });
+    assert!(change["fields"].as_array().unwrap().contains(&audiences), "{change}");
+    let web = show(folder, "web");
+    assert_eq!((&web["disabled"], &web["default_ttl"]), (&true.into(), &"10m".into()));
+    assert_eq!(show(folder, "orders"), before);
+    let again = apply(folder, &changed, &["--check"]);
+    assert_eq!((again.status.code(), stdout(&again)), (Some(0), "nothing to change"));
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_all_that_is_wrong_is_named() {
+    let folder = TempDir::new().unwrap();
+    let (_server, _) = dev(folder.path(), &[]);
+    let folder = folder.path();
+    let broken = r#"
+clients = []
+[[client]]
+client_id = "good"
+[[client]]
+client_id = "orders"
+permission.methods = ["TokenService/*"]
+default_ttl = 5
+permissions.audience = ["orders"]
+permissions.scopes = ["a*b"]
+permissions.roles = ["root"]
+authentication.methods = ["password"]
+[[client]]
+client_id = "orders"
+disabled = "no"
+authentication.certificate.uris = ["orders"]
+[[client]]
+display_name = "nobody"
+[[client]]
+client_id = "Web"
+"#;
+    let refused = apply(folder, broken, &[]);
+    assert_eq!((refused.status.code(), stdout(&refused)), (Some(2), ""));
+    let told = stderr(&refused);
+    for line in [
+        "clients: unknown key",
+        "client `orders`: default_ttl: must be a duration in quotes",
+        "client `orders`: permissions.audience: unknown key; did you mean `audiences`?",
+        "client `orders`: permission: unknown key; did you mean `permissions`?",
+        "client `orders`: permissions.scopes[0]: may hold `*` only as its last character",
+        "client `orders`: permissions.roles[0]: must be one of viewer",
+        "client `orders`: authentication.methods[0]: must be CLIENT_SECRET",
+        "client `orders`: disabled: must be true or false",
+        "client `orders`: authentication.certificate.uris[0]: must be an absolute URI",
+        "client `orders`: authentication.certificate: must not be given unless `MUTUAL_TLS`",
+        "client `orders`: stands in the file twice",
+        "client 4: client_id: must be given",
+        "client `Web`: client_id: must be 1 to 63 characters",
+    ] {
+        assert!(told.lines().any(|found| found.starts_with(line)), "{line}\n{told}");
+    }
+    assert!(!told.contains("`good`"), "{told}");
+    assert_eq!(ids(folder), ["dev"]);
+
+    let unreadable = apply(folder, "[[client]]\nclient_id = \"a\"\nsecret = \"tkd_", &[]);
+    assert_eq!(unreadable.status.code(), Some(2));
+    assert!(stderr(&unreadable).contains("clients.toml: line 3: "), "{}", stderr(&unreadable));
+    assert!(!stderr(&unreadable).contains("tkd_"), "{}", stderr(&unreadable));
+    let missing = run(folder, &["client", "apply", "-f", "none.toml"]);
+    assert!(missing.status.code() == Some(2) && stderr(&missing).contains("none.toml: cannot be read"));
+}
+
+#[test]
+fn clients_that_are_not_in_the_file_go_only_when_told_and_the_caller_never() {
+    let folder = TempDir::new().unwrap();
+    let (_server, _) = dev(folder.path(), &[]);
+    let folder = folder.path();
+    for id in ["old", "precious"] {
+        assert_eq!(run(folder, &["client", "create", id]).status.code(), Some(0));
+    }
+    assert_eq!(apply(folder, FILE, &[]).status.code(), Some(0));
+    assert_eq!(ids(folder), ["dev", "old", "orders", "precious", "web"]);
+    let planned = apply(folder, FILE, &["--prune", "--keep", "precious", "--dry-run"]);
+    assert_eq!((planned.status.code(), stdout(&planned)), (Some(0), "- old"));
+    let pruned = apply(folder, FILE, &["--prune", "--keep", "precious"]);
+    assert_eq!((pruned.status.code(), stderr(&pruned)), (Some(0), "- old\n"));
+    assert_eq!(ids(folder), ["dev", "orders", "precious", "web"]);
+    let empty = apply(folder, "", &["--prune"]);
+    assert_eq!(empty.status.code(), Some(0), "{}", stderr(&empty));
+    assert_eq!(ids(folder), ["dev"]);
+}
+
+#[test]
+fn nobody_is_pruned_by_a_caller_who_cannot_be_told() {
+    let folder = TempDir::new().unwrap();
+    let (_server, lines) = dev(folder.path(), &["--secret", "dev-secret"]);
+    let folder = folder.path();
+    let addr =
+        lines.iter().find_map(|line| Some(line.split_once("127.0.0.1:")?.1.split(' ').next()?.to_owned()));
+    let addr = format!("127.0.0.1:{}", addr.unwrap());
+    fs::write(folder.join("clients.toml"), "").unwrap();
+    let prune = |arguments: &[&str]| {
+        let all =
+            [&["client", "apply", "-f", "clients.toml", "--prune", "--addr", &addr], arguments].concat();
+        tokend(folder, &all).env("TOKEND_CLIENT_SECRET", "dev-secret").output().unwrap()
+    };
+    let refused = prune(&[]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--keep"), "{}", stderr(&refused));
+    let kept = prune(&["--keep", "dev"]);
+    assert_eq!((kept.status.code(), stderr(&kept)), (Some(0), "nothing to change\n"));
+}
+
+#[test]
+fn secrets_are_never_lost() {
+    let folder = TempDir::new().unwrap();
+    let (_server, _) = dev(folder.path(), &[]);
+    let folder = folder.path();
+    let clients = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("[[client]]\nclient_id = \"{name}\"\n")).collect()
+    };
+    let applied = apply(folder, &clients(&["a", "b"]), &["--secrets-dir", "secrets"]);
+    assert_eq!((applied.status.code(), stdout(&applied)), (Some(0), ""), "{}", stderr(&applied));
+    for name in ["a", "b"] {
+        let path = folder.join("secrets").join(name);
+        assert!(fs::read_to_string(&path).unwrap().starts_with(&format!("tkd_{name}_")));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+    // A file that is there stops everything before it begins.
+    fs::write(folder.join("secrets/d"), "old").unwrap();
+    let refused = apply(folder, &clients(&["c", "d"]), &["--secrets-dir", "secrets"]);
+    assert!(
+        refused.status.code() == Some(1) && stderr(&refused).contains("secrets/d"),
+        "{}",
+        stderr(&refused)
+    );
+    assert_eq!(ids(folder), ["a", "b", "dev"]);
+}
+
+#[test]
+fn what_was_made_before_a_failure_is_shown() {
+    let folder = TempDir::new().unwrap();
+    let (_server, _) = dev(folder.path(), &[]);
+    let folder = folder.path();
+    // May register clients, and not change them.
+    let maker = run(
+        folder,
+        &[
+            "client",
+            "create",
+            "maker",
+            "--method",
+            "ClientService/CreateClient",
+            "--method",
+            "ClientService/ListClients",
+        ],
+    );
+    assert_eq!(run(folder, &["client", "create", "zoo"]).status.code(), Some(0));
+    let file = "[[client]]\nclient_id = \"one\"\n[[client]]\nclient_id = \"zoo\"\ndisplay_name = \"Zoo\"\n";
+    fs::write(folder.join("clients.toml"), file).unwrap();
+    let as_maker = |arguments: &[&str]| {
+        let profile = fs::read_to_string(folder.join(".config/tokend/dev.toml")).unwrap();
+        let addr = profile
+            .lines()
+            .find_map(|line| line.strip_prefix("addr = "))
+            .unwrap()
+            .trim_matches('"')
+            .to_owned();
+        let all = [&["client", "apply", "-f", "clients.toml", "--addr", &addr], arguments].concat();
+        tokend(folder, &all).env("TOKEND_CLIENT_SECRET", stdout(&maker)).output().unwrap()
+    };
+    let failed = as_maker(&[]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(stdout(&failed).starts_with("one tkd_one_"), "{}", stdout(&failed));
+    let told = "error: after 1 of 2 clients: client `zoo`: METHOD_NOT_ALLOWED: ";
+    assert!(stderr(&failed).contains(told), "{}", stderr(&failed));
+    let file = format!("[[client]]\nclient_id = \"two\"\n{file}");
+    fs::write(folder.join("clients.toml"), file).unwrap();
+    let failed = as_maker(&["-o", "json"]);
+    assert_eq!(failed.status.code(), Some(1));
+    let document = json(&failed);
+    assert_eq!(document["client_secrets"][0]["client_id"], "two");
+    assert_eq!(document["changes"].as_array().unwrap().len(), 1);
+}
