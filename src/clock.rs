@@ -1,6 +1,9 @@
 //! Time as a parameter: whatever needs the time is given a [`Clock`].
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use crate::model::UnixTime;
 
@@ -8,6 +11,12 @@ use crate::model::UnixTime;
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The present instant, cut off to whole seconds.
     fn now(&self) -> UnixTime;
+
+    /// The time since some instant, which never goes back: for rates. A clock that is moved by hand need only say its
+    /// seconds.
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.now().seconds()).unwrap_or_default())
+    }
 }
 
 /// The machine's own clock.
@@ -20,5 +29,10 @@ impl Clock for SystemClock {
         // A clock before 1970 reads as 1970: every token is then "not yet valid", which fails closed.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime::from_seconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
 }

@@ -15,6 +15,7 @@
 //! [`proto`] holds the generated code, for the floors above the third.
 
 pub mod access;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -28,6 +29,7 @@ pub mod model;
 pub mod proto;
 pub mod random;
 pub mod server;
+pub mod spans;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::Directory;
 use crate::{
     clock::Clock,
-    model::{Client, ClientSecret, Peer},
+    model::{AuthenticationMethod, Client, ClientSecret, Peer},
 };
 
 /// The client behind one call. It exists only after its credential was checked.
@@ -27,6 +27,11 @@ impl Caller {
     /// The client, for a grant to keep.
     pub(super) const fn shared_client(&self) -> &Arc<Client> {
         &self.client
+    }
+
+    /// How it proved who it is.
+    pub const fn method(&self) -> AuthenticationMethod {
+        AuthenticationMethod::ClientSecret
     }
 }
 

@@ -83,7 +83,7 @@ impl ClientRegistry {
     /// Registers a client, with its first secret if it may present any. Without an id it is given one.
     pub(crate) async fn create(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         client_id: Option<ClientId>,
         settings: ClientSettings,
     ) -> Result<NewClient, RegistryError> {
@@ -101,7 +101,6 @@ impl ClientRegistry {
         let record = self.record(client_id, settings, secrets);
         self.store.create_client(&record).await?;
         self.follow().await;
-        tracing::info!(client_id = %record.client.client_id, by = grant.caller(), "client created");
         Ok(NewClient { record, secret })
     }
 
@@ -155,7 +154,7 @@ impl ClientRegistry {
     /// Deletes a client with its secrets; with a `base`, only if it is at that version still.
     pub(crate) async fn delete(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         client_id: &ClientId,
         base: Option<ClientVersion>,
     ) -> Result<(), RegistryError> {
@@ -170,14 +169,13 @@ impl ClientRegistry {
             }
         }
         self.directory.refresh().await?;
-        tracing::info!(%client_id, by = grant.caller(), "client deleted");
         Ok(())
     }
 
     /// Gives a client another secret; those that it has end after `overlap`.
     pub(crate) async fn rotate_secret(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         client_id: &ClientId,
         overlap: Duration,
     ) -> Result<NewSecret, RegistryError> {
@@ -190,7 +188,6 @@ impl ClientRegistry {
         let others_expire = UnixTime::from_seconds(now.seconds().saturating_add_unsigned(overlap.as_secs()));
         self.store.add_client_secret(client_id, &new.record, others_expire).await?;
         self.follow().await;
-        tracing::info!(%client_id, by = grant.caller(), overlap = overlap.as_secs(), "client secret rotated");
         Ok(new)
     }
 

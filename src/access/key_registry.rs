@@ -60,43 +60,35 @@ impl KeyRegistry {
     /// Makes a fresh pending key.
     pub(crate) async fn create(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         algorithm: Option<Algorithm>,
     ) -> Result<KeyView, KeyError> {
         let record = self.keeper.create(self.keeper.algorithm(algorithm)?).await?;
-        let (kid, algorithm, by) = (&record.key_id, record.algorithm, grant.caller());
-        tracing::info!(%kid, %algorithm, by, "key created");
         Ok(self.changed(record))
     }
 
     /// Takes in keys from elsewhere.
     pub(crate) async fn import(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         keys: &[ImportedKey],
         terms: &ImportTerms,
     ) -> Result<Vec<KeyView>, KeyError> {
         // Whoever names this server's own issuer means what is meant without a name.
         let issuer = terms.issuer.clone().filter(|issuer| *issuer != self.issuer);
         let records = self.keeper.import(keys, &ImportTerms { issuer, ..terms.clone() }).await?;
-        for record in &records {
-            let (kid, algorithm, usage, by) =
-                (&record.key_id, record.algorithm, record.usage.name(), grant.caller());
-            tracing::info!(%kid, %algorithm, usage, issuer = record.issuer, by, "key imported");
-        }
         Ok(records.into_iter().map(|record| self.changed(record)).collect())
     }
 
     /// Rotates ahead of time.
     pub(crate) async fn rotate(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         algorithm: Option<Algorithm>,
         immediately: bool,
     ) -> Result<Vec<KeyView>, KeyError> {
         let algorithm = self.keeper.algorithm(algorithm)?;
         let records = self.keeper.rotate(algorithm, immediately).await?;
-        tracing::info!(%algorithm, immediately, by = grant.caller(), "rotation asked for");
         Ok(records.into_iter().map(|record| self.changed(record)).collect())
     }
 
@@ -108,7 +100,6 @@ impl KeyRegistry {
         reason: &str,
     ) -> Result<KeyView, KeyError> {
         let record = self.keeper.revoke(key_id, reason, grant.caller()).await?;
-        tracing::warn!(kid = %record.key_id, reason, by = grant.caller(), "key revoked");
         Ok(self.changed(record))
     }
 

@@ -156,6 +156,8 @@ impl Dev {
             ("allow_plaintext", "true".to_owned()),
             ("drain_delay", "0s".to_owned()),
             ("drain_timeout", "1s".to_owned()),
+            // What it prints is for the one who tries it out.
+            ("audit_mode", "off".to_owned()),
             ("log", self.log.clone()),
         ];
         let mut flags: HashMap<&'static str, String> = flags.into_iter().collect();

@@ -20,6 +20,7 @@ mod sealing;
 mod secret;
 mod settings;
 mod table;
+mod trace;
 mod transport;
 mod typed;
 
@@ -31,5 +32,6 @@ pub use problems::Problems;
 pub use resolved::{Resolved, Shown};
 pub use secret::{Secret, SharedSecret};
 pub use table::{Kind, Setting, settings};
+pub use trace::TraceConfig;
 pub use transport::{ConnectionSettings, Transport};
 pub use typed::Config;

@@ -10,6 +10,7 @@ use super::{
     rotation::{algorithms, audience_algorithms, schedule},
     sealing::sealing,
     secret::{Secret, SharedSecret},
+    trace::{TraceConfig, trace},
     transport::{ConnectionSettings, Transport, connections, transport},
 };
 use crate::{
@@ -49,6 +50,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     pub max_watches: usize,
     pub refresh_interval: Duration,
+    /// The settings of the audit log, of traces, and of how much is taken on.
+    pub trace: TraceConfig,
     pub log: LogFilter,
     pub log_format: LogFormat,
 }
@@ -95,6 +98,7 @@ impl Resolved {
         let request_timeout = reader.duration("request_timeout");
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");
+        let trace = trace(&mut reader, store.as_ref());
         let problems = reader.problems;
         let rotation = schedule.zip(max_ttl);
         match (transport, issuer, store, sealing, rotation, grpc_addr, http_addr, log, log_format) {
@@ -133,6 +137,7 @@ impl Resolved {
                 drain_timeout,
                 max_watches,
                 refresh_interval,
+                trace,
                 log,
                 log_format,
             }),

@@ -2,19 +2,25 @@
 
 use tonic::Request;
 
-use super::status::CallError;
+use super::{status::CallError, trail};
 use crate::{
     access::{self, AdminGrant, Authenticator, Caller},
     model::{Method, Peer},
+    spans,
 };
 
-/// The caller, by its credential in the metadata or by its connection.
+/// The caller, by its credential in the metadata or by its connection; and the call is taken on, if there is room for it.
 pub(super) async fn caller<T: Sync>(
     authenticator: &Authenticator,
     request: &Request<T>,
 ) -> Result<Caller, CallError> {
     let peer = request.extensions().get::<Peer>();
-    Ok(authenticator.authenticate(request.metadata().as_ref(), peer).await?)
+    let step = spans::step("authenticate");
+    let caller = authenticator.authenticate(request.metadata().as_ref(), peer).await?;
+    drop(step);
+    let _step = spans::step("admit");
+    trail::admit(&caller).await?;
+    Ok(caller)
 }
 
 /// Leave for a method that is allowed as a whole.

@@ -11,6 +11,7 @@ use super::{
     convert,
     repeat::{Repeats, Ticket},
     status::CallError,
+    trail,
 };
 use crate::{
     access::{AdminGrant, Authenticator, ClientRegistry},
@@ -84,9 +85,11 @@ impl ClientApi {
         convert::request_id(&request_id, &mut violations);
         let client_id = convert::optional_client_id(&client.client_id, &mut violations);
         let settings = convert::client_settings(client).also(violations).valid()?;
+        client_id.iter().for_each(trail::client);
         let clients = Arc::clone(&self.clients);
         let create = async move { Ok(clients.create(&grant, client_id, settings).await?) };
         let new = self.repeats.once(ticket, create).await?;
+        trail::client(&new.record.client.client_id);
         Ok(v1::CreateClientResponse {
             client: Some(convert::client_message(new.record)),
             client_secret: new.secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default(),
@@ -150,6 +153,7 @@ impl ClientApi {
         convert::request_id(&request_id, &mut violations);
         let base = convert::version(&etag, "etag", &mut violations);
         let client_id = required_id(client_id, violations)?;
+        trail::client(&client_id);
         let clients = Arc::clone(&self.clients);
         let delete = async move { Ok(clients.delete(&grant, &client_id, base).await?) };
         self.repeats.once(ticket, delete).await?;
@@ -168,6 +172,7 @@ impl ClientApi {
         convert::request_id(&request_id, &mut violations);
         let overlap = convert::overlap(overlap, &mut violations);
         let client_id = required_id(client_id, violations)?;
+        trail::client(&client_id);
         let clients = Arc::clone(&self.clients);
         let rotate = async move { Ok(clients.rotate_secret(&grant, &client_id, overlap).await?.secret) };
         let secret = self.repeats.once(ticket, rotate).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{caller::administer, convert, status::CallError};
+use super::{caller::administer, convert, status::CallError, trail};
 use crate::{
     access::{Authenticator, KeyRegistry},
     model::{Method, Violations},
@@ -84,6 +84,7 @@ impl KeyApi {
         let algorithm = convert::optional_algorithm(&request.algorithm, &mut violations);
         violations.into_result().map_err(CallError::Invalid)?;
         let key = self.keys.create(&grant, algorithm).await?;
+        trail::key(&key.record.key_id);
         Ok(v1::CreateKeyResponse { key: Some(convert::key_message(key)) })
     }
 
@@ -94,6 +95,7 @@ impl KeyApi {
         let grant = administer(&self.authenticator, &request, Method::ImportKey).await?;
         let (keys, terms) = convert::import_request(request.into_inner()).valid()?;
         let imported = self.keys.import(&grant, &keys, &terms).await?;
+        imported.iter().for_each(|key| trail::key(&key.record.key_id));
         let keys: Vec<v1::Key> = imported.into_iter().map(convert::key_message).collect();
         Ok(v1::ImportKeyResponse { key: keys.first().cloned(), keys })
     }
@@ -109,6 +111,7 @@ impl KeyApi {
         let algorithm = convert::optional_algorithm(&request.algorithm, &mut violations);
         violations.into_result().map_err(CallError::Invalid)?;
         let keys = self.keys.rotate(&grant, algorithm, request.immediately).await?;
+        keys.iter().for_each(|key| trail::key(&key.record.key_id));
         Ok(v1::RotateKeysResponse { keys: keys.into_iter().map(convert::key_message).collect() })
     }
 
@@ -124,6 +127,8 @@ impl KeyApi {
         let key_id = convert::key_id(&request.key_id, &mut violations);
         violations.into_result().map_err(CallError::Invalid)?;
         let key_id = key_id.ok_or_else(|| CallError::Invalid(Violations::of("key_id", "must be given")))?;
+        trail::key(&key_id);
+        trail::cause(&request.reason);
         let key = self.keys.revoke(&grant, &key_id, &request.reason).await?;
         Ok(v1::RevokeKeyResponse { key: Some(convert::key_message(key)) })
     }

@@ -125,7 +125,7 @@ impl Collector for RpcMetrics {
 }
 
 /// The code's name in the gRPC specification.
-const fn code_name(code: Code) -> &'static str {
+pub(super) const fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -3,6 +3,7 @@
 //! May import everything below. Invariant: `status.rs` alone makes statuses, and no method answers without having
 //! authenticated its caller.
 
+mod admission;
 mod caller;
 mod client_service;
 mod convert;
@@ -13,6 +14,7 @@ mod metrics;
 mod repeat;
 mod status;
 mod token_service;
+mod trail;
 mod trust;
 mod user_service;
 
@@ -20,8 +22,9 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
+pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
 pub(crate) use convert::{CLIENT_FIELDS, read_client, read_issue_request, shown_client};
-pub use edge::{Drain, Edge, Limits};
+pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use health::Health;
 pub use metrics::{RpcMetrics, TokenMetrics};
 pub use repeat::Repeats;

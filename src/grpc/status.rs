@@ -7,8 +7,10 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::{admission::Busy, trail};
 use crate::{
     access::{AuthenticationError, Denial, PolicyError, RegistryError},
+    audit::AuditUnavailable,
     keys::{KeyError, TooManyWatches},
     model::Violations,
     store::StoreError,
@@ -46,6 +48,10 @@ pub(crate) enum CallError {
     /// What was begun for the call ended without an answer.
     #[error("what was begun for the call ended without an answer")]
     Lost,
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    #[error(transparent)]
+    Audit(#[from] AuditUnavailable),
     /// A verifier left unread what it was sent.
     #[error("the verifier does not read what it is sent")]
     SlowReader,
@@ -162,6 +168,13 @@ impl Told {
                 retry_after: Some(WATCH_RETRY),
                 ..Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string())
             },
+            CallError::Busy(busy) => Self {
+                retry_after: Some(busy.retry_after()),
+                ..Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string())
+            },
+            CallError::Audit(AuditUnavailable) => {
+                Self::new(Code::Unavailable, "AUDIT_UNAVAILABLE", error.to_string())
+            }
             CallError::SlowReader => Self {
                 retry_after: Some(Duration::ZERO),
                 ..Self::new(Code::ResourceExhausted, "SLOW_READER", error.to_string())
@@ -226,6 +239,11 @@ impl Told {
         details
     }
 
+    fn into_status(self, error: &CallError) -> Status {
+        self.log(error);
+        Status::with_error_details(self.code, &self.message, self.details())
+    }
+
     /// Once for each failure: what a caller did wrong is news, what tokend cannot do is a warning, a bug is an error.
     fn log(&self, error: &CallError) {
         let reason = self.reason;
@@ -247,13 +265,15 @@ impl CallError {
     /// The status to answer with, logged.
     pub(crate) fn into_status(self) -> Status {
         let told = Told::of(&self);
-        told.log(&self);
-        Status::with_error_details(told.code, &told.message, told.details())
+        trail::refused(told.reason, &self, told.field.as_deref());
+        told.into_status(&self)
     }
 
     /// The same as a message, for one item of a batch.
     pub(crate) fn into_item(self) -> tonic_types::Status {
-        let status = self.into_status();
+        let told = Told::of(&self);
+        trail::item_refused(told.reason);
+        let status = told.into_status(&self);
         // A status with details holds the whole message, encoded, as its details.
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),

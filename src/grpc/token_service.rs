@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{TokenMetrics, caller::caller, convert, status::CallError};
+use super::{TokenMetrics, caller::caller, convert, status::CallError, trail};
 use crate::{
     access::{self, Authenticator, IssueRules, PolicyError, VerifyGrant},
     model::{VerifyRequest, Violations},
     proto::v1::{self, batch_verify_tokens_result::Result as Item, token_service_server::TokenService},
+    spans,
     tokens::{Issuer, Verifier, VerifyError},
 };
 
@@ -62,13 +63,11 @@ impl TokenApi {
     ) -> Result<v1::IssueTokenResponse, CallError> {
         let caller = caller(&self.authenticator, &request).await?;
         let asked = convert::issue_request(request.into_inner());
+        asked.if_sound(trail::asked);
         let grant = asked.authorize(|request| access::issue(&caller, request, &self.rules))?;
         let issued = self.issuer.issue(&grant)?;
         self.metrics.issued(&issued);
-        tracing::info!(
-            jti = %issued.jwt_id, kid = %issued.key_id, sub = grant.subject(), client_id = %grant.client_id(),
-            "token issued"
-        );
+        trail::token(&grant, &issued);
         Ok(convert::token_answer(issued, grant.scopes().to_vec()))
     }
 
@@ -111,7 +110,9 @@ impl TokenApi {
     ) -> Result<v1::VerifyTokenResponse, CallError> {
         let asked = convert::verify_request(message, self.verifier.policy().max_leeway);
         let grant = asked.authorize(policy)?;
+        let step = spans::step("verify");
         let outcome = self.verifier.verify(&grant).await;
+        drop(step);
         match &outcome {
             Ok(_) => self.metrics.verified(None),
             Err(VerifyError::Refused(refusal)) => self.metrics.verified(Some(refusal.reason)),

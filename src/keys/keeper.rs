@@ -9,6 +9,7 @@ use super::{
     replicas::Laggards,
 };
 use crate::{
+    audit::{AuditLog, PlannedChange, Target, Text},
     clock::Clock,
     model::{Algorithm, KeyChange, KeyId, KeyRecord, KeySet, ReplicaReport, UnixTime, VerifiersReady},
     random::{self, RandomError},
@@ -26,12 +27,13 @@ pub struct Keeper {
     replica_id: String,
     verifiers: Arc<Verifiers>,
     laggards: Laggards,
+    audit: Arc<AuditLog>,
     /// What was reported last. Held while reporting.
     reported: tokio::sync::Mutex<Option<ReplicaReport>>,
 }
 
 impl Keeper {
-    /// Keeps the keys of `ring`, for the verifiers that watch here.
+    /// Keeps the keys of `ring`, for the verifiers that watch here; what it does by itself is audited.
     ///
     /// # Errors
     /// When no name for this replica can be made.
@@ -40,6 +42,7 @@ impl Keeper {
         ring: Arc<KeyRing>,
         verifiers: Arc<Verifiers>,
         clock: Arc<dyn Clock>,
+        audit: Arc<AuditLog>,
     ) -> Result<Self, RandomError> {
         Ok(Self {
             store,
@@ -48,6 +51,7 @@ impl Keeper {
             replica_id: random::text::<12>()?,
             verifiers,
             laggards: Laggards::default(),
+            audit,
             reported: tokio::sync::Mutex::new(None),
         })
     }
@@ -111,6 +115,9 @@ impl Keeper {
         let change = self.change_for(&set, &step, now).await?;
         if self.store.change_keys(&change).await?.is_some() {
             tracing::info!(?step, "keys changed as planned");
+            let keys = change.remove.iter().chain(change.put.iter().map(|key| &key.key_id));
+            let targets = keys.map(|key_id| Target::Key(Text::of(key_id.as_str()))).collect();
+            self.audit.planned(&PlannedChange { step: step.name(), targets });
         }
         // Made here or, faster, elsewhere.
         self.ring.refresh().await?;

@@ -1,7 +1,7 @@
 //! Signing keys: kept sealed in the store, parsed once, read by every request from a lock-free snapshot, and rotated by
 //! a plan that every replica comes to by itself.
 //!
-//! May import: `store`, `jose`, `model`, `clock`, `random`. Invariants: private material leaves this floor only sealed; a key
+//! May import: `audit`, `store`, `jose`, `model`, `clock`, `random`. Invariants: private material leaves this floor only sealed; a key
 //! signs only after it was published for long enough; no token outlives its key.
 
 mod bootstrap;

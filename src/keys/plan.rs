@@ -30,6 +30,19 @@ pub(super) enum Step {
     Remove(KeyId),
 }
 
+impl Step {
+    /// Its name in the audit log.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Publish(..) => "publish",
+            Self::Activate(_) => "activate",
+            Self::Abandon(_) => "abandon",
+            Self::Extend(..) => "extend",
+            Self::Remove(_) => "remove",
+        }
+    }
+}
+
 /// The next thing to do at `now`, if there is any. `may_activate` says whether a pending key that is due may sign.
 pub(super) fn next_step(
     set: &KeySet,

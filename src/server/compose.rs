@@ -5,14 +5,18 @@ use std::sync::Arc;
 use super::{Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
     access::{Authenticator, ClientRegistry, Directory, KeyRegistry, RegistryError},
+    audit::{AuditLog, AuditOpenError},
     clock::Clock,
-    grpc::{self, Drain, Edge, Health, ReflectionError, Repeats, RpcMetrics, TokenMetrics},
+    grpc::{
+        self, Admission, Drain, Edge, EdgeParts, Health, ReflectionError, Repeats, RpcMetrics, TokenMetrics,
+    },
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
     listen::{ListenMetrics, TlsError, TlsKeeper},
     model::{ClientId, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
+    telemetry::{TraceError, Traces},
     tokens::{Issuer, Verifier},
 };
 
@@ -34,6 +38,12 @@ pub enum StartError {
     /// The TLS files cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The audit log cannot be written.
+    #[error(transparent)]
+    Audit(#[from] AuditOpenError),
+    /// Traces cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
     /// The binary is damaged.
     #[error(transparent)]
     Reflection(#[from] ReflectionError),
@@ -50,6 +60,8 @@ pub struct Server {
     pub(super) grpc_metrics: Arc<ListenMetrics>,
     pub(super) http_metrics: Arc<ListenMetrics>,
     pub(super) edge: Edge,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) traces: Option<Traces>,
     pub(super) drain: Drain,
     pub(super) health: Health,
     pub(super) readiness: Readiness,
@@ -80,8 +92,9 @@ impl Server {
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Files first: they cost nothing, and a mistake in them must not leave a fresh store behind.
         let tls = tls(&settings)?;
+        let audit = AuditLog::open(settings.audit.clone(), Arc::clone(&clock)).await?;
         let store = store::open(&settings.store).await?;
-        let assembled = Self::assemble(settings, Arc::clone(&store), tls, clock).await;
+        let assembled = Self::assemble(settings, Arc::clone(&store), tls, audit, clock).await;
         if assembled.is_err() {
             // Else SQLite's files beside the database would stay behind.
             store.close().await;
@@ -99,15 +112,19 @@ impl Server {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let tls = tls(&settings)?;
-        Self::assemble(settings, store, tls, clock).await
+        let audit = AuditLog::open(settings.audit.clone(), Arc::clone(&clock)).await?;
+        Self::assemble(settings, store, tls, audit, clock).await
     }
 
     async fn assemble(
         settings: Settings,
         store: Arc<dyn Store>,
         tls: Option<Arc<TlsKeeper>>,
+        audit: AuditLog,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
+        let audit = Arc::new(audit);
+        let traces = settings.traces.as_ref().map(Traces::start).transpose()?;
         let store_metrics = Arc::new(StoreMetrics::default());
         let store: Arc<dyn Store> = Arc::new(TimedStore::new(store, Arc::clone(&store_metrics)));
         let Settings { keys, rules, issue, verify, discovery, watches, max_message_bytes, serving, .. } =
@@ -115,9 +132,13 @@ impl Server {
         let limits = settings.calls;
         let ring = Arc::new(KeyRing::open(Arc::clone(&store), keys, Arc::clone(&clock)).await?);
         let verifiers = Arc::new(Verifiers::default());
-        let keeper =
-            Keeper::new(Arc::clone(&store), Arc::clone(&ring), Arc::clone(&verifiers), Arc::clone(&clock))?;
-        let keeper = Arc::new(keeper);
+        let keeper = Arc::new(Keeper::new(
+            Arc::clone(&store),
+            Arc::clone(&ring),
+            Arc::clone(&verifiers),
+            Arc::clone(&clock),
+            Arc::clone(&audit),
+        )?);
         // What was due while nobody ran is done before anything is signed.
         keeper.tend().await?;
         let directory = Arc::new(Directory::open(Arc::clone(&store)).await?);
@@ -134,8 +155,12 @@ impl Server {
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
         let (grpc_metrics, http_metrics) =
             (Arc::new(ListenMetrics::new("grpc")), Arc::new(ListenMetrics::new("http")));
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
         let exposition = Exposition {
             calls: Arc::clone(&calls),
+            admission: admission.metrics(),
+            audit: audit.metrics(),
             tokens: Arc::clone(&tokens),
             store: store_metrics,
             ring: Arc::clone(&ring),
@@ -160,7 +185,15 @@ impl Server {
             tokens,
         };
         let routes = grpc::routes(parts, &health, max_message_bytes)?;
-        let edge = Edge::new(routes, limits, drain.clone(), calls);
+        let edge = EdgeParts {
+            limits,
+            drain: drain.clone(),
+            metrics: calls,
+            admission,
+            audit: Arc::clone(&audit),
+            spans: traces.as_ref().map(Traces::spans),
+        };
+        let edge = Edge::new(routes, edge);
         let http = http::routes(http::Parts {
             ring: Arc::clone(&ring),
             discovery: Arc::new(discovery),
@@ -177,6 +210,8 @@ impl Server {
             grpc_metrics,
             http_metrics,
             edge,
+            audit,
+            traces,
             drain,
             health,
             readiness,

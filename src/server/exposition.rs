@@ -10,7 +10,8 @@ use prometheus_client::{
 };
 
 use crate::{
-    grpc::{RpcMetrics, TokenMetrics},
+    audit::AuditMetrics,
+    grpc::{AdmissionMetrics, RpcMetrics, TokenMetrics},
     http::WriteMetrics,
     keys::{KeyRing, Verifiers},
     listen::{ListenMetrics, ListenMetricsOf, TlsKeeper},
@@ -22,6 +23,8 @@ use crate::{
 pub(super) struct Exposition {
     pub(super) calls: Arc<RpcMetrics>,
     pub(super) tokens: Arc<TokenMetrics>,
+    pub(super) admission: AdmissionMetrics,
+    pub(super) audit: Arc<AuditMetrics>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) verifiers: Arc<Verifiers>,
@@ -35,6 +38,8 @@ impl Exposition {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self.calls));
         registry.register_collector(Box::new(self.tokens));
+        registry.register_collector(Box::new(self.admission));
+        registry.register_collector(Box::new(self.audit));
         registry.register_collector(Box::new(self.store));
         registry.register_collector(Box::new(ListenMetricsOf(self.ports)));
         if let Some(tls) = self.tls {

@@ -25,7 +25,8 @@ impl Server {
     /// Serves on `listeners` until `shutdown` resolves, then stops in order:
     /// 1. health and readiness say "not serving", while calls are still taken for `drain_delay`, so that balancers notice;
     /// 2. no call is begun any more, and those that are being served have `drain_timeout` to finish;
-    /// 3. what is left is answered with UNAVAILABLE, and the store is closed.
+    /// 3. what is left is answered with UNAVAILABLE, the audit log is written to its end, the store is closed, and the last
+    ///    spans are sent.
     ///
     /// # Errors
     /// When an accept loop ends by itself, which it never should.
@@ -39,6 +40,8 @@ impl Server {
             grpc_metrics,
             http_metrics,
             edge,
+            audit,
+            traces,
             drain,
             health,
             readiness,
@@ -96,10 +99,14 @@ impl Server {
         if let Some(watching_files) = watching_files {
             watching_files.abort();
         }
+        audit.close(LAST_EVENTS).await;
         if let Err(error) = keeper.leave().await {
             tracing::debug!(%error, "the other replicas were not told that this one stops");
         }
         store.close().await;
+        if let Some(traces) = traces {
+            traces.close(LAST_SPANS).await;
+        }
         tracing::info!("stopped");
         Ok(())
     }
@@ -117,6 +124,12 @@ async fn finish(grpc: Connections, http: Connections, serving: &Serving, end_cal
     end_calls();
     let _ = tokio::time::timeout(LAST_MOMENT, &mut all).await;
 }
+
+/// How long the audit log has for what still waits.
+const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long the collector has for the last spans.
+const LAST_SPANS: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How long answers have to leave after the drain's end.
 const LAST_MOMENT: std::time::Duration = std::time::Duration::from_secs(1);

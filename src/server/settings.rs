@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use crate::{
     access::IssueRules,
-    grpc::{self, WatchLimits},
+    audit::AuditSettings,
+    grpc::{self, AdmissionLimits, WatchLimits},
     http::Discovery,
     keys::KeySettings,
     listen::{ConnectionCaps, GrpcLimits, TlsFiles},
     store::Location,
+    telemetry::TraceSettings,
     tokens::{IssuePolicy, VerifyPolicy},
 };
 
@@ -31,6 +33,12 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// The bounds of a call.
     pub calls: grpc::Limits,
+    /// How much is taken on at once.
+    pub admission: AdmissionLimits,
+    /// What steers the audit log.
+    pub audit: AuditSettings,
+    /// Where traces are sent; none: nothing is traced.
+    pub traces: Option<TraceSettings>,
     /// The bounds of a watch of the trust bundle.
     pub watches: WatchLimits,
     /// The largest message, in bytes.

@@ -26,6 +26,7 @@ use crate::{
         ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
         SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
     },
+    spans,
 };
 
 /// What is counted of one action.
@@ -41,6 +42,7 @@ impl Action {
         &self,
         action: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
+        let _step = spans::step("store");
         let start = Instant::now();
         let result = action.await;
         self.durations.observe(start.elapsed());

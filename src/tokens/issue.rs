@@ -9,6 +9,7 @@ use crate::{
     keys::KeyRing,
     model::{Algorithm, KeyId, TokenId, UnixTime, Violations},
     random::RandomError,
+    spans,
 };
 
 /// What steers issuing.
@@ -88,7 +89,9 @@ impl Issuer {
         }
         let jwt_id = TokenId::generate()?;
         let payload = self.payload(grant, &jwt_id, issue_time, not_before, expire_time);
+        let step = spans::step("sign");
         let token = key.sign(grant.token_type(), &payload)?;
+        drop(step);
         if token.len() > self.policy.max_token_bytes {
             let (length, most) = (token.len(), self.policy.max_token_bytes);
             let description = format!("would make a token of {length} bytes; at most {most} are allowed");

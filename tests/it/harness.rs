@@ -11,12 +11,15 @@ use std::{
 
 use tokend::{
     access::IssueRules,
+    audit::AuditSettings,
     clock::Clock,
-    grpc::{Limits, WatchLimits},
+    grpc::{AdmissionLimits, Limits, WatchLimits},
     http::Discovery,
     keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings},
     listen::{ConnectionCaps, GrpcLimits, Lifetime, TlsKeeper},
-    model::{Algorithm, ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl, UnixTime},
+    model::{
+        Algorithm, ClientId, ClientLimits, ClientSecret, ClientSettings, Pattern, Permissions, Ttl, UnixTime,
+    },
     proto::v1::{
         self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
         token_service_client::TokenServiceClient, trust_bundle_service_client::TrustBundleServiceClient,
@@ -110,6 +113,9 @@ pub fn settings() -> Settings {
         },
         tls: None,
         calls: Limits { request_timeout: Duration::from_secs(20) },
+        admission: AdmissionLimits { client: ClientLimits::default(), waiting: 1000 },
+        audit: AuditSettings::off(),
+        traces: None,
         watches: WatchLimits {
             most: 100,
             heartbeat: Duration::from_secs(3600),

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The floor of each module of the crate. `proto` is generated; only transport and assembly may see it.
-const FLOORS: [(&str, u8); 19] = [
+const FLOORS: [(&str, u8); 21] = [
     ("cli", 5),
     ("server", 5),
     ("config", 5),
@@ -21,12 +21,14 @@ const FLOORS: [(&str, u8); 19] = [
     ("access", 3),
     ("tokens", 3),
     ("keys", 2),
+    ("audit", 1),
     ("store", 1),
     ("model", 0),
     ("jose", 0),
     ("clock", 0),
     ("random", 0),
     ("metrics", 0),
+    ("spans", 0),
     ("lib", 6),
 ];
 

@@ -9,7 +9,10 @@
     reason = "tests fail by panicking"
 )]
 
+mod admission;
 mod algorithms;
+mod audit;
+mod audit_postgres;
 mod bad_store;
 mod batch;
 mod callers;
@@ -27,6 +30,7 @@ mod clients_repeat;
 mod clients_update;
 mod config;
 mod config_sealing;
+mod config_trace;
 mod counting_store;
 mod crash;
 mod differential;
@@ -76,9 +80,11 @@ mod store_opening;
 mod store_opening_postgres;
 mod store_sealing;
 mod store_upgrade;
+mod story;
 mod tls;
 mod tls_harness;
 mod tls_reload;
+mod traces;
 mod trust_bundle;
 mod vault;
 mod vault_process;

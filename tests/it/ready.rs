@@ -41,7 +41,7 @@ async fn idle_connections_do_not_hold_up_a_stop() {
     let secret = init(folder.path());
     let settings =
         ["--allow-plaintext", "--drain-delay", "0s", "--drain-timeout", "5m", "--handshake-timeout", "1s"];
-    let server = Serve::start(folder.path(), &settings);
+    let server = Serve::start(folder.path(), &[&settings[..], &["--audit-mode", "off"]].concat());
 
     // One that has been used, one that stopped after the preface of HTTP/2, one that never said a word, on each port.
     let client = TestClient::new(server.grpc, Some(ClientSecret::from_text(secret))).await;

@@ -2,11 +2,12 @@
 
 mod service;
 mod setting;
+mod trace;
 mod transport;
 
 pub use setting::{Kind, Setting};
 
-const GROUPS: [&[Setting]; 2] = [service::SETTINGS, transport::SETTINGS];
+const GROUPS: [&[Setting]; 3] = [service::SETTINGS, transport::SETTINGS, trace::SETTINGS];
 
 /// Every setting of `tokend serve`, in the order in which help and documentation list them.
 ///

@@ -11,7 +11,7 @@ mod trust;
 mod verify;
 
 use super::status::CallError;
-use crate::model::Violations;
+use crate::{model::Violations, spans};
 
 pub(crate) use client::{CLIENT_FIELDS, read_client, read_issue_request, shown_client};
 pub(super) use client::{
@@ -39,9 +39,17 @@ impl<T> Checked<T> {
         self,
         policy: impl FnOnce(T) -> Result<G, E>,
     ) -> Result<G, CallError> {
+        let _step = spans::step("policy");
         let grant = policy(self.value).map_err(Into::into)?;
         self.violations.into_result().map_err(CallError::Invalid)?;
         Ok(grant)
+    }
+
+    /// Notes the request, if nothing is wrong with it: what is malformed is written down nowhere.
+    pub(super) fn if_sound(&self, note: impl FnOnce(&T)) {
+        if self.violations.as_slice().is_empty() {
+            note(&self.value);
+        }
     }
 
     /// Adds what else is wrong with the request.

@@ -6,4 +6,4 @@ mod request_id;
 mod service;
 
 pub use drain::Drain;
-pub use service::{Edge, Limits};
+pub use service::{Edge, EdgeParts, Limits};

@@ -24,7 +24,7 @@ use super::{
     Patience, Retry, SealingError, VaultSettings,
     vault_answer::{Attempt, failed},
 };
-use crate::random;
+use crate::{random, spans};
 
 /// A wrapped key is 100 octets or so.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -184,6 +184,9 @@ impl VaultHttp {
             .header("x-vault-token", token);
         if let Some(namespace) = namespace {
             request = request.header("x-vault-namespace", namespace);
+        }
+        if let Some(headers) = request.headers_mut() {
+            spans::inject(headers);
         }
         request.body(Full::new(Bytes::from_owner(body))).map_err(unsendable)
     }

@@ -1,0 +1,84 @@
+//! One line of the audit log, numbered and dated.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+
+use super::{Event, PlannedChange};
+use crate::{clock::Clock, model::UnixTime};
+
+/// A line, on its way to every sink.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Names the run of the process that wrote it.
+    pub(super) instance: Arc<str>,
+    /// Counts the lines of that run, from 1: where one is lost, its number is missing.
+    pub(super) sequence: u64,
+    /// When.
+    pub(super) time: UnixTime,
+    /// All of it as JSON, without the line's end.
+    pub(super) json: String,
+}
+
+/// Numbers and dates lines.
+#[derive(Debug)]
+pub(super) struct Stamp {
+    pub(super) instance: Arc<str>,
+    pub(super) sequence: AtomicU64,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+#[derive(Serialize)]
+struct Stamped<'a, T> {
+    time: String,
+    instance: &'a str,
+    sequence: u64,
+    event: &'static str,
+    #[serde(flatten)]
+    content: T,
+}
+
+/// How many lines a sink did not get.
+#[derive(Serialize)]
+struct Lost {
+    sink: &'static str,
+    lost: u64,
+}
+
+impl Stamp {
+    /// The line of a call.
+    pub(super) fn call(&self, event: &Event) -> Line {
+        self.line("call", event)
+    }
+
+    /// The line of a change that nobody asked for.
+    pub(super) fn planned(&self, change: &PlannedChange) -> Line {
+        self.line("keys_changed", change)
+    }
+
+    /// The line that says how many others `sink` did not get.
+    pub(super) fn lost(&self, sink: &'static str, lost: u64) -> Line {
+        self.line("events_lost", Lost { sink, lost })
+    }
+
+    fn line<T: Serialize>(&self, event: &'static str, content: T) -> Line {
+        let (time, sequence) = (self.clock.now(), self.sequence.fetch_add(1, Relaxed));
+        let since_epoch = Duration::from_secs(u64::try_from(time.seconds()).unwrap_or_default());
+        let stamped = Stamped {
+            time: humantime::format_rfc3339_seconds(UNIX_EPOCH + since_epoch).to_string(),
+            instance: &self.instance,
+            sequence,
+            event,
+            content,
+        };
+        // Texts and numbers into memory: nothing that could fail.
+        let json = serde_json::to_string(&stamped).unwrap_or_default();
+        Line { instance: Arc::clone(&self.instance), sequence, time, json }
+    }
+}

@@ -1,0 +1,108 @@
+//! Texts that somebody else chose.
+
+use std::fmt::{self, Write as _};
+
+use serde::{Serialize, Serializer};
+
+/// The longest text of a line, in bytes, before what is escaped in it.
+const LONGEST: usize = 256;
+
+/// Stands for a text that has the form of a token or a secret, in whatever field it came.
+const REDACTED: &str = "(redacted)";
+
+/// A text fit for a line: cut off where it is too long, and with nothing in it that a terminal, a parser or a reader could
+/// take for something else. Control and formatting characters stand as `\u{…}`, a backslash as two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text(String);
+
+impl Text {
+    /// Takes a text of anybody's.
+    pub fn of(raw: &str) -> Self {
+        if is_token(raw) || raw.contains("tkd_") {
+            return Self(REDACTED.to_owned());
+        }
+        let end = raw.floor_char_boundary(LONGEST);
+        let (kept, cut) = raw.split_at_checked(end).unwrap_or((raw, ""));
+        let mut text = String::with_capacity(kept.len());
+        for character in kept.chars() {
+            match character {
+                '\\' => text.push_str("\\\\"),
+                unfit if is_unfit(unfit) => {
+                    let _ = write!(text, "{}", unfit.escape_unicode());
+                }
+                fit => text.push(fit),
+            }
+        }
+        if !cut.is_empty() {
+            text.push('…');
+        }
+        Self(text)
+    }
+
+    /// The text as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Whether a text holds a JWT's beginning and looks like one (RFC 7519 section 3): somebody mixed up two fields.
+fn is_token(raw: &str) -> bool {
+    raw.find("eyJ").is_some_and(|at| raw.get(at..).is_some_and(|rest| rest.contains('.') || rest.len() > 64))
+}
+
+/// Control characters, and those that have no shape but change how others are shown.
+fn is_unfit(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_deceive_is_spelled_out() {
+        for (raw, fit) in [
+            ("alice", "alice"),
+            ("Zoë 王 \"x\" {}", "Zoë 王 \"x\" {}"),
+            ("a\nb\r\t\0\u{1b}[2J", "a\\u{a}b\\u{d}\\u{9}\\u{0}\\u{1b}[2J"),
+            ("a\\u{a}b", "a\\\\u{a}b"),
+            ("\u{202e}gro.elpmaxe\u{2066}", "\\u{202e}gro.elpmaxe\\u{2066}"),
+            ("\u{7f}\u{85}\u{2028}\u{feff}", "\\u{7f}\\u{85}\\u{2028}\\u{feff}"),
+        ] {
+            assert_eq!(Text::of(raw).as_str(), fit);
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_two_characters() {
+        assert_eq!(Text::of(&"a".repeat(256)).as_str(), "a".repeat(256));
+        assert_eq!(Text::of(&"a".repeat(257)).as_str(), format!("{}…", "a".repeat(256)));
+        assert_eq!(Text::of(&"é".repeat(200)).as_str(), format!("{}…", "é".repeat(128)));
+        assert_eq!(Text::of(&format!("a{}", "é".repeat(200))).as_str(), format!("a{}…", "é".repeat(127)));
+    }
+
+    #[test]
+    fn a_token_or_a_secret_in_the_wrong_field_is_not_written() {
+        for raw in ["eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "Bearer eyJhbGciOiJFUzI1NiJ9.e30.A", "x tkd_web_abc"] {
+            assert_eq!(Text::of(raw).as_str(), REDACTED);
+        }
+        assert_eq!(Text::of("eyJames").as_str(), "eyJames");
+    }
+}

@@ -1,0 +1,187 @@
+//! What is known of each client's calls: how many there are, and how many there were.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwap;
+
+use super::rate::Rate;
+use crate::model::ClientId;
+
+/// Clients with series of their own in the metrics; the others share one. Whoever may create clients must not be able to
+/// fill the memory of what collects metrics.
+const SERIES: usize = 1000;
+
+/// The map is in so many parts, since a part is copied when a client calls for the first time.
+const PARTS: usize = 64;
+
+/// How a call ended, as the metrics by client tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) enum ResultClass {
+    /// Done.
+    Ok,
+    /// Refused for what the caller asked.
+    Refused,
+    /// Refused for how much there was to do.
+    Limited,
+    /// Not done, though nothing was wrong with it.
+    Failed,
+}
+
+impl ResultClass {
+    pub(super) const ALL: [Self; 4] = [Self::Ok, Self::Refused, Self::Limited, Self::Failed];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Limited => "limited",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is counted for one series.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    calls: [AtomicU64; 4],
+    pub(super) tokens: AtomicU64,
+}
+
+impl Counts {
+    pub(super) const fn calls(&self, class: ResultClass) -> &AtomicU64 {
+        let [ok, refused, limited, failed] = &self.calls;
+        match class {
+            ResultClass::Ok => ok,
+            ResultClass::Refused => refused,
+            ResultClass::Limited => limited,
+            ResultClass::Failed => failed,
+        }
+    }
+}
+
+/// One client's calls.
+#[derive(Debug)]
+pub(in crate::grpc) struct ClientTraffic {
+    pub(super) rate: Rate,
+    /// Calls that are being served.
+    pub(super) active: AtomicUsize,
+    counts: Arc<Counts>,
+}
+
+impl ClientTraffic {
+    /// Counts a call.
+    pub(in crate::grpc) fn called(&self, class: ResultClass) {
+        self.counts.calls(class).fetch_add(1, Relaxed);
+    }
+
+    /// Counts a token.
+    pub(in crate::grpc) fn issued(&self) {
+        self.counts.tokens.fetch_add(1, Relaxed);
+    }
+}
+
+type Part = HashMap<ClientId, Arc<ClientTraffic>>;
+
+/// Every client that has called since the start. Only registered clients get here: their number is the operators'.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    parts: Vec<ArcSwap<Part>>,
+    hasher: RandomState,
+    series: AtomicUsize,
+    other: Arc<Counts>,
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| ArcSwap::default()).collect(),
+            hasher: RandomState::new(),
+            series: AtomicUsize::new(0),
+            other: Arc::default(),
+        }
+    }
+}
+
+impl Traffic {
+    /// One client's. Without a lock; a client's first call copies a part of the map.
+    pub(super) fn of(&self, client_id: &ClientId) -> Arc<ClientTraffic> {
+        let hash = usize::try_from(self.hasher.hash_one(client_id) % 64).unwrap_or_default();
+        let Some(part) = self.parts.get(hash) else { return self.fresh() };
+        if let Some(known) = part.load().get(client_id) {
+            return Arc::clone(known);
+        }
+        let fresh = self.fresh();
+        let before = part.rcu(|part| {
+            let mut grown = Part::clone(part);
+            // Two first calls at once: the one that is there stays.
+            grown.entry(client_id.clone()).or_insert_with(|| Arc::clone(&fresh));
+            grown
+        });
+        let now = before.get(client_id).cloned().or_else(|| part.load().get(client_id).cloned());
+        now.unwrap_or(fresh)
+    }
+
+    fn fresh(&self) -> Arc<ClientTraffic> {
+        let own = self.series.fetch_add(1, Relaxed) < SERIES;
+        let counts = if own { Arc::default() } else { Arc::clone(&self.other) };
+        Arc::new(ClientTraffic { rate: Rate::default(), active: AtomicUsize::new(0), counts })
+    }
+
+    /// Each series: the client's id or `other`, which is no client's.
+    pub(super) fn series(&self) -> Vec<(String, Arc<Counts>)> {
+        let mut series = Vec::new();
+        for part in &self.parts {
+            let part = part.load();
+            let own = part.iter().filter(|(_, traffic)| !Arc::ptr_eq(&traffic.counts, &self.other));
+            series.extend(own.map(|(id, traffic)| (id.as_str().to_owned(), Arc::clone(&traffic.counts))));
+        }
+        series.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // With a character that no client's id has.
+        series.push(("(other)".to_owned(), Arc::clone(&self.other)));
+        series
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thousand_clients_have_their_own_series_and_the_rest_share_one() {
+        let traffic = Traffic::default();
+        let id = |number: usize| ClientId::parse(format!("client-{number}")).unwrap();
+        for _ in 0..2 {
+            for number in 0..SERIES + 50 {
+                traffic.of(&id(number)).called(ResultClass::Ok);
+            }
+        }
+        let series = traffic.series();
+        assert_eq!(series.len(), SERIES + 1);
+        let (last, others) = series.last().unwrap();
+        assert_eq!(last, "(other)");
+        assert_eq!(others.calls(ResultClass::Ok).load(Relaxed), 100);
+        assert!(
+            series.iter().take(SERIES).all(|(_, counts)| counts.calls(ResultClass::Ok).load(Relaxed) == 2)
+        );
+    }
+
+    #[test]
+    fn first_calls_at_once_meet_in_one() {
+        let traffic = Traffic::default();
+        let id = ClientId::parse("web").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..100).for_each(|_| traffic.of(&id).called(ResultClass::Refused)));
+            }
+        });
+        assert_eq!(traffic.of(&id).counts.calls(ResultClass::Refused).load(Relaxed), 800);
+    }
+}

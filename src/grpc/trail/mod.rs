@@ -1,0 +1,12 @@
+//! What a call leaves behind: each step notes in one line what it did, and the edge makes of it the call's event in the audit
+//! log and its counts. A call that notes nothing still leaves its caller, its method and its outcome.
+//!
+//! The trail goes with the call's own task: outside of a call (in a task of its own, such as a watch) notes go nowhere.
+
+mod event;
+mod notes;
+mod rules;
+mod scope;
+
+pub(super) use notes::{admit, asked, cause, client, item_refused, key, refused, token};
+pub(super) use scope::Call;

@@ -1,0 +1,96 @@
+//! What the steps of a call note.
+
+use std::sync::Arc;
+
+use super::scope::{Refusal, Trail};
+use crate::{
+    access::{Caller, IssueGrant},
+    audit::{Target, Text},
+    grpc::status::CallError,
+    model::{ClientId, IssueRequest, KeyId},
+    tokens::IssuedToken,
+};
+
+/// The caller is known: notes who, and takes the call on or refuses it for how much there is to do.
+pub(in crate::grpc) async fn admit(caller: &Caller) -> Result<(), CallError> {
+    let client = caller.client();
+    let noted = Trail::with(|trail| {
+        let traffic = trail.admission.traffic(&client.client_id);
+        trail.caller = Some((caller.clone(), Arc::clone(&traffic)));
+        (Arc::clone(&trail.admission), traffic, trail.rules.lane)
+    });
+    if let Some((admission, traffic, lane)) = noted {
+        let admitted = admission.admit(client, &traffic, lane).await?;
+        Trail::with(|trail| trail.admitted = Some(admitted));
+    }
+    Ok(())
+}
+
+/// A token is asked for, in a request of which all is well-formed.
+pub(in crate::grpc) fn asked(request: &IssueRequest) {
+    Trail::note(|details| {
+        details.subject = request.subject.as_deref().map(Text::of);
+        details.audiences = texts(&request.audiences);
+    });
+}
+
+/// A token was issued.
+pub(in crate::grpc) fn token(grant: &IssueGrant, issued: &IssuedToken) {
+    Trail::with(|trail| {
+        if let Some((_, traffic)) = &trail.caller {
+            traffic.issued();
+        }
+    });
+    Trail::note(|details| {
+        details.subject.get_or_insert_with(|| Text::of(grant.subject()));
+        if details.audiences.is_empty() {
+            details.audiences = texts(grant.audiences());
+        }
+        details.scopes = texts(grant.scopes());
+        details.jti = Some(Text::of(issued.jwt_id.as_str()));
+        details.kid = Some(Text::of(issued.key_id.as_str()));
+        details.exp = Some(issued.expire_time.seconds());
+    });
+}
+
+/// This client is to be changed, or was. Noted before the change where it is known then: nobody may learn how that ended.
+pub(in crate::grpc) fn client(client_id: &ClientId) {
+    target(|| Target::Client(Text::of(client_id.as_str())));
+}
+
+/// This key is to be changed, or was.
+pub(in crate::grpc) fn key(key_id: &KeyId) {
+    target(|| Target::Key(Text::of(key_id.as_str())));
+}
+
+/// Why something is changed, as the caller says.
+pub(in crate::grpc) fn cause(cause: &str) {
+    Trail::note(|details| details.cause = Some(cause).filter(|cause| !cause.is_empty()).map(Text::of));
+}
+
+/// The call is refused, or failed.
+pub(in crate::grpc) fn refused(reason: &'static str, error: &CallError, field: Option<&str>) {
+    Trail::with(|trail| {
+        let field = field.filter(|_| trail.audited).map(Text::of);
+        let busy = matches!(error, CallError::Busy(_));
+        trail.refusal = Some(Refusal { reason, field, policy: None, busy });
+    });
+}
+
+/// One item of a batch is refused.
+pub(in crate::grpc) fn item_refused(reason: &'static str) {
+    Trail::note(|details| *details.items.entry(reason).or_default() += 1);
+}
+
+fn target(target: impl FnOnce() -> Target) {
+    Trail::note(|details| {
+        let target = target();
+        if !details.targets.contains(&target) {
+            details.targets.push(target);
+        }
+    });
+}
+
+fn texts(raw: &[String]) -> Vec<Text> {
+    raw.iter().map(|raw| Text::of(raw)).collect()
+}

@@ -1,0 +1,146 @@
+//! The trail of the call that this task serves.
+
+use std::{cell::RefCell, net::IpAddr, sync::Arc};
+
+use http::HeaderValue;
+use tonic::Code;
+
+use super::{event, rules::Rules};
+use crate::{
+    access::Caller,
+    audit::{AuditLog, Event, Items, Target, Text},
+    grpc::admission::{Admission, Admitted, ClientTraffic, ResultClass},
+};
+
+tokio::task_local! {
+    static TRAIL: RefCell<Trail>;
+}
+
+/// What a call left behind so far.
+#[derive(Debug)]
+pub(in crate::grpc) struct Trail {
+    pub(super) rules: Rules,
+    /// Whether details are wanted.
+    pub(super) audited: bool,
+    pub(super) admission: Arc<Admission>,
+    pub(super) caller: Option<(Caller, Arc<ClientTraffic>)>,
+    pub(super) admitted: Option<Admitted>,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) details: Details,
+}
+
+/// What the caller was told instead of an answer.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) reason: &'static str,
+    pub(super) field: Option<Text>,
+    pub(super) policy: Option<Text>,
+    /// For how much there is to do, rather than for what was asked.
+    pub(super) busy: bool,
+}
+
+/// What the methods note.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    pub(super) subject: Option<Text>,
+    pub(super) audiences: Vec<Text>,
+    pub(super) scopes: Vec<Text>,
+    pub(super) jti: Option<Text>,
+    pub(super) kid: Option<Text>,
+    pub(super) exp: Option<i64>,
+    pub(super) targets: Vec<Target>,
+    pub(super) cause: Option<Text>,
+    pub(super) items: Items,
+}
+
+impl Trail {
+    /// Runs something with the trail of this call. Outside of a call nothing is done.
+    pub(super) fn with<T>(note: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        TRAIL.try_with(|trail| trail.try_borrow_mut().ok().map(|mut trail| note(&mut trail))).ok().flatten()
+    }
+
+    /// The same, where details are wanted.
+    pub(super) fn note(note: impl FnOnce(&mut Details)) {
+        Self::with(|trail| {
+            if trail.audited {
+                note(&mut trail.details);
+            }
+        });
+    }
+}
+
+/// One call as the edge sees it.
+#[derive(Debug)]
+pub(in crate::grpc) struct Call<'a> {
+    pub(in crate::grpc) method: &'static str,
+    pub(in crate::grpc) request_id: &'a HeaderValue,
+    pub(in crate::grpc) peer: Option<IpAddr>,
+    pub(in crate::grpc) audit: &'a AuditLog,
+    pub(in crate::grpc) admission: &'a Arc<Admission>,
+}
+
+impl Call<'_> {
+    /// Runs `answer` with a trail of its own, and answers what it left: the event to write before anybody is answered, if
+    /// there is to be one. A call whose caller goes away in the middle leaves its event too.
+    pub(in crate::grpc) async fn trace<T>(
+        &self,
+        answer: impl Future<Output = T>,
+        code: impl Fn(&T) -> Code,
+    ) -> (T, Option<Event>) {
+        let trail = Trail {
+            rules: Rules::of(self.method),
+            audited: self.audit.is_on(),
+            admission: Arc::clone(self.admission),
+            caller: None,
+            admitted: None,
+            refusal: None,
+            details: Details::default(),
+        };
+        let traced = async {
+            let open = Open { call: self, answered: false };
+            let answer = answer.await;
+            let event = open.end(code(&answer));
+            (answer, event)
+        };
+        TRAIL.scope(RefCell::new(trail), traced).await
+    }
+}
+
+/// A call that is not answered yet. Dropped with its future, it notes that nobody waited for the answer.
+struct Open<'a> {
+    call: &'a Call<'a>,
+    answered: bool,
+}
+
+impl Open<'_> {
+    fn end(mut self, code: Code) -> Option<Event> {
+        self.answered = true;
+        Trail::with(|trail| {
+            // Its place is free from here on: the audit log may take its time.
+            trail.admitted = None;
+            let class = event::class(code, trail.refusal.as_ref());
+            if let Some((_, traffic)) = &trail.caller {
+                traffic.called(class);
+            }
+            trail.audited.then(|| event::answered(self.call, trail, code))?
+        })?
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        Trail::with(|trail| {
+            if let Some((_, traffic)) = &trail.caller {
+                traffic.called(ResultClass::Failed);
+            }
+            if trail.audited
+                && let Some(event) = event::abandoned(self.call, trail)
+            {
+                self.call.audit.note(&event);
+            }
+        });
+    }
+}

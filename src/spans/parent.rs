@@ -1,0 +1,125 @@
+//! The caller's trace (W3C Trace Context): `traceparent`, strictly, and `tracestate`.
+
+use std::str::FromStr as _;
+
+use http::{HeaderMap, HeaderName};
+use opentelemetry::{
+    SpanId, TraceFlags, TraceId,
+    trace::{SpanContext, TraceState},
+};
+
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// A longer `tracestate` is left out: nobody need pass on more (section 3.3.1.5).
+const LONGEST_STATE: usize = 512;
+
+/// The caller's span, if the headers name one. What is malformed is as good as none (section 3.2.2).
+pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (trace_id, span_id, flags) = parse(value.to_str().ok()?)?;
+    Some(SpanContext::new(trace_id, span_id, flags, true, state(headers)))
+}
+
+/// `VERSION-TRACE-PARENT-FLAGS` in lower hexadecimal; a later version may have more behind it.
+fn parse(text: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
+    let mut fields = text.splitn(5, '-');
+    let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+    let rest = fields.next();
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    if !(hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2)) || version == "ff" {
+        return None;
+    }
+    if version == "00" && rest.is_some() {
+        return None;
+    }
+    let (trace_id, span_id) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
+    if trace_id == TraceId::INVALID || span_id == SpanId::INVALID {
+        return None;
+    }
+    let flags = TraceFlags::new(u8::from_str_radix(flags, 16).ok()?);
+    Some((trace_id, span_id, TraceFlags::NOT_SAMPLED.with_sampled(flags.is_sampled())))
+}
+
+fn state(headers: &HeaderMap) -> TraceState {
+    let values: Option<Vec<&str>> =
+        headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok()).collect();
+    let joined = values.unwrap_or_default().join(",");
+    if joined.len() > LONGEST_STATE {
+        return TraceState::NONE;
+    }
+    TraceState::from_str(&joined).unwrap_or(TraceState::NONE)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const SPAN: &str = "00f067aa0ba902b7";
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_parent_is_read_strictly() {
+        let of = |value: &str| parent(&headers(&[(TRACEPARENT, value)]));
+        for (flags, sampled) in [("01", true), ("00", false), ("03", true), ("fe", false)] {
+            let parent = of(&format!("00-{TRACE}-{SPAN}-{flags}")).unwrap();
+            assert_eq!(
+                (parent.trace_id().to_string(), parent.span_id().to_string()),
+                (TRACE.into(), SPAN.into())
+            );
+            assert_eq!((parent.is_sampled(), parent.is_remote()), (sampled, true));
+        }
+        assert!(of(&format!("cc-{TRACE}-{SPAN}-01-what-comes-later")).unwrap().is_sampled());
+        for wrong in [
+            String::new(),
+            "00".to_owned(),
+            format!("00-{TRACE}-{SPAN}"),
+            format!("00-{TRACE}-{SPAN}-01-more"),
+            format!("00-{TRACE}-{SPAN}-01-"),
+            format!("ff-{TRACE}-{SPAN}-01"),
+            format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
+            format!("00-{}-{SPAN}-01", "0".repeat(32)),
+            format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            format!("00-{TRACE}-{SPAN}-1"),
+            format!("00-{TRACE}0-{SPAN}-01"),
+            format!("00-{TRACE}-+0f067aa0ba902b7-01"),
+            format!(" 00-{TRACE}-{SPAN}-01"),
+        ] {
+            assert!(of(&wrong).is_none(), "{wrong}");
+        }
+        let value = format!("00-{TRACE}-{SPAN}-01");
+        assert!(parent(&headers(&[(TRACEPARENT, &value), (TRACEPARENT, &value)])).is_none());
+    }
+
+    #[test]
+    fn a_state_is_passed_on_if_it_is_one() {
+        let value = format!("00-{TRACE}-{SPAN}-01");
+        let of = |states: &[&str]| {
+            let mut pairs = vec![(TRACEPARENT, value.as_str())];
+            pairs.extend(states.iter().map(|state| (TRACESTATE, *state)));
+            parent(&headers(&pairs)).unwrap().trace_state().header()
+        };
+        assert_eq!(of(&[]), "");
+        assert_eq!(of(&["rojo=00f067aa0ba902b7, congo=t61"]), "rojo=00f067aa0ba902b7,congo=t61");
+        assert_eq!(of(&["a=1", "b=2"]), "a=1,b=2");
+        assert_eq!(of(&["no state at all"]), "");
+        assert_eq!(of(&[&format!("a={}", "x".repeat(600))]), "");
+    }
+}
