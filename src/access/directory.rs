@@ -1,38 +1,47 @@
 //! The registered clients in memory: a snapshot that is swapped whole.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, Mutex as BlockingMutex, MutexGuard, PoisonError},
+};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
 
+use super::{jwks_folder::JwksFolder, snapshot::Snapshot};
 use crate::{
-    model::{Client, ClientRecord, SecretDigest, UnixTime},
+    model::{AssertionKeys, ClientRecord},
     store::{Store, StoreError},
 };
 
-/// Finds the client that a secret belongs to, without asking the store.
+/// Finds the client that a credential belongs to, without asking the store.
 #[derive(Debug)]
 pub struct Directory {
     store: Arc<dyn Store>,
-    by_secret: ArcSwap<HashMap<SecretDigest, Entry>>,
+    snapshot: ArcSwap<Snapshot>,
     /// Held from reading to swapping, so that what was read first is never put over what was read later.
-    refreshing: Mutex<()>,
+    sources: Mutex<Sources>,
 }
 
-#[derive(Debug, Clone)]
-struct Entry {
-    client: Arc<Client>,
-    expire_time: Option<UnixTime>,
+/// What a snapshot is made from.
+#[derive(Debug)]
+struct Sources {
+    records: Vec<ClientRecord>,
+    files: Arc<BlockingMutex<JwksFolder>>,
 }
 
 impl Directory {
-    /// Loads the clients from the store.
+    /// Loads the clients from the store, and their keys from the files in `jwks_dir` that they name.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn open(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let by_secret = ArcSwap::from_pointee(index(store.clients().await?));
-        Ok(Self { store, by_secret, refreshing: Mutex::new(()) })
+    /// When the store fails. A file that cannot be used is logged, and its client waits for a better one.
+    pub async fn open(store: Arc<dyn Store>, jwks_dir: Option<PathBuf>) -> Result<Self, StoreError> {
+        let files = Arc::new(BlockingMutex::new(JwksFolder::new(jwks_dir)));
+        let sources = Mutex::new(Sources { records: Vec::new(), files });
+        let directory = Self { store, snapshot: ArcSwap::default(), sources };
+        directory.refresh().await?;
+        Ok(directory)
     }
 
     /// Reads the clients from the store again.
@@ -40,29 +49,50 @@ impl Directory {
     /// # Errors
     /// When the store fails; the clients in memory stay as they were.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.refreshing.lock().await;
-        self.by_secret.store(Arc::new(index(self.store.clients().await?)));
+        let mut sources = self.sources.lock().await;
+        sources.records = self.store.clients().await?;
+        sources.read_files().await;
+        self.snapshot.store(Arc::new(sources.snapshot()));
         Ok(())
     }
 
-    /// The client whose live secret has this digest, unless it is disabled. An unknown client, a wrong secret, one that
-    /// ended and a disabled client all cost the same: one look-up by a SHA-256, which tells an attacker nothing.
-    pub(super) fn find(&self, digest: &SecretDigest, now: UnixTime) -> Option<Arc<Client>> {
-        let by_secret = self.by_secret.load();
-        let entry = by_secret.get(digest)?;
-        let live = entry.expire_time.is_none_or(|expire_time| now < expire_time);
-        (live && !entry.client.settings.disabled).then(|| Arc::clone(&entry.client))
+    /// Reads those of the clients' key files that have changed.
+    pub async fn follow_files(&self) {
+        let sources = self.sources.lock().await;
+        if sources.read_files().await {
+            self.snapshot.store(Arc::new(sources.snapshot()));
+        }
+    }
+
+    /// The clients as they are now.
+    pub(super) fn now(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
     }
 }
 
-fn index(records: Vec<ClientRecord>) -> HashMap<SecretDigest, Entry> {
-    let mut by_secret = HashMap::new();
-    for record in records {
-        let client = Arc::new(record.client);
-        for secret in record.secrets {
-            let entry = Entry { client: Arc::clone(&client), expire_time: secret.expire_time };
-            by_secret.insert(secret.digest, entry);
+impl Sources {
+    /// Looks at each file that is named, away from the threads that serve calls: a disk may be slow.
+    async fn read_files(&self) -> bool {
+        let named = self.records.iter().filter_map(|record| {
+            match &record.client.settings.authentication.assertion_keys {
+                Some(AssertionKeys::JwksFile(name)) => Some(name.clone()),
+                Some(AssertionKeys::JwksJson(_)) | None => None,
+            }
+        });
+        let named: BTreeSet<String> = named.collect();
+        if named.is_empty() && locked(&self.files).is_empty() {
+            return false;
         }
+        let files = Arc::clone(&self.files);
+        // What panicked in there has read nothing.
+        tokio::task::spawn_blocking(move || locked(&files).read(&named)).await.unwrap_or(false)
     }
-    by_secret
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.records, &locked(&self.files))
+    }
+}
+
+fn locked(files: &BlockingMutex<JwksFolder>) -> MutexGuard<'_, JwksFolder> {
+    files.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,11 +12,16 @@ mod denial;
 mod directory;
 mod explain;
 mod grant;
+mod jwks_folder;
 mod key_registry;
 mod line;
 mod policy;
+mod snapshot;
+mod used_assertions;
 
-pub use authenticate::{AuthenticationError, Authenticator, Caller};
+pub use authenticate::{
+    AuthenticationError, AuthenticationMetrics, Authenticator, Caller, CallerSettings, Unproven,
+};
 pub use clients::{ClientRegistry, NewSecret, RegistryError};
 pub use denial::{Denial, DenialReason, PolicyError};
 pub use directory::Directory;
@@ -25,3 +30,4 @@ pub(crate) use grant::{AdminGrant, IssueGrant, VerifyGrant};
 pub use key_registry::{KeyRegistry, KeyView};
 pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, issue, verify};
+pub use used_assertions::UsedAssertions;

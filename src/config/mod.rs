@@ -6,6 +6,7 @@
 //!
 //! May import everything; is imported by `cli` alone. Invariant: the value of a secret is in no text made here.
 
+mod callers;
 mod file;
 mod inputs;
 mod issuer;

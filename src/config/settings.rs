@@ -31,7 +31,10 @@ impl From<Config> for Settings {
             Transport::Tls { files, http } => (Some(files), http),
             Transport::Plaintext => (None, false),
         };
+        let (callers, caller_sources) = config.callers;
         Self {
+            callers,
+            caller_sources,
             store: config.store,
             keys: KeySettings {
                 sealing: config.sealing,

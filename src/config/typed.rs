@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Problems, Resolved,
+    callers::callers,
     issuer::{check_issuer, check_jwks_uri},
     reader::{Reader, find},
     resolved::default_jwks_uri,
@@ -14,8 +15,10 @@ use super::{
     transport::{ConnectionSettings, Transport, connections, transport},
 };
 use crate::{
+    access::CallerSettings,
     keys::{RotationSchedule, SealingSettings},
     model::{Algorithm, Pattern, Ttl},
+    server::CallerSources,
     store::Location,
     telemetry::{LogFilter, LogFormat},
 };
@@ -52,6 +55,8 @@ pub struct Config {
     pub refresh_interval: Duration,
     /// The settings of the audit log, of traces, and of how much is taken on.
     pub trace: TraceConfig,
+    /// What steers authentication, and where it reads.
+    pub callers: (CallerSettings, CallerSources),
     pub log: LogFilter,
     pub log_format: LogFormat,
 }
@@ -99,6 +104,7 @@ impl Resolved {
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");
         let trace = trace(&mut reader, store.as_ref());
+        let callers = callers(&mut reader, issuer.as_deref());
         let problems = reader.problems;
         let rotation = schedule.zip(max_ttl);
         match (transport, issuer, store, sealing, rotation, grpc_addr, http_addr, log, log_format) {
@@ -138,6 +144,7 @@ impl Resolved {
                 max_watches,
                 refresh_interval,
                 trace,
+                callers,
                 log,
                 log_format,
             }),

@@ -120,8 +120,19 @@ impl Told {
             CallError::Authentication(AuthenticationError::Missing) => {
                 Self::new(Code::Unauthenticated, "CREDENTIALS_MISSING", "a credential is needed")
             }
-            CallError::Authentication(AuthenticationError::Invalid) => {
+            CallError::Authentication(AuthenticationError::Invalid(_)) => {
                 Self::new(Code::Unauthenticated, "CREDENTIALS_INVALID", "the credential is not valid")
+            }
+            CallError::Authentication(AuthenticationError::RateLimited { retry_after, .. }) => Self {
+                retry_after: Some(*retry_after),
+                ..Self::new(
+                    Code::ResourceExhausted,
+                    "RATE_LIMITED",
+                    "too many credentials of this address or client were not valid",
+                )
+            },
+            CallError::Authentication(AuthenticationError::IssuerKeys(_)) => {
+                Self::new(Code::Unavailable, "STATE_STALE", "the keys of the token's issuer are not there")
             }
             CallError::Policy(PolicyError::Denied(denial)) => Self {
                 field: Some(denial.field.clone()),
@@ -138,6 +149,7 @@ impl Told {
                 Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
             }
             CallError::Verify(VerifyError::KeyUnavailable(_))
+            | CallError::Authentication(AuthenticationError::Store(StoreError::Unavailable(_)))
             | CallError::Registry(
                 RegistryError::Store(StoreError::Unavailable(_)) | RegistryError::Contended,
             ) => Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached"),
@@ -160,6 +172,9 @@ impl Told {
             }
             CallError::Lost
             | CallError::Issue(IssueError::Signing(_) | IssueError::Random(_))
+            | CallError::Authentication(AuthenticationError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            ))
             | CallError::Registry(
                 RegistryError::Random(_) | RegistryError::Store(StoreError::Corrupt { .. }),
             ) => Self::internal(),

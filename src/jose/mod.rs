@@ -3,7 +3,9 @@
 //! May import: `model`. Invariant: nothing here is lenient, nothing here does I/O, and nothing that a token says
 //! chooses an algorithm.
 
+mod claims;
 mod compact;
+mod decoys;
 mod header;
 mod import;
 mod json;
@@ -11,15 +13,19 @@ mod key_type;
 mod material;
 mod material_error;
 mod public_key;
+mod public_key_set;
 mod signer;
 mod verifier;
 
+pub(crate) use claims::read_claims;
 pub(crate) use compact::{Compact, encode_header, join};
-pub(crate) use header::Header;
+pub(crate) use decoys::Decoys;
+pub(crate) use header::{ForeignHeader, Header};
 pub(crate) use import::{ImportedKey, Source, import};
 pub(crate) use json::{MAX_DEPTH, object, object_members};
 pub(crate) use material::KeyMaterial;
 pub(crate) use material_error::MaterialError;
 pub(crate) use public_key::{PublicJwk, PublicKey};
+pub(crate) use public_key_set::{PublicKeySet, SetLookup};
 pub(crate) use signer::{Signer, SigningError};
 pub(crate) use verifier::Verifier;

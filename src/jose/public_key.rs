@@ -123,6 +123,16 @@ impl PublicKey {
         PublicJwk { algorithm: self.0.algorithm, members }
     }
 
+    /// The one algorithm that it is for.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.0.algorithm
+    }
+
+    /// The one length that its signatures have.
+    pub(super) fn signature_len(&self) -> usize {
+        self.0.signature_len
+    }
+
     /// Whether `signature` over `message` is this key's, and of the one length that such signatures have.
     pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         signature.len() == self.0.signature_len && self.0.key.verify_sig(message, signature).is_ok()

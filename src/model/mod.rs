@@ -1,6 +1,7 @@
 //! The words of the house as plain data: no I/O, no async, nothing from any other floor.
 
 mod algorithm;
+mod assertion;
 mod authentication;
 mod claims;
 mod client;
@@ -20,6 +21,7 @@ mod time;
 mod token;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use assertion::AssertionDigest;
 pub use authentication::{
     AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, Peer,
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
-    access::{Authenticator, ClientRegistry, Directory, KeyRegistry, RegistryError},
+    access::{
+        AuthenticationMetrics, Authenticator, ClientRegistry, Directory, KeyRegistry, RegistryError,
+        UsedAssertions,
+    },
     audit::{AuditLog, AuditOpenError},
     clock::Clock,
     grpc::{
@@ -127,8 +130,19 @@ impl Server {
         let traces = settings.traces.as_ref().map(Traces::start).transpose()?;
         let store_metrics = Arc::new(StoreMetrics::default());
         let store: Arc<dyn Store> = Arc::new(TimedStore::new(store, Arc::clone(&store_metrics)));
-        let Settings { keys, rules, issue, verify, discovery, watches, max_message_bytes, serving, .. } =
-            settings;
+        let Settings {
+            keys,
+            callers,
+            caller_sources,
+            rules,
+            issue,
+            verify,
+            discovery,
+            watches,
+            max_message_bytes,
+            serving,
+            ..
+        } = settings;
         let limits = settings.calls;
         let ring = Arc::new(KeyRing::open(Arc::clone(&store), keys, Arc::clone(&clock)).await?);
         let verifiers = Arc::new(Verifiers::default());
@@ -141,14 +155,24 @@ impl Server {
         )?);
         // What was due while nobody ran is done before anything is signed.
         keeper.tend().await?;
-        let directory = Arc::new(Directory::open(Arc::clone(&store)).await?);
+        let directory = Arc::new(Directory::open(Arc::clone(&store), caller_sources.jwks_dir).await?);
+        let used_assertions = Arc::new(UsedAssertions::new(Arc::clone(&store), Arc::clone(&clock)));
         let follower = Arc::new(Follower::new(
             Arc::clone(&store),
             Arc::clone(&ring),
             Arc::clone(&directory),
+            Arc::clone(&used_assertions),
             Arc::clone(&keeper),
             Arc::clone(&clock),
         ));
+        let authentications = Arc::new(AuthenticationMetrics::default());
+        let authenticator = Authenticator::new(
+            callers,
+            Arc::clone(&directory),
+            used_assertions,
+            Arc::clone(&authentications),
+            Arc::clone(&clock),
+        )?;
         let clients =
             Arc::new(ClientRegistry::new(Arc::clone(&store), Arc::clone(&directory), Arc::clone(&clock)));
 
@@ -162,6 +186,7 @@ impl Server {
             admission: admission.metrics(),
             audit: audit.metrics(),
             tokens: Arc::clone(&tokens),
+            authentications,
             store: store_metrics,
             ring: Arc::clone(&ring),
             verifiers: Arc::clone(&verifiers),
@@ -171,7 +196,7 @@ impl Server {
         let (health, readiness, drain) =
             (Health::not_serving().await, Readiness::default(), Drain::default());
         let parts = grpc::Parts {
-            authenticator: Arc::new(Authenticator::new(Arc::clone(&directory), Arc::clone(&clock))),
+            authenticator: Arc::new(authenticator),
             clients: Arc::clone(&clients),
             repeats: Arc::new(Repeats::new(Arc::clone(&clock))?),
             keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issue.issuer.clone())),

@@ -10,6 +10,7 @@ use prometheus_client::{
 };
 
 use crate::{
+    access::AuthenticationMetrics,
     audit::AuditMetrics,
     grpc::{AdmissionMetrics, RpcMetrics, TokenMetrics},
     http::WriteMetrics,
@@ -25,6 +26,7 @@ pub(super) struct Exposition {
     pub(super) tokens: Arc<TokenMetrics>,
     pub(super) admission: AdmissionMetrics,
     pub(super) audit: Arc<AuditMetrics>,
+    pub(super) authentications: Arc<AuthenticationMetrics>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) verifiers: Arc<Verifiers>,
@@ -40,6 +42,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.tokens));
         registry.register_collector(Box::new(self.admission));
         registry.register_collector(Box::new(self.audit));
+        registry.register_collector(Box::new(self.authentications));
         registry.register_collector(Box::new(self.store));
         registry.register_collector(Box::new(ListenMetricsOf(self.ports)));
         if let Some(tls) = self.tls {

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::StartError;
 use crate::{
-    access::Directory,
+    access::{Directory, UsedAssertions},
     clock::Clock,
     keys::{Keeper, KeyRing},
     model::ChangeSequence,
@@ -20,6 +20,7 @@ pub(super) struct Follower {
     store: Arc<dyn Store>,
     ring: Arc<KeyRing>,
     directory: Arc<Directory>,
+    used_assertions: Arc<UsedAssertions>,
     keeper: Arc<Keeper>,
     clock: Arc<dyn Clock>,
     /// What was followed. Held through a round, so that rounds do not overlap.
@@ -31,10 +32,11 @@ impl Follower {
         store: Arc<dyn Store>,
         ring: Arc<KeyRing>,
         directory: Arc<Directory>,
+        used_assertions: Arc<UsedAssertions>,
         keeper: Arc<Keeper>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, ring, directory, keeper, clock, seen: Mutex::new(None) }
+        Self { store, ring, directory, used_assertions, keeper, clock, seen: Mutex::new(None) }
     }
 
     /// One round.
@@ -48,10 +50,12 @@ impl Follower {
             self.directory.refresh().await?;
             *seen = Some(sequence);
         }
+        self.directory.follow_files().await;
         self.ring.confirm(asked);
         self.ring.retry().await;
         self.keeper.tend().await?;
-        Ok(self.keeper.report().await?)
+        self.keeper.report().await?;
+        Ok(self.used_assertions.tidy().await?)
     }
 
     /// A round whenever the store tells of a change, and every `interval`, for ever. Of failures, the first and the

@@ -1,9 +1,9 @@
 //! What a server is made from.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    access::IssueRules,
+    access::{CallerSettings, IssueRules},
     audit::AuditSettings,
     grpc::{self, AdmissionLimits, WatchLimits},
     http::Discovery,
@@ -23,6 +23,10 @@ pub struct Settings {
     pub keys: KeySettings,
     /// What holds for every client's tokens.
     pub rules: IssueRules,
+    /// What steers authentication.
+    pub callers: CallerSettings,
+    /// Where authentication reads, besides the store.
+    pub caller_sources: CallerSources,
     /// What steers issuing.
     pub issue: IssuePolicy,
     /// What steers verifying.
@@ -45,6 +49,13 @@ pub struct Settings {
     pub max_message_bytes: usize,
     /// How connections are served, and how serving ends.
     pub serving: Serving,
+}
+
+/// Where authentication reads, besides the store.
+#[derive(Debug, Clone, Default)]
+pub struct CallerSources {
+    /// The folder with clients' JWK sets.
+    pub jwks_dir: Option<PathBuf>,
 }
 
 /// How connections are served, and how serving ends.

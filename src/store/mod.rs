@@ -23,8 +23,8 @@ pub use location::Location;
 pub use timed::{StoreMetrics, TimedStore};
 
 use crate::model::{
-    ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
-    SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+    AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
+    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
 };
 
 /// The durable state of tokend.
@@ -123,6 +123,18 @@ pub trait Store: Send + Sync + fmt::Debug {
         secret: &SecretRecord,
         others_expire: UnixTime,
     ) -> Result<(), StoreError>;
+
+    /// Uses an assertion that is good until `expire_time`. Answers whether this was its first use as of `now`: of any number
+    /// of uses at once, at whichever replica, one is.
+    async fn use_assertion(
+        &self,
+        digest: &AssertionDigest,
+        expire_time: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes up to `limit` used assertions that have expired at `now`. Answers how many.
+    async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError>;
 
     /// Ends every connection, for a clean stop.
     async fn close(&self);

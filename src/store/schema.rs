@@ -22,11 +22,13 @@ const SQLITE: Texts = &[
     (1, "foundation", include_str!("migrations/sqlite/0001_foundation.sql")),
     (2, "key_lifecycle", include_str!("migrations/sqlite/0002_key_lifecycle.sql")),
     (3, "sealing_keys", include_str!("migrations/sqlite/0003_sealing_keys.sql")),
+    (5, "assertions", include_str!("migrations/sqlite/0005_assertions.sql")),
 ];
 const POSTGRES: Texts = &[
     (1, "foundation", include_str!("migrations/postgres/0001_foundation.sql")),
     (2, "key_lifecycle", include_str!("migrations/postgres/0002_key_lifecycle.sql")),
     (3, "sealing_keys", include_str!("migrations/postgres/0003_sealing_keys.sql")),
+    (5, "assertions", include_str!("migrations/postgres/0005_assertions.sql")),
 ];
 
 /// A migration that a database says was applied to it: version and checksum.

@@ -23,8 +23,8 @@ use super::{Store, StoreError};
 use crate::{
     metrics::Durations,
     model::{
-        ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
-        SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+        AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
+        ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
     },
     spans,
 };
@@ -77,10 +77,12 @@ pub struct StoreMetrics {
     delete_client: Action,
     delete_client_version: Action,
     add_client_secret: Action,
+    use_assertion: Action,
+    forget_assertions: Action,
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 17] {
+    const fn actions(&self) -> [(&'static str, &Action); 19] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -99,6 +101,8 @@ impl StoreMetrics {
             ("delete_client", &self.delete_client),
             ("delete_client_version", &self.delete_client_version),
             ("add_client_secret", &self.add_client_secret),
+            ("use_assertion", &self.use_assertion),
+            ("forget_assertions", &self.forget_assertions),
         ]
     }
 }
@@ -231,6 +235,20 @@ impl Store for TimedStore {
     ) -> Result<(), StoreError> {
         let action = self.inner.add_client_secret(client_id, secret, others_expire);
         self.metrics.add_client_secret.observe(action).await
+    }
+
+    async fn use_assertion(
+        &self,
+        digest: &AssertionDigest,
+        expire_time: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        let action = self.inner.use_assertion(digest, expire_time, now);
+        self.metrics.use_assertion.observe(action).await
+    }
+
+    async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        self.metrics.forget_assertions.observe(self.inner.forget_assertions(now, limit)).await
     }
 
     async fn close(&self) {

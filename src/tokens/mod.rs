@@ -3,7 +3,6 @@
 //! May import: `access` (for grants), `keys`, `jose`, `model`, `clock`. Invariant: both work from memory, and neither
 //! without a grant.
 
-mod claims;
 mod issue;
 mod verify;
 

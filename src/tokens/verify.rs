@@ -6,7 +6,6 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::claims;
 use crate::{
     access::VerifyGrant,
     clock::Clock,
@@ -102,7 +101,7 @@ impl Verifier {
         })?;
         let payload = String::from_utf8(token.payload)
             .map_err(|_| Refusal::new(Reason::Malformed, "the token's payload is not UTF-8"))?;
-        let claims = claims::read(&members)?;
+        let claims = jose::read_claims(&members)?;
         let now = self.clock.now();
         let issuer = key.issuer.as_deref().unwrap_or(&self.policy.issuer);
         let audiences = self.check(&claims, issuer, grant, now)?;

@@ -8,8 +8,8 @@ use std::sync::{
 use async_trait::async_trait;
 use tokend::{
     model::{
-        ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
-        SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+        AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
+        ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -26,6 +26,7 @@ pub struct CountingStore {
     calls: AtomicUsize,
     key_reads: AtomicUsize,
     sequence_reads: AtomicUsize,
+    assertion_uses: AtomicUsize,
     down: AtomicBool,
     /// Each call takes a permit, when it has come this far.
     gate: Semaphore,
@@ -57,6 +58,7 @@ impl CountingStore {
             calls: AtomicUsize::new(0),
             key_reads: AtomicUsize::new(0),
             sequence_reads: AtomicUsize::new(0),
+            assertion_uses: AtomicUsize::new(0),
             down: AtomicBool::new(false),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             arrived: Semaphore::new(0),
@@ -84,6 +86,11 @@ impl CountingStore {
     /// Calls that read the keys.
     pub fn key_reads(&self) -> usize {
         self.key_reads.load(SeqCst)
+    }
+
+    /// Calls that use an assertion.
+    pub fn assertion_uses(&self) -> usize {
+        self.assertion_uses.load(SeqCst)
     }
 
     /// From now on it cannot be reached, or can again.
@@ -250,6 +257,22 @@ impl Store for CountingStore {
     ) -> Result<(), StoreError> {
         self.enter().await?;
         self.inner.add_client_secret(client_id, secret, others_expire).await
+    }
+
+    async fn use_assertion(
+        &self,
+        digest: &AssertionDigest,
+        expire_time: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        self.assertion_uses.fetch_add(1, SeqCst);
+        self.enter().await?;
+        self.inner.use_assertion(digest, expire_time, now).await
+    }
+
+    async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        self.enter().await?;
+        self.inner.forget_assertions(now, limit).await
     }
 
     async fn close(&self) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokend::{
-    access::IssueRules,
+    access::{CallerSettings, IssueRules},
     audit::AuditSettings,
     clock::Clock,
     grpc::{AdmissionLimits, Limits, WatchLimits},
@@ -24,7 +24,7 @@ use tokend::{
         self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
         token_service_client::TokenServiceClient, trust_bundle_service_client::TrustBundleServiceClient,
     },
-    server::{Listeners, Rounds, Server, Serving, Settings},
+    server::{CallerSources, Listeners, Rounds, Server, Serving, Settings},
     store::{self, Location, Store},
     tokens::{IssuePolicy, VerifyPolicy},
 };
@@ -98,6 +98,13 @@ pub fn settings() -> Settings {
             jwks_max_age: Duration::from_secs(300),
             schedule: RotationSchedule::new(schedule()).unwrap(),
         },
+        callers: CallerSettings {
+            issuer: ISSUER.to_owned(),
+            assertion_max_ttl: Duration::from_secs(300),
+            leeway: Duration::from_secs(10),
+            failures_per_minute: std::num::NonZeroU32::new(60).unwrap(),
+        },
+        caller_sources: CallerSources::default(),
         rules: IssueRules { max_ttl: Ttl::from_minutes(24 * 60), audience_algorithms: Vec::new() },
         issue: IssuePolicy { issuer: ISSUER.to_owned(), max_token_bytes: 8192 },
         verify: VerifyPolicy {

@@ -1,5 +1,6 @@
 //! The table of settings, a file a group.
 
+mod callers;
 mod service;
 mod setting;
 mod trace;
@@ -7,7 +8,7 @@ mod transport;
 
 pub use setting::{Kind, Setting};
 
-const GROUPS: [&[Setting]; 3] = [service::SETTINGS, transport::SETTINGS, trace::SETTINGS];
+const GROUPS: [&[Setting]; 4] = [service::SETTINGS, transport::SETTINGS, callers::SETTINGS, trace::SETTINGS];
 
 /// Every setting of `tokend serve`, in the order in which help and documentation list them.
 ///

@@ -61,7 +61,7 @@ fn event(call: &Call<'_>, trail: &mut Trail, outcome: Outcome, code: Code) -> Ev
         field,
         policy,
         client_id: caller.map(|caller| Text::of(caller.client().client_id.as_str())),
-        authentication: caller.map(|caller| caller.method().name()),
+        authentication: caller.map(|caller| caller.authentication().name()),
         peer: call.peer,
         request_id: Text::of(call.request_id.to_str().unwrap_or_default()),
         subject: details.subject,

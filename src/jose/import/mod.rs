@@ -21,4 +21,5 @@ mod source;
 mod tests;
 
 pub(crate) use imported_key::ImportedKey;
+pub(super) use problem::ImportError;
 pub(crate) use source::{Source, import};

@@ -3,6 +3,7 @@
 //! Invariant: each change first takes the lock on the row of the change sequence, so that changes stand in a line:
 //! none waits for another in a circle, and the sequence's numbers are committed in order.
 
+mod assertions;
 mod changes;
 mod clients;
 mod keys;
@@ -21,8 +22,8 @@ use tokio::sync::watch;
 use self::listener::Listener;
 use super::{Store, StoreError};
 use crate::model::{
-    ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
-    SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+    AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
+    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
 };
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
@@ -196,6 +197,19 @@ impl Store for PostgresStore {
             Ok(write.commit().await?)
         })
         .await
+    }
+
+    async fn use_assertion(
+        &self,
+        digest: &AssertionDigest,
+        expire_time: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        bounded(assertions::use_once(&self.pool, digest, expire_time, now)).await
+    }
+
+    async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        bounded(assertions::forget(&self.pool, now, limit)).await
     }
 
     async fn close(&self) {

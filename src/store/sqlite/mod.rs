@@ -3,6 +3,7 @@
 //! Invariant: there is one writing connection, and each write begins with `BEGIN IMMEDIATE`; nothing that was read
 //! before can have changed when it is written, not even by another process on the same file.
 
+mod assertions;
 mod changes;
 mod clients;
 mod file;
@@ -18,8 +19,8 @@ use tokio::sync::watch;
 
 use super::{Store, StoreError};
 use crate::model::{
-    ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet, ReplicaReport,
-    SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+    AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
+    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
 };
 
 /// A SQLite database.
@@ -173,6 +174,19 @@ impl Store for SqliteStore {
         clients::touch(&mut write, client_id, secret.create_time.seconds()).await?;
         secrets::add(&mut write, client_id, secret, others_expire).await?;
         self.commit(write).await
+    }
+
+    async fn use_assertion(
+        &self,
+        digest: &AssertionDigest,
+        expire_time: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, StoreError> {
+        assertions::use_once(&self.writer, digest, expire_time, now).await
+    }
+
+    async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        assertions::forget(&self.writer, now, limit).await
     }
 
     async fn close(&self) {

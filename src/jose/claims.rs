@@ -6,7 +6,7 @@ use crate::model::{Actor, Reason, Refusal, TokenClaims, UnixTime};
 
 /// Reads the registered claims, each of the type that RFC 7519 section 4.1 gives it. `iss`, `sub`, `aud` and `exp` must be
 /// there.
-pub(super) fn read(members: &Map<String, Value>) -> Result<TokenClaims, Refusal> {
+pub(crate) fn read_claims(members: &Map<String, Value>) -> Result<TokenClaims, Refusal> {
     Ok(TokenClaims {
         issuer: required(text(members, "iss")?)?,
         subject: required(text(members, "sub")?.filter(|subject| !subject.is_empty()))?,

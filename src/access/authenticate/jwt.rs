@@ -1,0 +1,73 @@
+//! Tokens that callers present: taken apart, and their signatures checked. What holds for each kind is in `assertion.rs` and
+//! `workload.rs`.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::credential::LONGEST_TOKEN;
+use crate::{
+    jose::{self, Compact, ForeignHeader},
+    model::{Reason, Refusal, TokenClaims, UnixTime},
+};
+
+/// A token whose signature nobody has checked.
+pub(super) struct UnprovenToken<'t> {
+    compact: Compact<'t>,
+    pub(super) header: ForeignHeader,
+    members: Map<String, Value>,
+}
+
+/// A token whose signature is good, with every claim.
+pub(super) struct SignedToken {
+    pub(super) claims: TokenClaims,
+    pub(super) members: Map<String, Value>,
+}
+
+impl<'t> UnprovenToken<'t> {
+    /// Takes a token apart, strictly.
+    pub(super) fn parse(text: &'t str) -> Result<Self, Refusal> {
+        let compact = Compact::parse(text, LONGEST_TOKEN)?;
+        let header = ForeignHeader::parse(&compact.header)?;
+        let members = jose::object(&compact.payload).map_err(|_| {
+            Refusal::new(Reason::Malformed, "the token's payload is not a strict JSON object")
+        })?;
+        Ok(Self { compact, header, members })
+    }
+
+    /// Who is said to have issued it: chooses with whose keys it is checked, and nothing else.
+    pub(super) fn issuer(&self) -> Option<&str> {
+        self.members.get("iss").and_then(Value::as_str)
+    }
+
+    /// What is signed.
+    pub(super) const fn message(&self) -> &[u8] {
+        self.compact.signing_input
+    }
+
+    /// The signature.
+    pub(super) fn signature(&self) -> &[u8] {
+        &self.compact.signature
+    }
+
+    /// The claims, for the one who has checked the signature.
+    pub(super) fn into_signed(self) -> Result<SignedToken, Refusal> {
+        Ok(SignedToken { claims: jose::read_claims(&self.members)?, members: self.members })
+    }
+}
+
+impl SignedToken {
+    /// Whether the token is good at `now`, by clocks that differ by up to `leeway`.
+    pub(super) fn check_times(&self, now: UnixTime, leeway: Duration) -> Result<(), Refusal> {
+        let TokenClaims { expire_time, not_before_time, issue_time, .. } = &self.claims;
+        // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
+        if now.minus(leeway) >= *expire_time {
+            return Err(Refusal::new(Reason::Expired, "the token has expired"));
+        }
+        let begins = not_before_time.iter().chain(issue_time).max();
+        if begins.is_some_and(|begins| begins.minus(leeway) > now) {
+            return Err(Refusal::new(Reason::NotYetValid, "the token is not valid yet"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,20 @@
+//! From what came with a call to the caller: one file a kind of credential.
+//!
+//! Invariant: a caller is made here alone, from exactly one credential that was checked, of a kind that its client may present.
+
+mod assertion;
+mod authenticator;
+mod caller;
+mod certificate;
+mod credential;
+mod failure;
+mod failures;
+mod jwt;
+mod metrics;
+mod settings;
+
+pub use authenticator::Authenticator;
+pub use caller::Caller;
+pub use failure::{AuthenticationError, Unproven};
+pub use metrics::AuthenticationMetrics;
+pub use settings::CallerSettings;
