@@ -122,6 +122,22 @@ pub(super) fn login<'a>(client: &'a Client, username: &'a str) -> impl Iterator<
     [method(client, Method::Login), user].into_iter()
 }
 
+/// All that Login looks at of the token: everything but its subject and claims, which are the user's.
+pub(super) fn login_token<'a>(
+    client: &'a Client,
+    asked: AskedToken<'a>,
+    rules: &'a IssueRules,
+) -> impl Iterator<Item = Check<'a>> {
+    each(client, List::Audiences, "audiences", asked.audiences)
+        .chain(each(client, List::Scopes, "scopes", asked.scopes))
+        .chain(asked.ttl.into_iter().map(move |ttl| life(client, ttl, rules)))
+}
+
+/// Whether the client may have this claim, with this value, in tokens.
+pub(super) fn allows_claim(client: &Client, name: &str, json: &str) -> bool {
+    claim(client, name, json).all(|check| matches!(check.verdict, Verdict::Allowed(_)))
+}
+
 fn each<'a>(
     client: &'a Client,
     list: List,

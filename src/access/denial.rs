@@ -18,6 +18,8 @@ pub enum DenialReason {
     Claim,
     /// The life.
     Ttl,
+    /// A scope that the client may have, and the user who logs in may not.
+    UserScope,
 }
 
 impl DenialReason {
@@ -26,17 +28,26 @@ impl DenialReason {
         match self {
             Self::Method => "METHOD_NOT_ALLOWED",
             Self::Audience => "AUDIENCE_NOT_ALLOWED",
-            Self::Scope => "SCOPE_NOT_ALLOWED",
+            Self::Scope | Self::UserScope => "SCOPE_NOT_ALLOWED",
             Self::Subject => "SUBJECT_NOT_ALLOWED",
             Self::Claim => "CLAIM_NOT_ALLOWED",
             Self::Ttl => "TTL_NOT_ALLOWED",
+        }
+    }
+
+    const fn whose(self) -> &'static str {
+        match self {
+            Self::UserScope => "user's",
+            Self::Method | Self::Audience | Self::Scope | Self::Subject | Self::Claim | Self::Ttl => {
+                "client's"
+            }
         }
     }
 }
 
 /// Policy says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the client's permissions do not allow {field}")]
+#[error("the {} permissions do not allow {field}", reason.whose())]
 pub struct Denial {
     /// What is not allowed.
     pub reason: DenialReason,

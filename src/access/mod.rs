@@ -15,9 +15,13 @@ mod grant;
 mod jwks_folder;
 mod key_registry;
 mod line;
+mod login;
+mod login_limits;
+mod password;
 mod policy;
 mod snapshot;
 mod used_assertions;
+mod users;
 
 pub use authenticate::{
     AuthenticationError, AuthenticationMetrics, Authenticator, Caller, CallerSettings, Unproven,
@@ -28,6 +32,14 @@ pub use directory::Directory;
 pub(crate) use explain::{ExplainedValue, Explanation, Question, explain};
 pub(crate) use grant::{AdminGrant, IssueGrant, VerifyGrant};
 pub use key_registry::{KeyRegistry, KeyView};
+pub(crate) use login::{LoginGrant, login};
+pub use login_limits::{Backoff, LoginLimitSettings, LoginLimits, TooManyFailures};
+pub(crate) use password::{Compared, check_password};
+pub use password::{
+    HashCost, HashError, HashingSettings, ImportError, PasswordHasher, WeakPassword, WorkError,
+};
 pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, issue, verify};
 pub use used_assertions::UsedAssertions;
+pub(crate) use users::{NewPassword, UserKey};
+pub use users::{UserError, UserRegistry};

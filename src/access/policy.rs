@@ -21,7 +21,7 @@ pub struct IssueRules {
 
 impl IssueRules {
     /// What signs a token for `audiences`; none means the default.
-    fn algorithm(&self, audiences: &[String]) -> Result<Option<Algorithm>, PolicyError> {
+    pub(super) fn algorithm(&self, audiences: &[String]) -> Result<Option<Algorithm>, PolicyError> {
         let wanted = |audience: &String| {
             self.audience_algorithms.iter().find(|(pattern, _)| pattern.matches(audience)).map(|rule| rule.1)
         };
@@ -50,6 +50,17 @@ pub(super) fn issue_to(
     rules: &IssueRules,
 ) -> Result<IssueGrant, PolicyError> {
     all(client, check::issue(client, asked(client, &request), rules))?;
+    let grant = grant(client, request, rules)?;
+    tracing::debug!(client_id = %client.client_id, policy = grant.policy(rules), "allowed");
+    Ok(grant)
+}
+
+/// The token of a request of which each value is allowed.
+pub(super) fn grant(
+    client: &Arc<Client>,
+    request: IssueRequest,
+    rules: &IssueRules,
+) -> Result<IssueGrant, PolicyError> {
     let audiences = if request.audiences.is_empty() {
         client.settings.default_audiences.clone()
     } else {
@@ -64,7 +75,7 @@ pub(super) fn issue_to(
         None => rules.algorithm(&audiences)?,
     };
     let default_ttl = || client.settings.effective_default_ttl().min(rules.max_ttl);
-    let grant = IssueGrant {
+    Ok(IssueGrant {
         subject: request.subject.unwrap_or_else(|| client.client_id.as_str().to_owned()),
         audiences,
         scopes: request.scopes,
@@ -74,9 +85,7 @@ pub(super) fn issue_to(
         token_type: client.settings.token_type,
         algorithm,
         client: Arc::clone(client),
-    };
-    tracing::debug!(client_id = %client.client_id, policy = grant.policy(rules), "allowed");
-    Ok(grant)
+    })
 }
 
 /// What `request` comes to with the client's default audiences.

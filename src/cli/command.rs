@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use super::{
     client::ClientCommand, completions::Completions, config::ConfigCommand, dev::Dev, failure::Failure,
     healthcheck::Healthcheck, init::Init, key::KeyCommand, output::talk, policy::PolicyCommand, serve::Serve,
-    token::TokenCommand, version::Version,
+    token::TokenCommand, user::UserCommand, version::Version,
 };
 
 /// A standalone token service: issues and verifies JSON Web Tokens over gRPC.
@@ -37,6 +37,9 @@ enum Command {
     /// Register the services that may call tokend
     #[command(subcommand)]
     Client(ClientCommand),
+    /// Register the people who log in with a name and a password
+    #[command(subcommand)]
+    User(UserCommand),
     /// See what a client may do, and by which line of its policy
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -60,6 +63,7 @@ impl Command {
             Self::Token(command) => command.run(),
             Self::Key(command) => command.run(),
             Self::Client(command) => command.run(),
+            Self::User(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Healthcheck(command) => command.run(),

@@ -35,6 +35,7 @@ pub(super) fn starting_configuration(
         "vault_namespace" => Some("team".to_owned()),
         "vault_ca_file" => Some(dir.join("vault-ca.pem").display().to_string()),
         "audience_algorithms" => Some("legacy-*=RS256".to_owned()),
+        "login_parallelism" => Some("2".to_owned()),
         "retire_window" => Some("25h".to_owned()),
         "otlp_endpoint" => Some("http://127.0.0.1:4317".to_owned()),
         "audit_file" => Some(dir.join("audit.jsonl").display().to_string()),

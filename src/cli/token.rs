@@ -3,25 +3,28 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     connection::Connection,
     failure::Failure,
     inspect::Inspect,
     json_text::indented,
+    login::Login,
     output::{Output, print, print_json, talk},
     remote::{answer, call},
     time_text::{duration, timestamp, to_api},
     token_flags::TokenFlags,
     token_input::TokenInput,
 };
-use crate::proto::v1::{VerifyTokenRequest, token_service_client::TokenServiceClient};
+use crate::proto::v1::{IssueTokenResponse, VerifyTokenRequest, token_service_client::TokenServiceClient};
 
 #[derive(Subcommand)]
 pub(super) enum TokenCommand {
     /// Issue a token; it alone goes to stdout
     Issue(Issue),
+    /// Log a person in by name and password; the token alone goes to stdout
+    Login(Login),
     /// Verify a token; its claims go to stdout
     Verify(Verify),
     /// Print what a token says, without a server and without checking it
@@ -32,6 +35,7 @@ impl TokenCommand {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self {
             Self::Issue(command) => command.run(),
+            Self::Login(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Inspect(command) => command.run(),
         }
@@ -61,17 +65,22 @@ impl Issue {
         if !self.output.is_json() {
             return print(&token.access_token);
         }
-        print_json(&json!({
-            "access_token": token.access_token,
-            "token_type": token.token_type,
-            "issue_time": token.issue_time.map(timestamp),
-            "expire_time": token.expire_time.map(timestamp),
-            "expires_in": token.expires_in.map(|life| life.seconds),
-            "scopes": token.scopes,
-            "jwt_id": token.jwt_id,
-            "key_id": token.key_id,
-        }))
+        print_json(&token_document(token))
     }
+}
+
+/// The token answer as JSON.
+pub(super) fn token_document(token: IssueTokenResponse) -> Value {
+    json!({
+        "access_token": token.access_token,
+        "token_type": token.token_type,
+        "issue_time": token.issue_time.map(timestamp),
+        "expire_time": token.expire_time.map(timestamp),
+        "expires_in": token.expires_in.map(|life| life.seconds),
+        "scopes": token.scopes,
+        "jwt_id": token.jwt_id,
+        "key_id": token.key_id,
+    })
 }
 
 #[derive(Args)]

@@ -77,7 +77,7 @@ impl TokenFlags {
 }
 
 /// Splits `NAME=VALUE`; the value becomes JSON.
-fn claim(text: &str) -> Result<(String, String), String> {
+pub(super) fn claim(text: &str) -> Result<(String, String), String> {
     let (name, value) =
         text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be NAME=VALUE")?;
     let value = match serde_json::from_str::<Box<RawValue>>(value) {
@@ -88,7 +88,7 @@ fn claim(text: &str) -> Result<(String, String), String> {
 }
 
 /// One JSON object of all the claims, each value exactly as it was given; nothing for no claim.
-fn object(claims: &[(String, String)]) -> Result<String, Failure> {
+pub(super) fn object(claims: &[(String, String)]) -> Result<String, Failure> {
     let mut names = HashSet::new();
     let mut members = Vec::with_capacity(claims.len());
     for (name, value) in claims {

@@ -13,6 +13,7 @@ mod issuer;
 mod markdown;
 mod nearest;
 mod origin;
+mod people;
 mod problems;
 mod reader;
 mod resolved;

@@ -59,6 +59,7 @@ impl From<Config> for Settings {
             audit: config.trace.audit,
             traces: config.trace.traces,
             calls: Limits { request_timeout: config.request_timeout },
+            people: config.people,
             watches: WatchLimits { most: config.max_watches, heartbeat: HEARTBEAT, unread: UNREAD },
             max_message_bytes: config.max_message_bytes,
             serving: Serving {

@@ -6,6 +6,7 @@ use super::{
     Problems, Resolved,
     callers::callers,
     issuer::{check_issuer, check_jwks_uri},
+    people::people,
     reader::{Reader, find},
     resolved::default_jwks_uri,
     rotation::{algorithms, audience_algorithms, schedule},
@@ -18,7 +19,7 @@ use crate::{
     access::CallerSettings,
     keys::{RotationSchedule, SealingSettings},
     model::{Algorithm, Pattern, Ttl},
-    server::CallerSources,
+    server::{CallerSources, PeopleSettings},
     store::Location,
     telemetry::{LogFilter, LogFormat},
 };
@@ -57,6 +58,8 @@ pub struct Config {
     pub trace: TraceConfig,
     /// What steers authentication, and where it reads.
     pub callers: (CallerSettings, CallerSources),
+    /// `password_…` and `login_…`.
+    pub people: PeopleSettings,
     pub log: LogFilter,
     pub log_format: LogFormat,
 }
@@ -105,6 +108,7 @@ impl Resolved {
         let refresh_interval = reader.duration("refresh_interval");
         let trace = trace(&mut reader, store.as_ref());
         let callers = callers(&mut reader, issuer.as_deref());
+        let people = people(&mut reader);
         let problems = reader.problems;
         let rotation = schedule.zip(max_ttl);
         match (transport, issuer, store, sealing, rotation, grpc_addr, http_addr, log, log_format) {
@@ -145,6 +149,7 @@ impl Resolved {
                 refresh_interval,
                 trace,
                 callers,
+                people,
                 log,
                 log_format,
             }),

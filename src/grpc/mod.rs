@@ -10,6 +10,7 @@ mod convert;
 mod edge;
 mod health;
 mod key_service;
+mod login_metrics;
 mod metrics;
 mod repeat;
 mod status;
@@ -26,15 +27,16 @@ pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
 pub(crate) use convert::{CLIENT_FIELDS, read_client, read_issue_request, shown_client};
 pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use health::Health;
+pub use login_metrics::LoginMetrics;
 pub use metrics::{RpcMetrics, TokenMetrics};
 pub use repeat::Repeats;
 pub use trust::WatchLimits;
 
 use crate::{
-    access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry},
+    access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry, UserRegistry},
     keys::{KeyRing, Verifiers},
     proto::{self, v1},
-    tokens::{Issuer, Verifier},
+    tokens::{Issuer, Logins, Verifier},
 };
 
 /// What the services work with.
@@ -46,6 +48,8 @@ pub struct Parts {
     pub clients: Arc<ClientRegistry>,
     /// Remembers the answers of requests that may come again.
     pub repeats: Arc<Repeats>,
+    /// Keeps the users.
+    pub users: Arc<UserRegistry>,
     /// Keeps the keys.
     pub keys: Arc<KeyRegistry>,
     /// The keys in use.
@@ -62,8 +66,12 @@ pub struct Parts {
     pub issuer: Arc<Issuer>,
     /// Verifies tokens.
     pub verifier: Arc<Verifier>,
+    /// Logs people in.
+    pub logins: Logins,
     /// Counts tokens.
     pub tokens: Arc<TokenMetrics>,
+    /// Counts logins.
+    pub login_metrics: Arc<LoginMetrics>,
 }
 
 /// The longest message of a watch, in bytes: it needs no credential, and holds a name and a number.
@@ -92,7 +100,9 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         rules: parts.rules,
         issuer: parts.issuer,
         verifier: parts.verifier,
+        logins: parts.logins,
         metrics: parts.tokens,
+        login_metrics: parts.login_metrics,
     };
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {
@@ -101,6 +111,7 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         limits: parts.watches,
         drain: parts.drain,
     };
+    let users = user_service::UserApi { authenticator: Arc::clone(&parts.authenticator), users: parts.users };
     let clients = client_service::ClientApi {
         authenticator: parts.authenticator,
         clients: parts.clients,
@@ -117,7 +128,7 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
                 .max_decoding_message_size(max_message_bytes),
         )
         .add_service(
-            v1::user_service_server::UserServiceServer::new(user_service::UserApi {})
+            v1::user_service_server::UserServiceServer::new(users)
                 .max_decoding_message_size(max_message_bytes),
         )
         .add_service(

@@ -9,12 +9,12 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use super::{admission::Busy, trail};
 use crate::{
-    access::{AuthenticationError, Denial, PolicyError, RegistryError},
+    access::{AuthenticationError, Denial, HashError, PolicyError, RegistryError, UserError},
     audit::AuditUnavailable,
     keys::{KeyError, TooManyWatches},
     model::Violations,
     store::StoreError,
-    tokens::{IssueError, VerifyError},
+    tokens::{IssueError, LoginError, VerifyError},
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
@@ -38,6 +38,10 @@ pub(crate) enum CallError {
     Verify(#[from] VerifyError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Users(#[from] UserError),
+    #[error(transparent)]
+    Login(#[from] LoginError),
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(transparent)]
@@ -115,6 +119,20 @@ impl Told {
         Self::new(Code::Internal, "INTERNAL", "an internal error occurred")
     }
 
+    fn store_unavailable() -> Self {
+        Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
+    }
+
+    fn limited(error: &dyn std::error::Error, retry_after: Duration) -> Self {
+        let told = Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string());
+        Self { retry_after: Some(retry_after), ..told }
+    }
+
+    fn denied(denial: &Denial) -> Self {
+        let told = Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string());
+        Self { field: Some(denial.field.clone()), ..told }
+    }
+
     fn of(error: &CallError) -> Self {
         match error {
             CallError::Authentication(AuthenticationError::Missing) => {
@@ -134,17 +152,11 @@ impl Told {
             CallError::Authentication(AuthenticationError::IssuerKeys(_)) => {
                 Self::new(Code::Unavailable, "STATE_STALE", "the keys of the token's issuer are not there")
             }
-            CallError::Policy(PolicyError::Denied(denial)) => Self {
-                field: Some(denial.field.clone()),
-                ..Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string())
-            },
+            CallError::Policy(PolicyError::Denied(denial)) => Self::denied(denial),
             CallError::Policy(PolicyError::Incomplete(violations))
             | CallError::Invalid(violations)
-            | CallError::Registry(RegistryError::Invalid(violations))
-            | CallError::Issue(IssueError::Invalid(violations)) => Self::invalid(violations.clone()),
-            CallError::Issue(IssueError::NoActiveKey { .. }) => {
-                Self::new(Code::FailedPrecondition, "NO_ACTIVE_KEY", error.to_string())
-            }
+            | CallError::Registry(RegistryError::Invalid(violations)) => Self::invalid(violations.clone()),
+            CallError::Issue(error) => Self::of_issue(error),
             CallError::Verify(VerifyError::Refused(refusal)) => {
                 Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
             }
@@ -152,7 +164,7 @@ impl Told {
             | CallError::Authentication(AuthenticationError::Store(StoreError::Unavailable(_)))
             | CallError::Registry(
                 RegistryError::Store(StoreError::Unavailable(_)) | RegistryError::Contended,
-            ) => Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached"),
+            ) => Self::store_unavailable(),
             CallError::Registry(RegistryError::Store(StoreError::NotFound)) => {
                 Self::new(Code::NotFound, "CLIENT_NOT_FOUND", "there is no client of that id")
             }
@@ -171,22 +183,17 @@ impl Told {
                 Self::new(Code::FailedPrecondition, "CLIENT_SECRET_NOT_USED", error.to_string())
             }
             CallError::Lost
-            | CallError::Issue(IssueError::Signing(_) | IssueError::Random(_))
             | CallError::Authentication(AuthenticationError::Store(
                 StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
             ))
             | CallError::Registry(
                 RegistryError::Random(_) | RegistryError::Store(StoreError::Corrupt { .. }),
             ) => Self::internal(),
+            CallError::Users(error) => Self::of_users(error),
+            CallError::Login(error) => Self::of_login(error),
             CallError::Keys(error) => Self::of_keys(error),
-            CallError::Watches(TooManyWatches) => Self {
-                retry_after: Some(WATCH_RETRY),
-                ..Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string())
-            },
-            CallError::Busy(busy) => Self {
-                retry_after: Some(busy.retry_after()),
-                ..Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string())
-            },
+            CallError::Watches(TooManyWatches) => Self::limited(error, WATCH_RETRY),
+            CallError::Busy(busy) => Self::limited(error, busy.retry_after()),
             CallError::Audit(AuditUnavailable) => {
                 Self::new(Code::Unavailable, "AUDIT_UNAVAILABLE", error.to_string())
             }
@@ -211,6 +218,56 @@ impl Told {
         }
     }
 
+    fn of_issue(error: &IssueError) -> Self {
+        match error {
+            IssueError::Invalid(violations) => Self::invalid(violations.clone()),
+            IssueError::NoActiveKey { .. } => {
+                Self::new(Code::FailedPrecondition, "NO_ACTIVE_KEY", error.to_string())
+            }
+            IssueError::Signing(_) | IssueError::Random(_) => Self::internal(),
+        }
+    }
+
+    fn of_users(error: &UserError) -> Self {
+        match error {
+            UserError::Store(StoreError::NotFound) => {
+                Self::new(Code::NotFound, "USER_NOT_FOUND", "there is no such user")
+            }
+            UserError::Store(StoreError::AlreadyExists) => Self::new(
+                Code::AlreadyExists,
+                "USER_ALREADY_EXISTS",
+                "there is a user of that id or that name already",
+            ),
+            UserError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
+            UserError::Changed => Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string()),
+            UserError::Weak(problem) => Self::invalid(Violations::of("password", problem.to_string())),
+            UserError::Import(problem) => Self::invalid(Violations::of("password_hash", problem.to_string())),
+            UserError::Hash(error) => Self::of_hash(error),
+            UserError::Store(StoreError::Corrupt { .. }) | UserError::Random(_) => Self::internal(),
+        }
+    }
+
+    fn of_login(error: &LoginError) -> Self {
+        match error {
+            LoginError::Failed => Self::new(Code::Unauthenticated, "LOGIN_FAILED", error.to_string()),
+            LoginError::Limited(limit) => Self::limited(limit, limit.retry_after),
+            LoginError::Denied(denial) => Self::denied(denial),
+            LoginError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
+            LoginError::Hash(error) => Self::of_hash(error),
+            LoginError::Issue(error) => Self::of_issue(error),
+            LoginError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            ) => Self::internal(),
+        }
+    }
+
+    fn of_hash(error: &HashError) -> Self {
+        match error {
+            HashError::Busy { retry_after } => Self::limited(error, *retry_after),
+            HashError::Failed(_) | HashError::Stopped => Self::internal(),
+        }
+    }
+
     fn of_keys(error: &KeyError) -> Self {
         match error {
             KeyError::NotFound => Self::new(Code::NotFound, "KEY_NOT_FOUND", "there is no key of that id"),
@@ -224,9 +281,7 @@ impl Told {
             KeyError::TooManyRetired(_) | KeyError::TooManyVerifying(_) => {
                 Self::new(Code::FailedPrecondition, "TOO_MANY_KEYS", error.to_string())
             }
-            KeyError::Store(StoreError::Unavailable(_)) | KeyError::Contended => {
-                Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
-            }
+            KeyError::Store(StoreError::Unavailable(_)) | KeyError::Contended => Self::store_unavailable(),
             KeyError::Store(
                 StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
             )

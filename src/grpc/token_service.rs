@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{TokenMetrics, caller::caller, convert, status::CallError, trail};
+use super::{LoginMetrics, TokenMetrics, caller::caller, convert, status::CallError, trail};
 use crate::{
     access::{self, Authenticator, IssueRules, PolicyError, VerifyGrant},
-    model::{VerifyRequest, Violations},
+    model::{Peer, VerifyRequest, Violations},
     proto::v1::{self, batch_verify_tokens_result::Result as Item, token_service_server::TokenService},
     spans,
-    tokens::{Issuer, Verifier, VerifyError},
+    tokens::{Issuer, LoggedIn, Logins, Verifier, VerifyError},
 };
 
 /// How many tokens one call may verify.
@@ -22,7 +22,9 @@ pub(super) struct TokenApi {
     pub(super) rules: IssueRules,
     pub(super) issuer: Arc<Issuer>,
     pub(super) verifier: Arc<Verifier>,
+    pub(super) logins: Logins,
     pub(super) metrics: Arc<TokenMetrics>,
+    pub(super) login_metrics: Arc<LoginMetrics>,
 }
 
 #[tonic::async_trait]
@@ -48,11 +50,8 @@ impl TokenService for TokenApi {
         self.batch_verify(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
-    async fn login(
-        &self,
-        _request: Request<v1::LoginRequest>,
-    ) -> Result<Response<v1::LoginResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+    async fn login(&self, request: Request<v1::LoginRequest>) -> Result<Response<v1::LoginResponse>, Status> {
+        self.log_in(request).await.map(Response::new).map_err(CallError::into_status)
     }
 }
 
@@ -69,6 +68,22 @@ impl TokenApi {
         self.metrics.issued(&issued);
         trail::token(&grant, &issued);
         Ok(convert::token_answer(issued, grant.scopes().to_vec()))
+    }
+
+    async fn log_in(&self, request: Request<v1::LoginRequest>) -> Result<v1::LoginResponse, CallError> {
+        let caller = caller(&self.authenticator, &request).await?;
+        let source = request.extensions().get::<Peer>().map(|peer| peer.address);
+        let asked = convert::login_request(request.into_inner());
+        let grant = asked.authorize(|request| access::login(&caller, request, &self.rules))?;
+        let outcome = self.logins.login(grant, source).await;
+        self.login_metrics.count(&outcome);
+        let LoggedIn { token, grant } = outcome?;
+        self.metrics.issued(&token);
+        tracing::info!(
+            jti = %token.jwt_id, kid = %token.key_id, user_id = grant.subject(), client_id = %grant.client_id(),
+            "user logged in"
+        );
+        Ok(convert::login_answer(token, grant.scopes().to_vec()))
     }
 
     async fn verify(

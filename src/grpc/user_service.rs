@@ -1,54 +1,170 @@
 //! `tokend.v1.UserService`.
 
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tonic::{Request, Response, Status};
 
-use super::status::CallError;
-use crate::proto::v1::{self, user_service_server::UserService};
+use super::{caller::administer, convert, status::CallError};
+use crate::{
+    access::{Authenticator, UserRegistry},
+    model::{Method, UserId, Violations},
+    proto::v1::{self, user_service_server::UserService},
+};
 
 #[derive(Debug)]
-pub(super) struct UserApi {}
+pub(super) struct UserApi {
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) users: Arc<UserRegistry>,
+}
 
 #[tonic::async_trait]
 impl UserService for UserApi {
     async fn create_user(
         &self,
-        _request: Request<v1::CreateUserRequest>,
+        request: Request<v1::CreateUserRequest>,
     ) -> Result<Response<v1::CreateUserResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+        self.create(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn get_user(
         &self,
-        _request: Request<v1::GetUserRequest>,
+        request: Request<v1::GetUserRequest>,
     ) -> Result<Response<v1::GetUserResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+        self.get(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn list_users(
         &self,
-        _request: Request<v1::ListUsersRequest>,
+        request: Request<v1::ListUsersRequest>,
     ) -> Result<Response<v1::ListUsersResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+        self.list(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn update_user(
         &self,
-        _request: Request<v1::UpdateUserRequest>,
+        request: Request<v1::UpdateUserRequest>,
     ) -> Result<Response<v1::UpdateUserResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+        self.update(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn set_user_password(
         &self,
-        _request: Request<v1::SetUserPasswordRequest>,
+        request: Request<v1::SetUserPasswordRequest>,
     ) -> Result<Response<v1::SetUserPasswordResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+        self.set_password(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn delete_user(
         &self,
-        _request: Request<v1::DeleteUserRequest>,
+        request: Request<v1::DeleteUserRequest>,
     ) -> Result<Response<v1::DeleteUserResponse>, Status> {
-        Err(CallError::MethodUnknown.into_status())
+        self.delete(request).await.map(Response::new).map_err(CallError::into_status)
     }
+}
+
+impl UserApi {
+    async fn create(
+        &self,
+        request: Request<v1::CreateUserRequest>,
+    ) -> Result<v1::CreateUserResponse, CallError> {
+        let grant = administer(&self.authenticator, &request, Method::CreateUser).await?;
+        let v1::CreateUserRequest { user, password, password_hash, request_id } = request.into_inner();
+        let user = user.unwrap_or_default();
+        let mut violations = Violations::default();
+        convert::request_id(&request_id, &mut violations);
+        let user_id = convert::optional_user_id(&user.user_id, &mut violations);
+        let password = convert::new_password(password, password_hash, &mut violations);
+        let settings = convert::user_settings(user).also(violations).valid()?;
+        let user = self.users.create(&grant, user_id, settings, password).await?;
+        Ok(v1::CreateUserResponse { user: Some(convert::user_message(user)) })
+    }
+
+    async fn get(&self, request: Request<v1::GetUserRequest>) -> Result<v1::GetUserResponse, CallError> {
+        let grant = administer(&self.authenticator, &request, Method::GetUser).await?;
+        let key = convert::user_key(request.get_ref()).valid()?;
+        let user = self.users.get(&grant, &key).await?;
+        Ok(v1::GetUserResponse { user: Some(convert::user_message(user)) })
+    }
+
+    async fn list(&self, request: Request<v1::ListUsersRequest>) -> Result<v1::ListUsersResponse, CallError> {
+        let grant = administer(&self.authenticator, &request, Method::ListUsers).await?;
+        let request = request.into_inner();
+        let mut violations = Violations::default();
+        let size = convert::page_size(request.page_size, &mut violations);
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => violations.check("page_token", page_start(token)),
+        };
+        violations.into_result().map_err(CallError::Invalid)?;
+        let (users, more) = self.users.list(&grant, after.as_ref(), size).await?;
+        let last = users.last().filter(|_| more);
+        let next_page_token =
+            last.map(|user| URL_SAFE_NO_PAD.encode(user.user_id.as_str())).unwrap_or_default();
+        let users = users.into_iter().map(convert::user_message).collect();
+        Ok(v1::ListUsersResponse { users, next_page_token })
+    }
+
+    async fn update(
+        &self,
+        request: Request<v1::UpdateUserRequest>,
+    ) -> Result<v1::UpdateUserResponse, CallError> {
+        let grant = administer(&self.authenticator, &request, Method::UpdateUser).await?;
+        let v1::UpdateUserRequest { user, update_mask, request_id } = request.into_inner();
+        let user = user.unwrap_or_default();
+        let mut violations = Violations::default();
+        convert::request_id(&request_id, &mut violations);
+        let revision = convert::revision(&user.etag);
+        let user_id = convert::user_id(&user.user_id, "user.user_id", &mut violations);
+        let change = convert::user_change(user, update_mask).also(violations).valid()?;
+        let Some(user_id) = user_id else { return Err(without_id("user.user_id")) };
+        let user = self.users.update(&grant, &user_id, revision, |settings| change.apply(settings)).await?;
+        Ok(v1::UpdateUserResponse { user: Some(convert::user_message(user)) })
+    }
+
+    async fn set_password(
+        &self,
+        request: Request<v1::SetUserPasswordRequest>,
+    ) -> Result<v1::SetUserPasswordResponse, CallError> {
+        let grant = administer(&self.authenticator, &request, Method::SetUserPassword).await?;
+        let v1::SetUserPasswordRequest { user_id, password, password_hash, request_id } =
+            request.into_inner();
+        let mut violations = Violations::default();
+        convert::request_id(&request_id, &mut violations);
+        let password = convert::new_password(password, password_hash, &mut violations);
+        let user_id = required_id(&user_id, violations)?;
+        let user = self.users.set_password(&grant, &user_id, password).await?;
+        Ok(v1::SetUserPasswordResponse { user: Some(convert::user_message(user)) })
+    }
+
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteUserRequest>,
+    ) -> Result<v1::DeleteUserResponse, CallError> {
+        let grant = administer(&self.authenticator, &request, Method::DeleteUser).await?;
+        let v1::DeleteUserRequest { user_id, etag, request_id } = request.into_inner();
+        let mut violations = Violations::default();
+        convert::request_id(&request_id, &mut violations);
+        let user_id = required_id(&user_id, violations)?;
+        self.users.delete(&grant, &user_id, convert::revision(&etag)).await?;
+        Ok(v1::DeleteUserResponse {})
+    }
+}
+
+/// The user's id, if nothing else is wrong with the request.
+fn required_id(text: &str, mut violations: Violations) -> Result<UserId, CallError> {
+    let user_id = convert::user_id(text, "user_id", &mut violations);
+    violations.into_result().map_err(CallError::Invalid)?;
+    user_id.ok_or_else(|| without_id("user_id"))
+}
+
+fn without_id(field: &str) -> CallError {
+    CallError::Invalid(Violations::of(field, "must be given"))
+}
+
+/// Where a page starts: after this user.
+fn page_start(token: &str) -> Result<UserId, &'static str> {
+    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|octets| String::from_utf8(octets).ok());
+    let user_id = text.and_then(|text| UserId::parse(text).ok());
+    user_id.ok_or("must be the `next_page_token` of a page before")
 }

@@ -1,5 +1,7 @@
 //! Claims: those that tokend sets and reads, and those that a caller adds.
 
+use serde_json::Value;
+
 use super::UnixTime;
 
 /// The registered claims of a verified token.
@@ -47,13 +49,26 @@ impl ExtraClaims {
         ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf", "client_id", "scope", "sid"];
 
     /// Claims as strict JSON reading found them: every value is valid JSON, no name comes twice.
-    pub(crate) const fn from_members(members: Vec<(String, String)>) -> Self {
+    pub const fn from_members(members: Vec<(String, String)>) -> Self {
         Self(members)
     }
 
     /// The claims' names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Those of the claims that `wanted` picks by name and JSON text.
+    pub(crate) fn filtered(&self, wanted: impl Fn(&str, &str) -> bool) -> Self {
+        let picked = self.0.iter().filter(|(name, value)| wanted(name, value));
+        Self(picked.cloned().collect())
+    }
+
+    /// The claims as the text of one JSON object, each value as it was given.
+    pub fn to_json(&self) -> String {
+        let member = |(name, value): &(String, String)| format!("{}:{value}", Value::from(name.as_str()));
+        let members: Vec<String> = self.0.iter().map(member).collect();
+        format!("{{{}}}", members.join(","))
     }
 
     /// Names and JSON texts, in the order given.

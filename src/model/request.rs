@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ExtraClaims, Ttl, UnixTime};
+use super::{ExtraClaims, Password, Ttl, UnixTime, Username};
 
 /// A token that somebody asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,6 +19,21 @@ pub struct IssueRequest {
     pub not_before_time: Option<UnixTime>,
     /// Claims to add.
     pub claims: ExtraClaims,
+}
+
+/// A person's wish for a token, by name and password. It has no `Debug`: it holds the password.
+#[derive(Clone, Default)]
+pub struct LoginRequest {
+    /// Who it is, as the person says.
+    pub username: Username,
+    /// What proves it.
+    pub password: Password,
+    /// Whom the token is for; none means the caller's default.
+    pub audiences: Vec<String>,
+    /// What it allows.
+    pub scopes: Vec<String>,
+    /// How long it lives; none means the caller's default.
+    pub ttl: Option<Ttl>,
 }
 
 /// A question about a token.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::{Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
     access::{
-        AuthenticationMetrics, Authenticator, ClientRegistry, Directory, KeyRegistry, RegistryError,
-        UsedAssertions,
+        AuthenticationMetrics, Authenticator, ClientRegistry, Directory, KeyRegistry, LoginLimits,
+        PasswordHasher, RegistryError, UsedAssertions, UserRegistry,
     },
     audit::{AuditLog, AuditOpenError},
     clock::Clock,
     grpc::{
-        self, Admission, Drain, Edge, EdgeParts, Health, ReflectionError, Repeats, RpcMetrics, TokenMetrics,
+        self, Admission, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, Repeats, RpcMetrics,
+        TokenMetrics,
     },
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
@@ -20,7 +21,7 @@ use crate::{
     random::RandomError,
     store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
     telemetry::{TraceError, Traces},
-    tokens::{Issuer, Verifier},
+    tokens::{Issuer, Logins, Verifier},
 };
 
 /// Why a server cannot start. Each text names the setting to look at.
@@ -138,6 +139,7 @@ impl Server {
             issue,
             verify,
             discovery,
+            people,
             watches,
             max_message_bytes,
             serving,
@@ -176,17 +178,26 @@ impl Server {
         let clients =
             Arc::new(ClientRegistry::new(Arc::clone(&store), Arc::clone(&directory), Arc::clone(&clock)));
 
+        let issuer_name = issue.issuer.clone();
+        let issuer = Arc::new(Issuer::new(issue, Arc::clone(&ring), Arc::clone(&clock)));
+        let hasher = Arc::new(PasswordHasher::new(people.hashing)?);
+        let users = UserRegistry::new(Arc::clone(&store), Arc::clone(&hasher), Arc::clone(&clock));
+        let limits_of_logins = LoginLimits::new(people.limits, Arc::clone(&clock))?;
+        let logins = Logins::new(Arc::clone(&store), hasher, limits_of_logins, Arc::clone(&issuer));
+
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
         let (grpc_metrics, http_metrics) =
             (Arc::new(ListenMetrics::new("grpc")), Arc::new(ListenMetrics::new("http")));
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
+        let login_metrics = Arc::new(LoginMetrics::default());
         let exposition = Exposition {
             calls: Arc::clone(&calls),
             admission: admission.metrics(),
             audit: audit.metrics(),
             tokens: Arc::clone(&tokens),
             authentications,
+            logins: Arc::clone(&login_metrics),
             store: store_metrics,
             ring: Arc::clone(&ring),
             verifiers: Arc::clone(&verifiers),
@@ -199,15 +210,18 @@ impl Server {
             authenticator: Arc::new(authenticator),
             clients: Arc::clone(&clients),
             repeats: Arc::new(Repeats::new(Arc::clone(&clock))?),
-            keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issue.issuer.clone())),
+            users: Arc::new(users),
+            keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issuer_name)),
             ring: Arc::clone(&ring),
             verifiers,
             watches,
             drain: drain.clone(),
             rules,
-            issuer: Arc::new(Issuer::new(issue, Arc::clone(&ring), Arc::clone(&clock))),
+            issuer,
             verifier: Arc::new(Verifier::new(verify, Arc::clone(&ring), clock)),
+            logins,
             tokens,
+            login_metrics,
         };
         let routes = grpc::routes(parts, &health, max_message_bytes)?;
         let edge = EdgeParts {

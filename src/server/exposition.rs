@@ -12,7 +12,7 @@ use prometheus_client::{
 use crate::{
     access::AuthenticationMetrics,
     audit::AuditMetrics,
-    grpc::{AdmissionMetrics, RpcMetrics, TokenMetrics},
+    grpc::{AdmissionMetrics, LoginMetrics, RpcMetrics, TokenMetrics},
     http::WriteMetrics,
     keys::{KeyRing, Verifiers},
     listen::{ListenMetrics, ListenMetricsOf, TlsKeeper},
@@ -27,6 +27,7 @@ pub(super) struct Exposition {
     pub(super) admission: AdmissionMetrics,
     pub(super) audit: Arc<AuditMetrics>,
     pub(super) authentications: Arc<AuthenticationMetrics>,
+    pub(super) logins: Arc<LoginMetrics>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) verifiers: Arc<Verifiers>,
@@ -43,6 +44,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.admission));
         registry.register_collector(Box::new(self.audit));
         registry.register_collector(Box::new(self.authentications));
+        registry.register_collector(Box::new(self.logins));
         registry.register_collector(Box::new(self.store));
         registry.register_collector(Box::new(ListenMetricsOf(self.ports)));
         if let Some(tls) = self.tls {

@@ -11,4 +11,4 @@ mod settings;
 
 pub use compose::{Rounds, Server, StartError};
 pub use run::{Listeners, RunError};
-pub use settings::{CallerSources, Serving, Settings};
+pub use settings::{CallerSources, PeopleSettings, Serving, Settings};

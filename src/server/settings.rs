@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    access::{CallerSettings, IssueRules},
+    access::{CallerSettings, HashingSettings, IssueRules, LoginLimitSettings},
     audit::AuditSettings,
     grpc::{self, AdmissionLimits, WatchLimits},
     http::Discovery,
@@ -43,6 +43,8 @@ pub struct Settings {
     pub audit: AuditSettings,
     /// Where traces are sent; none: nothing is traced.
     pub traces: Option<TraceSettings>,
+    /// How people log in.
+    pub people: PeopleSettings,
     /// The bounds of a watch of the trust bundle.
     pub watches: WatchLimits,
     /// The largest message, in bytes.
@@ -56,6 +58,15 @@ pub struct Settings {
 pub struct CallerSources {
     /// The folder with clients' JWK sets.
     pub jwks_dir: Option<PathBuf>,
+}
+
+/// How people log in.
+#[derive(Debug, Clone, Copy)]
+pub struct PeopleSettings {
+    /// How passwords are hashed.
+    pub hashing: HashingSettings,
+    /// How often they may be guessed.
+    pub limits: LoginLimitSettings,
 }
 
 /// How connections are served, and how serving ends.

@@ -1,7 +1,7 @@
 //! Persistence. Everything above speaks to [`Store`]; SQLite and PostgreSQL stand behind it and pass one
 //! conformance and one concurrency suite.
 //!
-//! May import: `model` and `clock`. Invariant: each method is one domain action in one transaction, so that a
+//! May import: `model`, `clock`, and `jose` for strict JSON. Invariant: each method is one domain action in one transaction, so that a
 //! caller who goes away in the middle leaves nothing half done.
 
 mod error;
@@ -12,6 +12,7 @@ mod rows;
 mod schema;
 mod sqlite;
 mod timed;
+mod user_rows;
 
 use std::{fmt, sync::Arc};
 
@@ -24,7 +25,8 @@ pub use timed::{StoreMetrics, TimedStore};
 
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+    PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
+    UserRecord, Username,
 };
 
 /// The durable state of tokend.
@@ -135,6 +137,58 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Deletes up to `limit` used assertions that have expired at `now`. Answers how many.
     async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError>;
+
+    /// Registers a user.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if there is one of that id or name.
+    async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError>;
+
+    /// One user, by id.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is none.
+    async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError>;
+
+    /// One user, by name.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is none.
+    async fn user_by_name(&self, username: &Username) -> Result<UserRecord, StoreError>;
+
+    /// Up to `limit` users by id, those after `after` only.
+    async fn users_page(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
+
+    /// Changes what operators decide about a user, and when that was, if the user is still of the revision before
+    /// `user.revision`: of any number of changes at once, one is made. Whether it was; if not, there is no such user, or one
+    /// of another revision.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if another user has the name.
+    async fn update_user(&self, user: &User) -> Result<bool, StoreError>;
+
+    /// Gives a user another password. The revision grows by one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is none of that id.
+    async fn set_user_password(
+        &self,
+        user_id: &UserId,
+        password: &PasswordHash,
+        at: UnixTime,
+    ) -> Result<UserRecord, StoreError>;
+
+    /// Keeps another hash of the password that a user has, if `from` is still its hash: a password that was set meanwhile
+    /// stays. It is no change of the user. Whether it was kept.
+    async fn rehash_user_password(
+        &self,
+        user_id: &UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes a user, if the user is of that revision (none: of whatever revision). Whether one was deleted.
+    async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError>;
 
     /// Ends every connection, for a clean stop.
     async fn close(&self);

@@ -22,12 +22,14 @@ const SQLITE: Texts = &[
     (1, "foundation", include_str!("migrations/sqlite/0001_foundation.sql")),
     (2, "key_lifecycle", include_str!("migrations/sqlite/0002_key_lifecycle.sql")),
     (3, "sealing_keys", include_str!("migrations/sqlite/0003_sealing_keys.sql")),
+    (4, "users", include_str!("migrations/sqlite/0004_users.sql")),
     (5, "assertions", include_str!("migrations/sqlite/0005_assertions.sql")),
 ];
 const POSTGRES: Texts = &[
     (1, "foundation", include_str!("migrations/postgres/0001_foundation.sql")),
     (2, "key_lifecycle", include_str!("migrations/postgres/0002_key_lifecycle.sql")),
     (3, "sealing_keys", include_str!("migrations/postgres/0003_sealing_keys.sql")),
+    (4, "users", include_str!("migrations/postgres/0004_users.sql")),
     (5, "assertions", include_str!("migrations/postgres/0005_assertions.sql")),
 ];
 

@@ -24,7 +24,8 @@ use crate::{
     metrics::Durations,
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-        ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+        PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
+        UserRecord, Username,
     },
     spans,
 };
@@ -79,10 +80,18 @@ pub struct StoreMetrics {
     add_client_secret: Action,
     use_assertion: Action,
     forget_assertions: Action,
+    create_user: Action,
+    user: Action,
+    user_by_name: Action,
+    users_page: Action,
+    update_user: Action,
+    set_user_password: Action,
+    rehash_user_password: Action,
+    delete_user: Action,
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 19] {
+    const fn actions(&self) -> [(&'static str, &Action); 27] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -103,6 +112,14 @@ impl StoreMetrics {
             ("add_client_secret", &self.add_client_secret),
             ("use_assertion", &self.use_assertion),
             ("forget_assertions", &self.forget_assertions),
+            ("create_user", &self.create_user),
+            ("user", &self.user),
+            ("user_by_name", &self.user_by_name),
+            ("users_page", &self.users_page),
+            ("update_user", &self.update_user),
+            ("set_user_password", &self.set_user_password),
+            ("rehash_user_password", &self.rehash_user_password),
+            ("delete_user", &self.delete_user),
         ]
     }
 }
@@ -249,6 +266,48 @@ impl Store for TimedStore {
 
     async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
         self.metrics.forget_assertions.observe(self.inner.forget_assertions(now, limit)).await
+    }
+
+    async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError> {
+        self.metrics.create_user.observe(self.inner.create_user(record)).await
+    }
+
+    async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError> {
+        self.metrics.user.observe(self.inner.user(user_id)).await
+    }
+
+    async fn user_by_name(&self, username: &Username) -> Result<UserRecord, StoreError> {
+        self.metrics.user_by_name.observe(self.inner.user_by_name(username)).await
+    }
+
+    async fn users_page(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.metrics.users_page.observe(self.inner.users_page(after, limit)).await
+    }
+
+    async fn update_user(&self, user: &User) -> Result<bool, StoreError> {
+        self.metrics.update_user.observe(self.inner.update_user(user)).await
+    }
+
+    async fn set_user_password(
+        &self,
+        user_id: &UserId,
+        password: &PasswordHash,
+        at: UnixTime,
+    ) -> Result<UserRecord, StoreError> {
+        self.metrics.set_user_password.observe(self.inner.set_user_password(user_id, password, at)).await
+    }
+
+    async fn rehash_user_password(
+        &self,
+        user_id: &UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.metrics.rehash_user_password.observe(self.inner.rehash_user_password(user_id, from, to)).await
+    }
+
+    async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
+        self.metrics.delete_user.observe(self.inner.delete_user(user_id, revision)).await
     }
 
     async fn close(&self) {

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use tokend::{
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-        ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+        PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
+        UserRecord, Username,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -273,6 +274,56 @@ impl Store for CountingStore {
     async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
         self.enter().await?;
         self.inner.forget_assertions(now, limit).await
+    }
+
+    async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError> {
+        self.enter().await?;
+        self.inner.create_user(record).await
+    }
+
+    async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError> {
+        self.enter().await?;
+        self.inner.user(user_id).await
+    }
+
+    async fn user_by_name(&self, username: &Username) -> Result<UserRecord, StoreError> {
+        self.enter().await?;
+        self.inner.user_by_name(username).await
+    }
+
+    async fn users_page(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.enter().await?;
+        self.inner.users_page(after, limit).await
+    }
+
+    async fn update_user(&self, user: &User) -> Result<bool, StoreError> {
+        self.enter().await?;
+        self.inner.update_user(user).await
+    }
+
+    async fn set_user_password(
+        &self,
+        user_id: &UserId,
+        password: &PasswordHash,
+        at: UnixTime,
+    ) -> Result<UserRecord, StoreError> {
+        self.enter().await?;
+        self.inner.set_user_password(user_id, password, at).await
+    }
+
+    async fn rehash_user_password(
+        &self,
+        user_id: &UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.enter().await?;
+        self.inner.rehash_user_password(user_id, from, to).await
+    }
+
+    async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
+        self.enter().await?;
+        self.inner.delete_user(user_id, revision).await
     }
 
     async fn close(&self) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokend::{
-    access::{CallerSettings, IssueRules},
+    access::{Backoff, CallerSettings, HashCost, HashingSettings, IssueRules, LoginLimitSettings},
     audit::AuditSettings,
     clock::Clock,
     grpc::{AdmissionLimits, Limits, WatchLimits},
@@ -23,8 +23,9 @@ use tokend::{
     proto::v1::{
         self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
         token_service_client::TokenServiceClient, trust_bundle_service_client::TrustBundleServiceClient,
+        user_service_client::UserServiceClient,
     },
-    server::{CallerSources, Listeners, Rounds, Server, Serving, Settings},
+    server::{CallerSources, Listeners, PeopleSettings, Rounds, Server, Serving, Settings},
     store::{self, Location, Store},
     tokens::{IssuePolicy, VerifyPolicy},
 };
@@ -119,6 +120,7 @@ pub fn settings() -> Settings {
             jwks_uri: format!("{ISSUER}/.well-known/jwks.json"),
         },
         tls: None,
+        people: people(),
         calls: Limits { request_timeout: Duration::from_secs(20) },
         admission: AdmissionLimits { client: ClientLimits::default(), waiting: 1000 },
         audit: AuditSettings::off(),
@@ -149,6 +151,20 @@ pub fn settings() -> Settings {
             refresh_interval: Duration::from_secs(3600),
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
+        },
+    }
+}
+
+/// Cheap hashes, and limits that nobody meets by accident.
+pub fn people() -> PeopleSettings {
+    let backoff = Backoff { free: 1000, longest: Duration::from_secs(60), forget: Duration::from_secs(60) };
+    PeopleSettings {
+        hashing: HashingSettings { cost: HashCost { memory: 64, passes: 1 }, parallelism: 2, queue: 100 },
+        limits: LoginLimitSettings {
+            name_at_source: backoff,
+            name: backoff,
+            source: backoff,
+            remembered: 1000,
         },
     }
 }
@@ -330,6 +346,10 @@ impl TestClient {
 
     pub fn clients(&self) -> ClientServiceClient<Channel> {
         ClientServiceClient::new(self.channel.clone())
+    }
+
+    pub fn users(&self) -> UserServiceClient<Channel> {
+        UserServiceClient::new(self.channel.clone())
     }
 
     /// `message` with the credential.

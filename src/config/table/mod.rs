@@ -1,6 +1,7 @@
 //! The table of settings, a file a group.
 
 mod callers;
+mod people;
 mod service;
 mod setting;
 mod trace;
@@ -8,7 +9,8 @@ mod transport;
 
 pub use setting::{Kind, Setting};
 
-const GROUPS: [&[Setting]; 4] = [service::SETTINGS, transport::SETTINGS, callers::SETTINGS, trace::SETTINGS];
+const GROUPS: [&[Setting]; 5] =
+    [service::SETTINGS, transport::SETTINGS, callers::SETTINGS, people::SETTINGS, trace::SETTINGS];
 
 /// Every setting of `tokend serve`, in the order in which help and documentation list them.
 ///

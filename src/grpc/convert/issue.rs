@@ -33,7 +33,7 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
 }
 
 /// The claims to add, from one of their two spellings.
-fn extra_claims(
+pub(super) fn extra_claims(
     claims: Option<prost_types::Struct>,
     claims_json: &str,
     violations: &mut Violations,

@@ -5,9 +5,11 @@ mod client;
 mod issue;
 mod json;
 mod key;
+mod login;
 mod page;
 mod scalar;
 mod trust;
+mod user;
 mod verify;
 
 use super::status::CallError;
@@ -21,9 +23,13 @@ pub(super) use issue::{issue_request, token_answer};
 pub(super) use key::{
     import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
 };
+pub(super) use login::{login_answer, login_request};
 pub(super) use page::page_size;
 pub(super) use scalar::{duration_message, instant_message, request_id};
 pub(super) use trust::{acknowledged, news, subscription};
+pub(super) use user::{
+    new_password, optional_user_id, revision, user_change, user_id, user_key, user_message, user_settings,
+};
 pub(super) use verify::{verified_answer, verify_request};
 
 /// A request as it was read, with what is wrong with it.

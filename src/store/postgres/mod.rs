@@ -12,6 +12,7 @@ mod open;
 mod replicas;
 mod sealing_keys;
 mod secrets;
+mod users;
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -23,7 +24,8 @@ use self::listener::Listener;
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+    PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
+    UserRecord, Username,
 };
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
@@ -210,6 +212,48 @@ impl Store for PostgresStore {
 
     async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
         bounded(assertions::forget(&self.pool, now, limit)).await
+    }
+
+    async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError> {
+        bounded(users::create(&self.pool, record)).await
+    }
+
+    async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError> {
+        bounded(users::one(&self.pool, user_id)).await
+    }
+
+    async fn user_by_name(&self, username: &Username) -> Result<UserRecord, StoreError> {
+        bounded(users::by_name(&self.pool, username)).await
+    }
+
+    async fn users_page(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        bounded(users::page(&self.pool, after, i64::from(limit))).await
+    }
+
+    async fn update_user(&self, user: &User) -> Result<bool, StoreError> {
+        bounded(users::update(&self.pool, user)).await
+    }
+
+    async fn set_user_password(
+        &self,
+        user_id: &UserId,
+        password: &PasswordHash,
+        at: UnixTime,
+    ) -> Result<UserRecord, StoreError> {
+        bounded(users::set_password(&self.pool, user_id, password, at)).await
+    }
+
+    async fn rehash_user_password(
+        &self,
+        user_id: &UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        bounded(users::rehash(&self.pool, user_id, from, to)).await
+    }
+
+    async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
+        bounded(users::delete(&self.pool, user_id, revision)).await
     }
 
     async fn close(&self) {

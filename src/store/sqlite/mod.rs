@@ -12,6 +12,7 @@ mod open;
 mod replicas;
 mod sealing_keys;
 mod secrets;
+mod users;
 
 use async_trait::async_trait;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -20,7 +21,8 @@ use tokio::sync::watch;
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime,
+    PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
+    UserRecord, Username,
 };
 
 /// A SQLite database.
@@ -187,6 +189,48 @@ impl Store for SqliteStore {
 
     async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
         assertions::forget(&self.writer, now, limit).await
+    }
+
+    async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError> {
+        users::create(&self.writer, record).await
+    }
+
+    async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError> {
+        users::one(&self.readers, user_id).await
+    }
+
+    async fn user_by_name(&self, username: &Username) -> Result<UserRecord, StoreError> {
+        users::by_name(&self.readers, username).await
+    }
+
+    async fn users_page(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        users::page(&self.readers, after, i64::from(limit)).await
+    }
+
+    async fn update_user(&self, user: &User) -> Result<bool, StoreError> {
+        users::update(&self.writer, user).await
+    }
+
+    async fn set_user_password(
+        &self,
+        user_id: &UserId,
+        password: &PasswordHash,
+        at: UnixTime,
+    ) -> Result<UserRecord, StoreError> {
+        users::set_password(&self.writer, user_id, password, at).await
+    }
+
+    async fn rehash_user_password(
+        &self,
+        user_id: &UserId,
+        from: &PasswordHash,
+        to: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        users::rehash(&self.writer, user_id, from, to).await
+    }
+
+    async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
+        users::delete(&self.writer, user_id, revision).await
     }
 
     async fn close(&self) {
