@@ -36,7 +36,7 @@ impl ClientRegistry {
                     continue;
                 }
                 record.client.revision = version.revision.saturating_add(1);
-                tracing::info!(%client_id, by = grant.caller(), "client changed");
+                tracing::info!(%client_id, by = grant.caller(), policy = grant.policy(), "client changed");
             }
             // Without a change too: the one before may have been made when memory could not follow.
             self.directory.refresh().await?;

@@ -10,7 +10,7 @@ use super::{
     Caller, Denial, DenialReason, IssueGrant, IssueRules, PolicyError, check,
     policy::{all, asked, grant},
 };
-use crate::model::{IssueRequest, LoginRequest, Password, User, Username};
+use crate::model::{IssueRequest, LoginRequest, Method, Password, User, Username};
 
 /// A login that may be tried.
 pub(crate) struct LoginGrant {
@@ -55,5 +55,5 @@ pub(crate) fn login(
     let token = IssueRequest { audiences, scopes, ttl, ..IssueRequest::default() };
     let checks = check::login(client, username.as_str());
     all(client, checks.chain(check::login_token(client, asked(client, &token), rules)))?;
-    Ok(LoginGrant { username, password, token: grant(client, token, rules)? })
+    Ok(LoginGrant { username, password, token: grant(client, Method::Login, token, rules)? })
 }

@@ -20,6 +20,7 @@ mod login_limits;
 mod password;
 mod policy;
 mod snapshot;
+mod trusted_issuers;
 mod used_assertions;
 mod users;
 
@@ -40,6 +41,7 @@ pub use password::{
 };
 pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, issue, verify};
+pub use trusted_issuers::{KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers};
 pub use used_assertions::UsedAssertions;
 pub(crate) use users::{NewPassword, UserKey};
 pub use users::{UserError, UserRegistry};

@@ -50,14 +50,13 @@ pub(super) fn issue_to(
     rules: &IssueRules,
 ) -> Result<IssueGrant, PolicyError> {
     all(client, check::issue(client, asked(client, &request), rules))?;
-    let grant = grant(client, request, rules)?;
-    tracing::debug!(client_id = %client.client_id, policy = grant.policy(rules), "allowed");
-    Ok(grant)
+    grant(client, Method::IssueToken, request, rules)
 }
 
 /// The token of a request of which each value is allowed.
 pub(super) fn grant(
     client: &Arc<Client>,
+    method: Method,
     request: IssueRequest,
     rules: &IssueRules,
 ) -> Result<IssueGrant, PolicyError> {
@@ -85,6 +84,7 @@ pub(super) fn grant(
         token_type: client.settings.token_type,
         algorithm,
         client: Arc::clone(client),
+        method,
     })
 }
 
@@ -130,7 +130,6 @@ pub(super) fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result
         let description = "must name at least one audience, for the client has none of its own";
         return Err(PolicyError::Incomplete(Violations::of("audiences", description)));
     }
-    tracing::debug!(client_id = %client.client_id, policy = grant.policy(), "allowed");
     Ok(grant)
 }
 
@@ -138,9 +137,7 @@ pub(super) fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result
 pub(crate) fn administer(caller: &Caller, method: Method) -> Result<AdminGrant, Denial> {
     let client = caller.shared_client();
     all(client, [check::method(client, method)])?;
-    let grant = AdminGrant { client: Arc::clone(client), method };
-    tracing::debug!(client_id = %client.client_id, policy = grant.policy(), "allowed");
-    Ok(grant)
+    Ok(AdminGrant { client: Arc::clone(client), method })
 }
 
 /// Whether all is allowed; else the first that is not.

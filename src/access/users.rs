@@ -69,7 +69,7 @@ impl UserRegistry {
     /// Registers a user. Without an id the user is given one.
     pub(crate) async fn create(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         user_id: Option<UserId>,
         settings: UserSettings,
         password: NewPassword,
@@ -90,7 +90,6 @@ impl UserRegistry {
         };
         let record = UserRecord { user, password };
         self.store.create_user(&record).await?;
-        tracing::info!(user_id = %record.user.user_id, by = grant.caller(), "user created");
         Ok(record.user)
     }
 
@@ -120,7 +119,7 @@ impl UserRegistry {
     /// Makes a change to what operators decide about a user; with `revision`, only if the user is still of that one.
     pub(crate) async fn update(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         user_id: &UserId,
         revision: Option<i64>,
         change: impl Fn(&mut UserSettings),
@@ -134,7 +133,6 @@ impl UserRegistry {
             user.update_time = self.clock.now();
             user.revision = user.revision.saturating_add(1);
             if self.store.update_user(&user).await? {
-                tracing::info!(%user_id, disabled = user.settings.disabled, by = grant.caller(), "user changed");
                 return Ok(user);
             }
         }
@@ -144,21 +142,20 @@ impl UserRegistry {
     /// Gives a user another password.
     pub(crate) async fn set_password(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         user_id: &UserId,
         password: NewPassword,
     ) -> Result<User, UserError> {
         let user = self.store.user(user_id).await?.user;
         let password = self.hash(password, &user.settings.username).await?;
         let record = self.store.set_user_password(user_id, &password, self.clock.now()).await?;
-        tracing::info!(%user_id, by = grant.caller(), "user password set");
         Ok(record.user)
     }
 
     /// Deletes a user; with `revision`, only if the user is still of that one.
     pub(crate) async fn delete(
         &self,
-        grant: &AdminGrant,
+        _: &AdminGrant,
         user_id: &UserId,
         revision: Option<i64>,
     ) -> Result<(), UserError> {
@@ -167,7 +164,6 @@ impl UserRegistry {
             self.store.user(user_id).await?;
             return Err(UserError::Changed);
         }
-        tracing::info!(%user_id, by = grant.caller(), "user deleted");
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -47,6 +47,8 @@ struct Queue {
     entries: mpsc::Sender<Entry>,
     /// Lost, and not told to the sink yet.
     untold: Arc<AtomicU64>,
+    /// Whether the last attempt failed.
+    failing: Arc<AtomicBool>,
     counts: Arc<SinkCounts>,
     ended: watch::Receiver<bool>,
 }
@@ -75,7 +77,8 @@ impl AuditLog {
             let name = sink_settings.name();
             let sink = sink::open(sink_settings, mode).await?;
             let (entries, coming) = mpsc::channel(settings.buffer.max(1));
-            let (untold, counts) = (Arc::default(), Arc::<SinkCounts>::default());
+            let (untold, failing) = (Arc::default(), Arc::default());
+            let counts = Arc::<SinkCounts>::default();
             let (end, ended) = watch::channel(false);
             let writer = Writer {
                 name,
@@ -83,12 +86,13 @@ impl AuditLog {
                 mode,
                 entries: coming,
                 untold: Arc::clone(&untold),
+                failing: Arc::clone(&failing),
                 counts: Arc::clone(&counts),
                 stamp: Arc::clone(&stamp),
                 closing: closing.subscribe(),
             };
             start(writer, end)?;
-            queues.push(Queue { name, entries, untold, counts, ended });
+            queues.push(Queue { name, entries, untold, failing, counts, ended });
         }
         let sinks = queues.iter().map(|queue| (queue.name, Arc::clone(&queue.counts))).collect();
         Ok(Self { mode, queues, stamp, metrics: Arc::new(AuditMetrics { sinks }), closing })
@@ -97,6 +101,12 @@ impl AuditLog {
     /// Whether anything is written at all.
     pub const fn is_on(&self) -> bool {
         !self.queues.is_empty()
+    }
+
+    /// Whether an event cannot be made durable now, as far as is known, and must be: then nothing should be begun that leaves
+    /// one. A sink that fails is tried again and again by itself.
+    pub fn is_blocked(&self) -> bool {
+        self.mode == AuditMode::Required && self.queues.iter().any(|queue| queue.failing.load(Relaxed))
     }
 
     /// Writes the event of a call. Where the log is required it is durable in every sink when this is done; else it waits

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -21,13 +21,25 @@ use super::{
 const MOST: usize = 512;
 
 /// The rest after a failure: this at first, and up to the other.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A line that waits, and whoever waits for it.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) line: Arc<Line>,
     pub(super) durable: Option<oneshot::Sender<()>>,
+}
+
+/// What a writer does next.
+enum Next {
+    /// Lines wait.
+    Batch,
+    /// The sink fails: say what it did not get, as soon as that can be said.
+    Lost,
+    /// The log is closed: take no more.
+    Close,
+    /// Nothing waits any more.
+    End,
 }
 
 /// Writes to one sink.
@@ -38,78 +50,89 @@ pub(super) struct Writer {
     pub(super) entries: mpsc::Receiver<Entry>,
     /// Lost, and not told to the sink yet.
     pub(super) untold: Arc<AtomicU64>,
+    /// Whether the last attempt failed.
+    pub(super) failing: Arc<AtomicBool>,
     pub(super) counts: Arc<SinkCounts>,
     pub(super) stamp: Arc<Stamp>,
     pub(super) closing: watch::Receiver<bool>,
 }
 
 impl Writer {
-    /// Writes until the log is closed and nothing waits any more.
+    /// Writes until the log is closed and nothing waits any more. While the sink fails and nothing comes that could be
+    /// tried, it tries to say what it lost.
     pub(super) async fn run(mut self) {
-        let mut failing = false;
-        let mut batch = Vec::new();
+        let (mut batch, mut pause) = (Vec::new(), PAUSE.0);
         loop {
-            let open = !self.entries.is_closed();
-            tokio::select! {
-                biased;
-                _ = self.closing.wait_for(|closing| *closing), if open => {
-                    self.entries.close();
-                    continue;
+            match self.next(&mut batch, pause).await {
+                Next::Batch => self.write(&mut batch).await,
+                Next::Lost => {
+                    self.tell_lost().await;
+                    pause = if self.failing.load(Relaxed) { longer(pause) } else { PAUSE.0 };
                 }
-                taken = self.entries.recv_many(&mut batch, MOST) => if taken == 0 { break },
+                Next::Close => self.entries.close(),
+                Next::End => break,
             }
-            self.write(&mut batch, &mut failing).await;
         }
         self.sink.finish().await;
     }
 
+    async fn next(&mut self, batch: &mut Vec<Entry>, pause: Duration) -> Next {
+        let (open, failing) = (!self.entries.is_closed(), self.failing.load(Relaxed));
+        tokio::select! {
+            biased;
+            _ = self.closing.wait_for(|closing| *closing), if open => Next::Close,
+            taken = self.entries.recv_many(batch, MOST) => if taken == 0 { Next::End } else { Next::Batch },
+            () = tokio::time::sleep(pause), if failing => Next::Lost,
+        }
+    }
+
     /// Writes a batch. Where somebody waits for each line, once: who hears nothing knows that it failed. Else until it is
     /// written, or the log is closed.
-    async fn write(&mut self, batch: &mut Vec<Entry>, failing: &mut bool) {
+    async fn write(&mut self, batch: &mut Vec<Entry>) {
         let lines: Vec<Arc<Line>> = batch.iter().map(|entry| Arc::clone(&entry.line)).collect();
         let (count, mut pause) = (u64::try_from(lines.len()).unwrap_or(u64::MAX), PAUSE.0);
         loop {
-            match self.attempt(&lines, failing).await {
+            match self.attempt(&lines).await {
                 Ok(()) => {
                     for waiting in batch.drain(..).filter_map(|entry| entry.durable) {
                         // It may have given up.
                         let _ = waiting.send(());
                     }
-                    return self.tell_lost(failing).await;
+                    return self.tell_lost().await;
                 }
                 Err(_) if self.mode == AuditMode::Required || *self.closing.borrow() => {
-                    batch.clear();
                     self.lost(count);
+                    batch.clear();
                     return;
                 }
                 Err(_) => {
                     let closing = self.closing.wait_for(|closing| *closing);
                     let _ = tokio::time::timeout(pause, closing).await;
-                    pause = pause.saturating_mul(2).min(PAUSE.1);
+                    pause = longer(pause);
                 }
             }
         }
     }
 
     /// One attempt, counted. Of failures the first and the recovery are logged.
-    async fn attempt(&mut self, lines: &[Arc<Line>], failing: &mut bool) -> Result<(), SinkError> {
+    async fn attempt(&mut self, lines: &[Arc<Line>]) -> Result<(), SinkError> {
         let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
         let written = self.sink.write(lines).await;
+        let failed_before = self.failing.swap(written.is_err(), Relaxed);
         match &written {
             Ok(()) => {
                 self.counts.written.fetch_add(count, Relaxed);
-                if *failing {
+                if failed_before {
                     tracing::info!(sink = self.name, "the audit log can be written again");
                 }
             }
             Err(error) => {
                 self.counts.failed.fetch_add(count, Relaxed);
-                if !*failing {
+                if !failed_before {
                     tracing::error!(sink = self.name, %error, "the audit log cannot be written");
                 }
             }
         }
-        *failing = written.is_err();
         written
     }
 
@@ -119,14 +142,18 @@ impl Writer {
     }
 
     /// Says in the sink how many lines it did not get.
-    async fn tell_lost(&mut self, failing: &mut bool) {
+    async fn tell_lost(&mut self) {
         let lost = self.untold.swap(0, Relaxed);
         if lost == 0 {
             return;
         }
         let line = Arc::new(self.stamp.lost(self.name, lost));
-        if self.attempt(&[line], failing).await.is_err() {
+        if self.attempt(&[line]).await.is_err() {
             self.untold.fetch_add(lost, Relaxed);
         }
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    pause.saturating_mul(2).min(PAUSE.1)
 }

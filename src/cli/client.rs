@@ -197,6 +197,9 @@ pub(super) struct Delete {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Delete it only if this is its etag still
+    #[arg(long, value_name = "ETAG")]
+    etag: Option<String>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -208,7 +211,11 @@ impl Delete {
         if !self.yes {
             confirm(&format!("Delete client {}? Its calls will be refused.", plain(&self.client_id)))?;
         }
-        let request = DeleteClientRequest { client_id: self.client_id.clone(), ..Default::default() };
+        let request = DeleteClientRequest {
+            client_id: self.client_id.clone(),
+            etag: self.etag.unwrap_or_default(),
+            request_id: String::new(),
+        };
         call(&self.connection, async |caller| {
             answer(ClientServiceClient::new(caller).delete_client(request).await)
         })?;

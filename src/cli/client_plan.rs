@@ -155,3 +155,85 @@ impl Step {
         json!({ "client_id": self.client_id(), "action": action, "fields": fields })
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Step, Terms, plan};
+    use crate::proto::v1::{Authentication, AuthenticationMethod, CertificateNames, Client};
+
+    /// A client whose certificate has this name, or that has none.
+    fn client(client_id: &str, uri: Option<&str>) -> Client {
+        let certificate =
+            uri.map(|uri| CertificateNames { uris: vec![uri.to_owned()], ..CertificateNames::default() });
+        let method = match certificate {
+            Some(_) => AuthenticationMethod::MutualTls,
+            None => AuthenticationMethod::ClientSecret,
+        };
+        let authentication =
+            Authentication { methods: vec![method.into()], certificate, ..Authentication::default() };
+        Client {
+            client_id: client_id.to_owned(),
+            authentication: Some(authentication),
+            etag: "\"1-1\"".to_owned(),
+            ..Client::default()
+        }
+    }
+
+    fn order(present: &[Client], wanted: Vec<Client>, caller: Option<&str>) -> Result<Vec<String>, String> {
+        let keep: HashSet<String> = caller.map(str::to_owned).into_iter().collect();
+        let terms = Terms { present, prune: true, keep, caller };
+        let steps = plan(wanted, &terms).map_err(|failure| failure.message().unwrap().to_owned())?;
+        let word = |step: &Step| match step {
+            Step::Create(_) => "create",
+            Step::Update { .. } => "update",
+            Step::Delete { .. } => "delete",
+        };
+        Ok(steps.iter().map(|step| format!("{} {}", word(step), step.client_id())).collect())
+    }
+
+    #[test]
+    fn names_are_given_away_before_they_are_taken_and_the_caller_comes_last() {
+        let present = [
+            client("admin", None),
+            client("gone", Some("spiffe://a/gone")),
+            client("idle", None),
+            client("web", Some("spiffe://a/web")),
+        ];
+        let wanted = vec![
+            Client { display_name: "me".to_owned(), ..client("admin", None) },
+            client("heir", Some("spiffe://a/gone")),
+            client("next", Some("spiffe://a/web")),
+            client("web", Some("spiffe://a/web2")),
+        ];
+        let expected =
+            ["delete gone", "update web", "create heir", "create next", "delete idle", "update admin"];
+        assert_eq!(order(&present, wanted, Some("admin")).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_name_of_one_who_stays_is_not_taken() {
+        let present = [client("admin", Some("spiffe://a/x"))];
+        let taken = order(&present, vec![client("web", Some("spiffe://a/x"))], Some("admin")).unwrap_err();
+        assert!(taken.contains("client `web`") && taken.contains("`admin`"), "{taken}");
+        assert_eq!(
+            order(&present, vec![client("web", Some("spiffe://a/x"))], None).unwrap(),
+            ["delete admin", "create web"]
+        );
+    }
+
+    #[test]
+    fn an_update_has_the_etag_of_what_is_there() {
+        let terms =
+            Terms { present: &[client("web", None)], prune: false, keep: HashSet::new(), caller: None };
+        let wanted = Client { disabled: true, etag: String::new(), ..client("web", None) };
+        let steps = plan(vec![wanted], &terms).map_err(|_| ()).unwrap();
+        assert!(matches!(
+            steps.as_slice(),
+            [Step::Update { client, fields }]
+                if client.etag == "\"1-1\"" && fields.iter().any(|field| field.path == "disabled")
+        ));
+    }
+}

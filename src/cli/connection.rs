@@ -1,6 +1,6 @@
 //! From flags, variables and the profile of `dev` to a channel that carries the caller's credential.
 
-use std::{env, fs, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::Args;
@@ -8,17 +8,16 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Channel, Endpoint},
 };
 use zeroize::Zeroizing;
 
-use super::{address::Address, failure::Failure, profile::Profile};
+use super::{address::Address, client_tls::ClientTls, failure::Failure, profile::Profile};
 use crate::config::Secret;
 
 const ADDRESS: &str = "TOKEND_ADDR";
 const SECRET: &str = "TOKEND_CLIENT_SECRET";
 const SECRET_FILE: &str = "TOKEND_CLIENT_SECRET_FILE";
-const CA_FILE: &str = "TOKEND_CA_FILE";
 
 /// Where the server is and who calls. Without any of it: the server that `tokend dev` started last.
 #[derive(Args)]
@@ -32,9 +31,8 @@ pub(super) struct Connection {
     /// [variable: TOKEND_CLIENT_SECRET_FILE, or TOKEND_CLIENT_SECRET with the secret itself]
     #[arg(long, value_name = "FILE")]
     client_secret_file: Option<PathBuf>,
-    /// Certificates to trust in place of the system's, PEM [variable: TOKEND_CA_FILE]
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    tls: ClientTls,
     /// How long to wait for an answer
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -72,10 +70,13 @@ impl Connection {
             (Some(secret), _) => Credential::bearer(secret.reveal()).ok_or_else(|| {
                 Failure::usage("the client secret holds characters that no secret of tokend has")
             })?,
+            // Two credentials on one call would be refused, and the certificate is what was asked for.
+            (None, _) if self.tls.has_certificate() => Credential::none(),
             (None, Some(profile)) => Credential::of(&profile.client_id, &profile.client_secret)?,
             (None, None) => {
                 return Err(Failure::usage(format!(
-                    "no client secret for {address}: set {SECRET}, {SECRET_FILE} or --client-secret-file"
+                    "no credential for {address}: set {SECRET}, {SECRET_FILE} or --client-secret-file, or a client \
+                     certificate by --cert-file and --key-file"
                 )));
             }
         };
@@ -89,6 +90,8 @@ impl Connection {
                 let named = secret.reveal().strip_prefix("tkd_").and_then(|rest| rest.split_once('_'));
                 Ok(named.map(|(client_id, _)| client_id.to_owned()))
             }
+            // A certificate tells names, and the server knows whose they are.
+            None if self.tls.has_certificate() => Ok(None),
             None => {
                 let profile = Profile::read().map_err(Failure::Refused)?;
                 Ok(profile.map(|profile| profile.client_id))
@@ -117,26 +120,25 @@ impl Connection {
         let failed = |error: tonic::transport::Error| Failure::refused(describe(&error));
         let mut endpoint = Endpoint::from(address.uri()).connect_timeout(self.timeout).timeout(self.timeout);
         if address.is_tls() {
-            let tls = match self.ca_file.clone().or_else(|| variable(CA_FILE).map(PathBuf::from)) {
-                Some(path) => {
-                    let pem = fs::read(&path).map_err(|error| {
-                        Failure::usage(format!("--ca-file: {} cannot be read: {error}", path.display()))
-                    })?;
-                    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
-                }
-                None => ClientTlsConfig::new().with_native_roots(),
-            };
-            endpoint = endpoint.tls_config(tls).map_err(failed)?;
+            endpoint = endpoint.tls_config(self.tls.config()?).map_err(failed)?;
+        } else if self.tls.has_certificate() {
+            return Err(Failure::usage(format!(
+                "a client certificate is shown over TLS only, and {address} is plaintext: begin the address with https://"
+            )));
         }
         Ok(endpoint.connect_lazy())
     }
 }
 
-/// The value of an `authorization` header. Never printed.
+/// The value of an `authorization` header, or none where a certificate is the credential. Never printed.
 #[derive(Clone)]
-pub(super) struct Credential(MetadataValue<Ascii>);
+pub(super) struct Credential(Option<MetadataValue<Ascii>>);
 
 impl Credential {
+    const fn none() -> Self {
+        Self(None)
+    }
+
     /// `Bearer`, where the secret can stand in a header as it is.
     fn bearer(secret: &str) -> Option<Self> {
         secret
@@ -154,7 +156,7 @@ impl Credential {
     fn from_header(header: &str) -> Option<Self> {
         let mut value = MetadataValue::try_from(header).ok()?;
         value.set_sensitive(true);
-        Some(Self(value))
+        Some(Self(Some(value)))
     }
 }
 
@@ -169,7 +171,9 @@ pub(super) fn authorization(client_id: &str, secret: &str) -> Zeroizing<String> 
 
 impl Interceptor for Credential {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
         Ok(request)
     }
 }

@@ -11,11 +11,16 @@ use http::{Request, StatusCode, header::HOST};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::{
     connection::variable,
     failure::Failure,
+    healthcheck_tls,
     output::{plain, print},
 };
 
@@ -32,7 +37,13 @@ pub(super) struct Healthcheck {
     /// [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT")]
     http_addr: Option<String>,
+    /// Ask over TLS, as the server's setting http_tls wants it. The server's certificate is not verified: nothing secret
+    /// is sent, and nothing but readiness is asked [variable: TOKEND_HTTP_TLS]
+    #[arg(long)]
+    http_tls: bool,
 }
+
+type Asked = Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>>;
 
 impl Healthcheck {
     pub(super) fn run(self) -> Result<(), Failure> {
@@ -41,8 +52,9 @@ impl Healthcheck {
         let address = text.parse().map(reachable).map_err(|_| {
             Failure::usage("--http-addr or TOKEND_HTTP_ADDR must be an IP address with a port")
         })?;
+        let tls = self.http_tls || variable("TOKEND_HTTP_TLS").is_some_and(|text| text == "true");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let asked = runtime.block_on(async { timeout(PATIENCE, ask(address)).await });
+        let asked = runtime.block_on(async { timeout(PATIENCE, ask(address, tls)).await });
         match asked {
             Ok(Ok((StatusCode::OK, _))) => print("ready"),
             Ok(Ok((status, answer))) => {
@@ -64,8 +76,16 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn ask(address: SocketAddr) -> Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>> {
+async fn ask(address: SocketAddr, tls: bool) -> Asked {
     let stream = TcpStream::connect(address).await?;
+    if tls {
+        ask_on(healthcheck_tls::on(stream, address.ip()).await?, address).await
+    } else {
+        ask_on(stream, address).await
+    }
+}
+
+async fn ask_on(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, address: SocketAddr) -> Asked {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/readyz").header(HOST, address.to_string()).body(Empty::<Bytes>::new())?;
     let asked = async {

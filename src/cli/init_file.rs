@@ -40,6 +40,7 @@ pub(super) fn starting_configuration(
         "otlp_endpoint" => Some("http://127.0.0.1:4317".to_owned()),
         "audit_file" => Some(dir.join("audit.jsonl").display().to_string()),
         "audit_postgres" => Some(dir.join("audit-database").display().to_string()),
+        "trusted_issuers_file" => Some(dir.join("trusted-issuers.toml").display().to_string()),
         "client_jwks_dir" => Some(dir.join("client-jwks").display().to_string()),
         "shared_secret" => Some(dir.join("shared.secret").display().to_string()),
         _ => None,

@@ -58,7 +58,7 @@ impl Login {
         if !self.output.is_json() {
             return print(&token.access_token);
         }
-        print_json(&token_document(IssueTokenResponse {
+        print_json(&token_document(&IssueTokenResponse {
             access_token: token.access_token,
             token_type: token.token_type,
             issue_time: token.issue_time,

@@ -65,12 +65,12 @@ impl Issue {
         if !self.output.is_json() {
             return print(&token.access_token);
         }
-        print_json(&token_document(token))
+        print_json(&token_document(&token))
     }
 }
 
 /// The token answer as JSON.
-pub(super) fn token_document(token: IssueTokenResponse) -> Value {
+pub(super) fn token_document(token: &IssueTokenResponse) -> Value {
     json!({
         "access_token": token.access_token,
         "token_type": token.token_type,

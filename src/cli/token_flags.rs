@@ -38,7 +38,7 @@ pub(super) struct TokenFlags {
 
 impl TokenFlags {
     /// Whether none is given.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.audiences.is_empty() && self.is_empty_but_for_audiences()
     }
 

@@ -19,7 +19,7 @@ pub(super) fn print_document(user: &User) -> Result<(), Failure> {
 /// Prints users as a JSON list.
 pub(super) fn print_documents(users: &[User]) -> Result<(), Failure> {
     let documents: Vec<String> = users.iter().map(document).collect();
-    let list = format!("{{\"users\":[{}]}}", documents.join(","));
+    let list = format!("[{}]", documents.join(","));
     print(&indented(&list).map_err(|error| Failure::refused(error.to_string()))?)
 }
 

@@ -1,6 +1,6 @@
 //! Settings: one table, four sources, one typed result.
 //!
-//! [`settings`] names each setting once; its flag, its variable and its key in the file follow from the name.
+//! [`settings()`] names each setting once; its flag, its variable and its key in the file follow from the name.
 //! [`Inputs::resolve`] finds the value of each and where it came from, [`Resolved::config`] turns them into a
 //! [`Config`] and says everything that is wrong with them at once.
 //!
@@ -24,6 +24,7 @@ mod settings;
 mod table;
 mod trace;
 mod transport;
+mod trusted_issuers;
 mod typed;
 
 pub use inputs::Inputs;

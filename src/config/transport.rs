@@ -54,16 +54,27 @@ impl ConnectionSettings {
     /// How many connections the gRPC port and the HTTP port may have, within the system's limit of open files.
     pub(super) fn caps(self) -> (ConnectionCaps, ConnectionCaps) {
         let (grpc, http) = share_descriptors(self.max_connections);
+        let cap = |all| ConnectionCaps { all, of_one_source: self.of_one_source(all) };
         if grpc < self.max_connections {
             tracing::warn!(
                 max_connections = self.max_connections,
                 grpc,
                 http,
+                grpc_per_source = self.of_one_source(grpc),
                 "the limit of open files allows fewer connections: raise it (ulimit -n) or lower max_connections"
             );
         }
-        let cap = |all| ConnectionCaps { all, of_one_source: self.max_connections_per_source };
         (cap(grpc), cap(http))
+    }
+
+    /// The share of one source, where there are fewer connections than was wanted: one source is not to fill the port then
+    /// either.
+    const fn of_one_source(self, all: usize) -> usize {
+        if all >= self.max_connections {
+            return self.max_connections_per_source;
+        }
+        let share = self.max_connections_per_source.saturating_mul(all) / self.max_connections;
+        if share == 0 { 1 } else { share }
     }
 }
 

@@ -30,5 +30,7 @@ pub(super) async fn administer<T: Sync>(
     method: Method,
 ) -> Result<AdminGrant, CallError> {
     let caller = caller(authenticator, request).await?;
-    Ok(access::administer(&caller, method)?)
+    let grant = access::administer(&caller, method)?;
+    trail::allowed(&grant);
+    Ok(grant)
 }

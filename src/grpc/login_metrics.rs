@@ -28,7 +28,7 @@ impl LoginMetrics {
     pub(super) fn count(&self, outcome: &Result<LoggedIn, LoginError>) {
         let counter = match outcome {
             Ok(_) => &self.succeeded,
-            Err(LoginError::Failed) => &self.failed,
+            Err(LoginError::Failed(_)) => &self.failed,
             Err(LoginError::Limited(_) | LoginError::Hash(HashError::Busy { .. })) => &self.limited,
             Err(LoginError::Denied(_)) => &self.denied,
             Err(LoginError::Store(_) | LoginError::Hash(_) | LoginError::Issue(_)) => &self.broken,

@@ -111,7 +111,11 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         limits: parts.watches,
         drain: parts.drain,
     };
-    let users = user_service::UserApi { authenticator: Arc::clone(&parts.authenticator), users: parts.users };
+    let users = user_service::UserApi {
+        authenticator: Arc::clone(&parts.authenticator),
+        users: parts.users,
+        repeats: Arc::clone(&parts.repeats),
+    };
     let clients = client_service::ClientApi {
         authenticator: parts.authenticator,
         clients: parts.clients,

@@ -1,7 +1,8 @@
 //! Requests that come again (AIP-155): one whose answer was lost is answered as the first time, and not done twice.
 //!
 //! Answers are kept by this replica, in memory, for ten minutes. Another replica, and this one after a restart, knows
-//! nothing of them: there a repeated creation is refused, for what it makes is there already.
+//! nothing of them: there a repeated creation is refused, for what it makes is there already. What is too old goes with the next
+//! request.
 
 use std::{
     any::Any,

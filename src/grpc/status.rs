@@ -249,7 +249,9 @@ impl Told {
 
     fn of_login(error: &LoginError) -> Self {
         match error {
-            LoginError::Failed => Self::new(Code::Unauthenticated, "LOGIN_FAILED", error.to_string()),
+            LoginError::Failed(_) => {
+                Self::new(Code::Unauthenticated, "LOGIN_FAILED", "the user name or the password is wrong")
+            }
             LoginError::Limited(limit) => Self::limited(limit, limit.retry_after),
             LoginError::Denied(denial) => Self::denied(denial),
             LoginError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),

@@ -10,7 +10,7 @@ use crate::{
     model::{Peer, VerifyRequest, Violations},
     proto::v1::{self, batch_verify_tokens_result::Result as Item, token_service_server::TokenService},
     spans,
-    tokens::{Issuer, LoggedIn, Logins, Verifier, VerifyError},
+    tokens::{Issuer, LoggedIn, LoginError, Logins, Verifier, VerifyError},
 };
 
 /// How many tokens one call may verify.
@@ -66,7 +66,7 @@ impl TokenApi {
         let grant = asked.authorize(|request| access::issue(&caller, request, &self.rules))?;
         let issued = self.issuer.issue(&grant)?;
         self.metrics.issued(&issued);
-        trail::token(&grant, &issued);
+        trail::token(&grant, &self.rules, &issued);
         Ok(convert::token_answer(issued, grant.scopes().to_vec()))
     }
 
@@ -77,12 +77,12 @@ impl TokenApi {
         let grant = asked.authorize(|request| access::login(&caller, request, &self.rules))?;
         let outcome = self.logins.login(grant, source).await;
         self.login_metrics.count(&outcome);
+        if let Err(LoginError::Failed(failed)) = &outcome {
+            failed.user_id.iter().for_each(trail::user);
+        }
         let LoggedIn { token, grant } = outcome?;
         self.metrics.issued(&token);
-        tracing::info!(
-            jti = %token.jwt_id, kid = %token.key_id, user_id = grant.subject(), client_id = %grant.client_id(),
-            "user logged in"
-        );
+        trail::token(&grant, &self.rules, &token);
         Ok(convert::login_answer(token, grant.scopes().to_vec()))
     }
 

@@ -3,11 +3,18 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{caller::administer, convert, status::CallError};
+use super::{
+    caller::administer,
+    convert,
+    repeat::{Repeats, Ticket},
+    status::CallError,
+    trail,
+};
 use crate::{
-    access::{Authenticator, UserRegistry},
+    access::{AdminGrant, Authenticator, UserRegistry},
     model::{Method, UserId, Violations},
     proto::v1::{self, user_service_server::UserService},
 };
@@ -16,6 +23,7 @@ use crate::{
 pub(super) struct UserApi {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) users: Arc<UserRegistry>,
+    pub(super) repeats: Arc<Repeats>,
 }
 
 #[tonic::async_trait]
@@ -69,14 +77,20 @@ impl UserApi {
         request: Request<v1::CreateUserRequest>,
     ) -> Result<v1::CreateUserResponse, CallError> {
         let grant = administer(&self.authenticator, &request, Method::CreateUser).await?;
-        let v1::CreateUserRequest { user, password, password_hash, request_id } = request.into_inner();
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::CreateUser, &message.request_id, &message);
+        let v1::CreateUserRequest { user, password, password_hash, request_id } = message;
         let user = user.unwrap_or_default();
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let user_id = convert::optional_user_id(&user.user_id, &mut violations);
         let password = convert::new_password(password, password_hash, &mut violations);
         let settings = convert::user_settings(user).also(violations).valid()?;
-        let user = self.users.create(&grant, user_id, settings, password).await?;
+        user_id.iter().for_each(trail::user);
+        let users = Arc::clone(&self.users);
+        let create = async move { Ok(users.create(&grant, user_id, settings, password).await?) };
+        let user = self.repeats.once(ticket, create).await?;
+        trail::user(&user.user_id);
         Ok(v1::CreateUserResponse { user: Some(convert::user_message(user)) })
     }
 
@@ -110,7 +124,9 @@ impl UserApi {
         request: Request<v1::UpdateUserRequest>,
     ) -> Result<v1::UpdateUserResponse, CallError> {
         let grant = administer(&self.authenticator, &request, Method::UpdateUser).await?;
-        let v1::UpdateUserRequest { user, update_mask, request_id } = request.into_inner();
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::UpdateUser, &message.request_id, &message);
+        let v1::UpdateUserRequest { user, update_mask, request_id } = message;
         let user = user.unwrap_or_default();
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
@@ -118,7 +134,12 @@ impl UserApi {
         let user_id = convert::user_id(&user.user_id, "user.user_id", &mut violations);
         let change = convert::user_change(user, update_mask).also(violations).valid()?;
         let Some(user_id) = user_id else { return Err(without_id("user.user_id")) };
-        let user = self.users.update(&grant, &user_id, revision, |settings| change.apply(settings)).await?;
+        trail::user(&user_id);
+        let users = Arc::clone(&self.users);
+        let update = async move {
+            Ok(users.update(&grant, &user_id, revision, |settings| change.apply(settings)).await?)
+        };
+        let user = self.repeats.once(ticket, update).await?;
         Ok(v1::UpdateUserResponse { user: Some(convert::user_message(user)) })
     }
 
@@ -127,13 +148,17 @@ impl UserApi {
         request: Request<v1::SetUserPasswordRequest>,
     ) -> Result<v1::SetUserPasswordResponse, CallError> {
         let grant = administer(&self.authenticator, &request, Method::SetUserPassword).await?;
-        let v1::SetUserPasswordRequest { user_id, password, password_hash, request_id } =
-            request.into_inner();
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::SetUserPassword, &message.request_id, &message);
+        let v1::SetUserPasswordRequest { user_id, password, password_hash, request_id } = message;
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let password = convert::new_password(password, password_hash, &mut violations);
         let user_id = required_id(&user_id, violations)?;
-        let user = self.users.set_password(&grant, &user_id, password).await?;
+        trail::user(&user_id);
+        let users = Arc::clone(&self.users);
+        let set = async move { Ok(users.set_password(&grant, &user_id, password).await?) };
+        let user = self.repeats.once(ticket, set).await?;
         Ok(v1::SetUserPasswordResponse { user: Some(convert::user_message(user)) })
     }
 
@@ -142,12 +167,22 @@ impl UserApi {
         request: Request<v1::DeleteUserRequest>,
     ) -> Result<v1::DeleteUserResponse, CallError> {
         let grant = administer(&self.authenticator, &request, Method::DeleteUser).await?;
-        let v1::DeleteUserRequest { user_id, etag, request_id } = request.into_inner();
+        let message = request.into_inner();
+        let ticket = self.ticket(&grant, Method::DeleteUser, &message.request_id, &message);
+        let v1::DeleteUserRequest { user_id, etag, request_id } = message;
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let user_id = required_id(&user_id, violations)?;
-        self.users.delete(&grant, &user_id, convert::revision(&etag)).await?;
+        trail::user(&user_id);
+        let users = Arc::clone(&self.users);
+        let revision = convert::revision(&etag);
+        let delete = async move { Ok(users.delete(&grant, &user_id, revision).await?) };
+        self.repeats.once(ticket, delete).await?;
         Ok(v1::DeleteUserResponse {})
+    }
+
+    fn ticket(&self, grant: &AdminGrant, method: Method, request_id: &str, request: &impl Message) -> Ticket {
+        self.repeats.ticket(grant.caller_id(), method, request_id, request)
     }
 }
 

@@ -6,10 +6,7 @@ use super::{
     material_error::MaterialError,
     public_key::{Parts, PublicKey},
 };
-use crate::{
-    model::Algorithm,
-    random::{self, RandomError},
-};
+use crate::{model::Algorithm, random::RandomError};
 
 /// One key for each algorithm and each usual length of signature.
 pub(crate) struct Decoys(Vec<PublicKey>);
@@ -48,7 +45,7 @@ impl Decoys {
         message: &[u8],
         signature: &[u8],
     ) -> bool {
-        let fits = |key: &PublicKey| key.algorithm() == algorithm && key.signature_len() == signature.len();
+        let fits = |key: &PublicKey| key.algorithm() == algorithm && key.could_have_made(signature);
         match key.filter(|key| fits(key)) {
             Some(key) => key.verifies(message, signature),
             None => {
@@ -60,24 +57,11 @@ impl Decoys {
     }
 }
 
-/// To make true RSA keys takes a tenth of a second each. A random odd number costs a verifier the same as a product of two
-/// primes, and nobody knows what it is a product of.
+/// To make true RSA keys takes a tenth of a second each. Any odd number costs a verifier the same as a product of two primes;
+/// the largest one of its length has room for every signature.
 fn rsa(algorithm: Algorithm) -> Result<[PublicKey; 3], MaterialError> {
-    let failed = |RandomError| MaterialError::Generate(algorithm);
-    let key = |mut n: Vec<u8>| {
-        if let Some(first) = n.first_mut() {
-            *first |= 0x80;
-        }
-        if let Some(last) = n.last_mut() {
-            *last |= 1;
-        }
-        PublicKey::new(algorithm, &Parts::Rsa { n, e: vec![1, 0, 1] })
-    };
-    Ok([
-        key(random::bytes::<256>().map_err(failed)?.to_vec())?,
-        key(random::bytes::<384>().map_err(failed)?.to_vec())?,
-        key(random::bytes::<512>().map_err(failed)?.to_vec())?,
-    ])
+    let key = |len| PublicKey::new(algorithm, &Parts::Rsa { n: vec![0xff; len], e: vec![1, 0, 1] });
+    Ok([key(256)?, key(384)?, key(512)?])
 }
 
 #[cfg(test)]
@@ -105,9 +89,11 @@ mod tests {
             );
         }
         for decoy in &decoys.0 {
-            let signature = vec![1; decoy.signature_len()];
-            assert!(!decoys.verify(None, decoy.algorithm(), b"message", &signature));
-            assert!(!decoys.verify(Some(decoy), decoy.algorithm(), b"message", &signature));
+            for len in [1, 64, 96, 256, 384, 512, 2420, 3309, 4627] {
+                let signature = vec![1; len];
+                assert!(!decoys.verify(None, decoy.algorithm(), b"message", &signature));
+                assert!(!decoys.verify(Some(decoy), decoy.algorithm(), b"message", &signature));
+            }
         }
     }
 }

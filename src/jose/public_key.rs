@@ -36,6 +36,8 @@ struct Inner {
     members: BTreeMap<&'static str, String>,
     key: ParsedPublicKey,
     signature_len: usize,
+    /// An RSA key's modulus: its signatures, as numbers, are smaller.
+    modulus: Option<Vec<u8>>,
 }
 
 /// What a public key consists of, as bare octets. Numbers are big-endian and without leading zeros.
@@ -95,7 +97,11 @@ impl PublicKey {
                 members.extend([("alg", algorithm.name().to_owned()), ("pub", text(public))]);
             }
         }
-        Ok(Self(Arc::new(Inner { algorithm, members, key, signature_len })))
+        let modulus = match parts {
+            Parts::Rsa { n, .. } => Some(n.clone()),
+            _ => None,
+        };
+        Ok(Self(Arc::new(Inner { algorithm, members, key, signature_len, modulus })))
     }
 
     /// The bare JWK for the store: the required members only, in lexicographic order and without white space, so that
@@ -128,9 +134,10 @@ impl PublicKey {
         self.0.algorithm
     }
 
-    /// The one length that its signatures have.
-    pub(super) fn signature_len(&self) -> usize {
-        self.0.signature_len
+    /// Whether `signature` is of the form that this key's have. What is not is refused without any arithmetic.
+    pub(super) fn could_have_made(&self, signature: &[u8]) -> bool {
+        signature.len() == self.0.signature_len
+            && self.0.modulus.as_deref().is_none_or(|modulus| signature < modulus)
     }
 
     /// Whether `signature` over `message` is this key's, and of the one length that such signatures have.

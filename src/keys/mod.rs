@@ -5,6 +5,7 @@
 //! signs only after it was published for long enough; no token outlives its key.
 
 mod bootstrap;
+mod https;
 mod jwks;
 mod keeper;
 mod key_ring;
@@ -20,6 +21,7 @@ mod settings;
 mod trust;
 mod verifiers;
 
+pub(crate) use https::{https_client, read_token, sources};
 pub use jwks::JwkSetDocument;
 pub(crate) use jwks::etag;
 pub use keeper::Keeper;

@@ -5,9 +5,11 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::model::Source;
 
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy)]
@@ -28,14 +30,14 @@ pub(super) struct Admission {
 #[derive(Debug, Default)]
 struct Open {
     all: usize,
-    by_source: HashMap<IpAddr, usize>,
+    by_source: HashMap<Source, usize>,
 }
 
 /// A connection's place. It is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
-    source: IpAddr,
+    source: Source,
 }
 
 /// Which cap has been reached.
@@ -54,7 +56,7 @@ impl Admission {
 
     /// A place for a connection from `address`.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
-        let source = source(address);
+        let source = Source::of(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.all >= self.caps.all {
             return Err(Full::All);
@@ -87,17 +89,8 @@ impl Drop for Place {
     }
 }
 
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        address => address,
-    }
-}
-
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
 

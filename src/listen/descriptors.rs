@@ -28,6 +28,7 @@ fn within(limit: Option<u64>, wanted: usize) -> (usize, usize) {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::within;
 

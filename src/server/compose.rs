@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Serving, Settings, exposition::Exposition, follow::Follower};
+use super::{CallerSources, Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
     access::{
         AuthenticationMetrics, Authenticator, ClientRegistry, Directory, KeyRegistry, LoginLimits,
-        PasswordHasher, RegistryError, UsedAssertions, UserRegistry,
+        PasswordHasher, RegistryError, TrustedIssuers, UsedAssertions, UserRegistry,
     },
     audit::{AuditLog, AuditOpenError},
     clock::Clock,
@@ -84,7 +84,10 @@ impl Rounds {
     /// # Errors
     /// When the store fails or holds what makes no sense.
     pub async fn make(&self) -> Result<(), StartError> {
-        self.0.round().await
+        self.0.round().await?;
+        // What a round only begins, because nobody should wait for other servers, whoever makes it by hand waits for.
+        self.0.settled().await;
+        Ok(())
     }
 }
 
@@ -157,13 +160,16 @@ impl Server {
         )?);
         // What was due while nobody ran is done before anything is signed.
         keeper.tend().await?;
-        let directory = Arc::new(Directory::open(Arc::clone(&store), caller_sources.jwks_dir).await?);
+        let directory = Arc::new(Directory::open(Arc::clone(&store), caller_sources.jwks_dir.clone()).await?);
+        let CallerSources { trusted_issuers, refresh, .. } = caller_sources;
+        let issuers = Arc::new(TrustedIssuers::new(trusted_issuers, refresh, Arc::clone(&clock)));
         let used_assertions = Arc::new(UsedAssertions::new(Arc::clone(&store), Arc::clone(&clock)));
         let follower = Arc::new(Follower::new(
             Arc::clone(&store),
             Arc::clone(&ring),
             Arc::clone(&directory),
             Arc::clone(&used_assertions),
+            Arc::clone(&issuers),
             Arc::clone(&keeper),
             Arc::clone(&clock),
         ));
@@ -172,6 +178,7 @@ impl Server {
             callers,
             Arc::clone(&directory),
             used_assertions,
+            Arc::clone(&issuers),
             Arc::clone(&authentications),
             Arc::clone(&clock),
         )?;
@@ -198,6 +205,7 @@ impl Server {
             tokens: Arc::clone(&tokens),
             authentications,
             logins: Arc::clone(&login_metrics),
+            issuers,
             store: store_metrics,
             ring: Arc::clone(&ring),
             verifiers: Arc::clone(&verifiers),

@@ -10,7 +10,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    access::AuthenticationMetrics,
+    access::{AuthenticationMetrics, TrustedIssuers},
     audit::AuditMetrics,
     grpc::{AdmissionMetrics, LoginMetrics, RpcMetrics, TokenMetrics},
     http::WriteMetrics,
@@ -28,6 +28,7 @@ pub(super) struct Exposition {
     pub(super) audit: Arc<AuditMetrics>,
     pub(super) authentications: Arc<AuthenticationMetrics>,
     pub(super) logins: Arc<LoginMetrics>,
+    pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) verifiers: Arc<Verifiers>,
@@ -45,6 +46,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.audit));
         registry.register_collector(Box::new(self.authentications));
         registry.register_collector(Box::new(self.logins));
+        registry.register_collector(Box::new(self.issuers));
         registry.register_collector(Box::new(self.store));
         registry.register_collector(Box::new(ListenMetricsOf(self.ports)));
         if let Some(tls) = self.tls {

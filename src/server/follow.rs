@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::StartError;
 use crate::{
-    access::{Directory, UsedAssertions},
+    access::{Directory, TrustedIssuers, UsedAssertions},
     clock::Clock,
     keys::{Keeper, KeyRing},
     model::ChangeSequence,
@@ -21,6 +21,7 @@ pub(super) struct Follower {
     ring: Arc<KeyRing>,
     directory: Arc<Directory>,
     used_assertions: Arc<UsedAssertions>,
+    issuers: Arc<TrustedIssuers>,
     keeper: Arc<Keeper>,
     clock: Arc<dyn Clock>,
     /// What was followed. Held through a round, so that rounds do not overlap.
@@ -33,15 +34,23 @@ impl Follower {
         ring: Arc<KeyRing>,
         directory: Arc<Directory>,
         used_assertions: Arc<UsedAssertions>,
+        issuers: Arc<TrustedIssuers>,
         keeper: Arc<Keeper>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, ring, directory, used_assertions, keeper, clock, seen: Mutex::new(None) }
+        Self { store, ring, directory, used_assertions, issuers, keeper, clock, seen: Mutex::new(None) }
+    }
+
+    /// Resolves when nothing that a round began is under way any more.
+    pub(super) async fn settled(&self) {
+        self.issuers.settled().await;
     }
 
     /// One round.
     pub(super) async fn round(&self) -> Result<(), StartError> {
         let mut seen = self.seen.lock().await;
+        // They need no store.
+        self.issuers.tend();
         let asked = self.clock.now();
         // Read before the rows: a change in between is then seen twice rather than never.
         let sequence = self.store.change_sequence().await?;

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use crate::{
-    access::{CallerSettings, HashingSettings, IssueRules, LoginLimitSettings},
+    access::{
+        CallerSettings, HashingSettings, IssueRules, LoginLimitSettings, RefreshSettings,
+        TrustedIssuerSettings,
+    },
     audit::AuditSettings,
     grpc::{self, AdmissionLimits, WatchLimits},
     http::Discovery,
@@ -54,10 +57,14 @@ pub struct Settings {
 }
 
 /// Where authentication reads, besides the store.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CallerSources {
     /// The folder with clients' JWK sets.
     pub jwks_dir: Option<PathBuf>,
+    /// The issuers whose tokens stand for clients.
+    pub trusted_issuers: Vec<TrustedIssuerSettings>,
+    /// How their keys are kept up to date.
+    pub refresh: RefreshSettings,
 }
 
 /// How people log in.

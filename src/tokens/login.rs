@@ -7,16 +7,16 @@ use crate::{
     access::{
         Compared, Denial, HashError, IssueGrant, LoginGrant, LoginLimits, PasswordHasher, TooManyFailures,
     },
-    model::{Password, UserRecord},
+    model::{Password, UserId, UserRecord},
     store::{Store, StoreError},
 };
 
 /// Why nobody was logged in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
-    /// Nobody of that name has that password and may log in. That is all that anybody is told.
-    #[error("the user name or the password is wrong")]
-    Failed,
+    /// Nobody of that name has that password and may log in. That is all that the caller is told; the log may know more.
+    #[error(transparent)]
+    Failed(FailedLogin),
     /// Too many have failed.
     #[error(transparent)]
     Limited(#[from] TooManyFailures),
@@ -32,6 +32,15 @@ pub(crate) enum LoginError {
     /// No token could be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
+}
+
+/// What failed, for the log. It does not hold the name: one that is unknown may be a password.
+#[derive(Debug, thiserror::Error)]
+#[error("the login failed: {why}{}", user_id.as_ref().map(|user_id| format!(", user {user_id}")).unwrap_or_default())]
+pub(crate) struct FailedLogin {
+    /// Whose name it was, if anybody's.
+    pub(crate) user_id: Option<UserId>,
+    why: &'static str,
 }
 
 /// Who was logged in, with what.
@@ -95,13 +104,8 @@ impl Logins {
                     (Some(_), Compared::Different) => "wrong password",
                     (Some(_), _) => "disabled user",
                 };
-                // Not the name: one that is unknown may be a password.
-                tracing::info!(
-                    user_id = found.as_ref().map(|it| it.user.user_id.as_str()),
-                    why,
-                    "login failed"
-                );
-                return Err(attempt.failed().map_or(LoginError::Failed, Into::into));
+                let failed = FailedLogin { user_id: found.map(|record| record.user.user_id), why };
+                return Err(attempt.failed().map_or(LoginError::Failed(failed), Into::into));
             }
         };
         attempt.succeeded();

@@ -204,7 +204,8 @@ async fn a_flood_of_issuing_leaves_verifying_its_thread() {
     accepted(verifier.check(&token).await);
     assert!(issued.load(SeqCst) < FLOOD, "the flood was over before");
     assert!(metric(&server, waiting).await.unwrap() > 0);
-    assert_eq!(metric(&server, r#"tokend_lane_busy{lane="issue"}"#).await, Some(1));
+    // Between two of them, none.
+    assert!(metric(&server, r#"tokend_lane_busy{lane="issue"}"#).await.unwrap() <= 1);
     while let Some(call) = issuing.join_next().await {
         accepted(call.unwrap());
     }

@@ -78,7 +78,7 @@ async fn what_may_be_left_out_or_said_otherwise() {
         accepted(issue_by(&server, &assertion(&claims)).await);
     }
     // A single key needs no name.
-    register(&server, "single", by_assertion(&[key.public_jwk.clone()])).await;
+    register(&server, "single", by_assertion(std::slice::from_ref(&key.public_jwk))).await;
     let payload = crate::caller_tokens::claims("single", "a").to_string();
     accepted(issue_by(&server, &signed(key, Algorithm::Es256, r#"{"alg":"ES256"}"#, &payload)).await);
 }

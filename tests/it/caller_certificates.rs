@@ -1,62 +1,18 @@
 //! Clients by their certificates' names, as the transport tells them; and how many failures are borne of whom.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
-use http::{HeaderMap, header::AUTHORIZATION};
 use tokend::{
-    access::{AuthenticationError, AuthenticationMetrics, Authenticator, Directory, UsedAssertions},
+    access::AuthenticationError,
     model::{Algorithm, AuthenticationMethod, ClientSettings, Peer, PeerCertificate},
-    store::{self, Location, Store},
 };
 
 use crate::{
-    caller_tokens::{by, by_assertion, claims, public, put},
-    harness::{ManualClock, START, manual_clock, settings},
+    caller_door::{Door, peer},
+    caller_tokens::{by, by_assertion, claims, public},
+    harness::START,
     made_keys::{made, make},
 };
-
-/// What checks callers, without a server around it.
-struct Door {
-    store: Arc<dyn Store>,
-    directory: Arc<Directory>,
-    authenticator: Authenticator,
-    clock: Arc<ManualClock>,
-}
-
-impl Door {
-    async fn new() -> Self {
-        let store = store::open(&Location::Memory).await.unwrap();
-        let clock = manual_clock();
-        let directory = Arc::new(Directory::open(Arc::clone(&store), None).await.unwrap());
-        let used = Arc::new(UsedAssertions::new(Arc::clone(&store), clock.clone()));
-        let mut settings = settings().callers;
-        settings.failures_per_minute = NonZeroU32::new(10).unwrap();
-        let metrics = Arc::new(AuthenticationMetrics::default());
-        let authenticator =
-            Authenticator::new(settings, Arc::clone(&directory), used, metrics, clock.clone()).unwrap();
-        Self { store, directory, authenticator, clock }
-    }
-
-    async fn register(&self, client_id: &str, settings: ClientSettings) {
-        put(&self.store, client_id, settings, Vec::new()).await;
-        self.directory.refresh().await.unwrap();
-    }
-
-    /// The caller's id, or why there is none.
-    async fn ask(&self, peer: &Peer, authorization: Option<&str>) -> Result<String, AuthenticationError> {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = authorization {
-            headers.insert(AUTHORIZATION, value.parse().unwrap());
-        }
-        let caller = self.authenticator.authenticate(&headers, Some(peer)).await?;
-        assert_eq!(caller.address(), Some(peer.address));
-        Ok(caller.client().client_id.to_string())
-    }
-}
-
-fn peer(address: &str) -> Peer {
-    Peer { address: address.parse().unwrap(), certificate: None }
-}
 
 /// Somebody with a certificate of these names.
 fn holder(uris: &[&str], dns_names: &[&str]) -> Peer {
@@ -83,7 +39,7 @@ fn assert_invalid(answer: Result<String, AuthenticationError>, check: &str) {
 
 #[tokio::test]
 async fn a_certificate_is_its_clients_by_exactly_one_name() {
-    let door = Door::new().await;
+    let door = Door::bearing(10).await;
     door.register("web", named(&["spiffe://test/web"], &["web.test"])).await;
     door.register("orders", named(&["spiffe://test/orders"], &[])).await;
     door.register("one", named(&["spiffe://test/shared"], &[])).await;
@@ -116,7 +72,7 @@ async fn a_certificate_is_its_clients_by_exactly_one_name() {
 
 #[tokio::test]
 async fn a_certificate_counts_with_other_credentials_and_no_longer_than_it_lasts() {
-    let door = Door::new().await;
+    let door = Door::bearing(10).await;
     door.register("web", named(&["spiffe://test/web"], &[])).await;
     let key = make(Algorithm::Es256);
     door.register("signer", by_assertion(&[public(&key, "k")])).await;
@@ -139,7 +95,7 @@ async fn a_certificate_counts_with_other_credentials_and_no_longer_than_it_lasts
 
 #[tokio::test]
 async fn a_client_that_may_present_no_certificate_or_is_disabled_is_refused() {
-    let door = Door::new().await;
+    let door = Door::bearing(10).await;
     let web = holder(&["spiffe://test/web"], &[]);
     let settings = named(&["spiffe://test/web"], &[]);
     let mut other = settings.clone();
@@ -154,7 +110,7 @@ async fn a_client_that_may_present_no_certificate_or_is_disabled_is_refused() {
 
 #[tokio::test]
 async fn too_many_failures_are_not_looked_at_any_more_and_lock_nobody_out() {
-    let door = Door::new().await;
+    let door = Door::bearing(10).await;
     let key = made(Algorithm::Es256);
     door.register("web", by_assertion(&[public(key, "k")])).await;
     door.register("mesh", named(&["spiffe://test/mesh"], &[])).await;
@@ -172,6 +128,10 @@ async fn too_many_failures_are_not_looked_at_any_more_and_lock_nobody_out() {
     // Not even a good one is looked at that comes from there and names the same client: that would cost a signature.
     let answer = door.ask(&attacker, Some(&good("1"))).await;
     assert!(matches!(answer, Err(AuthenticationError::RateLimited { .. })), "{answer:?}");
+    // The log is told which check failed, and nothing of the token.
+    let said = door.ask(&client, Some(&bad)).await.unwrap_err().to_string();
+    let expected = "the assertion's signature does not verify (private_key_jwt, client web)";
+    assert_eq!(said, format!("the credential is not valid: {expected}"));
     // The client itself, elsewhere, notices nothing; nor does one with a certificate, even there.
     assert_eq!(door.ask(&client, Some(&good("1"))).await.unwrap(), "web");
     assert_eq!(door.ask(&holder(&["spiffe://test/mesh"], &[]), None).await.unwrap(), "mesh");

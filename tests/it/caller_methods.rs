@@ -1,11 +1,14 @@
 //! One credential a call, of a kind that its client may present, for as long as the client is there.
 
+use std::num::NonZeroU32;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokend::{
     model::{Algorithm, AuthenticationMethod, ClientSecret, ClientSettings, SecretRecord},
     proto::v1,
 };
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::{
     caller_tokens::{by, by_assertion, claims, issue_by, issue_with, public, put, unlimited},
@@ -161,6 +164,36 @@ async fn of_all_credentials_only_a_good_assertion_asks_the_store() {
         assert_refused(issue_by(&server, &assertion("nobody", "a")).await, Code::Unauthenticated, INVALID);
     }
     assert_eq!(store.calls(), before);
+}
+
+#[tokio::test]
+async fn too_many_wrong_secrets_are_told_to_wait_and_the_good_one_passes() {
+    let server = TestServer::with(|settings| {
+        settings.callers.failures_per_minute = NonZeroU32::new(2).unwrap();
+    })
+    .await;
+    let secret = server.root.secret.clone().unwrap();
+    // At least those two; how many in all depends on whether the address is known.
+    let mut borne = 0;
+    let status = loop {
+        match issue_by(&server, "tkd_root_wrong").await {
+            Err(status) if status.code() == Code::Unauthenticated => borne += 1,
+            answer => break assert_refused(answer, Code::ResourceExhausted, "RATE_LIMITED"),
+        }
+    };
+    assert!((2..=10).contains(&borne), "{borne} were borne");
+    let wait = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+    assert!((1..=30).contains(&wait.as_secs()), "{wait:?}");
+    for _ in 0..5 {
+        accepted(issue_by(&server, secret.reveal()).await);
+        assert_refused(issue_by(&server, "tkd_root_wrong").await, Code::ResourceExhausted, "RATE_LIMITED");
+    }
+    server.clock.advance(i64::try_from(wait.as_secs()).unwrap());
+    let answer = issue_by(&server, "tkd_root_wrong").await;
+    assert_refused(answer, Code::Unauthenticated, INVALID);
+    let (_, _, metrics) = server.get("/metrics").await;
+    let line = r#"tokend_authentications_total{method="client_secret",result="rate_limited"} 6"#;
+    assert!(metrics.contains(line), "{metrics}");
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Limits that no test reaches unless it means to.
-pub fn unlimited(settings: &mut Settings) {
+pub const fn unlimited(settings: &mut Settings) {
     settings.callers.failures_per_minute = NonZeroU32::new(1_000_000).unwrap();
 }
 

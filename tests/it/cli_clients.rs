@@ -136,6 +136,9 @@ fn an_update_changes_what_is_given() {
 
     let stale = update(&["--display-name", "x", "--etag", before["etag"].as_str().unwrap()]);
     assert!(stale.status.code() == Some(1) && stderr(&stale).contains("ETAG_MISMATCH"), "{}", stderr(&stale));
+    let stale = ["client", "delete", "web", "--yes", "--etag", before["etag"].as_str().unwrap()];
+    let stale = run(folder, &stale);
+    assert!(stale.status.code() == Some(1) && stderr(&stale).contains("ETAG_MISMATCH"), "{}", stderr(&stale));
     for (wrong, code, told) in [
         (&[][..], 2, "nothing to change"),
         (&["--clear", "permissions", "--scope", "read"], 2, "--clear permissions"),

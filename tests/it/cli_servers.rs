@@ -240,11 +240,14 @@ fn serve_serves_what_init_made_and_stops_when_told() {
             break line;
         }
     };
-    let listed = tokend(folder.path(), &["client", "list", "--addr", started["grpc"].as_str().unwrap()])
-        .env("TOKEND_CLIENT_SECRET", secret)
-        .output()
-        .unwrap();
-    assert!(listed.status.success() && stdout(&listed).contains("admin"), "{}", stderr(&listed));
+    // What `admin` keeps, by its role.
+    for (noun, found) in [("client", "role:admin"), ("key", "ES256")] {
+        let listed = tokend(folder.path(), &[noun, "list", "--addr", started["grpc"].as_str().unwrap()])
+            .env("TOKEND_CLIENT_SECRET", secret)
+            .output()
+            .unwrap();
+        assert!(listed.status.success() && stdout(&listed).contains(found), "{}", stderr(&listed));
+    }
     let health = run(folder.path(), &["healthcheck", "--http-addr", started["http"].as_str().unwrap()]);
     assert_eq!(health.status.code(), Some(0), "{}", stderr(&health));
     assert_eq!(server.stop(), Some(0));

@@ -141,7 +141,11 @@ async fn a_method_needs_what_it_works_with_and_nothing_else_is_given() {
 async fn what_makes_no_sense_is_refused_by_its_field() {
     let server = TestServer::start().await;
     type Change = fn(&mut v1::Client);
-    let cases: [(&str, Change); 17] = [
+    let cases: [(&str, Change); 18] = [
+        ("default_audiences[0]", |client| {
+            client.permissions.as_mut().unwrap().audiences = texts(&["*"]);
+            client.default_audiences = texts(&["a\n"]);
+        }),
         ("authentication.certificate.uris[0]", |client| {
             client.authentication.as_mut().unwrap().certificate.as_mut().unwrap().uris = texts(&["orders"]);
         }),

@@ -119,7 +119,7 @@ async fn a_client_that_asks_and_does_not_listen_is_not_listened_to_either() {
     }
 }
 
-fn impatient(settings: &mut Settings) {
+const fn impatient(settings: &mut Settings) {
     let soon = Duration::from_millis(200);
     settings.calls.request_timeout = soon;
     settings.serving.connections.lifetime =

@@ -6,28 +6,19 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering::SeqCst},
     },
-    time::Duration,
 };
 
 use tokend::{
-    access::{Backoff, CallerSettings, HashCost, HashingSettings, IssueRules, LoginLimitSettings},
-    audit::AuditSettings,
     clock::Clock,
-    grpc::{AdmissionLimits, Limits, WatchLimits},
-    http::Discovery,
-    keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings},
-    listen::{ConnectionCaps, GrpcLimits, Lifetime, TlsKeeper},
-    model::{
-        Algorithm, ClientId, ClientLimits, ClientSecret, ClientSettings, Pattern, Permissions, Ttl, UnixTime,
-    },
+    listen::TlsKeeper,
+    model::{ClientId, ClientSecret, UnixTime},
     proto::v1::{
         self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
         token_service_client::TokenServiceClient, trust_bundle_service_client::TrustBundleServiceClient,
         user_service_client::UserServiceClient,
     },
-    server::{CallerSources, Listeners, PeopleSettings, Rounds, Server, Serving, Settings},
-    store::{self, Location, Store},
-    tokens::{IssuePolicy, VerifyPolicy},
+    server::{Listeners, Rounds, Server, Settings},
+    store::{self, Store},
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tonic::{
@@ -35,7 +26,10 @@ use tonic::{
     transport::{Channel, ClientTlsConfig},
 };
 
-pub use crate::refusals::{accepted, assert_refused, fields, reason, refused};
+pub use crate::{
+    refusals::{accepted, assert_refused, fields, reason, refused},
+    test_settings::{everything, schedule, settings},
+};
 
 pub const ISSUER: &str = "https://tokend.test";
 /// The sealing key of every test server: 32 bytes in base64.
@@ -72,121 +66,6 @@ pub fn manual_clock() -> Arc<ManualClock> {
 /// A clock that stands at `seconds` since 1970.
 pub fn clock_at(seconds: i64) -> Arc<ManualClock> {
     Arc::new(ManualClock(AtomicI64::new(seconds)))
-}
-
-/// The schedule of the defaults.
-pub fn schedule() -> ScheduleSettings {
-    let day = Duration::from_secs(86_400);
-    ScheduleSettings {
-        rotation_period: 30 * day,
-        publish_ahead: day,
-        max_ttl: Ttl::from_minutes(24 * 60),
-        retire_window: None,
-        max_leeway: Duration::from_secs(60),
-        jwks_max_age: Duration::from_secs(300),
-        await_verifiers: Duration::ZERO,
-    }
-}
-
-pub fn settings() -> Settings {
-    Settings {
-        store: Location::Memory,
-        keys: KeySettings {
-            sealing: SealingSettings::only(SealingKey::parse(SEALING_KEY).unwrap()),
-            algorithms: vec![Algorithm::Es256],
-            shared_secret: None,
-            unknown_key_pause: Duration::from_secs(5),
-            jwks_max_age: Duration::from_secs(300),
-            schedule: RotationSchedule::new(schedule()).unwrap(),
-        },
-        callers: CallerSettings {
-            issuer: ISSUER.to_owned(),
-            assertion_max_ttl: Duration::from_secs(300),
-            leeway: Duration::from_secs(10),
-            failures_per_minute: std::num::NonZeroU32::new(60).unwrap(),
-        },
-        caller_sources: CallerSources::default(),
-        rules: IssueRules { max_ttl: Ttl::from_minutes(24 * 60), audience_algorithms: Vec::new() },
-        issue: IssuePolicy { issuer: ISSUER.to_owned(), max_token_bytes: 8192 },
-        verify: VerifyPolicy {
-            issuer: ISSUER.to_owned(),
-            max_token_bytes: 8192,
-            leeway: Duration::ZERO,
-            max_leeway: Duration::from_secs(60),
-            cache_ttl: Duration::from_secs(30),
-        },
-        discovery: Discovery {
-            issuer: ISSUER.to_owned(),
-            jwks_uri: format!("{ISSUER}/.well-known/jwks.json"),
-        },
-        tls: None,
-        people: people(),
-        calls: Limits { request_timeout: Duration::from_secs(20) },
-        admission: AdmissionLimits { client: ClientLimits::default(), waiting: 1000 },
-        audit: AuditSettings::off(),
-        traces: None,
-        watches: WatchLimits {
-            most: 100,
-            heartbeat: Duration::from_secs(3600),
-            unread: Duration::from_secs(3600),
-        },
-        max_message_bytes: 1024 * 1024,
-        serving: Serving {
-            connections: GrpcLimits {
-                max_concurrent_streams: 256,
-                max_header_bytes: 16 * 1024,
-                keepalive_interval: Duration::from_secs(30),
-                keepalive_timeout: Duration::from_secs(20),
-                lifetime: Lifetime {
-                    idle_timeout: Duration::from_secs(3600),
-                    max_age: Duration::from_secs(3600),
-                    grace: Duration::from_secs(10),
-                },
-            },
-            grpc_connections: ConnectionCaps { all: 256, of_one_source: 256 },
-            http_connections: ConnectionCaps { all: 256, of_one_source: 256 },
-            http_tls: false,
-            tls_check_interval: Duration::from_secs(3600),
-            handshake_timeout: Duration::from_secs(10),
-            refresh_interval: Duration::from_secs(3600),
-            drain_delay: Duration::ZERO,
-            drain_timeout: Duration::from_secs(10),
-        },
-    }
-}
-
-/// Cheap hashes, and limits that nobody meets by accident.
-pub fn people() -> PeopleSettings {
-    let backoff = Backoff { free: 1000, longest: Duration::from_secs(60), forget: Duration::from_secs(60) };
-    PeopleSettings {
-        hashing: HashingSettings { cost: HashCost { memory: 64, passes: 1 }, parallelism: 2, queue: 100 },
-        limits: LoginLimitSettings {
-            name_at_source: backoff,
-            name: backoff,
-            source: backoff,
-            remembered: 1000,
-        },
-    }
-}
-
-/// Permission for everything.
-pub fn everything() -> ClientSettings {
-    let any = || vec![Pattern::any()];
-    ClientSettings {
-        permissions: Permissions {
-            methods: any(),
-            audiences: any(),
-            scopes: any(),
-            subjects: any(),
-            claims: any(),
-            max_ttl: Ttl::from_minutes(24 * 60),
-            verify_audiences: vec![Pattern::parse("all").unwrap(), Pattern::any()],
-            login_usernames: any(),
-            ..Permissions::default()
-        },
-        default_audiences: vec!["all".to_owned()],
-        ..ClientSettings::default()
-    }
 }
 
 /// A running server. It ends with the test.

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Three free failures of a name, and waits of at most 8 seconds.
-fn strict(settings: &mut Settings) {
-    let seconds = Duration::from_secs;
-    settings.people.limits.name_at_source = Backoff { free: 3, longest: seconds(8), forget: seconds(3600) };
+const fn strict(settings: &mut Settings) {
+    let (longest, forget) = (Duration::from_secs(8), Duration::from_secs(3600));
+    settings.people.limits.name_at_source = Backoff { free: 3, longest, forget };
 }
 
 fn wait(status: &Status) -> u64 {

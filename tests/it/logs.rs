@@ -107,6 +107,7 @@ async fn serve_leaves_no_token_and_no_secret() {
             subjects: any(),
             claims: any(),
             verify_audiences: any(),
+            login_usernames: any(),
             max_ttl: seconds(3600),
             ..Default::default()
         }),

@@ -150,7 +150,25 @@ pub struct Watched {
 
 impl Watched {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = tokend(folder, arguments);
+        Self::of(tokend(folder, arguments))
+    }
+
+    /// Starts it with leave to open so many files and no more.
+    fn limited(folder: &Path, files: u32, arguments: &[&str]) -> Self {
+        let program = tokend(folder, arguments);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string()])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_clear()
+            .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .current_dir(folder)
+            .stdin(Stdio::null());
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (stdout, stderr) =
             (Lines::of(child.stdout.take().unwrap()), Lines::of(child.stderr.take().unwrap()));
@@ -185,8 +203,19 @@ pub struct Serve {
 
 impl Serve {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let all = [&["serve", "--config", "tokend.toml"], &FREE_PORTS[..], arguments].concat();
-        let mut process = Watched::start(folder, &all);
+        Self::of(Watched::start(folder, &Self::arguments(arguments)))
+    }
+
+    /// The same with leave to open so many files and no more.
+    pub fn limited(folder: &Path, files: u32, arguments: &[&str]) -> Self {
+        Self::of(Watched::limited(folder, files, &Self::arguments(arguments)))
+    }
+
+    fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        [&["serve", "--config", "tokend.toml"], &FREE_PORTS[..], more].concat()
+    }
+
+    fn of(mut process: Watched) -> Self {
         let serving = process.logged("serving");
         let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
         Self { grpc: address("grpc"), http: address("http"), process }

@@ -20,7 +20,7 @@ use crate::{
 /// What a caller says and hears in one story.
 pub struct Story {
     server: SocketAddr,
-    root: TestClient,
+    pub root: TestClient,
     /// What nothing may hold, with what it is.
     hidden: Vec<(&'static str, String)>,
     /// Request ids and reasons of refused calls.
@@ -63,7 +63,7 @@ impl Story {
         ));
     }
 
-    fn hide_token(&mut self, token: &str) {
+    pub fn hide_token(&mut self, token: &str) {
         self.hide("a token", token.to_owned());
         let mut parts = token.split('.').skip(1);
         for what in ["a payload", "a signature"] {
@@ -77,14 +77,14 @@ impl Story {
 
     /// Notes a call that must fail.
     #[track_caller]
-    fn refusal<T>(&mut self, answer: Result<T, Status>) {
+    pub fn refusal<T>(&mut self, answer: Result<T, Status>) {
         let status = refused(answer);
         let request_id = status.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned();
         self.refusals.push((request_id, reason(&status)));
     }
 
     /// A request with this `authorization`, and without the root's.
-    fn with<T>(message: T, authorization: &[&str]) -> Request<T> {
+    pub fn with<T>(message: T, authorization: &[&str]) -> Request<T> {
         let mut request = Request::new(message);
         for value in authorization {
             request.metadata_mut().append("authorization", value.parse().unwrap());
@@ -92,7 +92,7 @@ impl Story {
         request
     }
 
-    async fn issue(&mut self, request_id: &str, mut request: Request<v1::IssueTokenRequest>) -> String {
+    pub async fn issue(&mut self, request_id: &str, mut request: Request<v1::IssueTokenRequest>) -> String {
         request.metadata_mut().insert("x-request-id", request_id.parse().unwrap());
         let answer = accepted(self.root.tokens().issue_token(request).await);
         assert_eq!(answer.metadata().get("x-request-id").unwrap(), request_id, "it is sent back");
@@ -126,6 +126,8 @@ impl Story {
         self.credentials(&bearer, &basic).await;
         self.tokens(&token).await;
         self.clients().await;
+        self.people().await;
+        self.assertions(&token).await;
         self.malformed(&token).await;
         self.keys().await;
     }

@@ -48,7 +48,7 @@ impl TestAuthority {
     /// A server's certificate for `localhost` and 127.0.0.1.
     pub fn server(&self) -> Pair {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        self.sign(CertificateParams::new(names).unwrap())
+        self.sign(&CertificateParams::new(names).unwrap())
     }
 
     /// A client's certificate with this URI.
@@ -61,10 +61,10 @@ impl TestAuthority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         change(&mut params);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> Pair {
+    fn sign(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Pair {

@@ -80,7 +80,7 @@ async fn shown(server: &TestServer, authority: &TestAuthority) -> Vec<u8> {
     stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
 }
 
-fn checking_all_the_time(settings: &mut Settings) {
+const fn checking_all_the_time(settings: &mut Settings) {
     settings.serving.tls_check_interval = std::time::Duration::from_millis(5);
 }
 

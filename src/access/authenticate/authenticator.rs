@@ -9,9 +9,14 @@ use super::{
     credential::Credential,
     failures::{Attempt, Failures},
     jwt::UnprovenToken,
+    workload,
 };
 use crate::{
-    access::{Directory, snapshot::Snapshot, used_assertions::UsedAssertions},
+    access::{
+        Directory, UsedAssertions,
+        snapshot::Snapshot,
+        trusted_issuers::{KeysMissing, TrustedIssuer, TrustedIssuers},
+    },
     clock::Clock,
     jose::Decoys,
     model::{AuthenticationMethod, Client, ClientId, Peer, UnixTime},
@@ -23,6 +28,7 @@ pub struct Authenticator {
     settings: CallerSettings,
     directory: Arc<Directory>,
     used: Arc<UsedAssertions>,
+    issuers: Arc<TrustedIssuers>,
     metrics: Arc<AuthenticationMetrics>,
     failures: Failures,
     decoys: Decoys,
@@ -48,11 +54,12 @@ impl Authenticator {
         settings: CallerSettings,
         directory: Arc<Directory>,
         used: Arc<UsedAssertions>,
+        issuers: Arc<TrustedIssuers>,
         metrics: Arc<AuthenticationMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RandomError> {
         let failures = Failures::new(settings.failures_per_minute);
-        Ok(Self { settings, directory, used, metrics, failures, decoys: Decoys::generate()?, clock })
+        Ok(Self { settings, directory, used, issuers, metrics, failures, decoys: Decoys::generate()?, clock })
     }
 
     /// The caller, by exactly one credential: an `authorization` value with a client secret or a token, or a certificate
@@ -67,7 +74,8 @@ impl Authenticator {
     ) -> Result<Caller, AuthenticationError> {
         let now = self.clock.now();
         let address = peer.map(|peer| peer.address);
-        let outcome = match self.look(&self.directory.now(), headers, peer, now) {
+        let looked = self.look(&self.directory.now(), headers, peer, now);
+        let outcome = match looked {
             Ok(Looked::Proved(proved)) => Ok(proved),
             Ok(Looked::Token(text)) => self.token(text, address, now).await,
             Err(error) => Err(self.limited(error, address, now)),
@@ -137,18 +145,28 @@ impl Authenticator {
         let issuer = token.issuer().unwrap_or_default().to_owned();
         let attempt = Attempt::new(address, Some(&issuer));
         let client_id = ClientId::parse(issuer.as_str()).ok();
+        // An unproven name: it chooses with whose keys the token is checked.
+        let trusted = self.issuers.find(&issuer);
+        let method = match trusted {
+            Some(_) => AuthenticationMethod::WorkloadIdentity,
+            None => AuthenticationMethod::PrivateKeyJwt,
+        };
         if let Err(retry_after) = self.failures.may_cost(attempt, now) {
-            let method = Some(AuthenticationMethod::PrivateKeyJwt);
-            let unproven = Unproven::new(method, "it was not looked at").naming(client_id);
+            let unproven = Unproven::new(Some(method), "it was not looked at").naming(client_id);
             return Err(AuthenticationError::RateLimited { unproven, retry_after });
         }
-        match self.assertion(token, &issuer, now).await {
+        let outcome = match trusted {
+            Some(trusted) => self.workload(token, &issuer, trusted, now).await,
+            None => self.assertion(token, &issuer, now).await,
+        };
+        match outcome {
             Ok(proved) => {
                 self.failures.proved(attempt, now);
                 Ok(proved)
             }
             Err(AuthenticationError::Invalid(unproven)) => {
-                Err(self.counted(unproven.naming(client_id), attempt, now))
+                let named = unproven.client_id.clone().or(client_id);
+                Err(self.counted(unproven.naming(named), attempt, now))
             }
             Err(error) => Err(error),
         }
@@ -172,6 +190,24 @@ impl Authenticator {
             Ok(false) => Err(Unproven::new(Some(METHOD), "the assertion was used before").into()),
             Err(error) => Err(AuthenticationError::Store(error)),
         }
+    }
+
+    /// A client by a token of a trusted issuer.
+    async fn workload(
+        &self,
+        token: UnprovenToken<'_>,
+        issuer: &str,
+        trusted: &Arc<TrustedIssuer>,
+        now: UnixTime,
+    ) -> Result<Proved, AuthenticationError> {
+        const METHOD: AuthenticationMethod = AuthenticationMethod::WorkloadIdentity;
+        let refused = |refusal| Unproven::refused(METHOD, refusal);
+        let held = trusted.keys(token.header.key_id.as_deref(), token.header.algorithm).await;
+        let held = held.map_err(|KeysMissing| AuthenticationError::IssuerKeys(issuer.to_owned()))?;
+        let token = workload::check(token, issuer, &held.keys, &self.decoys, &self.settings, now);
+        let token = token.map_err(refused)?;
+        let client = workload::client(&token, self.directory.now().by_issuer(issuer)).map_err(refused)?;
+        Ok(allowed(client, METHOD)?)
     }
 
     /// Counts what failed on sight.

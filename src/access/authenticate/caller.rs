@@ -24,7 +24,7 @@ impl Caller {
     }
 
     /// How it proved who it is.
-    pub const fn authentication(&self) -> AuthenticationMethod {
+    pub const fn method(&self) -> AuthenticationMethod {
         self.method
     }
 

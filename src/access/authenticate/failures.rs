@@ -11,7 +11,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -19,7 +19,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::model::UnixTime;
+use crate::model::{Source, UnixTime};
 
 /// How many buckets are kept. An attacker with more addresses than that makes tokend forget some; memory stays bounded.
 const MOST_BUCKETS: usize = 20_000;
@@ -32,10 +32,6 @@ const PROVED: Duration = Duration::from_secs(3600);
 
 /// A minute has so many seconds: an attempt costs as many units, of which a bucket regains its limit each second.
 const ATTEMPT: u64 = 60;
-
-/// Where an attempt comes from: an IPv4 address, or a /64 of IPv6, which is what one customer has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Source(IpAddr);
 
 /// Whom an attempt names. A digest, for it may be any text of any length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,15 +74,6 @@ impl Attempt {
 
     fn pair(self) -> Option<Bucket> {
         Some(Bucket::Pair(self.source?, self.name?))
-    }
-}
-
-impl Source {
-    fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-            address @ IpAddr::V4(_) => address,
-        })
     }
 }
 
@@ -141,7 +128,7 @@ impl Failures {
         self.level(&mut levels, pair, now).proved = Some(now.after(PROVED));
     }
 
-    fn limit(&self, bucket: Bucket) -> u64 {
+    const fn limit(&self, bucket: Bucket) -> u64 {
         match bucket {
             Bucket::Pair(..) => self.per_minute,
             Bucket::Source(_) | Bucket::Name(_) => self.per_minute * IN_ALL,
@@ -149,7 +136,7 @@ impl Failures {
     }
 
     /// A minute's worth at once.
-    fn capacity(&self, bucket: Bucket) -> u64 {
+    const fn capacity(&self, bucket: Bucket) -> u64 {
         self.limit(bucket) * ATTEMPT
     }
 

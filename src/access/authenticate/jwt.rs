@@ -57,6 +57,18 @@ impl<'t> UnprovenToken<'t> {
 }
 
 impl SignedToken {
+    /// What a JSON pointer (RFC 6901) into the claims leads to.
+    pub(super) fn pointed_at(&self, pointer: &str) -> Option<&Value> {
+        let mut parts =
+            pointer.strip_prefix('/')?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
+        let outermost = self.members.get(&parts.next()?)?;
+        parts.try_fold(outermost, |value, part| match value {
+            Value::Object(members) => members.get(&part),
+            Value::Array(values) => values.get(part.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
     /// Whether the token is good at `now`, by clocks that differ by up to `leeway`.
     pub(super) fn check_times(&self, now: UnixTime, leeway: Duration) -> Result<(), Refusal> {
         let TokenClaims { expire_time, not_before_time, issue_time, .. } = &self.claims;

@@ -12,6 +12,7 @@ mod failures;
 mod jwt;
 mod metrics;
 mod settings;
+mod workload;
 
 pub use authenticator::Authenticator;
 pub use caller::Caller;

@@ -13,7 +13,7 @@ mod memory;
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -23,7 +23,7 @@ use aws_lc_rs::hmac;
 use self::{counter::Counter, memory::Memory};
 use crate::{
     clock::Clock,
-    model::Username,
+    model::{Source, Username},
     random::{self, RandomError},
 };
 
@@ -142,7 +142,7 @@ impl LoginLimits {
     }
 
     fn tags(&self, username: &Username, source: Option<IpAddr>) -> Tags {
-        let source = source.map_or_else(|| "nowhere".to_owned(), |address| network(address).to_string());
+        let source = source.map_or_else(|| "nowhere".to_owned(), |address| Source::of(address).to_string());
         // A name holds no NUL: no two pairs meet.
         Tags {
             name_at_source: self.tag(&format!("pair\0{}\0{source}", username.as_str())),
@@ -199,14 +199,6 @@ impl Attempt<'_> {
                 counter.take_back();
             }
         }
-    }
-}
-
-/// Where an address counts: itself, or for IPv6 its /64, which one subscriber has whole.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
     }
 }
 

@@ -251,7 +251,7 @@ mod tests {
         ];
         for text in cases {
             let error = Encoded::parse(text).err().map(|error| error.to_string());
-            let error = error.unwrap_or_else(String::new);
+            let error = error.unwrap_or_default();
             assert!(!error.is_empty(), "{text} is taken");
             for part in text.split('$').filter(|part| part.len() > 8) {
                 assert!(!error.contains(part), "{error}");

@@ -38,6 +38,6 @@ pub(in crate::config) const SETTINGS: &[Setting] = &[
         "login_longest_wait",
         "60s",
         3600,
-        "The longest that a login has to wait after failures; the first wait is 1s, each further one twice as long",
+        "The longest that a login has to wait after failures; the first wait is 1s, each further one twice as long; 0s: no waits",
     ),
 ];

@@ -14,11 +14,11 @@ use crate::{
 /// The event of a call that was answered, if it leaves one.
 pub(super) fn answered(call: &Call<'_>, trail: &mut Trail, code: Code) -> Option<Event> {
     let refused = code != Code::Ok;
-    // How much there is to do says nothing of the caller; it is counted.
-    let busy = trail.refusal.as_ref().is_some_and(|refusal| refusal.busy);
+    // That says nothing of the caller; it is counted.
+    let undecided = trail.refusal.as_ref().is_some_and(|refusal| refusal.undecided);
     let wanted = match trail.rules.audited {
-        Audited::Always => !busy,
-        Audited::Refusals => refused && !busy || !trail.details.items.is_empty(),
+        Audited::Always => !undecided,
+        Audited::Refusals => refused && !undecided || !trail.details.items.is_empty(),
         Audited::Never => false,
     };
     let outcome = if refused { Outcome::Refused } else { Outcome::Ok };
@@ -39,7 +39,7 @@ pub(super) const fn class(code: Code, refusal: Option<&Refusal>) -> ResultClass 
             ResultClass::Failed
         }
         _ => match refusal {
-            Some(Refusal { busy: true, .. }) => ResultClass::Limited,
+            Some(Refusal { undecided: true, .. }) => ResultClass::Limited,
             _ => ResultClass::Refused,
         },
     }
@@ -51,7 +51,7 @@ fn event(call: &Call<'_>, trail: &mut Trail, outcome: Outcome, code: Code) -> Ev
     let caller = trail.caller.as_ref().map(|(caller, _)| caller);
     let (reason, field, policy) = match refusal {
         Some(refusal) => (Some(refusal.reason), refusal.field, refusal.policy),
-        None => (None, None, None),
+        None => (None, None, details.policy),
     };
     Event {
         method: call.method.trim_start_matches('/'),
@@ -61,7 +61,7 @@ fn event(call: &Call<'_>, trail: &mut Trail, outcome: Outcome, code: Code) -> Ev
         field,
         policy,
         client_id: caller.map(|caller| Text::of(caller.client().client_id.as_str())),
-        authentication: caller.map(|caller| caller.authentication().name()),
+        authentication: caller.map(|caller| caller.method().name()),
         peer: call.peer,
         request_id: Text::of(call.request_id.to_str().unwrap_or_default()),
         subject: details.subject,

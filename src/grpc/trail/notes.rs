@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::scope::{Refusal, Trail};
+use super::{
+    rules::Audited,
+    scope::{Refusal, Trail},
+};
 use crate::{
-    access::{Caller, IssueGrant},
-    audit::{Target, Text},
+    access::{AdminGrant, Caller, IssueGrant, IssueRules, PolicyError},
+    audit::{AuditUnavailable, Target, Text},
     grpc::status::CallError,
-    model::{ClientId, IssueRequest, KeyId},
-    tokens::IssuedToken,
+    model::{ClientId, IssueRequest, KeyId, UserId},
+    tokens::{IssuedToken, LoginError},
 };
 
 /// The caller is known: notes who, and takes the call on or refuses it for how much there is to do.
@@ -17,9 +20,13 @@ pub(in crate::grpc) async fn admit(caller: &Caller) -> Result<(), CallError> {
     let noted = Trail::with(|trail| {
         let traffic = trail.admission.traffic(&client.client_id);
         trail.caller = Some((caller.clone(), Arc::clone(&traffic)));
-        (Arc::clone(&trail.admission), traffic, trail.rules.lane)
+        let blocked = trail.blocked && trail.rules.audited == Audited::Always;
+        (Arc::clone(&trail.admission), traffic, trail.rules.lane, blocked)
     });
-    if let Some((admission, traffic, lane)) = noted {
+    if let Some((admission, traffic, lane, blocked)) = noted {
+        if blocked {
+            return Err(AuditUnavailable.into());
+        }
         let admitted = admission.admit(client, &traffic, lane).await?;
         Trail::with(|trail| trail.admitted = Some(admitted));
     }
@@ -35,7 +42,7 @@ pub(in crate::grpc) fn asked(request: &IssueRequest) {
 }
 
 /// A token was issued.
-pub(in crate::grpc) fn token(grant: &IssueGrant, issued: &IssuedToken) {
+pub(in crate::grpc) fn token(grant: &IssueGrant, rules: &IssueRules, issued: &IssuedToken) {
     Trail::with(|trail| {
         if let Some((_, traffic)) = &trail.caller {
             traffic.issued();
@@ -46,6 +53,7 @@ pub(in crate::grpc) fn token(grant: &IssueGrant, issued: &IssuedToken) {
         if details.audiences.is_empty() {
             details.audiences = texts(grant.audiences());
         }
+        details.policy = Some(Text::of(&grant.policy(rules)));
         details.scopes = texts(grant.scopes());
         details.jti = Some(Text::of(issued.jwt_id.as_str()));
         details.kid = Some(Text::of(issued.key_id.as_str()));
@@ -56,6 +64,16 @@ pub(in crate::grpc) fn token(grant: &IssueGrant, issued: &IssuedToken) {
 /// This client is to be changed, or was. Noted before the change where it is known then: nobody may learn how that ended.
 pub(in crate::grpc) fn client(client_id: &ClientId) {
     target(|| Target::Client(Text::of(client_id.as_str())));
+}
+
+/// This user is to be changed, or was.
+pub(in crate::grpc) fn user(user_id: &UserId) {
+    target(|| Target::User(Text::of(user_id.as_str())));
+}
+
+/// A method is allowed as a whole.
+pub(in crate::grpc) fn allowed(grant: &AdminGrant) {
+    Trail::note(|details| details.policy = Some(Text::of(&grant.policy())));
 }
 
 /// This key is to be changed, or was.
@@ -72,9 +90,20 @@ pub(in crate::grpc) fn cause(cause: &str) {
 pub(in crate::grpc) fn refused(reason: &'static str, error: &CallError, field: Option<&str>) {
     Trail::with(|trail| {
         let field = field.filter(|_| trail.audited).map(Text::of);
-        let busy = matches!(error, CallError::Busy(_));
-        trail.refusal = Some(Refusal { reason, field, policy: None, busy });
+        let policy = deciding_line(error).filter(|_| trail.audited).map(Text::of);
+        let undecided = matches!(error, CallError::Busy(_) | CallError::Audit(_));
+        trail.refusal = Some(Refusal { reason, field, policy, undecided });
     });
+}
+
+/// The line of the policy that denied the call, if one did: most often there is none that allows it.
+fn deciding_line(error: &CallError) -> Option<&str> {
+    match error {
+        CallError::Policy(PolicyError::Denied(denial)) | CallError::Login(LoginError::Denied(denial)) => {
+            denial.line.as_deref()
+        }
+        _ => None,
+    }
 }
 
 /// One item of a batch is refused.

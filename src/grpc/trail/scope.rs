@@ -22,6 +22,8 @@ pub(in crate::grpc) struct Trail {
     pub(super) rules: Rules,
     /// Whether details are wanted.
     pub(super) audited: bool,
+    /// Whether nothing may be begun now that leaves an event.
+    pub(super) blocked: bool,
     pub(super) admission: Arc<Admission>,
     pub(super) caller: Option<(Caller, Arc<ClientTraffic>)>,
     pub(super) admitted: Option<Admitted>,
@@ -35,8 +37,8 @@ pub(super) struct Refusal {
     pub(super) reason: &'static str,
     pub(super) field: Option<Text>,
     pub(super) policy: Option<Text>,
-    /// For how much there is to do, rather than for what was asked.
-    pub(super) busy: bool,
+    /// For how much there is to do, or since the audit log fails, rather than for what was asked.
+    pub(super) undecided: bool,
 }
 
 /// What the methods note.
@@ -50,6 +52,8 @@ pub(super) struct Details {
     pub(super) exp: Option<i64>,
     pub(super) targets: Vec<Target>,
     pub(super) cause: Option<Text>,
+    /// The lines of the policy that allowed it.
+    pub(super) policy: Option<Text>,
     pub(super) items: Items,
 }
 
@@ -90,6 +94,7 @@ impl Call<'_> {
         let trail = Trail {
             rules: Rules::of(self.method),
             audited: self.audit.is_on(),
+            blocked: self.audit.is_blocked(),
             admission: Arc::clone(self.admission),
             caller: None,
             admitted: None,

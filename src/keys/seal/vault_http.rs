@@ -1,21 +1,11 @@
 //! Two calls of Vault's HTTP API: `transit/encrypt` and `transit/decrypt`.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderValue, Request, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::time::Instant;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -24,17 +14,17 @@ use super::{
     Patience, Retry, SealingError, VaultSettings,
     vault_answer::{Attempt, failed},
 };
-use crate::{random, spans};
+use crate::{
+    keys::https::{HttpsClient, HttpsError, https_client, read_token, sources},
+    random, spans,
+};
 
 /// A wrapped key is 100 octets or so.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// Tokens are 100 octets or so.
-const LONGEST_TOKEN: u64 = 16 * 1024;
-
 /// A client for one Transit key.
 pub(super) struct VaultHttp {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpsClient,
     settings: VaultSettings,
 }
 
@@ -60,16 +50,15 @@ impl VaultHttp {
     /// # Errors
     /// When they cannot be read.
     pub(super) fn new(settings: &VaultSettings) -> Result<Self, SealingError> {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_connect_timeout(Some(settings.retry.attempt));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(settings)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        // Vault is asked a few times in the life of a process: no connection is kept.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let plain = settings.addr.scheme() == "http";
+        let client = https_client(plain, settings.ca_file.as_deref(), settings.retry.attempt);
+        let client = client.map_err(|error| {
+            let setting = match error {
+                HttpsError::Authorities(_) => "vault_ca_file",
+                HttpsError::Tls(_) => "vault_addr",
+            };
+            SealingError::Setting { setting, problem: error.to_string() }
+        })?;
         Ok(Self { client, settings: settings.clone() })
     }
 
@@ -198,64 +187,10 @@ impl fmt::Debug for VaultHttp {
     }
 }
 
-/// TLS 1.3 or 1.2, with certificates of the configured authorities, or of the system's.
-fn tls(settings: &VaultSettings) -> Result<ClientConfig, SealingError> {
-    let wrong = |setting, problem: String| SealingError::Setting { setting, problem };
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong("vault_addr", error.to_string()))?;
-    let builder = match &settings.ca_file {
-        Some(path) => builder.with_root_certificates(
-            authorities(path)
-                .map_err(|problem| wrong("vault_ca_file", format!("{}: {problem}", path.display())))?,
-        ),
-        // Without TLS no authority is asked, and the system need not have any.
-        None if settings.addr.scheme() == "http" => builder.with_root_certificates(RootCertStore::empty()),
-        None => builder.with_native_roots().map_err(|error| {
-            let problem = format!("the system's certificate authorities cannot be read: {error}");
-            wrong("vault_ca_file", problem)
-        })?,
-    };
-    Ok(builder.with_no_client_auth())
-}
-
-fn authorities(path: &Path) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
-        let certificate = certificate.map_err(|error| error.to_string())?;
-        roots.add(certificate).map_err(|error| error.to_string())?;
-    }
-    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(roots) }
-}
-
-/// The token in the file, as it is now. An error says nothing of what the file holds.
-async fn read_token(path: &Path) -> Result<Zeroizing<String>, String> {
-    use tokio::io::AsyncReadExt as _;
-    let mut text = Zeroizing::new(String::new());
-    let read = async {
-        let file = tokio::fs::File::open(path).await?;
-        file.take(LONGEST_TOKEN).read_to_string(&mut text).await
-    };
-    read.await.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let token = Zeroizing::new(text.trim().to_owned());
-    if token.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(token) }
-}
-
 /// Between half of `pause` and all of it, so that replicas that failed together do not ask again together.
 fn jittered(pause: Duration) -> Result<Duration, SealingError> {
     let [random] = random::bytes::<1>()?;
     Ok(pause.mul_f64(0.5 + f64::from(random) / 510.0))
-}
-
-/// An error with what is behind it: hyper's own texts say only at which step it failed.
-fn sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(&format!(": {error}"));
-        source = error.source();
-    }
-    text
 }
 
 fn unsendable(error: impl fmt::Display) -> Attempt {

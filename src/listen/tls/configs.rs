@@ -27,13 +27,13 @@ impl Configs {
         let chain = certificates("tls_cert_file", &files.certificate, &contents.certificate)?;
         let key = || {
             PrivateKeyDer::from_pem_slice(&contents.key)
-                .map_err(|error| unreadable("tls_key_file", &files.key, error))
+                .map_err(|error| unreadable("tls_key_file", &files.key, &error))
         };
         let client_verifier = match (&files.client_ca, &contents.client_ca) {
             (Some(path), Some(octets)) => {
                 let authorities = certificates("tls_client_ca_file", path, octets)?;
                 let verifier = verifier(authorities, files.client_auth)
-                    .map_err(|problem| unreadable("tls_client_ca_file", path, problem))?;
+                    .map_err(|problem| unreadable("tls_client_ca_file", path, &problem))?;
                 Some(verifier)
             }
             _ => None,
@@ -98,10 +98,10 @@ fn certificates(
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(octets)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| unreadable(setting, path, error))?;
+        .map_err(|error| unreadable(setting, path, &error))?;
     // What is no PEM at all has no sections, which is no error to its reader.
     if chain.is_empty() {
-        return Err(unreadable(setting, path, "there is no certificate in it"));
+        return Err(unreadable(setting, path, &"there is no certificate in it"));
     }
     Ok(chain)
 }

@@ -84,17 +84,17 @@ impl Contents {
     }
 }
 
-pub(super) fn unreadable(setting: &'static str, path: &Path, problem: impl ToString) -> TlsError {
+pub(super) fn unreadable(setting: &'static str, path: &Path, problem: &dyn std::fmt::Display) -> TlsError {
     TlsError::File { setting, path: path.display().to_string(), problem: problem.to_string() }
 }
 
 fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    let failed = |error: std::io::Error| unreadable(setting, path, error);
+    let failed = |error: std::io::Error| unreadable(setting, path, &error);
     // Of one size from the start, so that no copy of a key is left where it grew.
     let mut octets = Vec::with_capacity(64 * 1024);
     File::open(path).map_err(failed)?.take(LARGEST + 1).read_to_end(&mut octets).map_err(failed)?;
     if octets.len() as u64 > LARGEST {
-        return Err(unreadable(setting, path, "it is larger than 1 MiB"));
+        return Err(unreadable(setting, path, &"it is larger than 1 MiB"));
     }
     Ok(octets)
 }

@@ -1,0 +1,101 @@
+//! One look for an issuer's keys, bounded in size and time.
+
+use std::{
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Request,
+    header::{ACCEPT, AUTHORIZATION},
+};
+use http_body_util::{BodyExt as _, Full, Limited};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::KeySource;
+use crate::keys::{https_client, read_token, sources};
+
+/// No set is larger, in bytes.
+const LARGEST_SET: usize = 256 * 1024;
+
+/// The JWK set's octets, as they are there now.
+///
+/// # Errors
+/// What went wrong, for the log.
+pub(super) async fn fetch(source: &KeySource, timeout: Duration) -> Result<Vec<u8>, String> {
+    let fetched = async {
+        match source {
+            KeySource::Uri { uri, ca_file, bearer_token_file } => {
+                get(uri, ca_file.clone(), bearer_token_file.as_deref(), timeout).await
+            }
+            KeySource::File(path) => file(path.clone()).await,
+        }
+    };
+    match tokio::time::timeout(timeout, fetched).await {
+        Ok(fetched) => fetched,
+        Err(_) => Err(format!("{source}: no answer within {} s", timeout.as_secs_f32())),
+    }
+}
+
+async fn get(
+    uri: &Url,
+    ca_file: Option<PathBuf>,
+    bearer_token_file: Option<&Path>,
+    timeout: Duration,
+) -> Result<Vec<u8>, String> {
+    let token = match bearer_token_file {
+        Some(path) => Some(bearer(path).await?),
+        None => None,
+    };
+    // Made anew each time, for authorities are rotated too.
+    let plain = uri.scheme() == "http";
+    let client = tokio::task::spawn_blocking(move || https_client(plain, ca_file.as_deref(), timeout)).await;
+    let client = client.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+    let mut request = Request::get(uri.as_str()).header(ACCEPT, "application/jwk-set+json, application/json");
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, token);
+    }
+    let request = request.body(Full::<Bytes>::default()).map_err(|error| error.to_string())?;
+    let answer = client.request(request).await.map_err(|error| format!("{uri}: {}", sources(&error)))?;
+    // A redirect is an answer like any other: where it leads is not for that server to say.
+    if answer.status() != http::StatusCode::OK {
+        return Err(format!("{uri}: the answer is {}", answer.status()));
+    }
+    let body = Limited::new(answer.into_body(), LARGEST_SET).collect().await;
+    let body = body.map_err(|error| format!("{uri}: the answer broke off or is too large: {error}"))?;
+    Ok(body.to_bytes().to_vec())
+}
+
+async fn bearer(path: &Path) -> Result<HeaderValue, String> {
+    let token = read_token(path).await?;
+    let text = Zeroizing::new(format!("Bearer {}", *token));
+    let mut value =
+        HeaderValue::from_str(&text).map_err(|_| format!("{} holds what is no token", path.display()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn file(path: PathBuf) -> Result<Vec<u8>, String> {
+    let limit = u64::try_from(LARGEST_SET).unwrap_or(u64::MAX);
+    let shown = path.display().to_string();
+    let read = move || -> io::Result<Vec<u8>> {
+        let mut octets = Vec::new();
+        std::fs::File::open(&path)?.take(limit + 1).read_to_end(&mut octets)?;
+        Ok(octets)
+    };
+    let octets = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
+    let octets = octets.map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    if octets.len() > LARGEST_SET { Err(format!("{shown} is too large")) } else { Ok(octets) }
+}
+
+impl std::fmt::Display for KeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Uri { uri, .. } => write!(f, "{uri}"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! One issuer's keys, and when they are looked for.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{KeySource, RefreshSettings, TrustedIssuerSettings, fetch::fetch};
+use crate::{
+    clock::Clock,
+    jose::{PublicKeySet, SetLookup},
+    model::{Algorithm, UnixTime},
+};
+
+/// How soon keys are looked for again: after a failure, and because a token names an unknown one, be it garbage or new.
+const COOL_DOWN: Duration = Duration::from_secs(30);
+
+/// An issuer whose tokens are taken.
+#[derive(Debug)]
+pub(in crate::access) struct TrustedIssuer {
+    pub(super) settings: TrustedIssuerSettings,
+    refresh: RefreshSettings,
+    clock: Arc<dyn Clock>,
+    held: ArcSwapOption<Held>,
+    /// Held while keys are fetched, so that one fetch serves all.
+    fetching: Arc<Mutex<()>>,
+    fetches: Fetches,
+}
+
+/// What came of the fetches.
+#[derive(Debug, Default)]
+pub(super) struct Fetches {
+    pub(super) good: AtomicU64,
+    pub(super) failed: AtomicU64,
+    /// When the last one began.
+    last: AtomicI64,
+    /// Whether it failed, and that was logged.
+    failing: AtomicBool,
+}
+
+/// Keys as they were fetched.
+#[derive(Debug)]
+pub(in crate::access) struct Held {
+    pub(in crate::access) keys: PublicKeySet,
+    pub(super) time: UnixTime,
+}
+
+/// There are no keys, or none that are young enough.
+pub(in crate::access) struct KeysMissing;
+
+impl TrustedIssuer {
+    pub(super) fn new(
+        settings: TrustedIssuerSettings,
+        refresh: RefreshSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            refresh,
+            clock,
+            held: ArcSwapOption::empty(),
+            fetching: Arc::default(),
+            fetches: Fetches::default(),
+        })
+    }
+
+    /// The issuer's keys, in which this one is if it can be. An unknown one is looked for, once for all who ask, and then
+    /// for a while not again.
+    pub(in crate::access) async fn keys(
+        self: &Arc<Self>,
+        key_id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Arc<Held>, KeysMissing> {
+        let knows = |held: &Held| !matches!(held.keys.find(key_id, algorithm), SetLookup::Unknown);
+        match self.held() {
+            Some(held) if knows(&held) => return Ok(held),
+            _ => self.look().await,
+        }
+        self.held().ok_or(KeysMissing)
+    }
+
+    /// The keys in memory, unless they are too old.
+    pub(super) fn held(&self) -> Option<Arc<Held>> {
+        self.held.load_full().filter(|held| self.clock.now().since(held.time) < self.refresh.max_age)
+    }
+
+    pub(super) const fn fetches(&self) -> &Fetches {
+        &self.fetches
+    }
+
+    /// Begins a fetch if one is due. Waits for nothing.
+    pub(super) fn tend(self: &Arc<Self>) {
+        let pause = match (&self.settings.source, self.held.load().is_some()) {
+            // A file costs nothing to look at.
+            (KeySource::File(_), _) => self.refresh.interval.min(Duration::from_secs(10)),
+            (KeySource::Uri { .. }, true) if !self.fetches.failing.load(Relaxed) => self.refresh.interval,
+            (KeySource::Uri { .. }, _) => self.refresh.interval.min(COOL_DOWN),
+        };
+        if self.since_last() >= pause
+            && let Ok(alone) = Arc::clone(&self.fetching).try_lock_owned()
+        {
+            self.begin(alone);
+        }
+    }
+
+    /// Resolves when no fetch is under way.
+    pub(super) async fn settled(&self) {
+        drop(self.fetching.lock().await);
+    }
+
+    /// Fetches, unless that was done just now; waits for a fetch that is under way.
+    async fn look(self: &Arc<Self>) {
+        let before = self.finished();
+        let alone = Arc::clone(&self.fetching).lock_owned().await;
+        if self.finished() != before || self.since_last() < COOL_DOWN {
+            return;
+        }
+        self.begin(alone);
+        self.settled().await;
+    }
+
+    /// Fetches in a task of its own: whoever waits for it may go away.
+    fn begin(self: &Arc<Self>, alone: OwnedMutexGuard<()>) {
+        self.fetches.last.store(self.clock.now().seconds(), Relaxed);
+        let issuer = Arc::clone(self);
+        tokio::spawn(async move {
+            issuer.fetch().await;
+            drop(alone);
+        });
+    }
+
+    async fn fetch(&self) {
+        let issuer = self.settings.issuer.as_str();
+        let fetched = fetch(&self.settings.source, self.refresh.timeout).await;
+        let read = fetched.and_then(|octets| {
+            PublicKeySet::lenient(&octets, &self.settings.algorithms)
+                .map_err(|problem| format!("{}: {problem}", self.settings.source))
+        });
+        match read {
+            Ok(keys) => {
+                self.fetches.good.fetch_add(1, Relaxed);
+                if self.fetches.failing.swap(false, Relaxed) || self.held.load().is_none() {
+                    tracing::info!(issuer, keys = keys.len(), "the trusted issuer's keys are there");
+                }
+                self.held.store(Some(Arc::new(Held { keys, time: self.clock.now() })));
+            }
+            Err(problem) => {
+                self.fetches.failed.fetch_add(1, Relaxed);
+                if !self.fetches.failing.swap(true, Relaxed) {
+                    let held = self.held().is_some();
+                    tracing::warn!(
+                        issuer,
+                        problem,
+                        held,
+                        "the trusted issuer's keys cannot be had; those in memory are used on for a while"
+                    );
+                }
+            }
+        }
+    }
+
+    fn finished(&self) -> u64 {
+        self.fetches.good.load(Relaxed).wrapping_add(self.fetches.failed.load(Relaxed))
+    }
+
+    fn since_last(&self) -> Duration {
+        self.clock.now().since(UnixTime::from_seconds(self.fetches.last.load(Relaxed)))
+    }
+}

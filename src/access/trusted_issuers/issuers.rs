@@ -1,0 +1,78 @@
+//! All trusted issuers.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+};
+
+use super::{RefreshSettings, TrustedIssuer, TrustedIssuerSettings};
+use crate::clock::Clock;
+
+/// The issuers whose tokens stand for clients.
+#[derive(Debug)]
+pub struct TrustedIssuers {
+    by_name: HashMap<String, Arc<TrustedIssuer>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl TrustedIssuers {
+    /// Trusts these. No keys are there yet.
+    pub fn new(issuers: Vec<TrustedIssuerSettings>, refresh: RefreshSettings, clock: Arc<dyn Clock>) -> Self {
+        let by_name = issuers.into_iter().map(|settings| {
+            (settings.issuer.clone(), TrustedIssuer::new(settings, refresh, Arc::clone(&clock)))
+        });
+        Self { by_name: by_name.collect(), clock }
+    }
+
+    /// The issuer of this name.
+    pub(in crate::access) fn find(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {
+        self.by_name.get(issuer)
+    }
+
+    /// Begins the fetches that are due, and waits for none.
+    pub fn tend(&self) {
+        self.by_name.values().for_each(TrustedIssuer::tend);
+    }
+
+    /// Resolves when no fetch is under way.
+    pub async fn settled(&self) {
+        for issuer in self.by_name.values() {
+            issuer.settled().await;
+        }
+    }
+}
+
+impl Collector for TrustedIssuers {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        if self.by_name.is_empty() {
+            return Ok(());
+        }
+        let help = "Time since a trusted issuer's keys were fetched; absent while there are none";
+        let name = "tokend_issuer_keys_age_seconds";
+        let mut ages = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (issuer, state) in &self.by_name {
+            if let Some(held) = state.held() {
+                let age = self.clock.now().since(held.time).as_secs();
+                ConstGauge::new(age).encode(ages.encode_family(&[("issuer", issuer.as_str())])?)?;
+            }
+        }
+        let help = "Fetches of trusted issuers' keys, by result";
+        let mut fetches =
+            encoder.encode_descriptor("tokend_issuer_fetches", help, None, MetricType::Counter)?;
+        for (issuer, state) in &self.by_name {
+            let counted = state.fetches();
+            for (result, count) in [("ok", &counted.good), ("failed", &counted.failed)] {
+                let labels = [("issuer", issuer.as_str()), ("result", result)];
+                ConstCounter::new(count.load(Relaxed)).encode(fetches.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}

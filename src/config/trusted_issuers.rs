@@ -1,0 +1,193 @@
+//! The file with trusted issuers: TOML, a table `[[issuer]]` for each.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use super::issuer::check_address;
+use crate::{
+    access::{KeySource, TrustedIssuerSettings},
+    model::{Algorithm, ClientId},
+};
+
+/// What an issuer's tokens may be signed with when nothing is said.
+const ALGORITHMS: [Algorithm; 4] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
+
+/// The longest file that is read, in bytes.
+const LONGEST_FILE: usize = 1024 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    issuer: Vec<toml::Table>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    issuer: String,
+    jwks_uri: Option<String>,
+    jwks_file: Option<String>,
+    ca_file: Option<String>,
+    bearer_token_file: Option<String>,
+    algorithms: Option<Vec<String>>,
+}
+
+/// Reads the file. `own` is this server's own issuer, whose tokens are no credentials.
+///
+/// # Errors
+/// The first thing that is wrong, with the file, the entry and the key.
+pub(super) fn read(path: &Path, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, String> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    parse(&text, own).map_err(|problem| format!("{shown}: {problem}"))
+}
+
+fn parse(text: &str, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, String> {
+    if text.len() > LONGEST_FILE {
+        return Err("is larger than 1 MiB".to_owned());
+    }
+    let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    let mut issuers: Vec<TrustedIssuerSettings> = Vec::new();
+    for (index, table) in file.issuer.into_iter().enumerate() {
+        let name = table.get("issuer").and_then(toml::Value::as_str).map(|name| format!(" (`{name}`)"));
+        let place = format!("issuer[{index}]{}", name.unwrap_or_default());
+        let entry: Entry = table
+            .try_into()
+            .map_err(|error: toml::de::Error| format!("{place}: {}", error.message().trim_end()))?;
+        let settings = entry.settings(own).map_err(|problem| format!("{place}: {problem}"))?;
+        if issuers.iter().any(|other| other.issuer == settings.issuer) {
+            return Err(format!("{place}: issuer: is there twice"));
+        }
+        issuers.push(settings);
+    }
+    if issuers.is_empty() {
+        return Err("there is no [[issuer]] in it".to_owned());
+    }
+    Ok(issuers)
+}
+
+impl Entry {
+    fn settings(self, own: Option<&str>) -> Result<TrustedIssuerSettings, String> {
+        if self.issuer.trim() != self.issuer || self.issuer.is_empty() {
+            return Err("issuer: must be `iss` of its tokens, exactly".to_owned());
+        }
+        if Some(self.issuer.as_str()) == own {
+            return Err("issuer: is this server's own; its tokens are no credentials".to_owned());
+        }
+        if ClientId::parse(self.issuer.as_str()).is_ok() {
+            return Err("issuer: looks like a client's id, whose assertions it could be taken for".to_owned());
+        }
+        let source = match (self.jwks_uri, self.jwks_file) {
+            (Some(uri), None) => KeySource::Uri {
+                uri: check_address(&uri).map_err(|problem| format!("jwks_uri: {problem}"))?,
+                ca_file: self.ca_file.map(Into::into),
+                bearer_token_file: self.bearer_token_file.map(Into::into),
+            },
+            (None, Some(path)) => {
+                for (key, value) in
+                    [("ca_file", &self.ca_file), ("bearer_token_file", &self.bearer_token_file)]
+                {
+                    if value.is_some() {
+                        return Err(format!("{key}: goes with jwks_uri only"));
+                    }
+                }
+                KeySource::File(path.into())
+            }
+            (Some(_), Some(_)) => {
+                return Err("jwks_file: given together with jwks_uri: leave one out".to_owned());
+            }
+            (None, None) => return Err("jwks_uri: is missing; or give a jwks_file".to_owned()),
+        };
+        let algorithms = match self.algorithms {
+            None => ALGORITHMS.to_vec(),
+            Some(names) => algorithms(&names).map_err(|problem| format!("algorithms: {problem}"))?,
+        };
+        Ok(TrustedIssuerSettings { issuer: self.issuer, source, algorithms })
+    }
+}
+
+fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
+    if names.is_empty() {
+        return Err("must hold at least one".to_owned());
+    }
+    let read = names.iter().map(|name| match name.parse::<Algorithm>() {
+        Ok(algorithm) if algorithm.is_symmetric() => {
+            Err(format!("`{name}` is symmetric: whoever can verify could sign"))
+        }
+        Ok(algorithm) => Ok(algorithm),
+        Err(_) => Err(format!("`{name}` is no algorithm that tokend uses")),
+    });
+    read.collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+mod tests {
+    use super::{ALGORITHMS, parse};
+    use crate::{access::KeySource, model::Algorithm};
+
+    const OWN: Option<&str> = Some("https://tokend.test");
+
+    #[test]
+    fn a_file_says_where_each_issuers_keys_are() {
+        let text = r#"
+            [[issuer]]
+            issuer = "https://kubernetes.default.svc"
+            jwks_uri = "https://kubernetes.default.svc/openid/v1/jwks"
+            ca_file = "/ca.crt"
+            bearer_token_file = "/token"
+            [[issuer]]
+            issuer = "https://ci.example"
+            jwks_file = "/etc/ci.json"
+            algorithms = ["PS256"]
+            [[issuer]]
+            issuer = "kubernetes/serviceaccount"
+            jwks_uri = "http://127.0.0.1:8001/jwks"
+        "#;
+        let issuers = parse(text, OWN).unwrap();
+        assert_eq!(issuers.len(), 3);
+        let KeySource::Uri { uri, ca_file: Some(_), bearer_token_file: Some(_) } =
+            &issuers.first().unwrap().source
+        else {
+            panic!("{issuers:?}")
+        };
+        assert_eq!(uri.path(), "/openid/v1/jwks");
+        assert_eq!(issuers.first().unwrap().algorithms, ALGORITHMS);
+        assert_eq!(issuers.get(1).unwrap().algorithms, [Algorithm::Ps256]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_entry_and_the_key() {
+        let entry = |lines: &str| format!("[[issuer]]\nissuer = \"https://a.example\"\n{lines}\n");
+        let uri = "jwks_uri = \"https://a.example/jwks\"\n";
+        for (text, expected) in [
+            (String::new(), "there is no [[issuer]]"),
+            ("issuers = []".to_owned(), "unknown field `issuers`"),
+            ("[[issuer]]\njwks_file = \"a\"".to_owned(), "issuer[0]: missing field `issuer`"),
+            (entry(&format!("{uri}jwks = 1")), "issuer[0] (`https://a.example`): unknown field `jwks`"),
+            (entry("jwks_uri = 1"), "issuer[0] (`https://a.example`): invalid type"),
+            (entry(""), "jwks_uri: is missing"),
+            (entry(&format!("{uri}jwks_file = \"a\"")), "jwks_file: given together"),
+            (
+                entry("jwks_uri = \"http://a.example/jwks\""),
+                "jwks_uri: `http://a.example/jwks` must start with https://",
+            ),
+            (entry("jwks_uri = \"file:///etc/passwd\""), "jwks_uri: "),
+            (entry("jwks_uri = \"https://user:pass@a.example/\""), "jwks_uri: must hold no user name"),
+            (entry("jwks_file = \"a\"\nca_file = \"b\""), "ca_file: goes with jwks_uri only"),
+            (entry("jwks_file = \"a\"\nbearer_token_file = \"b\""), "bearer_token_file: goes with"),
+            (entry(&format!("{uri}algorithms = []")), "algorithms: must hold at least one"),
+            (entry(&format!("{uri}algorithms = [\"HS256\"]")), "algorithms: `HS256` is symmetric"),
+            (entry(&format!("{uri}algorithms = [\"none\"]")), "algorithms: `none` is no algorithm"),
+            (entry(uri) + &entry(uri), "issuer[1] (`https://a.example`): issuer: is there twice"),
+            (format!("[[issuer]]\nissuer = \"https://tokend.test\"\n{uri}"), "is this server's own"),
+            (format!("[[issuer]]\nissuer = \"web\"\n{uri}"), "looks like a client's id"),
+            (format!("[[issuer]]\nissuer = \" \"\n{uri}"), "issuer: must be `iss`"),
+        ] {
+            let problem = parse(&text, OWN).unwrap_err();
+            assert!(problem.contains(expected), "{problem}\nwhere expected: {expected}");
+        }
+    }
+}

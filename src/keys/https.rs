@@ -1,0 +1,109 @@
+//! Calls of other servers over HTTP: TLS by the rules of the house, and the errors with what is behind them.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use zeroize::Zeroizing;
+
+/// Tokens are 100 octets or so; those of Kubernetes 1,000.
+const LONGEST_TOKEN: u64 = 16 * 1024;
+
+/// Calls one server. It follows no redirects, and keeps no connection: each server is asked now and then.
+pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Why there can be no client.
+#[derive(Debug)]
+pub(crate) enum HttpsError {
+    /// There are no authorities to trust.
+    Authorities(String),
+    /// TLS cannot be had at all.
+    Tls(String),
+}
+
+impl fmt::Display for HttpsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authorities(problem) | Self::Tls(problem) => f.write_str(problem),
+        }
+    }
+}
+
+/// A client that trusts the authorities in `ca_file`, or the system's. With `plain` it is for plain HTTP. Reads files.
+pub(crate) fn https_client(
+    plain: bool,
+    ca_file: Option<&Path>,
+    connect_timeout: Duration,
+) -> Result<HttpsClient, HttpsError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(connect_timeout));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls(plain, ca_file)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
+}
+
+/// TLS 1.3 or 1.2, with certificates of the configured authorities, or of the system's.
+fn tls(plain: bool, ca_file: Option<&Path>) -> Result<ClientConfig, HttpsError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| HttpsError::Tls(error.to_string()))?;
+    let builder = match ca_file {
+        Some(path) => builder.with_root_certificates(
+            authorities(path)
+                .map_err(|problem| HttpsError::Authorities(format!("{}: {problem}", path.display())))?,
+        ),
+        // Without TLS no authority is asked, and the system need not have any.
+        None if plain => builder.with_root_certificates(RootCertStore::empty()),
+        None => builder.with_native_roots().map_err(|error| {
+            HttpsError::Authorities(format!("the system's certificate authorities cannot be read: {error}"))
+        })?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(roots) }
+}
+
+/// The token in the file, as it is now. An error says nothing of what the file holds.
+pub(crate) async fn read_token(path: &Path) -> Result<Zeroizing<String>, String> {
+    use tokio::io::AsyncReadExt as _;
+    let mut text = Zeroizing::new(String::new());
+    let read = async {
+        let file = tokio::fs::File::open(path).await?;
+        file.take(LONGEST_TOKEN).read_to_string(&mut text).await
+    };
+    read.await.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let token = Zeroizing::new(text.trim().to_owned());
+    if token.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(token) }
+}
+
+/// An error with what is behind it: hyper's own texts say only at which step it failed.
+pub(crate) fn sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    text
+}
