@@ -114,7 +114,7 @@ impl<P: Protocol> Acceptor<P> {
             Full::All => (Refused::Full, "max_connections"),
             Full::Source => (Refused::SourceFull, "max_connections_per_source"),
         };
-        // Once for each time that a cap is met after it was not, by way of the counter: a flood must not fill the log.
+        // At the first, the second, the fourth and so on: a flood must not fill the log.
         if self.metrics.refused(refused).is_power_of_two() {
             tracing::warn!(source = %address.ip(), setting, "connections are closed at once: there are too many");
         }
