@@ -77,9 +77,7 @@ impl Keeper {
         algorithm: Algorithm,
         immediately: bool,
     ) -> Result<Vec<KeyRecord>, KeyError> {
-        let concerned = self.carry_out(Order::Rotate(algorithm, immediately)).await?;
-        self.tend().await?;
-        concerned.iter().map(|record| self.stored(&record.key_id)).collect()
+        self.carry_out(Order::Rotate(algorithm, immediately)).await
     }
 
     /// Ends a key at once. If it was signing, the pending key signs from now on, however long it has been published; without
@@ -109,6 +107,8 @@ impl Keeper {
             let nothing = change.put.is_empty() && change.remove.is_empty();
             if nothing || self.store.change_keys(&change).await?.is_some() {
                 self.ring.refresh().await?;
+                // An order may come before a round that has long been due: what it leaves must be as planned at once.
+                self.tend().await?;
                 return concerned.iter().map(|key_id| self.stored(key_id)).collect();
             }
         }

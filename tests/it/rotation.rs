@@ -87,6 +87,17 @@ async fn no_token_outlives_its_key_even_if_nobody_rotates() {
 }
 
 #[tokio::test]
+async fn an_order_after_a_long_silence_leaves_the_keys_as_planned() {
+    let server = TestServer::start().await;
+    // Nobody has made a round since the key was to retire, for longer than its end is put off at once.
+    server.clock.advance(30 * DAY + 2 * HOUR);
+    accepted(server.root.keys().create_key(server.root.request(v1::CreateKeyRequest::default())).await);
+    let issued =
+        accepted(server.root.issue(v1::IssueTokenRequest { ttl: seconds(DAY), ..for_alice() }).await);
+    assert_eq!(issued.expires_in, seconds(DAY), "not cut at the end of a key that should have been followed");
+}
+
+#[tokio::test]
 async fn a_longer_life_than_the_servers_longest_is_refused() {
     let server = TestServer::start().await;
     let ask = |ttl| v1::IssueTokenRequest { ttl: seconds(ttl), ..for_alice() };
