@@ -5,17 +5,18 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "tokend/v1/token_service.proto",
     "tokend/v1/client_service.proto",
     "tokend/v1/user_service.proto",
+    "tokend/v1/session_service.proto",
     "tokend/v1/key_service.proto",
     "tokend/v1/trust_bundle_service.proto",
     "google/rpc/error_details.proto",
 ];
 
 /// Messages that carry a token or a secret get no `Debug`, so that none can be printed by accident.
-const SECRETIVE: [&str; 13] = [
+const SECRETIVE: [&str; 20] = [
     ".tokend.v1.IssueTokenResponse",
     ".tokend.v1.VerifyTokenRequest",
     ".tokend.v1.BatchVerifyTokensRequest",
@@ -27,6 +28,13 @@ const SECRETIVE: [&str; 13] = [
     ".tokend.v1.ImportKeyRequest",
     ".tokend.v1.LoginRequest",
     ".tokend.v1.LoginResponse",
+    ".tokend.v1.RefreshTokenRequest",
+    ".tokend.v1.RefreshTokenResponse",
+    ".tokend.v1.RevokeTokenRequest",
+    ".tokend.v1.IntrospectTokenRequest",
+    ".tokend.v1.IntrospectTokenResponse",
+    ".tokend.v1.ExchangeTokenRequest",
+    ".tokend.v1.ExchangeTokenResponse",
     ".tokend.v1.CreateUserRequest",
     ".tokend.v1.SetUserPasswordRequest",
 ];

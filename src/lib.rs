@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | 5 assembly | [`cli`], [`server`], [`config`], [`telemetry`] | knows everyone, is known by nobody |
 //! | 4 transport | [`grpc`], [`http`], [`listen`] | wire to model and back; the only place with status codes |
-//! | 3 decisions | [`access`], [`tokens`] | who may; issue and verify |
-//! | 2 keys | [`keys`] | signing keys: ring, sealing, JWK set |
+//! | 3 decisions | [`access`], [`tokens`] | who may; issue, verify, refresh, revoke, exchange |
+//! | 2 state | [`keys`], [`revocations`] | signing keys: ring, sealing, JWK set; what is revoked |
 //! | 1 store | [`store`] | persistence: the trait, SQLite, PostgreSQL |
 //! | 0 plain | [`model`], `jose`, [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
 //!
@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod model;
 pub mod proto;
 pub mod random;
+pub mod revocations;
 pub mod server;
 pub mod spans;
 pub mod store;

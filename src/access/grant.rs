@@ -8,7 +8,9 @@ use super::{
     check::{self, AskedToken, Check, Verdict},
     policy::IssueRules,
 };
-use crate::model::{Algorithm, Client, ClientId, ExtraClaims, Method, Pattern, TokenType, Ttl, UnixTime};
+use crate::model::{
+    Actor, Algorithm, Client, ClientId, ExtraClaims, Method, Pattern, SessionId, TokenType, Ttl, UnixTime,
+};
 
 /// A token that may be issued: every value was asked for and allowed, or is the client's own default.
 #[derive(Debug)]
@@ -24,6 +26,10 @@ pub(crate) struct IssueGrant {
     pub(super) claims: ExtraClaims,
     pub(super) token_type: TokenType,
     pub(super) algorithm: Option<Algorithm>,
+    pub(super) with_session: bool,
+    pub(super) session_id: Option<SessionId>,
+    pub(super) actor: Option<Actor>,
+    pub(super) not_after: Option<UnixTime>,
 }
 
 impl IssueGrant {
@@ -86,6 +92,31 @@ impl IssueGrant {
     /// What signs; none means the default.
     pub(crate) const fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
+    }
+
+    /// Whether a session is to begin with the token.
+    pub(crate) const fn with_session(&self) -> bool {
+        self.with_session
+    }
+
+    /// `sid`
+    pub(crate) const fn session_id(&self) -> Option<&SessionId> {
+        self.session_id.as_ref()
+    }
+
+    /// The same token as one of this session.
+    pub(crate) fn in_session(self, session_id: SessionId) -> Self {
+        Self { session_id: Some(session_id), ..self }
+    }
+
+    /// `act`
+    pub(crate) const fn actor(&self) -> Option<&Actor> {
+        self.actor.as_ref()
+    }
+
+    /// When it ends at the latest.
+    pub(crate) const fn not_after(&self) -> Option<UnixTime> {
+        self.not_after
     }
 }
 

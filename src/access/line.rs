@@ -39,6 +39,16 @@ pub(crate) enum List {
     VerifyAudiences,
     /// `permissions.login_usernames`
     LoginUsernames,
+    /// `permissions.revoke_subjects`
+    RevokeSubjects,
+    /// `permissions.revoke_clients`
+    RevokeClients,
+    /// `permissions.exchange_subjects`
+    ExchangeSubjects,
+    /// `permissions.exchange_audiences`
+    ExchangeAudiences,
+    /// `permissions.exchange_issuers`
+    ExchangeIssuers,
 }
 
 impl List {
@@ -52,6 +62,11 @@ impl List {
             Self::Claims => &permissions.claims,
             Self::VerifyAudiences => &permissions.verify_audiences,
             Self::LoginUsernames => &permissions.login_usernames,
+            Self::RevokeSubjects => &permissions.revoke_subjects,
+            Self::RevokeClients => &permissions.revoke_clients,
+            Self::ExchangeSubjects => &permissions.exchange_subjects,
+            Self::ExchangeAudiences => &permissions.exchange_audiences,
+            Self::ExchangeIssuers => &permissions.exchange_issuers,
         }
     }
 
@@ -64,6 +79,11 @@ impl List {
             Self::Claims => "claims",
             Self::VerifyAudiences => "verify_audiences",
             Self::LoginUsernames => "login_usernames",
+            Self::RevokeSubjects => "revoke_subjects",
+            Self::RevokeClients => "revoke_clients",
+            Self::ExchangeSubjects => "exchange_subjects",
+            Self::ExchangeAudiences => "exchange_audiences",
+            Self::ExchangeIssuers => "exchange_issuers",
         }
     }
 }

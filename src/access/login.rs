@@ -51,8 +51,8 @@ pub(crate) fn login(
     rules: &IssueRules,
 ) -> Result<LoginGrant, PolicyError> {
     let client = caller.shared_client();
-    let LoginRequest { username, password, audiences, scopes, ttl } = request;
-    let token = IssueRequest { audiences, scopes, ttl, ..IssueRequest::default() };
+    let LoginRequest { username, password, audiences, scopes, ttl, with_session } = request;
+    let token = IssueRequest { audiences, scopes, ttl, with_session, ..IssueRequest::default() };
     let checks = check::login(client, username.as_str());
     all(client, checks.chain(check::login_token(client, asked(client, &token), rules)))?;
     Ok(LoginGrant { username, password, token: grant(client, Method::Login, token, rules)? })

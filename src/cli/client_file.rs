@@ -150,6 +150,12 @@ fn permissions(mut section: Section, problems: &mut Problems) -> Permissions {
         verify_audiences: section.texts("verify_audiences", problems),
         claim_values: conditions(section.sections("claim_values", problems), problems),
         login_usernames: section.texts("login_usernames", problems),
+        revoke_subjects: section.texts("revoke_subjects", problems),
+        revoke_clients: section.texts("revoke_clients", problems),
+        exchange_subjects: section.texts("exchange_subjects", problems),
+        exchange_audiences: section.texts("exchange_audiences", problems),
+        exchange_issuers: section.texts("exchange_issuers", problems),
+        impersonate: section.flag("impersonate", problems),
         roles: section.texts("roles", problems),
     };
     section.end(problems);

@@ -45,6 +45,24 @@ pub(super) struct ClientFlags {
     /// The name of a user whom it may log in; may be repeated
     #[arg(long = "login-username", value_name = "PATTERN", help_heading = "Permissions")]
     login_usernames: Vec<String>,
+    /// A subject whose tokens it may revoke, besides its own; * is every token there is; may be repeated
+    #[arg(long = "revoke-subject", value_name = "PATTERN", help_heading = "Permissions")]
+    revoke_subjects: Vec<String>,
+    /// A client whose tokens it may revoke, besides its own; may be repeated
+    #[arg(long = "revoke-client", value_name = "PATTERN", help_heading = "Permissions")]
+    revoke_clients: Vec<String>,
+    /// A subject whose tokens it may exchange; may be repeated
+    #[arg(long = "exchange-subject", value_name = "PATTERN", help_heading = "Permissions")]
+    exchange_subjects: Vec<String>,
+    /// An audience of tokens that it may exchange, besides its own id; may be repeated
+    #[arg(long = "exchange-audience", value_name = "PATTERN", help_heading = "Permissions")]
+    exchange_audiences: Vec<String>,
+    /// A trusted issuer whose tokens it may exchange; may be repeated
+    #[arg(long = "exchange-issuer", value_name = "PATTERN", help_heading = "Permissions")]
+    exchange_issuers: Vec<String>,
+    /// Whether it may exchange a token without naming an actor [default: false]
+    #[arg(long, value_name = "BOOL", help_heading = "Permissions")]
+    impersonate: Option<bool>,
     /// The longest life of a token [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, help_heading = "Permissions")]
     max_ttl: Option<Duration>,
@@ -116,6 +134,12 @@ impl ClientFlags {
             ("permissions.verify_audiences", !self.verify_audiences.is_empty()),
             ("permissions.claim_values", !self.claim_values.is_empty()),
             ("permissions.login_usernames", !self.login_usernames.is_empty()),
+            ("permissions.revoke_subjects", !self.revoke_subjects.is_empty()),
+            ("permissions.revoke_clients", !self.revoke_clients.is_empty()),
+            ("permissions.exchange_subjects", !self.exchange_subjects.is_empty()),
+            ("permissions.exchange_audiences", !self.exchange_audiences.is_empty()),
+            ("permissions.exchange_issuers", !self.exchange_issuers.is_empty()),
+            ("permissions.impersonate", self.impersonate.is_some()),
             ("permissions.roles", !self.roles.is_empty()),
             ("limits.calls_per_second", self.calls_per_second.is_some()),
             ("limits.concurrent_calls", self.concurrent_calls.is_some()),
@@ -160,6 +184,12 @@ impl ClientFlags {
                 verify_audiences: self.verify_audiences,
                 claim_values: conditions(self.claim_values),
                 login_usernames: self.login_usernames,
+                revoke_subjects: self.revoke_subjects,
+                revoke_clients: self.revoke_clients,
+                exchange_subjects: self.exchange_subjects,
+                exchange_audiences: self.exchange_audiences,
+                exchange_issuers: self.exchange_issuers,
+                impersonate: self.impersonate.unwrap_or_default(),
                 roles: self.roles,
             }),
             limits: Some(ClientLimits {

@@ -220,6 +220,12 @@ fn everything() -> ClientSettings {
                 .filter_map(|text| Pattern::parse(text).ok())
                 .collect(),
             login_usernames: any(),
+            revoke_subjects: any(),
+            revoke_clients: any(),
+            exchange_subjects: any(),
+            exchange_audiences: any(),
+            exchange_issuers: any(),
+            impersonate: true,
             ..Permissions::default()
         },
         default_audiences: vec![CLIENT.to_owned()],

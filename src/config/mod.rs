@@ -20,6 +20,7 @@ mod resolved;
 mod rotation;
 mod sealing;
 mod secret;
+mod sessions;
 mod settings;
 mod table;
 mod trace;

@@ -60,6 +60,8 @@ impl From<Config> for Settings {
             traces: config.trace.traces,
             calls: Limits { request_timeout: config.request_timeout },
             people: config.people,
+            sessions: config.sessions,
+            revocations: config.revocations,
             watches: WatchLimits { most: config.max_watches, heartbeat: HEARTBEAT, unread: UNREAD },
             max_message_bytes: config.max_message_bytes,
             serving: Serving {

@@ -12,6 +12,7 @@ use super::{
     rotation::{algorithms, audience_algorithms, schedule},
     sealing::sealing,
     secret::{Secret, SharedSecret},
+    sessions::{revocations, sessions},
     trace::{TraceConfig, trace},
     transport::{ConnectionSettings, Transport, connections, transport},
 };
@@ -19,9 +20,11 @@ use crate::{
     access::CallerSettings,
     keys::{RotationSchedule, SealingSettings},
     model::{Algorithm, Pattern, Ttl},
+    revocations::RevocationSettings,
     server::{CallerSources, PeopleSettings},
     store::Location,
     telemetry::{LogFilter, LogFormat},
+    tokens::SessionPolicy,
 };
 
 /// Everything that `tokend serve` needs to know. Each field is the setting of its name.
@@ -60,6 +63,10 @@ pub struct Config {
     pub callers: (CallerSettings, CallerSources),
     /// `password_…` and `login_…`.
     pub people: PeopleSettings,
+    /// How long sessions last.
+    pub sessions: SessionPolicy,
+    /// How old the view of the revocations may be.
+    pub revocations: RevocationSettings,
     pub log: LogFilter,
     pub log_format: LogFormat,
 }
@@ -109,6 +116,7 @@ impl Resolved {
         let trace = trace(&mut reader, store.as_ref());
         let callers = callers(&mut reader, issuer.as_deref());
         let people = people(&mut reader);
+        let (sessions, revocations) = (sessions(&mut reader), revocations(&mut reader));
         let problems = reader.problems;
         let rotation = schedule.zip(max_ttl);
         match (transport, issuer, store, sealing, rotation, grpc_addr, http_addr, log, log_format) {
@@ -150,6 +158,8 @@ impl Resolved {
                 trace,
                 callers,
                 people,
+                sessions,
+                revocations,
                 log,
                 log_format,
             }),

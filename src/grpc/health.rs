@@ -9,11 +9,12 @@ use tonic_health::{
 };
 
 /// The services that are reported, the overall one first.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "",
     "tokend.v1.TokenService",
     "tokend.v1.ClientService",
     "tokend.v1.UserService",
+    "tokend.v1.SessionService",
     "tokend.v1.KeyService",
     "tokend.v1.TrustBundleService",
 ];

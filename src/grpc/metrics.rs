@@ -29,11 +29,16 @@ pub struct RpcMetrics {
 type Codes = [Durations; 17];
 
 /// Methods by their paths.
-const METHODS: [&str; 27] = [
+const METHODS: [&str; 32] = [
     "/tokend.v1.TokenService/IssueToken",
     "/tokend.v1.TokenService/VerifyToken",
     "/tokend.v1.TokenService/BatchVerifyTokens",
     "/tokend.v1.TokenService/Login",
+    "/tokend.v1.TokenService/RefreshToken",
+    "/tokend.v1.TokenService/RevokeToken",
+    "/tokend.v1.TokenService/IntrospectToken",
+    "/tokend.v1.TokenService/ExchangeToken",
+    "/tokend.v1.SessionService/ListSessions",
     "/tokend.v1.ClientService/CreateClient",
     "/tokend.v1.ClientService/GetClient",
     "/tokend.v1.ClientService/ListClients",

@@ -13,6 +13,7 @@ mod key_service;
 mod login_metrics;
 mod metrics;
 mod repeat;
+mod session_service;
 mod status;
 mod token_service;
 mod trail;
@@ -36,7 +37,8 @@ use crate::{
     access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry, UserRegistry},
     keys::{KeyRing, Verifiers},
     proto::{self, v1},
-    tokens::{Issuer, Logins, Verifier},
+    revocations::Revocations,
+    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
 };
 
 /// What the services work with.
@@ -68,6 +70,16 @@ pub struct Parts {
     pub verifier: Arc<Verifier>,
     /// Logs people in.
     pub logins: Logins,
+    /// Keeps sessions.
+    pub sessions: Arc<Sessions>,
+    /// Revokes tokens.
+    pub revoker: Revoker,
+    /// Says whether tokens are good.
+    pub introspector: Introspector,
+    /// Exchanges tokens.
+    pub exchanger: Exchanger,
+    /// What is revoked.
+    pub revocations: Arc<Revocations>,
     /// Counts tokens.
     pub tokens: Arc<TokenMetrics>,
     /// Counts logins.
@@ -101,6 +113,11 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         issuer: parts.issuer,
         verifier: parts.verifier,
         logins: parts.logins,
+        sessions: Arc::clone(&parts.sessions),
+        revoker: parts.revoker,
+        introspector: parts.introspector,
+        exchanger: parts.exchanger,
+        repeats: Arc::clone(&parts.repeats),
         metrics: parts.tokens,
         login_metrics: parts.login_metrics,
     };
@@ -108,6 +125,7 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
     let trust = trust::TrustApi {
         ring: parts.ring,
         verifiers: parts.verifiers,
+        revocations: parts.revocations,
         limits: parts.watches,
         drain: parts.drain,
     };
@@ -115,6 +133,10 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         authenticator: Arc::clone(&parts.authenticator),
         users: parts.users,
         repeats: Arc::clone(&parts.repeats),
+    };
+    let sessions = session_service::SessionApi {
+        authenticator: Arc::clone(&parts.authenticator),
+        sessions: parts.sessions,
     };
     let clients = client_service::ClientApi {
         authenticator: parts.authenticator,
@@ -133,6 +155,10 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         )
         .add_service(
             v1::user_service_server::UserServiceServer::new(users)
+                .max_decoding_message_size(max_message_bytes),
+        )
+        .add_service(
+            v1::session_service_server::SessionServiceServer::new(sessions)
                 .max_decoding_message_size(max_message_bytes),
         )
         .add_service(

@@ -20,6 +20,7 @@ pub(crate) fn read_claims(members: &Map<String, Value>) -> Result<TokenClaims, R
             .map(|scope| scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
             .unwrap_or_default(),
         actor: members.get("act").map(actor).transpose()?,
+        session_id: text(members, "sid")?,
     })
 }
 

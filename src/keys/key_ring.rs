@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, watch};
 use super::{JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap};
 use crate::{
     clock::Clock,
-    model::{Algorithm, KeyId, KeySet, UnixTime},
+    model::{Algorithm, KeyId, KeySet, KeyState, UnixTime},
     store::Store,
 };
 
@@ -215,6 +215,16 @@ impl KeyRing {
     /// Why this replica cannot use the key as it should.
     pub(crate) fn problem(&self, key_id: &KeyId) -> Option<String> {
         self.snapshot.load().problems().get(key_id).cloned()
+    }
+
+    /// When nobody accepts any more what this issuer had issued by `now`; none: nobody knows.
+    pub(crate) fn tokens_end(&self, now: UnixTime) -> Option<UnixTime> {
+        let set = self.set();
+        let own = set.keys.iter().filter(|key| key.issuer.is_none() && key.state.verifies());
+        let signed = own.filter(|key| key.state != KeyState::Pending);
+        signed
+            .map(|key| self.settings.schedule.tokens_end(key, now))
+            .try_fold(now, |latest, end| end.map(|end| latest.max(end)))
     }
 
     /// The algorithm whose secret others share, which is not this server's to change.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Ttl, UnixTime};
+use crate::model::{KeyRecord, Ttl, UnixTime};
 
 /// How much clocks of two replicas may differ (a minute), and how long a replica may take to follow the store (as
 /// long again). It is added wherever instants of two replicas meet.
@@ -125,6 +125,13 @@ impl RotationSchedule {
     /// When nobody can accept a token that expires at `expire`, by whosever clock and with whatever leeway.
     pub(super) fn gone(&self, expire: UnixTime) -> UnixTime {
         expire.after(self.max_leeway).after(CLOCK_MARGIN)
+    }
+
+    /// When nobody can accept what `key` had signed by `now`; none if nobody knows how long its tokens live. What it signs lives
+    /// no longer than between its planned ends, whatever the settings were when it signed.
+    pub(super) fn tokens_end(&self, key: &KeyRecord, now: UnixTime) -> Option<UnixTime> {
+        let (retire, expire) = (key.retire_time?, key.expire_time?);
+        (expire < UnixTime::MAX).then(|| self.gone(now.after(expire.since(retire)).min(expire)))
     }
 
     /// When a key goes whose algorithm nobody keeps, and that was to retire at `retire`.

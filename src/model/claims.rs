@@ -27,6 +27,8 @@ pub struct TokenClaims {
     pub scopes: Vec<String>,
     /// `act`
     pub actor: Option<Actor>,
+    /// `sid`
+    pub session_id: Option<String>,
 }
 
 /// One who acts for another (`act`, RFC 8693 section 4.1).

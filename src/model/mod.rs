@@ -15,9 +15,11 @@ mod permissions;
 mod refusal;
 mod replica;
 mod request;
+mod revocation;
 mod role;
 mod sealing_key;
 mod secret;
+mod session;
 mod source;
 mod time;
 mod token;
@@ -40,10 +42,18 @@ pub use pattern::{Pattern, any_match};
 pub use permissions::{Method, Permissions};
 pub use refusal::{Reason, Refusal};
 pub use replica::{Held, ReplicaReport, VerifiersReady};
-pub use request::{IssueRequest, LoginRequest, VerifyRequest};
+pub use request::{
+    ExchangeRequest, IntrospectRequest, IssueRequest, LoginRequest, RefreshRequest, RevokeTarget,
+    VerifyRequest,
+};
+pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTarget};
 pub use role::{Role, UnknownRole};
 pub use sealing_key::{SealingKeyId, SealingKeyRecord};
 pub use secret::{ClientSecret, SecretDigest};
+pub use session::{
+    FamilyKey, InvalidSessionId, RefreshDigest, ReplacedToken, RequestDigest, Session, SessionFilter,
+    SessionId, SessionRecord, SessionRotation, SessionScope,
+};
 pub use source::Source;
 pub use time::{Ttl, UnixTime};
 pub use token::{TokenId, TokenType};

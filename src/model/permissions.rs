@@ -28,6 +28,24 @@ pub struct Permissions {
     /// Names of the users whom it may log in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub login_usernames: Vec<Pattern>,
+    /// Subjects whose tokens and sessions it may revoke, besides its own; a bare `*` stands for every token there is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoke_subjects: Vec<Pattern>,
+    /// Clients whose tokens and sessions it may revoke, besides its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoke_clients: Vec<Pattern>,
+    /// Subjects whose tokens it may exchange.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchange_subjects: Vec<Pattern>,
+    /// Audiences of the tokens that it may exchange, besides its own id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchange_audiences: Vec<Pattern>,
+    /// Trusted issuers whose tokens it may exchange: their subjects become subjects of this issuer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchange_issuers: Vec<Pattern>,
+    /// Whether it may exchange a token without an actor token, so that nobody but the subject is named.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub impersonate: bool,
     /// Sets of methods for operators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
@@ -51,9 +69,20 @@ impl Default for Permissions {
             verify_audiences: Vec::new(),
             claim_values: Vec::new(),
             login_usernames: Vec::new(),
+            revoke_subjects: Vec::new(),
+            revoke_clients: Vec::new(),
+            exchange_subjects: Vec::new(),
+            exchange_audiences: Vec::new(),
+            exchange_issuers: Vec::new(),
+            impersonate: false,
             roles: Vec::new(),
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A method that needs permission.
@@ -74,6 +103,11 @@ pub enum Method {
     RotateKeys,
     RevokeKey,
     Login,
+    RefreshToken,
+    RevokeToken,
+    IntrospectToken,
+    ExchangeToken,
+    ListSessions,
     UpdateClient,
     CreateUser,
     GetUser,
@@ -85,11 +119,16 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 26] = [
         Self::IssueToken,
         Self::VerifyToken,
         Self::BatchVerifyTokens,
         Self::Login,
+        Self::RefreshToken,
+        Self::RevokeToken,
+        Self::IntrospectToken,
+        Self::ExchangeToken,
+        Self::ListSessions,
         Self::CreateClient,
         Self::GetClient,
         Self::ListClients,
@@ -126,6 +165,11 @@ impl Method {
             Self::RotateKeys => "KeyService/RotateKeys",
             Self::RevokeKey => "KeyService/RevokeKey",
             Self::Login => "TokenService/Login",
+            Self::RefreshToken => "TokenService/RefreshToken",
+            Self::RevokeToken => "TokenService/RevokeToken",
+            Self::IntrospectToken => "TokenService/IntrospectToken",
+            Self::ExchangeToken => "TokenService/ExchangeToken",
+            Self::ListSessions => "SessionService/ListSessions",
             Self::UpdateClient => "ClientService/UpdateClient",
             Self::CreateUser => "UserService/CreateUser",
             Self::GetUser => "UserService/GetUser",

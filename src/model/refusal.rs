@@ -29,7 +29,7 @@ pub enum Reason {
     NotYetValid,
     /// A required scope is not in `scope`.
     ScopeInsufficient,
-    /// The key that signed it was revoked.
+    /// It was revoked, or its session, or whose it is, or the key that signed it.
     Revoked,
 }
 

@@ -18,19 +18,21 @@ pub enum Role {
     UserAdmin,
     /// All of KeyService.
     KeyAdmin,
+    /// All of SessionService.
+    SessionAdmin,
     /// All of these.
     Admin,
 }
 
 /// A text that names no role.
 #[derive(Debug, thiserror::Error)]
-#[error("must be one of viewer, client-admin, user-admin, key-admin, admin")]
+#[error("must be one of viewer, client-admin, user-admin, key-admin, session-admin, admin")]
 pub struct UnknownRole;
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] =
-        [Self::Viewer, Self::ClientAdmin, Self::UserAdmin, Self::KeyAdmin, Self::Admin];
+    pub const ALL: [Self; 6] =
+        [Self::Viewer, Self::ClientAdmin, Self::UserAdmin, Self::KeyAdmin, Self::SessionAdmin, Self::Admin];
 
     /// The role's name.
     pub const fn name(self) -> &'static str {
@@ -39,6 +41,7 @@ impl Role {
             Self::ClientAdmin => "client-admin",
             Self::UserAdmin => "user-admin",
             Self::KeyAdmin => "key-admin",
+            Self::SessionAdmin => "session-admin",
             Self::Admin => "admin",
         }
     }
@@ -53,6 +56,7 @@ impl Role {
             Self::ClientAdmin => service == "ClientService",
             Self::UserAdmin => service == "UserService",
             Self::KeyAdmin => service == "KeyService",
+            Self::SessionAdmin => service == "SessionService",
             Self::Admin => service != "TokenService",
         }
     }

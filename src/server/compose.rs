@@ -19,9 +19,10 @@ use crate::{
     listen::{ListenMetrics, TlsError, TlsKeeper},
     model::{ClientId, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
+    revocations::Revocations,
     store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
     telemetry::{TraceError, Traces},
-    tokens::{Issuer, Logins, Verifier},
+    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
 };
 
 /// Why a server cannot start. Each text names the setting to look at.
@@ -143,6 +144,8 @@ impl Server {
             verify,
             discovery,
             people,
+            sessions,
+            revocations,
             watches,
             max_message_bytes,
             serving,
@@ -185,12 +188,32 @@ impl Server {
         let clients =
             Arc::new(ClientRegistry::new(Arc::clone(&store), Arc::clone(&directory), Arc::clone(&clock)));
 
+        let revocations = Revocations::open(Arc::clone(&store), revocations, Arc::clone(&clock)).await?;
+        let revocations = Arc::new(revocations);
         let issuer_name = issue.issuer.clone();
         let issuer = Arc::new(Issuer::new(issue, Arc::clone(&ring), Arc::clone(&clock)));
         let hasher = Arc::new(PasswordHasher::new(people.hashing)?);
         let users = UserRegistry::new(Arc::clone(&store), Arc::clone(&hasher), Arc::clone(&clock));
         let limits_of_logins = LoginLimits::new(people.limits, Arc::clone(&clock))?;
         let logins = Logins::new(Arc::clone(&store), hasher, limits_of_logins, Arc::clone(&issuer));
+
+        let verifier =
+            Arc::new(Verifier::new(verify, Arc::clone(&ring), Arc::clone(&revocations), Arc::clone(&clock)));
+        let sessions = Arc::new(Sessions::new(
+            sessions,
+            Arc::clone(&store),
+            Arc::clone(&issuer),
+            Arc::clone(&revocations),
+            Arc::clone(&clock),
+        ));
+        let revoker = Revoker::new(Arc::clone(&verifier), Arc::clone(&sessions), Arc::clone(&revocations));
+        let introspector = Introspector::new(Arc::clone(&verifier), Arc::clone(&sessions));
+        let exchanger = Exchanger::new(
+            Arc::clone(&verifier),
+            Arc::clone(&issuers),
+            Arc::clone(&issuer),
+            Arc::clone(&clock),
+        );
 
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
         let (grpc_metrics, http_metrics) =
@@ -226,8 +249,13 @@ impl Server {
             drain: drain.clone(),
             rules,
             issuer,
-            verifier: Arc::new(Verifier::new(verify, Arc::clone(&ring), clock)),
+            verifier,
             logins,
+            sessions,
+            revoker,
+            introspector,
+            exchanger,
+            revocations,
             tokens,
             login_metrics,
         };

@@ -12,9 +12,10 @@ use crate::{
     http::Discovery,
     keys::KeySettings,
     listen::{ConnectionCaps, GrpcLimits, TlsFiles},
+    revocations::RevocationSettings,
     store::Location,
     telemetry::TraceSettings,
-    tokens::{IssuePolicy, VerifyPolicy},
+    tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
 
 /// What a server is made from: each floor's own settings.
@@ -48,6 +49,10 @@ pub struct Settings {
     pub traces: Option<TraceSettings>,
     /// How people log in.
     pub people: PeopleSettings,
+    /// What steers sessions.
+    pub sessions: SessionPolicy,
+    /// What steers the view of the revocations.
+    pub revocations: RevocationSettings,
     /// The bounds of a watch of the trust bundle.
     pub watches: WatchLimits,
     /// The largest message, in bytes.

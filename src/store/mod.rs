@@ -8,8 +8,10 @@ mod error;
 mod failure;
 mod location;
 mod postgres;
+mod revocation_rows;
 mod rows;
 mod schema;
+mod session_rows;
 mod sqlite;
 mod timed;
 mod user_rows;
@@ -25,14 +27,15 @@ pub use timed::{StoreMetrics, TimedStore};
 
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
-    UserRecord, Username,
+    PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
+    SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+    UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// The durable state of tokend.
 #[async_trait]
 pub trait Store: Send + Sync + fmt::Debug {
-    /// The number of the last change to keys or clients. It grows with each of them, in the same transaction.
+    /// Counts the changes to keys and clients: it grows with each of them, in the same transaction, and with nothing else.
     async fn change_sequence(&self) -> Result<ChangeSequence, StoreError>;
 
     /// Tells of changes by whomever, as far as the store can: each time something may have changed, the value does. What it
@@ -189,6 +192,47 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Deletes a user, if the user is of that revision (none: of whatever revision). Whether one was deleted.
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError>;
+
+    /// Keeps a new session.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if there is one of that id.
+    async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError>;
+
+    /// A session that has not ended at `now`: neither its times nor a revocation of it, its subject, its client or everything have
+    /// ended it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is none.
+    async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError>;
+
+    /// Uses a session's good refresh token and puts another in its place, if it is the good one still and the session has not
+    /// ended at the time of its use: of any number of uses at once, one is made. Whether it was; if not, nothing was done.
+    async fn rotate_session(&self, rotation: &SessionRotation) -> Result<bool, StoreError>;
+
+    /// Up to `limit` sessions that have not ended at `now`, by id, those after `after` only.
+    async fn sessions_page(
+        &self,
+        filter: &SessionFilter,
+        now: UnixTime,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError>;
+
+    /// Deletes up to `limit` sessions that have ended at `now`. Answers how many.
+    async fn forget_sessions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError>;
+
+    /// Makes a revocation durable. One of the same target that is there already holds on: it keeps the time at which it was made,
+    /// and reaches as far, in both of its other instants, as the further of the two. Answers what holds now.
+    async fn revoke(&self, revocation: &Revocation) -> Result<RevocationRecord, StoreError>;
+
+    /// Up to `limit` revocations that were made, or made to reach further, after the change `after`, in that order. Those that have
+    /// expired may be among them.
+    async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError>;
+
+    /// Deletes up to `limit` revocations that have expired at `now`. Answers how many. One stays as long as there may be sessions
+    /// that it has ended: until [`Self::forget_sessions`] has found none left, and none can come any more.
+    async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError>;
 
     /// Ends every connection, for a clean stop.
     async fn close(&self);

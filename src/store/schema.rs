@@ -24,6 +24,7 @@ const SQLITE: Texts = &[
     (3, "sealing_keys", include_str!("migrations/sqlite/0003_sealing_keys.sql")),
     (4, "users", include_str!("migrations/sqlite/0004_users.sql")),
     (5, "assertions", include_str!("migrations/sqlite/0005_assertions.sql")),
+    (6, "sessions", include_str!("migrations/sqlite/0006_sessions.sql")),
 ];
 const POSTGRES: Texts = &[
     (1, "foundation", include_str!("migrations/postgres/0001_foundation.sql")),
@@ -31,6 +32,7 @@ const POSTGRES: Texts = &[
     (3, "sealing_keys", include_str!("migrations/postgres/0003_sealing_keys.sql")),
     (4, "users", include_str!("migrations/postgres/0004_users.sql")),
     (5, "assertions", include_str!("migrations/postgres/0005_assertions.sql")),
+    (6, "sessions", include_str!("migrations/postgres/0006_sessions.sql")),
 ];
 
 /// A migration that a database says was applied to it: version and checksum.

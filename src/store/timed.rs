@@ -24,8 +24,9 @@ use crate::{
     metrics::Durations,
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-        PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
-        UserRecord, Username,
+        PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
+        SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+        UnixTime, User, UserId, UserRecord, Username,
     },
     spans,
 };
@@ -88,10 +89,18 @@ pub struct StoreMetrics {
     set_user_password: Action,
     rehash_user_password: Action,
     delete_user: Action,
+    create_session: Action,
+    session: Action,
+    rotate_session: Action,
+    sessions_page: Action,
+    forget_sessions: Action,
+    revoke: Action,
+    revocations: Action,
+    forget_revocations: Action,
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 27] {
+    const fn actions(&self) -> [(&'static str, &Action); 35] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -120,6 +129,14 @@ impl StoreMetrics {
             ("set_user_password", &self.set_user_password),
             ("rehash_user_password", &self.rehash_user_password),
             ("delete_user", &self.delete_user),
+            ("create_session", &self.create_session),
+            ("session", &self.session),
+            ("rotate_session", &self.rotate_session),
+            ("sessions_page", &self.sessions_page),
+            ("forget_sessions", &self.forget_sessions),
+            ("revoke", &self.revoke),
+            ("revocations", &self.revocations),
+            ("forget_revocations", &self.forget_revocations),
         ]
     }
 }
@@ -308,6 +325,44 @@ impl Store for TimedStore {
 
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
         self.metrics.delete_user.observe(self.inner.delete_user(user_id, revision)).await
+    }
+
+    async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.metrics.create_session.observe(self.inner.create_session(record)).await
+    }
+
+    async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {
+        self.metrics.session.observe(self.inner.session(session_id, now)).await
+    }
+
+    async fn rotate_session(&self, rotation: &SessionRotation) -> Result<bool, StoreError> {
+        self.metrics.rotate_session.observe(self.inner.rotate_session(rotation)).await
+    }
+
+    async fn sessions_page(
+        &self,
+        filter: &SessionFilter,
+        now: UnixTime,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.metrics.sessions_page.observe(self.inner.sessions_page(filter, now, after, limit)).await
+    }
+
+    async fn forget_sessions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        self.metrics.forget_sessions.observe(self.inner.forget_sessions(now, limit)).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<RevocationRecord, StoreError> {
+        self.metrics.revoke.observe(self.inner.revoke(revocation)).await
+    }
+
+    async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError> {
+        self.metrics.revocations.observe(self.inner.revocations(after, limit)).await
+    }
+
+    async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        self.metrics.forget_revocations.observe(self.inner.forget_revocations(now, limit)).await
     }
 
     async fn close(&self) {

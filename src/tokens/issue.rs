@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     jose::SigningError,
     keys::KeyRing,
-    model::{Algorithm, KeyId, TokenId, UnixTime, Violations},
+    model::{Actor, Algorithm, KeyId, TokenId, UnixTime, Violations},
     random::RandomError,
     spans,
 };
@@ -78,7 +78,8 @@ impl Issuer {
         let issue_time = self.clock.now();
         // No token outlives its key: who verifies it later must still find the key.
         let key_ends = key.expire_time.unwrap_or(UnixTime::MAX);
-        let expire_time = issue_time.plus(grant.ttl()).min(key_ends);
+        let at_the_latest = grant.not_after().unwrap_or(UnixTime::MAX).min(key_ends);
+        let expire_time = issue_time.plus(grant.ttl()).min(at_the_latest);
         if expire_time <= issue_time {
             return Err(IssueError::NoActiveKey { algorithm });
         }
@@ -145,6 +146,14 @@ impl Issuer {
             json.extend_from_slice(b",\"scope\":");
             push_text(&mut json, &grant.scopes().join(" "));
         }
+        if let Some(session_id) = grant.session_id() {
+            json.extend_from_slice(b",\"sid\":");
+            push_text(&mut json, session_id.as_str());
+        }
+        if let Some(actor) = grant.actor() {
+            json.extend_from_slice(b",\"act\":");
+            push_actor(&mut json, actor);
+        }
         for (name, value) in grant.claims().members() {
             json.push(b',');
             push_text(&mut json, name);
@@ -154,6 +163,17 @@ impl Issuer {
         json.push(b'}');
         json
     }
+}
+
+/// Appends an actor and those before it, each inside the one after it (RFC 8693 section 4.1).
+fn push_actor(json: &mut Vec<u8>, actor: &Actor) {
+    json.extend_from_slice(b"{\"sub\":");
+    push_text(json, &actor.subject);
+    if let Some(before) = &actor.actor {
+        json.extend_from_slice(b",\"act\":");
+        push_actor(json, before);
+    }
+    json.push(b'}');
 }
 
 /// Appends `text` as a JSON string. Neither the text nor the memory can make it fail.

@@ -1,15 +1,23 @@
-//! Issuing and verifying tokens, and logging people in.
+//! Issuing, verifying, exchanging and revoking tokens, sessions, and logging people in.
 //!
-//! May import: `access` (for grants), `keys`, `jose`, `store` (for users), `model`, `clock`. Invariant: issuing and verifying
+//! May import: `access` (for grants), `keys`, `jose`, `revocations`, `store` (for users and sessions), `model`, `clock`. Invariant: issuing and verifying
 //! work from memory, and nothing is done without a grant.
 
+mod exchange;
+mod introspect;
 mod issue;
 mod login;
+mod revoke;
+mod sessions;
 mod verify;
 
+pub use exchange::Exchanger;
+pub use introspect::Introspector;
 pub(crate) use issue::{IssueError, IssuedToken};
 pub use issue::{IssuePolicy, Issuer};
 pub use login::Logins;
 pub(crate) use login::{LoggedIn, LoginError};
+pub use revoke::Revoker;
+pub use sessions::{SessionPolicy, Sessions};
 pub(crate) use verify::{VerifiedToken, VerifyError};
 pub use verify::{Verifier, VerifyPolicy};

@@ -1,6 +1,6 @@
 //! Verifying tokens. Each step refuses for one reason; the order is part of the API:
 //! size, form, header (`crit`, content, `alg`, `typ`, `kid`), key (unknown, revoked), algorithm of the key, signature, JSON, claims' types,
-//! `iss`, `aud`, `exp`, `nbf` and `iat`, scopes.
+//! `iss`, `aud`, `exp`, `nbf` and `iat`, scopes, revocations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +12,7 @@ use crate::{
     jose::{self, Compact, Header},
     keys::{KeyLookup, KeyRing},
     model::{KeyId, Reason, Refusal, TokenClaims, UnixTime},
+    revocations::{Revocations, Stale},
 };
 
 /// What steers verifying.
@@ -54,6 +55,9 @@ pub(crate) enum VerifyError {
     /// Its key is not in memory, and the store could not be asked for it.
     #[error("the key is not in memory and could not be looked for: {0}")]
     KeyUnavailable(String),
+    /// What is revoked has not been known for too long.
+    #[error(transparent)]
+    Stale(#[from] Stale),
 }
 
 /// Verifies tokens from memory.
@@ -61,13 +65,19 @@ pub(crate) enum VerifyError {
 pub struct Verifier {
     policy: VerifyPolicy,
     ring: Arc<KeyRing>,
+    revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
 }
 
 impl Verifier {
-    /// Verifies with the keys of `ring`.
-    pub fn new(policy: VerifyPolicy, ring: Arc<KeyRing>, clock: Arc<dyn Clock>) -> Self {
-        Self { policy, ring, clock }
+    /// Verifies with the keys of `ring`, but for what is among `revocations`.
+    pub fn new(
+        policy: VerifyPolicy,
+        ring: Arc<KeyRing>,
+        revocations: Arc<Revocations>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { policy, ring, revocations, clock }
     }
 
     /// What steers it.
@@ -105,6 +115,9 @@ impl Verifier {
         let now = self.clock.now();
         let issuer = key.issuer.as_deref().unwrap_or(&self.policy.issuer);
         let audiences = self.check(&claims, issuer, grant, now)?;
+        if self.revocations.refuse(&claims)? {
+            return Err(Refusal::new(Reason::Revoked, "the token was revoked").into());
+        }
         let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
         Ok(VerifiedToken { claims, members, payload, audiences, key_id: key.key_id.clone(), cache_ttl })
     }

@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use tokend::{
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-        PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
-        UserRecord, Username,
+        PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
+        SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+        UnixTime, User, UserId, UserRecord, Username,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -324,6 +325,52 @@ impl Store for CountingStore {
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
         self.enter().await?;
         self.inner.delete_user(user_id, revision).await
+    }
+
+    async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
+        self.enter().await?;
+        self.inner.create_session(record).await
+    }
+
+    async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {
+        self.enter().await?;
+        self.inner.session(session_id, now).await
+    }
+
+    async fn rotate_session(&self, rotation: &SessionRotation) -> Result<bool, StoreError> {
+        self.enter().await?;
+        self.inner.rotate_session(rotation).await
+    }
+
+    async fn sessions_page(
+        &self,
+        filter: &SessionFilter,
+        now: UnixTime,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        self.enter().await?;
+        self.inner.sessions_page(filter, now, after, limit).await
+    }
+
+    async fn forget_sessions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        self.enter().await?;
+        self.inner.forget_sessions(now, limit).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<RevocationRecord, StoreError> {
+        self.enter().await?;
+        self.inner.revoke(revocation).await
+    }
+
+    async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError> {
+        self.enter().await?;
+        self.inner.revocations(after, limit).await
+    }
+
+    async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        self.enter().await?;
+        self.inner.forget_revocations(now, limit).await
     }
 
     async fn close(&self) {

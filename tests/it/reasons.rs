@@ -20,7 +20,8 @@ fn each_reason_is_tested_and_documented() {
     let mut all = reasons(&read("src/model/refusal.rs"));
     assert_eq!(all.len(), 14, "{all:?}");
     all.extend(reasons(&read("src/access/denial.rs")));
-    all.extend(reasons(&read("src/grpc/status.rs")));
+    all.extend(reasons(&read("src/grpc/status/told.rs")));
+    all.extend(reasons(&read("src/grpc/status/floors.rs")));
     assert!(all.contains("CREDENTIALS_MISSING") && all.contains("SHUTTING_DOWN"), "{all:?}");
 
     let stories = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")).unwrap();

@@ -44,6 +44,7 @@ async fn both_versions_list_every_service() {
         "grpc.reflection.v1alpha.ServerReflection",
         "tokend.v1.ClientService",
         "tokend.v1.KeyService",
+        "tokend.v1.SessionService",
         "tokend.v1.TokenService",
         "tokend.v1.TrustBundleService",
         "tokend.v1.UserService",

@@ -171,6 +171,12 @@ pub fn full_settings() -> ClientSettings {
             verify_audiences: patterns(&["a", "b"]),
             claim_values: vec![condition("tenant")],
             login_usernames: patterns(&["staff-*"]),
+            revoke_subjects: patterns(&["staff-*"]),
+            revoke_clients: patterns(&["billing-*"]),
+            exchange_subjects: patterns(&["alice"]),
+            exchange_audiences: patterns(&["gateway"]),
+            exchange_issuers: patterns(&["https://issuer.example"]),
+            impersonate: true,
             roles: Role::ALL.to_vec(),
         },
         authentication: Authentication {

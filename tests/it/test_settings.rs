@@ -12,9 +12,10 @@ use tokend::{
     keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings},
     listen::{ConnectionCaps, GrpcLimits, Lifetime},
     model::{Algorithm, ClientLimits, ClientSettings, Pattern, Permissions, Ttl},
+    revocations::RevocationSettings,
     server::{CallerSources, PeopleSettings, Serving, Settings},
     store::Location,
-    tokens::{IssuePolicy, VerifyPolicy},
+    tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
 
 use crate::harness::{ISSUER, SEALING_KEY};
@@ -74,6 +75,13 @@ pub fn settings() -> Settings {
         },
         tls: None,
         people: people(),
+        sessions: SessionPolicy {
+            idle_ttl: Duration::from_secs(7 * 86_400),
+            max_ttl: Duration::from_secs(30 * 86_400),
+            reuse_window: Duration::from_secs(5),
+        },
+        // Clocks leap in tests: those about stale state say so.
+        revocations: RevocationSettings { staleness_bound: Duration::from_secs(300), serve_stale: true },
         calls: Limits { request_timeout: Duration::from_secs(20) },
         admission: AdmissionLimits { client: ClientLimits::default(), waiting: 1000 },
         audit: AuditSettings::off(),
@@ -135,6 +143,12 @@ pub fn everything() -> ClientSettings {
             max_ttl: Ttl::from_minutes(24 * 60),
             verify_audiences: vec![Pattern::parse("all").unwrap(), Pattern::any()],
             login_usernames: any(),
+            revoke_subjects: any(),
+            revoke_clients: any(),
+            exchange_subjects: any(),
+            exchange_audiences: any(),
+            exchange_issuers: any(),
+            impersonate: true,
             ..Permissions::default()
         },
         default_audiences: vec!["all".to_owned()],

@@ -3,14 +3,21 @@
 mod callers;
 mod people;
 mod service;
+mod sessions;
 mod setting;
 mod trace;
 mod transport;
 
 pub use setting::{Kind, Setting};
 
-const GROUPS: [&[Setting]; 5] =
-    [service::SETTINGS, transport::SETTINGS, callers::SETTINGS, people::SETTINGS, trace::SETTINGS];
+const GROUPS: [&[Setting]; 6] = [
+    service::SETTINGS,
+    transport::SETTINGS,
+    callers::SETTINGS,
+    people::SETTINGS,
+    sessions::SETTINGS,
+    trace::SETTINGS,
+];
 
 /// Every setting of `tokend serve`, in the order in which help and documentation list them.
 ///

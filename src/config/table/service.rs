@@ -155,7 +155,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     duration(
         "refresh_interval",
-        "1s",
+        "500ms",
         60,
         "How often a replica looks for changes in the store, besides when the store tells of one",
     ),

@@ -17,9 +17,6 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
     }
     scalar::check_audiences(&message.audiences, "audiences", &mut violations);
     scalar::check_scopes(&message.scopes, "scopes", &mut violations);
-    if message.include_refresh_token {
-        violations.add("include_refresh_token", "must be false: this server offers no refresh tokens");
-    }
     scalar::request_id(&message.request_id, &mut violations);
     let value = IssueRequest {
         subject,
@@ -28,6 +25,7 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
         ttl: scalar::ttl(message.ttl, "ttl", &mut violations),
         not_before_time: scalar::instant(message.not_before_time, "not_before_time", &mut violations),
         claims: extra_claims(message.claims, &message.claims_json, &mut violations),
+        with_session: message.include_refresh_token,
     };
     Checked { value, violations }
 }

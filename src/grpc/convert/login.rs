@@ -17,15 +17,13 @@ pub(in crate::grpc) fn login_request(message: v1::LoginRequest) -> Checked<Login
     }
     scalar::check_audiences(&message.audiences, "audiences", &mut violations);
     scalar::check_scopes(&message.scopes, "scopes", &mut violations);
-    if message.include_refresh_token {
-        violations.add("include_refresh_token", "must be false: this server offers no refresh tokens");
-    }
     let value = LoginRequest {
         username: username.unwrap_or_default(),
         password: password.unwrap_or_default(),
         audiences: message.audiences,
         scopes: message.scopes,
         ttl: scalar::ttl(message.ttl, "ttl", &mut violations),
+        with_session: message.include_refresh_token,
     };
     Checked { value, violations }
 }

@@ -13,6 +13,7 @@ use crate::{
     grpc::{Drain, convert, status::CallError},
     keys::{KeyRing, Verifiers},
     proto::v1::{self, trust_bundle_service_server::TrustBundleService},
+    revocations::Revocations,
 };
 
 /// The bounds of a watch.
@@ -31,6 +32,7 @@ pub struct WatchLimits {
 pub(in crate::grpc) struct TrustApi {
     pub(in crate::grpc) ring: Arc<KeyRing>,
     pub(in crate::grpc) verifiers: Arc<Verifiers>,
+    pub(in crate::grpc) revocations: Arc<Revocations>,
     pub(in crate::grpc) limits: WatchLimits,
     pub(in crate::grpc) drain: Drain,
 }

@@ -10,9 +10,10 @@ use crate::{
 /// The channel on which each change is told, when its transaction commits. One a database.
 pub(super) const CHANNEL: &str = "tokend_changes";
 
-/// The number of the last change.
+/// How many changes there were to keys and clients.
 pub(super) async fn read(pool: &PgPool) -> Result<ChangeSequence, StoreError> {
-    let value = sqlx::query_scalar("SELECT value FROM change_sequence").fetch_optional(pool).await?;
+    let value =
+        sqlx::query_scalar("SELECT value - revocations FROM change_sequence").fetch_optional(pool).await?;
     rows::change_sequence(value)
 }
 
@@ -40,6 +41,24 @@ pub(super) async fn count_keys(
     let Some(value) = value else { return Ok(None) };
     tell(write).await?;
     Ok(Some(ChangeSequence(value)))
+}
+
+/// Waits for the changes before this one without counting it yet: for a transaction that must look first.
+pub(super) async fn lock(write: &mut PgConnection) -> Result<(), StoreError> {
+    let value =
+        sqlx::query_scalar("SELECT value FROM change_sequence FOR UPDATE").fetch_optional(write).await?;
+    rows::change_sequence(value).map(|_| ())
+}
+
+/// Counts a revocation. Answers its number.
+pub(super) async fn count_revocation(write: &mut PgConnection) -> Result<ChangeSequence, StoreError> {
+    let value = sqlx::query_scalar(
+        "UPDATE change_sequence SET value = value + 1, revocations = revocations + 1 RETURNING value",
+    )
+    .fetch_optional(&mut *write)
+    .await?;
+    tell(write).await?;
+    rows::change_sequence(value)
 }
 
 async fn tell(write: &mut PgConnection) -> Result<(), StoreError> {

@@ -10,8 +10,11 @@ mod keys;
 mod listener;
 mod open;
 mod replicas;
+mod revocations;
 mod sealing_keys;
 mod secrets;
+mod sessions;
+mod sweep;
 mod users;
 
 use std::{sync::OnceLock, time::Duration};
@@ -24,8 +27,9 @@ use self::listener::Listener;
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
-    UserRecord, Username,
+    PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
+    SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+    UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
@@ -254,6 +258,58 @@ impl Store for PostgresStore {
 
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
         bounded(users::delete(&self.pool, user_id, revision)).await
+    }
+
+    async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
+        bounded(sessions::create(&self.pool, record)).await
+    }
+
+    async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {
+        bounded(sessions::one(&self.pool, session_id, now)).await
+    }
+
+    async fn rotate_session(&self, rotation: &SessionRotation) -> Result<bool, StoreError> {
+        bounded(sessions::rotate(&self.pool, rotation)).await
+    }
+
+    async fn sessions_page(
+        &self,
+        filter: &SessionFilter,
+        now: UnixTime,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        bounded(sessions::page(&self.pool, filter, now, after, i64::from(limit))).await
+    }
+
+    async fn forget_sessions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let limit = u64::from(limit);
+            let expired = sessions::forget_expired(&mut write, now, limit).await?;
+            let swept = sweep::sweep(&mut write, now, limit.saturating_sub(expired)).await?;
+            write.commit().await?;
+            Ok(expired + swept)
+        })
+        .await
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<RevocationRecord, StoreError> {
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let record = revocations::make(&mut write, revocation).await?;
+            write.commit().await?;
+            Ok(record)
+        })
+        .await
+    }
+
+    async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError> {
+        bounded(revocations::page(&self.pool, after, limit)).await
+    }
+
+    async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        bounded(revocations::forget(&self.pool, now, limit)).await
     }
 
     async fn close(&self) {

@@ -7,9 +7,10 @@ use crate::{
     store::{StoreError, rows},
 };
 
-/// The number of the last change.
+/// How many changes there were to keys and clients.
 pub(super) async fn read(readers: &SqlitePool) -> Result<ChangeSequence, StoreError> {
-    let value = sqlx::query_scalar("SELECT value FROM change_sequence").fetch_optional(readers).await?;
+    let value =
+        sqlx::query_scalar("SELECT value - revocations FROM change_sequence").fetch_optional(readers).await?;
     rows::change_sequence(value)
 }
 
@@ -33,4 +34,14 @@ pub(super) async fn count_keys(
     .fetch_optional(write)
     .await?;
     Ok(value.map(ChangeSequence))
+}
+
+/// Counts a revocation. Answers its number.
+pub(super) async fn count_revocation(write: &mut SqliteConnection) -> Result<ChangeSequence, StoreError> {
+    let value = sqlx::query_scalar(
+        "UPDATE change_sequence SET value = value + 1, revocations = revocations + 1 RETURNING value",
+    )
+    .fetch_optional(write)
+    .await?;
+    rows::change_sequence(value)
 }

@@ -10,8 +10,11 @@ mod file;
 mod keys;
 mod open;
 mod replicas;
+mod revocations;
 mod sealing_keys;
 mod secrets;
+mod sessions;
+mod sweep;
 mod users;
 
 use async_trait::async_trait;
@@ -21,8 +24,9 @@ use tokio::sync::watch;
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    PasswordHash, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretRecord, UnixTime, User, UserId,
-    UserRecord, Username,
+    PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
+    SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+    UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// A SQLite database.
@@ -231,6 +235,53 @@ impl Store for SqliteStore {
 
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
         users::delete(&self.writer, user_id, revision).await
+    }
+
+    async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
+        sessions::create(&self.writer, record).await
+    }
+
+    async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {
+        sessions::one(&self.readers, session_id, now).await
+    }
+
+    async fn rotate_session(&self, rotation: &SessionRotation) -> Result<bool, StoreError> {
+        sessions::rotate(&self.writer, rotation).await
+    }
+
+    async fn sessions_page(
+        &self,
+        filter: &SessionFilter,
+        now: UnixTime,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        sessions::page(&self.readers, filter, now, after, i64::from(limit)).await
+    }
+
+    async fn forget_sessions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        let mut write = self.write().await?;
+        let limit = u64::from(limit);
+        let expired = sessions::forget_expired(&mut write, now, limit).await?;
+        let swept = sweep::sweep(&mut write, now, limit.saturating_sub(expired)).await?;
+        write.commit().await?;
+        Ok(expired + swept)
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<RevocationRecord, StoreError> {
+        let mut write = self.write().await?;
+        let record = revocations::make(&mut write, revocation).await?;
+        // Told even if it held already: that is seldom, and costs a look.
+        self.commit(write).await?;
+        Ok(record)
+    }
+
+    async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError> {
+        revocations::page(&self.readers, after, limit).await
+    }
+
+    async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
+        revocations::forget(&self.writer, now, limit).await
     }
 
     async fn close(&self) {

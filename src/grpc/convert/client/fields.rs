@@ -35,7 +35,7 @@ macro_rules! field {
 }
 
 /// All of them.
-pub(crate) static CLIENT_FIELDS: [ClientField; 24] = [
+pub(crate) static CLIENT_FIELDS: [ClientField; 30] = [
     field!(display_name),
     field!(disabled),
     field!(default_audiences),
@@ -57,6 +57,12 @@ pub(crate) static CLIENT_FIELDS: [ClientField; 24] = [
     field!(permissions.verify_audiences),
     field!(permissions.claim_values),
     field!(permissions.login_usernames),
+    field!(permissions.revoke_subjects),
+    field!(permissions.revoke_clients),
+    field!(permissions.exchange_subjects),
+    field!(permissions.exchange_audiences),
+    field!(permissions.exchange_issuers),
+    field!(permissions.impersonate),
     field!(permissions.roles),
     field!(limits.calls_per_second),
     field!(limits.concurrent_calls),

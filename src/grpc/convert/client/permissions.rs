@@ -28,6 +28,12 @@ pub(super) fn read(message: v1::Permissions, violations: &mut Violations) -> Per
         max_ttl: max_ttl.unwrap_or(Permissions::DEFAULT_MAX_TTL),
         verify_audiences: list(message.verify_audiences, "verify_audiences"),
         login_usernames: list(message.login_usernames, "login_usernames"),
+        revoke_subjects: list(message.revoke_subjects, "revoke_subjects"),
+        revoke_clients: list(message.revoke_clients, "revoke_clients"),
+        exchange_subjects: list(message.exchange_subjects, "exchange_subjects"),
+        exchange_audiences: list(message.exchange_audiences, "exchange_audiences"),
+        exchange_issuers: list(message.exchange_issuers, "exchange_issuers"),
+        impersonate: message.impersonate,
         claim_values: Vec::new(),
         roles: roles(&message.roles, violations),
     };
@@ -83,6 +89,12 @@ pub(super) fn message(permissions: Permissions) -> v1::Permissions {
         verify_audiences: texts(permissions.verify_audiences),
         claim_values: permissions.claim_values.into_iter().map(claim_condition::message).collect(),
         login_usernames: texts(permissions.login_usernames),
+        revoke_subjects: texts(permissions.revoke_subjects),
+        revoke_clients: texts(permissions.revoke_clients),
+        exchange_subjects: texts(permissions.exchange_subjects),
+        exchange_audiences: texts(permissions.exchange_audiences),
+        exchange_issuers: texts(permissions.exchange_issuers),
+        impersonate: permissions.impersonate,
         roles: permissions.roles.into_iter().map(|role| role.name().to_owned()).collect(),
     }
 }

@@ -1,0 +1,94 @@
+//! What is told of the failures of each room below.
+
+use tonic::Code;
+
+use super::told::Told;
+use crate::{
+    access::{HashError, UserError},
+    keys::KeyError,
+    model::Violations,
+    store::StoreError,
+    tokens::{IssueError, LoginError},
+};
+
+impl Told {
+    pub(super) fn of_issue(error: &IssueError) -> Self {
+        match error {
+            IssueError::Invalid(violations) => Self::invalid(violations.clone()),
+            IssueError::NoActiveKey { .. } => {
+                Self::new(Code::FailedPrecondition, "NO_ACTIVE_KEY", error.to_string())
+            }
+            IssueError::Signing(_) | IssueError::Random(_) => Self::internal(),
+        }
+    }
+
+    pub(super) fn of_users(error: &UserError) -> Self {
+        match error {
+            UserError::Store(StoreError::NotFound) => {
+                Self::new(Code::NotFound, "USER_NOT_FOUND", "there is no such user")
+            }
+            UserError::Store(StoreError::AlreadyExists) => Self::new(
+                Code::AlreadyExists,
+                "USER_ALREADY_EXISTS",
+                "there is a user of that id or that name already",
+            ),
+            UserError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
+            UserError::Changed => Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string()),
+            UserError::Weak(problem) => Self::invalid(Violations::of("password", problem.to_string())),
+            UserError::Import(problem) => Self::invalid(Violations::of("password_hash", problem.to_string())),
+            UserError::Hash(error) => Self::of_hash(error),
+            UserError::Store(StoreError::Corrupt { .. }) | UserError::Random(_) => Self::internal(),
+        }
+    }
+
+    pub(super) fn of_login(error: &LoginError) -> Self {
+        match error {
+            LoginError::Failed(_) => {
+                Self::new(Code::Unauthenticated, "LOGIN_FAILED", "the user name or the password is wrong")
+            }
+            LoginError::Limited(limit) => Self::limited(limit, limit.retry_after),
+            LoginError::Denied(denial) => Self::denied(denial),
+            LoginError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
+            LoginError::Hash(error) => Self::of_hash(error),
+            LoginError::Issue(error) => Self::of_issue(error),
+            LoginError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            ) => Self::internal(),
+        }
+    }
+
+    pub(super) fn of_hash(error: &HashError) -> Self {
+        match error {
+            HashError::Busy { retry_after } => Self::limited(error, *retry_after),
+            HashError::Failed(_) | HashError::Stopped => Self::internal(),
+        }
+    }
+
+    pub(super) fn of_keys(error: &KeyError) -> Self {
+        match error {
+            KeyError::NotFound => Self::new(Code::NotFound, "KEY_NOT_FOUND", "there is no key of that id"),
+            KeyError::AlreadyThere(..) => {
+                Self::new(Code::AlreadyExists, "KEY_ALREADY_EXISTS", error.to_string())
+            }
+            KeyError::Refused(field, problem) => Self::invalid(Violations::of(field, problem)),
+            KeyError::Shared(_) => {
+                Self::new(Code::FailedPrecondition, "KEY_NOT_ROTATABLE", error.to_string())
+            }
+            KeyError::TooManyRetired(_) | KeyError::TooManyVerifying(_) => {
+                Self::new(Code::FailedPrecondition, "TOO_MANY_KEYS", error.to_string())
+            }
+            KeyError::Store(StoreError::Unavailable(_)) | KeyError::Contended => Self::store_unavailable(),
+            KeyError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            )
+            | KeyError::Sealing(_)
+            | KeyError::SealingKeyMissing { .. }
+            | KeyError::Reseal(_)
+            | KeyError::Damaged(_)
+            | KeyError::Unusable(..)
+            | KeyError::Make(..)
+            | KeyError::SharedSecret(_)
+            | KeyError::Transition(_) => Self::internal(),
+        }
+    }
+}

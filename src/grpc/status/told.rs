@@ -1,0 +1,193 @@
+//! What a caller is told.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use super::CallError;
+use crate::{
+    access::{AuthenticationError, Denial, PolicyError, RegistryError},
+    audit::AuditUnavailable,
+    keys::TooManyWatches,
+    model::Violations,
+    store::StoreError,
+    tokens::VerifyError,
+};
+
+/// The domain of every `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "tokend";
+
+/// When one who found no room to watch may ask again.
+const WATCH_RETRY: Duration = Duration::from_secs(5);
+
+/// What a caller is told: a code, a reason for programs, a sentence for people.
+pub(super) struct Told {
+    pub(super) code: Code,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) violations: Violations,
+    pub(super) field: Option<String>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Told {
+    pub(super) fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            violations: Violations::default(),
+            field: None,
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn invalid(violations: Violations) -> Self {
+        let message = match violations.as_slice() {
+            [one] => format!("{}: {}", one.field, one.description),
+            _ => "the request is malformed; each field is listed".to_owned(),
+        };
+        Self { violations, ..Self::new(Code::InvalidArgument, "FIELD_INVALID", message) }
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(Code::Internal, "INTERNAL", "an internal error occurred")
+    }
+
+    pub(super) fn store_unavailable() -> Self {
+        Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
+    }
+
+    pub(super) fn limited(error: &dyn std::error::Error, retry_after: Duration) -> Self {
+        let told = Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string());
+        Self { retry_after: Some(retry_after), ..told }
+    }
+
+    pub(super) fn denied(denial: &Denial) -> Self {
+        let told = Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string());
+        Self { field: Some(denial.field.clone()), ..told }
+    }
+
+    pub(super) fn of(error: &CallError) -> Self {
+        match error {
+            CallError::Authentication(AuthenticationError::Missing) => {
+                Self::new(Code::Unauthenticated, "CREDENTIALS_MISSING", "a credential is needed")
+            }
+            CallError::Authentication(AuthenticationError::Invalid(_)) => {
+                Self::new(Code::Unauthenticated, "CREDENTIALS_INVALID", "the credential is not valid")
+            }
+            CallError::Authentication(AuthenticationError::RateLimited { retry_after, .. }) => Self {
+                retry_after: Some(*retry_after),
+                ..Self::new(
+                    Code::ResourceExhausted,
+                    "RATE_LIMITED",
+                    "too many credentials of this address or client were not valid",
+                )
+            },
+            CallError::Authentication(AuthenticationError::IssuerKeys(_)) => {
+                Self::new(Code::Unavailable, "STATE_STALE", "the keys of the token's issuer are not there")
+            }
+            CallError::Policy(PolicyError::Denied(denial)) => Self::denied(denial),
+            CallError::Policy(PolicyError::Incomplete(violations))
+            | CallError::Invalid(violations)
+            | CallError::Registry(RegistryError::Invalid(violations)) => Self::invalid(violations.clone()),
+            CallError::Issue(error) => Self::of_issue(error),
+            CallError::Verify(VerifyError::Refused(refusal)) => {
+                Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
+            }
+            CallError::Verify(VerifyError::Stale(stale)) => {
+                Self::new(Code::Unavailable, "STATE_STALE", stale.to_string())
+            }
+            CallError::Verify(VerifyError::KeyUnavailable(_))
+            | CallError::Authentication(AuthenticationError::Store(StoreError::Unavailable(_)))
+            | CallError::Registry(
+                RegistryError::Store(StoreError::Unavailable(_)) | RegistryError::Contended,
+            ) => Self::store_unavailable(),
+            CallError::Registry(RegistryError::Store(StoreError::NotFound)) => {
+                Self::new(Code::NotFound, "CLIENT_NOT_FOUND", "there is no client of that id")
+            }
+            CallError::Registry(RegistryError::Store(StoreError::AlreadyExists)) => Self::new(
+                Code::AlreadyExists,
+                "CLIENT_ALREADY_EXISTS",
+                "there is a client of that id already",
+            ),
+            CallError::Registry(RegistryError::Changed) => {
+                Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string())
+            }
+            CallError::RequestIdReused => {
+                Self::new(Code::FailedPrecondition, "REQUEST_ID_REUSED", error.to_string())
+            }
+            CallError::Registry(RegistryError::NoSecret) => {
+                Self::new(Code::FailedPrecondition, "CLIENT_SECRET_NOT_USED", error.to_string())
+            }
+            CallError::Lost
+            | CallError::Authentication(AuthenticationError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            ))
+            | CallError::Registry(
+                RegistryError::Random(_) | RegistryError::Store(StoreError::Corrupt { .. }),
+            ) => Self::internal(),
+            CallError::Users(error) => Self::of_users(error),
+            CallError::Login(error) => Self::of_login(error),
+            CallError::Keys(error) => Self::of_keys(error),
+            CallError::Watches(TooManyWatches) => Self::limited(error, WATCH_RETRY),
+            CallError::Busy(busy) => Self::limited(error, busy.retry_after()),
+            CallError::Audit(AuditUnavailable) => {
+                Self::new(Code::Unavailable, "AUDIT_UNAVAILABLE", error.to_string())
+            }
+            CallError::SlowReader => Self {
+                retry_after: Some(Duration::ZERO),
+                ..Self::new(Code::ResourceExhausted, "SLOW_READER", error.to_string())
+            },
+            CallError::ShuttingDown => Self::new(Code::Unavailable, "SHUTTING_DOWN", error.to_string()),
+            CallError::DeadlineExceeded => {
+                Self::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", error.to_string())
+            }
+            CallError::MethodUnknown => Self::new(Code::Unimplemented, "METHOD_UNKNOWN", error.to_string()),
+            CallError::Compressed => {
+                Self::new(Code::Unimplemented, "COMPRESSION_UNSUPPORTED", error.to_string())
+            }
+            CallError::RequestTooLarge => {
+                Self::new(Code::ResourceExhausted, "REQUEST_TOO_LARGE", error.to_string())
+            }
+            CallError::Undecodable(_) => {
+                Self::new(Code::InvalidArgument, "FIELD_INVALID", "the request is not a well-formed message")
+            }
+        }
+    }
+
+    pub(super) fn details(&self) -> ErrorDetails {
+        let metadata: HashMap<String, String> =
+            self.field.iter().map(|field| ("field".to_owned(), field.clone())).collect();
+        let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
+        if let Some(retry_after) = self.retry_after {
+            details.set_retry_info(Some(retry_after));
+        }
+        for violation in self.violations.as_slice() {
+            details.add_bad_request_violation(&violation.field, &violation.description);
+        }
+        details
+    }
+
+    pub(super) fn into_status(self, error: &CallError) -> Status {
+        self.log(error);
+        Status::with_error_details(self.code, &self.message, self.details())
+    }
+
+    /// Once for each failure: what a caller did wrong is news, what tokend cannot do is a warning, a bug is an error.
+    pub(super) fn log(&self, error: &CallError) {
+        let reason = self.reason;
+        match self.code {
+            Code::Internal => tracing::error!(reason, %error, "call failed"),
+            Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
+            _ => match error {
+                CallError::Policy(PolicyError::Denied(denial)) => {
+                    let line = denial.line.as_deref().unwrap_or("no line");
+                    tracing::info!(reason, %error, line, "call refused");
+                }
+                _ => tracing::info!(reason, %error, "call refused"),
+            },
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `tokend.v1.TokenService`.
+
+mod exchange;
+mod introspect;
+mod issue;
+mod login;
+mod refresh;
+mod revoke;
+mod verify;
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::{LoginMetrics, Repeats, TokenMetrics, status::CallError};
+use crate::{
+    access::{Authenticator, IssueRules},
+    proto::v1::{self, token_service_server::TokenService},
+    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
+};
+
+#[derive(Debug)]
+pub(super) struct TokenApi {
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) rules: IssueRules,
+    pub(super) issuer: Arc<Issuer>,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) logins: Logins,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) revoker: Revoker,
+    pub(super) introspector: Introspector,
+    pub(super) exchanger: Exchanger,
+    pub(super) repeats: Arc<Repeats>,
+    pub(super) metrics: Arc<TokenMetrics>,
+    pub(super) login_metrics: Arc<LoginMetrics>,
+}
+
+#[tonic::async_trait]
+impl TokenService for TokenApi {
+    async fn issue_token(
+        &self,
+        request: Request<v1::IssueTokenRequest>,
+    ) -> Result<Response<v1::IssueTokenResponse>, Status> {
+        self.issue(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn verify_token(
+        &self,
+        request: Request<v1::VerifyTokenRequest>,
+    ) -> Result<Response<v1::VerifyTokenResponse>, Status> {
+        self.verify(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn batch_verify_tokens(
+        &self,
+        request: Request<v1::BatchVerifyTokensRequest>,
+    ) -> Result<Response<v1::BatchVerifyTokensResponse>, Status> {
+        self.batch_verify(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn login(&self, request: Request<v1::LoginRequest>) -> Result<Response<v1::LoginResponse>, Status> {
+        self.log_in(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn refresh_token(
+        &self,
+        request: Request<v1::RefreshTokenRequest>,
+    ) -> Result<Response<v1::RefreshTokenResponse>, Status> {
+        self.refresh(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<v1::RevokeTokenRequest>,
+    ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
+        self.revoke(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn introspect_token(
+        &self,
+        request: Request<v1::IntrospectTokenRequest>,
+    ) -> Result<Response<v1::IntrospectTokenResponse>, Status> {
+        self.introspect(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn exchange_token(
+        &self,
+        request: Request<v1::ExchangeTokenRequest>,
+    ) -> Result<Response<v1::ExchangeTokenResponse>, Status> {
+        self.exchange(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+}

@@ -1,0 +1,48 @@
+//! Revocations: tokens that are refused although their signatures and times are good.
+
+use super::{ChangeSequence, ClientId, SessionId, UnixTime};
+
+/// What is revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RevocationTarget {
+    /// The token of this id (`jti`).
+    Token(String),
+    /// A session with all that came of it (`sid`).
+    Session(SessionId),
+    /// What a subject has (`sub`), as far as it was issued before the instant.
+    Subject(String, UnixTime),
+    /// What a client had issued (`client_id`), as far as it was issued before the instant.
+    Client(ClientId, UnixTime),
+    /// All that was issued before the instant.
+    Everything(UnixTime),
+}
+
+/// A revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What is revoked.
+    pub target: RevocationTarget,
+    /// When it was.
+    pub revoke_time: UnixTime,
+    /// When nobody accepts the last of the tokens any more, so that it may be forgotten; none: never.
+    pub expire_time: Option<UnixTime>,
+}
+
+/// A revocation as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationRecord {
+    /// The change that made it, or made it reach further.
+    pub sequence: ChangeSequence,
+    /// The revocation.
+    pub revocation: Revocation,
+}
+
+/// Some of the revocations, in the order in which they were made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationPage {
+    /// The revocations.
+    pub records: Vec<RevocationRecord>,
+    /// With these, whoever had everything before has everything up to this change. It is the last change of all if there is no
+    /// further page.
+    pub complete: ChangeSequence,
+}
