@@ -70,6 +70,7 @@ pub(super) struct AskedToken<'a> {
     pub(super) scopes: &'a [String],
     pub(super) claims: &'a ExtraClaims,
     pub(super) ttl: Option<Ttl>,
+    pub(super) with_session: bool,
 }
 
 /// The method.
@@ -90,13 +91,22 @@ pub(super) fn issue<'a>(
     asked: AskedToken<'a>,
     rules: &'a IssueRules,
 ) -> impl Iterator<Item = Check<'a>> {
+    iter::once_with(move || method(client, Method::IssueToken)).chain(token(client, asked, rules))
+}
+
+/// All that is looked at of a token that is about no user.
+pub(super) fn token<'a>(
+    client: &'a Client,
+    asked: AskedToken<'a>,
+    rules: &'a IssueRules,
+) -> impl Iterator<Item = Check<'a>> {
     let subject = asked.subject.unwrap_or(client.client_id.as_str());
-    iter::once_with(move || method(client, Method::IssueToken))
-        .chain(each(client, List::Audiences, "audiences", asked.audiences))
+    each(client, List::Audiences, "audiences", asked.audiences)
         .chain(each(client, List::Scopes, "scopes", asked.scopes))
         .chain(iter::once_with(move || self::subject(client, subject)))
         .chain(asked.claims.members().iter().flat_map(move |(name, json)| claim(client, name, json)))
         .chain(asked.ttl.into_iter().map(move |ttl| life(client, ttl, rules)))
+        .chain(asked.with_session.then(|| refresh_token(client)))
 }
 
 /// All that VerifyToken looks at besides its method: the audiences that are named, or whether there are any.
@@ -122,8 +132,8 @@ pub(super) fn login<'a>(client: &'a Client, username: &'a str) -> impl Iterator<
     [method(client, Method::Login), user].into_iter()
 }
 
-/// All that Login looks at of the token: everything but its subject and claims, which are the user's.
-pub(super) fn login_token<'a>(
+/// All that is looked at of a token about a user: everything but its subject and claims, which are the user's.
+pub(super) fn user_token<'a>(
     client: &'a Client,
     asked: AskedToken<'a>,
     rules: &'a IssueRules,
@@ -131,6 +141,28 @@ pub(super) fn login_token<'a>(
     each(client, List::Audiences, "audiences", asked.audiences)
         .chain(each(client, List::Scopes, "scopes", asked.scopes))
         .chain(asked.ttl.into_iter().map(move |ttl| life(client, ttl, rules)))
+        .chain(asked.with_session.then(|| refresh_token(client)))
+}
+
+/// All that RefreshToken looks at before it knows the session.
+pub(super) fn refresh<'a>(
+    client: &'a Client,
+    audiences: &'a [String],
+    scopes: &'a [String],
+) -> impl Iterator<Item = Check<'a>> {
+    iter::once_with(move || method(client, Method::RefreshToken))
+        .chain(each(client, List::Audiences, "audiences", audiences))
+        .chain(each(client, List::Scopes, "scopes", scopes))
+}
+
+/// Whether the client may have tokens for this audience.
+pub(super) fn allows_audience(client: &Client, audience: &str) -> bool {
+    listed(client, List::Audiences, audience).is_some()
+}
+
+/// Whether the client may have tokens with this scope.
+pub(super) fn allows_scope(client: &Client, scope: &str) -> bool {
+    listed(client, List::Scopes, scope).is_some()
 }
 
 /// Whether the client may have this claim, with this value, in tokens.
@@ -184,6 +216,11 @@ fn claim<'a>(client: &'a Client, name: &'a str, json: &'a str) -> impl Iterator<
             check(json, verdict)
         },
     ))
+}
+
+/// A refresh token is only for those who may use it.
+fn refresh_token(client: &Client) -> Check<'_> {
+    Check { place: Place::Field("include_refresh_token"), ..method(client, Method::RefreshToken) }
 }
 
 fn life<'a>(client: &Client, ttl: Ttl, rules: &IssueRules) -> Check<'a> {

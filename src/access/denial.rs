@@ -20,6 +20,10 @@ pub enum DenialReason {
     Ttl,
     /// A scope that the client may have, and the user who logs in may not.
     UserScope,
+    /// An audience that the session does not have.
+    SessionAudience,
+    /// A scope that the session does not have.
+    SessionScope,
 }
 
 impl DenialReason {
@@ -27,8 +31,8 @@ impl DenialReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Method => "METHOD_NOT_ALLOWED",
-            Self::Audience => "AUDIENCE_NOT_ALLOWED",
-            Self::Scope | Self::UserScope => "SCOPE_NOT_ALLOWED",
+            Self::Audience | Self::SessionAudience => "AUDIENCE_NOT_ALLOWED",
+            Self::Scope | Self::UserScope | Self::SessionScope => "SCOPE_NOT_ALLOWED",
             Self::Subject => "SUBJECT_NOT_ALLOWED",
             Self::Claim => "CLAIM_NOT_ALLOWED",
             Self::Ttl => "TTL_NOT_ALLOWED",
@@ -38,6 +42,7 @@ impl DenialReason {
     const fn whose(self) -> &'static str {
         match self {
             Self::UserScope => "user's",
+            Self::SessionAudience | Self::SessionScope => "session's",
             Self::Method | Self::Audience | Self::Scope | Self::Subject | Self::Claim | Self::Ttl => {
                 "client's"
             }

@@ -27,6 +27,8 @@ pub(crate) struct IssueGrant {
     pub(super) token_type: TokenType,
     pub(super) algorithm: Option<Algorithm>,
     pub(super) with_session: bool,
+    /// Whether it is about a user, whose subject and claims it holds.
+    pub(super) of_user: bool,
     pub(super) session_id: Option<SessionId>,
     pub(super) actor: Option<Actor>,
     pub(super) not_after: Option<UnixTime>,
@@ -46,12 +48,14 @@ impl IssueGrant {
             scopes: &self.scopes,
             claims: &self.claims,
             ttl: Some(self.ttl),
+            with_session: self.with_session,
         };
-        if self.method == Method::Login {
-            let checks = [check::method(&self.client, self.method)].into_iter();
-            return words(&self.client, checks.chain(check::login_token(&self.client, asked, rules)));
+        let client = &*self.client;
+        let checks = [check::method(client, self.method)].into_iter();
+        if self.of_user {
+            return words(client, checks.chain(check::user_token(client, asked, rules)));
         }
-        words(&self.client, check::issue(&self.client, asked, rules))
+        words(client, checks.chain(check::token(client, asked, rules)))
     }
 
     /// `sub`
@@ -104,9 +108,14 @@ impl IssueGrant {
         self.session_id.as_ref()
     }
 
-    /// The same token as one of this session.
-    pub(crate) fn in_session(self, session_id: SessionId) -> Self {
-        Self { session_id: Some(session_id), ..self }
+    /// The same token as one of this session, which it does not outlive.
+    pub(crate) fn in_session(self, session_id: SessionId, ends: UnixTime) -> Self {
+        Self { session_id: Some(session_id), not_after: Some(ends), ..self }
+    }
+
+    /// Claims that were asked for: those of a user are the user's own, and may be others at the next look.
+    pub(crate) fn asked_claims(&self) -> ExtraClaims {
+        if self.of_user { ExtraClaims::default() } else { self.claims.clone() }
     }
 
     /// `act`

@@ -1,6 +1,6 @@
 //! May this client have this person logged in, and what may the token hold?
 //!
-//! Checks are made in this order: method, name, audiences, scopes, life; and when the password was right, the user's own
+//! Checks are made in this order: method, name, audiences, scopes, life, refresh token; and when the password was right, the user's own
 //! scopes. Claims of the user that the client's permissions do not allow are left out: they belong to the user, and the
 //! client did not ask for them.
 
@@ -54,6 +54,6 @@ pub(crate) fn login(
     let LoginRequest { username, password, audiences, scopes, ttl, with_session } = request;
     let token = IssueRequest { audiences, scopes, ttl, with_session, ..IssueRequest::default() };
     let checks = check::login(client, username.as_str());
-    all(client, checks.chain(check::login_token(client, asked(client, &token), rules)))?;
+    all(client, checks.chain(check::user_token(client, asked(client, &token), rules)))?;
     Ok(LoginGrant { username, password, token: grant(client, Method::Login, token, rules)? })
 }

@@ -19,6 +19,7 @@ mod login;
 mod login_limits;
 mod password;
 mod policy;
+mod refresh;
 mod snapshot;
 mod trusted_issuers;
 mod used_assertions;
@@ -41,6 +42,7 @@ pub use password::{
 };
 pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, issue, verify};
+pub(crate) use refresh::{RefreshGrant, refresh};
 pub use trusted_issuers::{KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers};
 pub use used_assertions::UsedAssertions;
 pub(crate) use users::{NewPassword, UserKey};

@@ -1,6 +1,6 @@
 //! From a caller and a request to a grant, or to the first thing that is not allowed.
 //!
-//! Checks are made in this order: method, audiences, scopes, subject, extra claims, life. An empty list allows nothing.
+//! Checks are made in this order: method, audiences, scopes, subject, extra claims, life, refresh token. An empty list allows nothing.
 
 use std::sync::Arc;
 
@@ -83,6 +83,7 @@ pub(super) fn grant(
         claims: request.claims,
         token_type: client.settings.token_type,
         with_session: request.with_session,
+        of_user: method == Method::Login,
         session_id: None,
         actor: None,
         not_after: None,
@@ -102,6 +103,7 @@ pub(super) fn asked<'a>(client: &'a Client, request: &'a IssueRequest) -> AskedT
         scopes: &request.scopes,
         claims: &request.claims,
         ttl: request.ttl,
+        with_session: request.with_session,
     }
 }
 

@@ -21,7 +21,7 @@ pub enum Outcome {
     Abandoned,
 }
 
-/// What a call changed, or was to change. Written as `client/ID`, `user/ID` or `key/ID`.
+/// What a call changed, or was to change. Written as `client/ID`, `user/ID`, `key/ID` or `session/ID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A client, by its id.
@@ -30,6 +30,8 @@ pub enum Target {
     User(Text),
     /// A key, by its `kid`.
     Key(Text),
+    /// A session, by its `sid`.
+    Session(Text),
 }
 
 impl Serialize for Target {
@@ -38,6 +40,7 @@ impl Serialize for Target {
             Self::Client(id) => serializer.collect_str(&format_args!("client/{id}")),
             Self::User(id) => serializer.collect_str(&format_args!("user/{id}")),
             Self::Key(id) => serializer.collect_str(&format_args!("key/{id}")),
+            Self::Session(id) => serializer.collect_str(&format_args!("session/{id}")),
         }
     }
 }

@@ -31,7 +31,9 @@ impl LoginMetrics {
             Err(LoginError::Failed(_)) => &self.failed,
             Err(LoginError::Limited(_) | LoginError::Hash(HashError::Busy { .. })) => &self.limited,
             Err(LoginError::Denied(_)) => &self.denied,
-            Err(LoginError::Store(_) | LoginError::Hash(_) | LoginError::Issue(_)) => &self.broken,
+            Err(
+                LoginError::Store(_) | LoginError::Hash(_) | LoginError::Issue(_) | LoginError::Session(_),
+            ) => &self.broken,
         };
         counter.fetch_add(1, Relaxed);
     }

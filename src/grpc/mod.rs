@@ -13,6 +13,7 @@ mod key_service;
 mod login_metrics;
 mod metrics;
 mod repeat;
+mod session_metrics;
 mod session_service;
 mod status;
 mod token_service;
@@ -31,6 +32,7 @@ pub use health::Health;
 pub use login_metrics::LoginMetrics;
 pub use metrics::{RpcMetrics, TokenMetrics};
 pub use repeat::Repeats;
+pub use session_metrics::SessionMetrics;
 pub use trust::WatchLimits;
 
 use crate::{
@@ -84,6 +86,8 @@ pub struct Parts {
     pub tokens: Arc<TokenMetrics>,
     /// Counts logins.
     pub login_metrics: Arc<LoginMetrics>,
+    /// Counts sessions.
+    pub session_metrics: Arc<SessionMetrics>,
 }
 
 /// The longest message of a watch, in bytes: it needs no credential, and holds a name and a number.
@@ -120,6 +124,7 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         repeats: Arc::clone(&parts.repeats),
         metrics: parts.tokens,
         login_metrics: parts.login_metrics,
+        session_metrics: parts.session_metrics,
     };
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{caller::administer, status::CallError};
+use super::{caller::administer, convert, status::CallError};
 use crate::{
     access::Authenticator,
     model::Method,
     proto::v1::{self, session_service_server::SessionService},
-    tokens::Sessions,
+    tokens::{SessionError, Sessions},
 };
 
 #[derive(Debug)]
@@ -33,7 +33,12 @@ impl SessionApi {
         &self,
         request: Request<v1::ListSessionsRequest>,
     ) -> Result<v1::ListSessionsResponse, CallError> {
-        let _grant = administer(&self.authenticator, &request, Method::ListSessions).await?;
-        Err(CallError::MethodUnknown)
+        let grant = administer(&self.authenticator, &request, Method::ListSessions).await?;
+        let page = convert::session_page(request.into_inner()).map_err(CallError::Invalid)?;
+        let listed = self.sessions.list(&grant, &page.filter, page.after.as_ref(), page.size).await;
+        let (sessions, more) = listed.map_err(SessionError::from)?;
+        let next_page_token = convert::next_session_page(&sessions, more);
+        let sessions = sessions.into_iter().map(convert::session_message).collect();
+        Ok(v1::ListSessionsResponse { sessions, next_page_token })
     }
 }

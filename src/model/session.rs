@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::{constant_time, digest};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use super::{ClientId, ExtraClaims, Ttl, UnixTime, UserId};
@@ -23,12 +24,23 @@ impl SessionId {
         random::text::<16>().map(Self)
     }
 
+    /// The id of these octets.
+    pub(crate) fn from_octets(octets: &[u8; 16]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(octets))
+    }
+
+    /// The id's octets.
+    pub(crate) fn octets(&self) -> [u8; 16] {
+        // Every id was made of so many octets, or found to be.
+        let decoded = URL_SAFE_NO_PAD.decode(&self.0).ok();
+        decoded.and_then(|octets| octets.try_into().ok()).unwrap_or_default()
+    }
+
     /// Reads a session id.
     ///
     /// # Errors
     /// When it has another form than those that are made here.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidSessionId> {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
         let text = text.into();
         let decoded = URL_SAFE_NO_PAD.decode(&text);
         if decoded.is_ok_and(|bytes| bytes.len() == 16) { Ok(Self(text)) } else { Err(InvalidSessionId) }
@@ -166,16 +178,34 @@ impl fmt::Debug for RefreshDigest {
     }
 }
 
-/// SHA-256 of a caller's `request_id`.
+/// What a request that names itself is known by: its `request_id` and what it asks for, each as SHA-256 cut to 16 octets. So
+/// it can be told from another request of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestDigest([u8; 32]);
 
 impl RequestDigest {
-    /// The digest of a request's name.
-    pub fn of(request_id: &str) -> Self {
+    /// The digest of a request that has this name and asks for a token with these audiences and scopes.
+    pub fn of(request_id: &str, audiences: &[String], scopes: &[String]) -> Self {
+        let name = digest::digest(&digest::SHA256, request_id.as_bytes());
+        let mut content = digest::Context::new(&digest::SHA256);
+        for list in [audiences, scopes] {
+            // Unambiguous: each list and each text says first how long it is.
+            content.update(&list.len().to_be_bytes());
+            for text in list {
+                content.update(&text.len().to_be_bytes());
+                content.update(text.as_bytes());
+            }
+        }
+        let content = content.finish();
+        let halves = name.as_ref().iter().take(16).chain(content.as_ref().iter().take(16));
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest::digest(&digest::SHA256, request_id.as_bytes()).as_ref());
+        bytes.iter_mut().zip(halves).for_each(|(to, from)| *to = *from);
         Self(bytes)
+    }
+
+    /// Whether both requests have the same name, whatever they ask for.
+    pub fn has_name_of(&self, other: &Self) -> bool {
+        self.0.first_chunk::<16>() == other.0.first_chunk::<16>()
     }
 
     /// A digest as the store keeps it.

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     grpc::{
         self, Admission, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, Repeats, RpcMetrics,
-        TokenMetrics,
+        SessionMetrics, TokenMetrics,
     },
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
@@ -195,17 +195,23 @@ impl Server {
         let hasher = Arc::new(PasswordHasher::new(people.hashing)?);
         let users = UserRegistry::new(Arc::clone(&store), Arc::clone(&hasher), Arc::clone(&clock));
         let limits_of_logins = LoginLimits::new(people.limits, Arc::clone(&clock))?;
-        let logins = Logins::new(Arc::clone(&store), hasher, limits_of_logins, Arc::clone(&issuer));
-
         let verifier =
             Arc::new(Verifier::new(verify, Arc::clone(&ring), Arc::clone(&revocations), Arc::clone(&clock)));
         let sessions = Arc::new(Sessions::new(
             sessions,
             Arc::clone(&store),
             Arc::clone(&issuer),
+            Arc::clone(&ring),
             Arc::clone(&revocations),
             Arc::clone(&clock),
         ));
+        let logins = Logins::new(
+            Arc::clone(&store),
+            hasher,
+            limits_of_logins,
+            Arc::clone(&issuer),
+            Arc::clone(&sessions),
+        );
         let revoker = Revoker::new(Arc::clone(&verifier), Arc::clone(&sessions), Arc::clone(&revocations));
         let introspector = Introspector::new(Arc::clone(&verifier), Arc::clone(&sessions));
         let exchanger = Exchanger::new(
@@ -221,6 +227,7 @@ impl Server {
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
         let login_metrics = Arc::new(LoginMetrics::default());
+        let session_metrics = Arc::new(SessionMetrics::default());
         let exposition = Exposition {
             calls: Arc::clone(&calls),
             admission: admission.metrics(),
@@ -228,6 +235,7 @@ impl Server {
             tokens: Arc::clone(&tokens),
             authentications,
             logins: Arc::clone(&login_metrics),
+            sessions: Arc::clone(&session_metrics),
             issuers,
             store: store_metrics,
             ring: Arc::clone(&ring),
@@ -258,6 +266,7 @@ impl Server {
             revocations,
             tokens,
             login_metrics,
+            session_metrics,
         };
         let routes = grpc::routes(parts, &health, max_message_bytes)?;
         let edge = EdgeParts {

@@ -12,7 +12,7 @@ use prometheus_client::{
 use crate::{
     access::{AuthenticationMetrics, TrustedIssuers},
     audit::AuditMetrics,
-    grpc::{AdmissionMetrics, LoginMetrics, RpcMetrics, TokenMetrics},
+    grpc::{AdmissionMetrics, LoginMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
     http::WriteMetrics,
     keys::{KeyRing, Verifiers},
     listen::{ListenMetrics, ListenMetricsOf, TlsKeeper},
@@ -28,6 +28,7 @@ pub(super) struct Exposition {
     pub(super) audit: Arc<AuditMetrics>,
     pub(super) authentications: Arc<AuthenticationMetrics>,
     pub(super) logins: Arc<LoginMetrics>,
+    pub(super) sessions: Arc<SessionMetrics>,
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
@@ -46,6 +47,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.audit));
         registry.register_collector(Box::new(self.authentications));
         registry.register_collector(Box::new(self.logins));
+        registry.register_collector(Box::new(self.sessions));
         registry.register_collector(Box::new(self.issuers));
         registry.register_collector(Box::new(self.store));
         registry.register_collector(Box::new(ListenMetricsOf(self.ports)));

@@ -23,6 +23,9 @@ pub(super) type RevocationColumns = (String, String, Option<i64>, i64, Option<i6
 /// is kept only now is found too: longer than any action takes, with clocks that differ.
 pub(super) const SWEEP: Duration = Duration::from_secs(300);
 
+/// How many revocations of a kind are settled at a time, so that no statement takes long.
+pub(super) const SETTLED: i64 = 5_000;
+
 /// The key of a target's row, and the instant before which it is revoked.
 pub(super) fn key(target: &RevocationTarget) -> (&'static str, &str, Option<UnixTime>) {
     match target {

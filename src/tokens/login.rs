@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use super::{IssueError, IssuedToken, Issuer};
+use super::{BegunSession, FreshRefreshToken, IssueError, IssuedToken, Issuer, SessionError, Sessions};
 use crate::{
     access::{
         Compared, Denial, HashError, IssueGrant, LoginGrant, LoginLimits, PasswordHasher, TooManyFailures,
@@ -32,6 +32,9 @@ pub(crate) enum LoginError {
     /// No token could be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// No session could be begun.
+    #[error(transparent)]
+    Session(#[from] SessionError),
 }
 
 /// What failed, for the log. It does not hold the name: one that is unknown may be a password.
@@ -49,6 +52,8 @@ pub(crate) struct LoggedIn {
     pub(crate) token: IssuedToken,
     /// What was allowed.
     pub(crate) grant: IssueGrant,
+    /// The refresh token, if a session was begun.
+    pub(crate) refresh: Option<FreshRefreshToken>,
 }
 
 /// Logs people in.
@@ -58,6 +63,7 @@ pub struct Logins {
     hasher: Arc<PasswordHasher>,
     limits: LoginLimits,
     issuer: Arc<Issuer>,
+    sessions: Arc<Sessions>,
 }
 
 impl Logins {
@@ -67,8 +73,9 @@ impl Logins {
         hasher: Arc<PasswordHasher>,
         limits: LoginLimits,
         issuer: Arc<Issuer>,
+        sessions: Arc<Sessions>,
     ) -> Self {
-        Self { store, hasher, limits, issuer }
+        Self { store, hasher, limits, issuer, sessions }
     }
 
     /// Compares the password, and issues the token that `grant` allows. `source` is where the call came from.
@@ -113,8 +120,13 @@ impl Logins {
             self.renew(&record, grant.password().clone()).await;
         }
         let grant = grant.issue_for(&record.user)?;
+        if grant.with_session() {
+            let begun = self.sessions.begin(grant, Some(record.user.user_id)).await?;
+            let BegunSession { grant, token, refresh } = begun;
+            return Ok(LoggedIn { token, grant, refresh: Some(refresh) });
+        }
         let token = self.issuer.issue(&grant)?;
-        Ok(LoggedIn { token, grant })
+        Ok(LoggedIn { token, grant, refresh: None })
     }
 
     /// Makes the hash of a password anew, with what it should cost. The login does not depend on it: the next one tries again.

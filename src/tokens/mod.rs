@@ -18,6 +18,9 @@ pub use issue::{IssuePolicy, Issuer};
 pub use login::Logins;
 pub(crate) use login::{LoggedIn, LoginError};
 pub use revoke::Revoker;
+pub(crate) use sessions::{
+    BegunSession, FreshRefreshToken, KnownToken, RefreshedSession, SessionError, Step as RefreshStep,
+};
 pub use sessions::{SessionPolicy, Sessions};
 pub(crate) use verify::{VerifiedToken, VerifyError};
 pub use verify::{Verifier, VerifyPolicy};

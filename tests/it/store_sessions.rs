@@ -99,7 +99,7 @@ async fn a_session_comes_back_as_it_was(store: Arc<dyn Store>) {
     full.replaced = Some(ReplacedToken {
         digest: token(7),
         replace_time: at(-1),
-        request: Some(RequestDigest::of("a request")),
+        request: Some(RequestDigest::of("a request", &[], &[])),
         successor: vec![0, 1, 255],
     });
     store.create_session(&full).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_rotation_replaces_the_token_that_is_good(store: Arc<dyn Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.create_session(&session(2, "web", "alice")).await.unwrap();
     let mut first = rotation(1, 0, 200);
-    first.replaced.request = Some(RequestDigest::of("a request"));
+    first.replaced.request = Some(RequestDigest::of("a request", &[], &[]));
     assert!(store.rotate_session(&first).await.unwrap());
     let mut expected = session(1, "web", "alice");
     expected.session.refresh_time = at(200);

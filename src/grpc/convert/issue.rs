@@ -5,7 +5,7 @@ use crate::{
     jose,
     model::{ExtraClaims, IssueRequest, Violations},
     proto::v1,
-    tokens::IssuedToken,
+    tokens::{FreshRefreshToken, IssuedToken},
 };
 
 /// Reads an IssueTokenRequest.
@@ -18,6 +18,10 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
     scalar::check_audiences(&message.audiences, "audiences", &mut violations);
     scalar::check_scopes(&message.scopes, "scopes", &mut violations);
     scalar::request_id(&message.request_id, &mut violations);
+    if message.include_refresh_token && message.not_before_time.is_some() {
+        // Who could refresh a token at once may have one that is good at once.
+        violations.add("not_before_time", "must not be given together with `include_refresh_token`");
+    }
     let value = IssueRequest {
         subject,
         audiences: message.audiences,
@@ -75,5 +79,18 @@ pub(in crate::grpc) fn token_answer(issued: IssuedToken, scopes: Vec<String>) ->
         key_id: issued.key_id.as_str().to_owned(),
         refresh_token: String::new(),
         refresh_token_expire_time: None,
+    }
+}
+
+/// The token answer with a refresh token.
+pub(in crate::grpc) fn session_answer(
+    issued: IssuedToken,
+    scopes: Vec<String>,
+    refresh: &FreshRefreshToken,
+) -> v1::IssueTokenResponse {
+    v1::IssueTokenResponse {
+        refresh_token: refresh.text.to_string(),
+        refresh_token_expire_time: Some(scalar::instant_message(refresh.expire_time)),
+        ..token_answer(issued, scopes)
     }
 }

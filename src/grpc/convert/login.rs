@@ -1,10 +1,9 @@
 //! Login's messages.
 
-use super::{Checked, issue, scalar};
+use super::{Checked, scalar};
 use crate::{
     model::{LoginRequest, Password, Username, Violations},
     proto::v1,
-    tokens::IssuedToken,
 };
 
 /// Reads a LoginRequest.
@@ -29,8 +28,7 @@ pub(in crate::grpc) fn login_request(message: v1::LoginRequest) -> Checked<Login
 }
 
 /// The token answer of Login, which is that of IssueToken.
-pub(in crate::grpc) fn login_answer(issued: IssuedToken, scopes: Vec<String>) -> v1::LoginResponse {
-    let answer = issue::token_answer(issued, scopes);
+pub(in crate::grpc) fn login_answer(answer: v1::IssueTokenResponse) -> v1::LoginResponse {
     v1::LoginResponse {
         access_token: answer.access_token,
         token_type: answer.token_type,

@@ -7,7 +7,9 @@ mod json;
 mod key;
 mod login;
 mod page;
+mod refresh;
 mod scalar;
+mod session;
 mod trust;
 mod user;
 mod verify;
@@ -19,13 +21,15 @@ pub(crate) use client::{CLIENT_FIELDS, read_client, read_issue_request, shown_cl
 pub(super) use client::{
     client_id, client_message, client_settings, client_update, optional_client_id, overlap, version,
 };
-pub(super) use issue::{issue_request, token_answer};
+pub(super) use issue::{issue_request, session_answer, token_answer};
 pub(super) use key::{
     import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
 };
 pub(super) use login::{login_answer, login_request};
 pub(super) use page::page_size;
+pub(super) use refresh::{refresh_answer, refresh_request};
 pub(super) use scalar::{duration_message, instant_message, request_id};
+pub(super) use session::{next_session_page, session_message, session_page};
 pub(super) use trust::{acknowledged, news, subscription};
 pub(super) use user::{
     new_password, optional_user_id, revision, user_change, user_id, user_key, user_message, user_settings,

@@ -4,11 +4,11 @@ use tonic::Code;
 
 use super::told::Told;
 use crate::{
-    access::{HashError, UserError},
+    access::{HashError, PolicyError, UserError},
     keys::KeyError,
     model::Violations,
     store::StoreError,
-    tokens::{IssueError, LoginError},
+    tokens::{IssueError, LoginError, SessionError},
 };
 
 impl Told {
@@ -51,9 +51,35 @@ impl Told {
             LoginError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
             LoginError::Hash(error) => Self::of_hash(error),
             LoginError::Issue(error) => Self::of_issue(error),
+            LoginError::Session(error) => Self::of_session(error),
             LoginError::Store(
                 StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
             ) => Self::internal(),
+        }
+    }
+
+    pub(super) fn of_session(error: &SessionError) -> Self {
+        match error {
+            SessionError::Invalid(_) => {
+                Self::new(Code::Unauthenticated, "REFRESH_TOKEN_INVALID", "the refresh token is not valid")
+            }
+            SessionError::Reused(_) => Self::new(
+                Code::Unauthenticated,
+                "REFRESH_TOKEN_REUSED",
+                "the refresh token was used before; its session has been ended",
+            ),
+            SessionError::RequestIdReused(_) => Self::request_id_reused(error),
+            SessionError::Policy(PolicyError::Denied(denial)) => Self::denied(denial),
+            SessionError::Policy(PolicyError::Incomplete(violations)) => Self::invalid(violations.clone()),
+            SessionError::Store(StoreError::Unavailable(_)) | SessionError::Contended => {
+                Self::store_unavailable()
+            }
+            SessionError::Issue(error) => Self::of_issue(error),
+            SessionError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            )
+            | SessionError::Random(_)
+            | SessionError::Seal(_) => Self::internal(),
         }
     }
 

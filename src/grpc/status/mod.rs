@@ -16,7 +16,7 @@ use crate::{
     audit::AuditUnavailable,
     keys::{KeyError, TooManyWatches},
     model::Violations,
-    tokens::{IssueError, LoginError, VerifyError},
+    tokens::{IssueError, LoginError, SessionError, VerifyError},
 };
 
 /// Why a call is not answered with what was asked for.
@@ -38,6 +38,8 @@ pub(crate) enum CallError {
     Users(#[from] UserError),
     #[error(transparent)]
     Login(#[from] LoginError),
+    #[error(transparent)]
+    Session(#[from] SessionError),
     #[error(transparent)]
     Keys(#[from] KeyError),
     #[error(transparent)]

@@ -12,7 +12,7 @@ use crate::{
     keys::TooManyWatches,
     model::Violations,
     store::StoreError,
-    tokens::VerifyError,
+    tokens::{SessionError, VerifyError},
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
@@ -57,6 +57,10 @@ impl Told {
 
     pub(super) fn store_unavailable() -> Self {
         Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
+    }
+
+    pub(super) fn request_id_reused(error: &dyn std::error::Error) -> Self {
+        Self::new(Code::FailedPrecondition, "REQUEST_ID_REUSED", error.to_string())
     }
 
     pub(super) fn limited(error: &dyn std::error::Error, retry_after: Duration) -> Self {
@@ -115,9 +119,7 @@ impl Told {
             CallError::Registry(RegistryError::Changed) => {
                 Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string())
             }
-            CallError::RequestIdReused => {
-                Self::new(Code::FailedPrecondition, "REQUEST_ID_REUSED", error.to_string())
-            }
+            CallError::RequestIdReused => Self::request_id_reused(error),
             CallError::Registry(RegistryError::NoSecret) => {
                 Self::new(Code::FailedPrecondition, "CLIENT_SECRET_NOT_USED", error.to_string())
             }
@@ -130,6 +132,7 @@ impl Told {
             ) => Self::internal(),
             CallError::Users(error) => Self::of_users(error),
             CallError::Login(error) => Self::of_login(error),
+            CallError::Session(error) => Self::of_session(error),
             CallError::Keys(error) => Self::of_keys(error),
             CallError::Watches(TooManyWatches) => Self::limited(error, WATCH_RETRY),
             CallError::Busy(busy) => Self::limited(error, busy.retry_after()),
@@ -182,9 +185,14 @@ impl Told {
             Code::Internal => tracing::error!(reason, %error, "call failed"),
             Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
             _ => match error {
-                CallError::Policy(PolicyError::Denied(denial)) => {
+                CallError::Policy(PolicyError::Denied(denial))
+                | CallError::Session(SessionError::Policy(PolicyError::Denied(denial))) => {
                     let line = denial.line.as_deref().unwrap_or("no line");
                     tracing::info!(reason, %error, line, "call refused");
+                }
+                // Somebody has a refresh token who should not: a person must look.
+                CallError::Session(SessionError::Reused(_)) => {
+                    tracing::warn!(reason, %error, "call refused");
                 }
                 _ => tracing::info!(reason, %error, "call refused"),
             },

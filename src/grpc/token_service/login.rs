@@ -25,9 +25,16 @@ impl TokenApi {
         if let Err(LoginError::Failed(failed)) = &outcome {
             failed.user_id.iter().for_each(trail::user);
         }
-        let LoggedIn { token, grant } = outcome?;
+        let LoggedIn { token, grant, refresh } = outcome?;
         self.metrics.issued(&token);
         trail::token(&grant, &self.rules, &token);
-        Ok(convert::login_answer(token, grant.scopes().to_vec()))
+        let scopes = grant.scopes().to_vec();
+        Ok(convert::login_answer(match refresh {
+            Some(refresh) => {
+                self.session_metrics.begun();
+                convert::session_answer(token, scopes, &refresh)
+            }
+            None => convert::token_answer(token, scopes),
+        }))
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{LoginMetrics, Repeats, TokenMetrics, status::CallError};
+use super::{LoginMetrics, Repeats, SessionMetrics, TokenMetrics, status::CallError};
 use crate::{
     access::{Authenticator, IssueRules},
     proto::v1::{self, token_service_server::TokenService},
@@ -33,6 +33,7 @@ pub(super) struct TokenApi {
     pub(super) repeats: Arc<Repeats>,
     pub(super) metrics: Arc<TokenMetrics>,
     pub(super) login_metrics: Arc<LoginMetrics>,
+    pub(super) session_metrics: Arc<SessionMetrics>,
 }
 
 #[tonic::async_trait]

@@ -4,7 +4,8 @@ use tonic::Request;
 
 use super::TokenApi;
 use crate::{
-    grpc::{caller::caller, status::CallError},
+    access,
+    grpc::{caller::caller, convert, status::CallError, trail},
     proto::v1,
 };
 
@@ -13,7 +14,19 @@ impl TokenApi {
         &self,
         request: Request<v1::RefreshTokenRequest>,
     ) -> Result<v1::RefreshTokenResponse, CallError> {
-        let _caller = caller(&self.authenticator, &request).await?;
-        Err(CallError::MethodUnknown)
+        let caller = caller(&self.authenticator, &request).await?;
+        let asked = convert::refresh_request(request.into_inner());
+        let grant = asked.authorize(|request| access::refresh(&caller, request, &self.rules))?;
+        let outcome = self.sessions.refresh(&grant).await;
+        self.session_metrics.refreshed(&outcome);
+        if let Err(error) = &outcome {
+            error.session_id().into_iter().for_each(trail::session);
+            error.subject().into_iter().for_each(trail::subject);
+        }
+        let refreshed = outcome?;
+        self.metrics.issued(&refreshed.token);
+        trail::token(&refreshed.grant, &self.rules, &refreshed.token);
+        let scopes = refreshed.grant.scopes().to_vec();
+        Ok(convert::refresh_answer(convert::session_answer(refreshed.token, scopes, &refreshed.refresh)))
     }
 }

@@ -8,5 +8,7 @@ mod notes;
 mod rules;
 mod scope;
 
-pub(super) use notes::{admit, allowed, asked, cause, client, item_refused, key, refused, token, user};
+pub(super) use notes::{
+    admit, allowed, asked, cause, client, item_refused, key, refused, session, subject, token, user,
+};
 pub(super) use scope::Call;

@@ -10,8 +10,8 @@ use crate::{
     access::{AdminGrant, Caller, IssueGrant, IssueRules, PolicyError},
     audit::{AuditUnavailable, Target, Text},
     grpc::status::CallError,
-    model::{ClientId, IssueRequest, KeyId, UserId},
-    tokens::{IssuedToken, LoginError},
+    model::{ClientId, IssueRequest, KeyId, SessionId, UserId},
+    tokens::{IssuedToken, LoginError, SessionError},
 };
 
 /// The caller is known: notes who, and takes the call on or refuses it for how much there is to do.
@@ -54,6 +54,9 @@ pub(in crate::grpc) fn token(grant: &IssueGrant, rules: &IssueRules, issued: &Is
             details.audiences = texts(grant.audiences());
         }
         details.policy = Some(Text::of(&grant.policy(rules)));
+        if let Some(session_id) = grant.session_id() {
+            details.target(Target::Session(Text::of(session_id.as_str())));
+        }
         details.scopes = texts(grant.scopes());
         details.jti = Some(Text::of(issued.jwt_id.as_str()));
         details.kid = Some(Text::of(issued.key_id.as_str()));
@@ -69,6 +72,16 @@ pub(in crate::grpc) fn client(client_id: &ClientId) {
 /// This user is to be changed, or was.
 pub(in crate::grpc) fn user(user_id: &UserId) {
     target(|| Target::User(Text::of(user_id.as_str())));
+}
+
+/// This session is to be changed, or was.
+pub(in crate::grpc) fn session(session_id: &SessionId) {
+    target(|| Target::Session(Text::of(session_id.as_str())));
+}
+
+/// The call is about this subject.
+pub(in crate::grpc) fn subject(subject: &str) {
+    Trail::note(|details| details.subject = Some(Text::of(subject)));
 }
 
 /// A method is allowed as a whole.
@@ -99,9 +112,9 @@ pub(in crate::grpc) fn refused(reason: &'static str, error: &CallError, field: O
 /// The line of the policy that denied the call, if one did: most often there is none that allows it.
 fn deciding_line(error: &CallError) -> Option<&str> {
     match error {
-        CallError::Policy(PolicyError::Denied(denial)) | CallError::Login(LoginError::Denied(denial)) => {
-            denial.line.as_deref()
-        }
+        CallError::Policy(PolicyError::Denied(denial))
+        | CallError::Login(LoginError::Denied(denial))
+        | CallError::Session(SessionError::Policy(PolicyError::Denied(denial))) => denial.line.as_deref(),
         _ => None,
     }
 }
@@ -112,12 +125,7 @@ pub(in crate::grpc) fn item_refused(reason: &'static str) {
 }
 
 fn target(target: impl FnOnce() -> Target) {
-    Trail::note(|details| {
-        let target = target();
-        if !details.targets.contains(&target) {
-            details.targets.push(target);
-        }
-    });
+    Trail::note(|details| details.target(target()));
 }
 
 fn texts(raw: &[String]) -> Vec<Text> {

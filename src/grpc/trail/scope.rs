@@ -57,6 +57,15 @@ pub(super) struct Details {
     pub(super) items: Items,
 }
 
+impl Details {
+    /// Notes once that this was changed, or was to be.
+    pub(super) fn target(&mut self, target: Target) {
+        if !self.targets.contains(&target) {
+            self.targets.push(target);
+        }
+    }
+}
+
 impl Trail {
     /// Runs something with the trail of this call. Outside of a call nothing is done.
     pub(super) fn with<T>(note: impl FnOnce(&mut Self) -> T) -> Option<T> {

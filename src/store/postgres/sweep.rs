@@ -5,7 +5,10 @@ use sqlx::PgConnection;
 
 use crate::{
     model::UnixTime,
-    store::{StoreError, revocation_rows::SWEEP},
+    store::{
+        StoreError,
+        revocation_rows::{SETTLED, SWEEP},
+    },
 };
 
 /// How to find the sessions of a kind of revocation, and the revocations that have none left.
@@ -37,7 +40,7 @@ macro_rules! kind {
                 "' AND r.sweep AND r.issued_before <= $1 \
                  AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE ",
                 $of_it,
-                " AND s.created_at < r.issued_before) FOR UPDATE OF r SKIP LOCKED)"
+                " AND s.created_at < r.issued_before) LIMIT $2 FOR UPDATE OF r SKIP LOCKED)"
             ),
         }
     };
@@ -61,7 +64,11 @@ pub(super) async fn sweep(write: &mut PgConnection, now: UnixTime, limit: u64) -
             sqlx::query(kind.delete).bind(left.cast_signed()).execute(&mut *write).await?.rows_affected();
         swept += deleted;
         if deleted < left {
-            sqlx::query(kind.settle).bind(now.minus(SWEEP).seconds()).execute(&mut *write).await?;
+            sqlx::query(kind.settle)
+                .bind(now.minus(SWEEP).seconds())
+                .bind(SETTLED)
+                .execute(&mut *write)
+                .await?;
         }
     }
     Ok(swept)

@@ -5,7 +5,10 @@ use sqlx::SqliteConnection;
 
 use crate::{
     model::UnixTime,
-    store::{StoreError, revocation_rows::SWEEP},
+    store::{
+        StoreError,
+        revocation_rows::{SETTLED, SWEEP},
+    },
 };
 
 /// How to find the sessions of a kind of revocation, and the revocations that have none left.
@@ -37,7 +40,7 @@ macro_rules! kind {
                 "' AND r.sweep = 1 AND r.issued_before <= ?1 \
                  AND NOT EXISTS (SELECT 1 FROM sessions AS s WHERE ",
                 $of_it,
-                " AND s.created_at < r.issued_before))"
+                " AND s.created_at < r.issued_before) LIMIT ?2)"
             ),
         }
     };
@@ -65,7 +68,11 @@ pub(super) async fn sweep(
             sqlx::query(kind.delete).bind(left.cast_signed()).execute(&mut *write).await?.rows_affected();
         swept += deleted;
         if deleted < left {
-            sqlx::query(kind.settle).bind(now.minus(SWEEP).seconds()).execute(&mut *write).await?;
+            sqlx::query(kind.settle)
+                .bind(now.minus(SWEEP).seconds())
+                .bind(SETTLED)
+                .execute(&mut *write)
+                .await?;
         }
     }
     Ok(swept)
