@@ -121,6 +121,11 @@ pub(super) fn verify<'a>(client: &'a Client, audiences: &'a [String]) -> impl It
     each(client, List::VerifyAudiences, "audiences", audiences).chain(none.then_some(denied))
 }
 
+/// All that IntrospectToken looks at besides its method: whoever has no audience sees its own tokens.
+pub(super) fn introspect<'a>(client: &'a Client, audiences: &'a [String]) -> impl Iterator<Item = Check<'a>> {
+    each(client, List::VerifyAudiences, "audiences", audiences)
+}
+
 /// All that Login looks at before it knows the user.
 pub(super) fn login<'a>(client: &'a Client, username: &'a str) -> impl Iterator<Item = Check<'a>> {
     let user = Check {
@@ -132,7 +137,7 @@ pub(super) fn login<'a>(client: &'a Client, username: &'a str) -> impl Iterator<
     [method(client, Method::Login), user].into_iter()
 }
 
-/// All that is looked at of a token about a user: everything but its subject and claims, which are the user's.
+/// All that is looked at of a token whose subject and claims are not the client's to choose, but a user's or another token's.
 pub(super) fn user_token<'a>(
     client: &'a Client,
     asked: AskedToken<'a>,
@@ -163,6 +168,64 @@ pub(super) fn allows_audience(client: &Client, audience: &str) -> bool {
 /// Whether the client may have tokens with this scope.
 pub(super) fn allows_scope(client: &Client, scope: &str) -> bool {
     listed(client, List::Scopes, scope).is_some()
+}
+
+/// All that ExchangeToken looks at before it looks at a token.
+pub(super) fn exchange<'a>(
+    client: &'a Client,
+    is_acting: bool,
+    asked: AskedToken<'a>,
+    rules: &'a IssueRules,
+) -> impl Iterator<Item = Check<'a>> {
+    let impersonate = client.settings.permissions.impersonate.then_some(Line::Impersonate);
+    let alone = Check {
+        place: Place::Field("actor_token"),
+        value: None,
+        reason: DenialReason::Impersonation,
+        verdict: Verdict::by(impersonate),
+    };
+    iter::once_with(move || method(client, Method::ExchangeToken))
+        .chain((!is_acting).then_some(alone))
+        .chain(user_token(client, asked, rules))
+}
+
+/// Whether the client may exchange tokens of this subject.
+pub(super) fn exchanged_subject<'a>(client: &Client, subject: &'a str) -> Check<'a> {
+    Check {
+        place: Place::Field("subject_token"),
+        value: Some(subject),
+        reason: DenialReason::TokenSubject,
+        verdict: Verdict::by(listed(client, List::ExchangeSubjects, subject)),
+    }
+}
+
+/// Whether the client may use a token of another issuer.
+pub(super) fn exchanged_issuer<'a>(client: &Client, field: &'static str, issuer: &'a str) -> Check<'a> {
+    Check {
+        place: Place::Field(field),
+        value: Some(issuer),
+        reason: DenialReason::TokenIssuer,
+        verdict: Verdict::by(listed(client, List::ExchangeIssuers, issuer)),
+    }
+}
+
+/// Whether the client may use a token that is for these: whoever gets hold of a token for others must gain nothing by it.
+pub(super) fn exchanged_audience<'a>(
+    client: &Client,
+    field: &'static str,
+    audiences: &'a [String],
+) -> Check<'a> {
+    let own = |audience: &&String| *audience == client.client_id.as_str();
+    let line = match audiences.iter().find(own) {
+        Some(_) => Some(Line::OwnId),
+        None => audiences.iter().find_map(|audience| listed(client, List::ExchangeAudiences, audience)),
+    };
+    Check {
+        place: Place::Field(field),
+        value: audiences.first().map(String::as_str),
+        reason: DenialReason::TokenAudience,
+        verdict: Verdict::by(line),
+    }
 }
 
 /// Whether the client may have this claim, with this value, in tokens.

@@ -24,6 +24,18 @@ pub enum DenialReason {
     SessionAudience,
     /// A scope that the session does not have.
     SessionScope,
+    /// A scope that the client may have, and the subject token does not hold.
+    TokenScope,
+    /// To exchange a token without an actor token.
+    Impersonation,
+    /// To exchange a token of this issuer.
+    TokenIssuer,
+    /// To exchange a token that is for somebody else.
+    TokenAudience,
+    /// To exchange a token of this subject.
+    TokenSubject,
+    /// To act for the subject, says its token.
+    Actor,
 }
 
 impl DenialReason {
@@ -31,28 +43,45 @@ impl DenialReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Method => "METHOD_NOT_ALLOWED",
-            Self::Audience | Self::SessionAudience => "AUDIENCE_NOT_ALLOWED",
-            Self::Scope | Self::UserScope | Self::SessionScope => "SCOPE_NOT_ALLOWED",
-            Self::Subject => "SUBJECT_NOT_ALLOWED",
+            Self::Audience | Self::SessionAudience | Self::TokenAudience => "AUDIENCE_NOT_ALLOWED",
+            Self::Scope | Self::UserScope | Self::SessionScope | Self::TokenScope => "SCOPE_NOT_ALLOWED",
+            Self::Subject | Self::Impersonation | Self::TokenIssuer | Self::TokenSubject | Self::Actor => {
+                "SUBJECT_NOT_ALLOWED"
+            }
             Self::Claim => "CLAIM_NOT_ALLOWED",
             Self::Ttl => "TTL_NOT_ALLOWED",
         }
     }
 
-    const fn whose(self) -> &'static str {
+    /// The denial in words for the caller, who named `field`.
+    fn words(self, field: &str) -> String {
         match self {
-            Self::UserScope => "user's",
-            Self::SessionAudience | Self::SessionScope => "session's",
             Self::Method | Self::Audience | Self::Scope | Self::Subject | Self::Claim | Self::Ttl => {
-                "client's"
+                format!("the client's permissions do not allow {field}")
             }
+            Self::UserScope => format!("the user's permissions do not allow {field}"),
+            Self::SessionAudience | Self::SessionScope => {
+                format!("the session's permissions do not allow {field}")
+            }
+            Self::TokenScope => format!("the subject token does not hold {field}"),
+            Self::Impersonation => {
+                "without an actor token the client must be allowed to impersonate: give one, or set the permission \
+                 `impersonate`"
+                    .to_owned()
+            }
+            Self::TokenIssuer => format!("the client's permissions do not allow the issuer of {field}"),
+            Self::TokenAudience => {
+                format!("{field} is neither for the client nor for an audience that its permissions allow")
+            }
+            Self::TokenSubject => format!("the client's permissions do not allow the subject of {field}"),
+            Self::Actor => "the subject token's `may_act` does not name this actor".to_owned(),
         }
     }
 }
 
 /// Policy says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the {} permissions do not allow {field}", reason.whose())]
+#[error("{}", reason.words(field))]
 pub struct Denial {
     /// What is not allowed.
     pub reason: DenialReason,

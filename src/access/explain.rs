@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::{
     DenialReason, IssueRules, PolicyError,
-    check::{self, Check, Verdict},
+    check::{self, AskedToken, Check, Verdict},
     policy,
 };
-use crate::model::{Client, IssueRequest, Method, VerifyRequest};
+use crate::model::{Client, ExtraClaims, IssueRequest, Method, VerifyRequest};
 
 /// What a client might ask for.
 pub(crate) enum Question {
@@ -20,6 +20,20 @@ pub(crate) enum Question {
     Call(Method),
     /// To log this user in.
     Login(String),
+    /// To exchange a token.
+    Exchange(PlannedExchange),
+}
+
+/// An exchange, as far as policy looks at it.
+pub(crate) struct PlannedExchange {
+    /// The new token. Its subject is the subject token's; none: any.
+    pub(crate) token: IssueRequest,
+    /// Whom the subject token is for; none: the client.
+    pub(crate) audiences: Vec<String>,
+    /// Who issued the subject token; none: this server.
+    pub(crate) issuer: Option<String>,
+    /// Whether there is an actor token.
+    pub(crate) is_acting: bool,
 }
 
 /// What policy says to it.
@@ -69,6 +83,24 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
                 values: values(vec![method]),
             }
         }
+        Question::Exchange(planned) => {
+            let none = ExtraClaims::default();
+            let asked = AskedToken {
+                subject: None,
+                audiences: &planned.token.audiences,
+                scopes: &planned.token.scopes,
+                claims: &none,
+                ttl: planned.token.ttl,
+                with_session: false,
+            };
+            let token = planned.subject_token(client);
+            let checks: Vec<Check<'_>> =
+                check::exchange(client, planned.is_acting, asked, rules).chain(token).collect();
+            Explanation {
+                outcome: policy::all(client, checks.clone()).map_err(PolicyError::from),
+                values: values(checks),
+            }
+        }
         Question::Login(username) => {
             let checks: Vec<Check<'_>> = check::login(client, &username).collect();
             Explanation {
@@ -76,6 +108,18 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
                 values: values(checks),
             }
         }
+    }
+}
+
+impl PlannedExchange {
+    /// What is looked at of the subject token.
+    fn subject_token<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = Check<'a>> {
+        const FIELD: &str = "subject_token";
+        let issuer = self.issuer.as_deref().map(|issuer| check::exchanged_issuer(client, FIELD, issuer));
+        let audience =
+            (!self.audiences.is_empty()).then(|| check::exchanged_audience(client, FIELD, &self.audiences));
+        let subject = self.token.subject.as_deref().map(|subject| check::exchanged_subject(client, subject));
+        [issuer, audience, subject].into_iter().flatten()
     }
 }
 

@@ -55,6 +55,11 @@ impl IssueGrant {
         if self.of_user {
             return words(client, checks.chain(check::user_token(client, asked, rules)));
         }
+        if self.method == Method::ExchangeToken {
+            let token = check::exchanged_subject(client, &self.subject);
+            let exchange = check::exchange(client, self.actor.is_some(), asked, rules);
+            return words(client, exchange.chain([token]));
+        }
         words(client, checks.chain(check::token(client, asked, rules)))
     }
 
@@ -147,20 +152,12 @@ impl VerifyGrant {
 
     /// Whether the caller answers for `audience`.
     pub(crate) fn answers_for(&self, audience: &str) -> bool {
-        if self.audiences.is_empty() {
-            return self.own_audiences().any(|own| own.matches(audience));
-        }
-        self.audiences.iter().any(|named| named == audience)
+        answers_for(&self.client, &self.audiences, audience)
     }
 
     /// Whether there is no audience that the caller answers for.
     pub(super) fn has_no_audience(&self) -> bool {
-        self.audiences.is_empty() && self.own_audiences().next().is_none()
-    }
-
-    /// A bare `*` lets a client name any audience; it is nobody's own, and never means "any will do".
-    fn own_audiences(&self) -> impl Iterator<Item = &Pattern> {
-        self.client.settings.permissions.verify_audiences.iter().filter(|pattern| !pattern.is_any())
+        self.audiences.is_empty() && own_audiences(&self.client).next().is_none()
     }
 
     /// Scopes that the token must hold.
@@ -172,6 +169,47 @@ impl VerifyGrant {
     pub(crate) const fn leeway(&self) -> Option<Duration> {
         self.leeway
     }
+}
+
+/// Leave to ask whether a token is good.
+pub(crate) struct IntrospectGrant {
+    pub(super) client: Arc<Client>,
+    pub(super) token: String,
+    /// Those that it named; none means its own, and whatever is for others but was issued to it.
+    pub(super) audiences: Vec<String>,
+}
+
+impl IntrospectGrant {
+    /// The token as it came.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether the caller may know of an access token for `audiences`, which was issued here to `client_id`. A caller that names
+    /// audiences wants to know of those alone: it may be about to accept the token for one of them.
+    pub(crate) fn shows(&self, audiences: &[String], client_id: Option<&str>) -> bool {
+        let is_its_own = self.audiences.is_empty() && client_id == Some(self.client.client_id.as_str());
+        is_its_own || audiences.iter().any(|audience| answers_for(&self.client, &self.audiences, audience))
+    }
+
+    /// Whether the caller may know of a refresh token of `client_id` for `audiences`: nobody else is ever to see it.
+    pub(crate) fn owns(&self, client_id: &ClientId, audiences: &[String]) -> bool {
+        *client_id == self.client.client_id
+            && (self.audiences.is_empty() || self.audiences.iter().any(|named| audiences.contains(named)))
+    }
+}
+
+/// Whether the client answers for `audience`: one of those that it `named`, or, if it named none, of its own.
+fn answers_for(client: &Client, named: &[String], audience: &str) -> bool {
+    if named.is_empty() {
+        return own_audiences(client).any(|own| own.matches(audience));
+    }
+    named.iter().any(|named| named == audience)
+}
+
+/// A bare `*` lets a client name any audience; it is nobody's own, and never means "any will do".
+fn own_audiences(client: &Client) -> impl Iterator<Item = &Pattern> {
+    client.settings.permissions.verify_audiences.iter().filter(|pattern| !pattern.is_any())
 }
 
 /// Leave to call one administrative method.

@@ -18,7 +18,9 @@ pub(crate) enum Line {
     MaxTtl,
     /// The server's own `max_ttl`.
     ServerMaxTtl,
-    /// A client may always have tokens about itself.
+    /// `permissions.impersonate`
+    Impersonate,
+    /// A client may always have tokens about itself, and use those that are for it.
     OwnId,
 }
 
@@ -119,6 +121,7 @@ impl fmt::Display for LineText<'_> {
             Line::ClaimValues(index) => write!(f, "permissions.claim_values[{index}]"),
             Line::MaxTtl => write!(f, "permissions.max_ttl {} s", permissions.max_ttl.seconds()),
             Line::ServerMaxTtl => f.write_str("the server's setting `max_ttl`"),
+            Line::Impersonate => f.write_str("permissions.impersonate"),
             Line::OwnId => f.write_str("the client's own id"),
         }
     }

@@ -10,7 +10,9 @@ mod client_update;
 mod clients;
 mod denial;
 mod directory;
+mod exchange;
 mod explain;
+mod foreign_token;
 mod grant;
 mod jwks_folder;
 mod key_registry;
@@ -31,8 +33,10 @@ pub use authenticate::{
 pub use clients::{ClientRegistry, NewSecret, RegistryError};
 pub use denial::{Denial, DenialReason, PolicyError};
 pub use directory::Directory;
-pub(crate) use explain::{ExplainedValue, Explanation, Question, explain};
-pub(crate) use grant::{AdminGrant, IssueGrant, VerifyGrant};
+pub(crate) use exchange::{ExchangeGrant, MAY_ACT, PresentedToken, exchange};
+pub(crate) use explain::{ExplainedValue, Explanation, PlannedExchange, Question, explain};
+pub(crate) use foreign_token::ForeignTokenError;
+pub(crate) use grant::{AdminGrant, IntrospectGrant, IssueGrant, VerifyGrant};
 pub use key_registry::{KeyRegistry, KeyView};
 pub(crate) use login::{LoginGrant, login};
 pub use login_limits::{Backoff, LoginLimitSettings, LoginLimits, TooManyFailures};
@@ -41,7 +45,7 @@ pub use password::{
     HashCost, HashError, HashingSettings, ImportError, PasswordHasher, WeakPassword, WorkError,
 };
 pub use policy::IssueRules;
-pub(crate) use policy::{administer, batch_verify, issue, verify};
+pub(crate) use policy::{administer, batch_verify, introspect, issue, verify};
 pub(crate) use refresh::{RefreshGrant, refresh};
 pub use trusted_issuers::{KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers};
 pub use used_assertions::UsedAssertions;

@@ -5,10 +5,12 @@
 use std::sync::Arc;
 
 use super::{
-    AdminGrant, Caller, Denial, IssueGrant, PolicyError, VerifyGrant,
+    AdminGrant, Caller, Denial, IntrospectGrant, IssueGrant, PolicyError, VerifyGrant,
     check::{self, AskedToken, Check},
 };
-use crate::model::{Algorithm, Client, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations};
+use crate::model::{
+    Algorithm, Client, IntrospectRequest, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations,
+};
 
 /// What holds for every client.
 #[derive(Debug, Clone)]
@@ -137,6 +139,14 @@ pub(super) fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result
         return Err(PolicyError::Incomplete(Violations::of("audiences", description)));
     }
     Ok(grant)
+}
+
+/// May `caller` ask whether a token is good?
+pub(crate) fn introspect(caller: &Caller, request: IntrospectRequest) -> Result<IntrospectGrant, Denial> {
+    let client = caller.shared_client();
+    all(client, [check::method(client, Method::IntrospectToken)])?;
+    all(client, check::introspect(client, &request.audiences))?;
+    Ok(IntrospectGrant { client: Arc::clone(client), token: request.token, audiences: request.audiences })
 }
 
 /// May `caller` call an administrative method?

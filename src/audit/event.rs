@@ -80,6 +80,9 @@ pub struct Event {
     /// Whom the token is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Text>,
+    /// Who acts for that subject, by the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Text>,
     /// Whom the token is for.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "bounded")]
     pub audiences: Vec<Text>,

@@ -14,7 +14,7 @@ use super::{
     token_flags::TokenFlags,
 };
 use crate::{
-    access::{IssueRules, Question, explain},
+    access::{IssueRules, PlannedExchange, Question, explain},
     grpc::{read_client, read_issue_request},
     model::{Client, Method, Ttl, VerifyRequest, Violations},
     proto::v1::{self, GetClientRequest, client_service_client::ClientServiceClient},
@@ -40,6 +40,7 @@ impl PolicyCommand {
   tokend policy explain orders verify --audience orders
   tokend policy explain ops call KeyService/RotateKeys
   tokend policy explain shop login --username alice
+  tokend policy explain orders exchange --subject alice --audience billing --with-actor
   tokend policy explain web issue --audience orders -f clients.toml    # by a file, without a server
 
 Exit status 0 means allowed, 1 denied.")]
@@ -59,6 +60,8 @@ pub(super) struct Explain {
     username: Option<String>,
     #[command(flatten)]
     token: TokenFlags,
+    #[command(flatten)]
+    exchange: ExchangeFlags,
     /// For issue: the server's setting max_ttl, if that shall count too
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     server_max_ttl: Option<Duration>,
@@ -69,6 +72,25 @@ pub(super) struct Explain {
     output: Output,
     #[command(flatten)]
     connection: Connection,
+}
+
+#[derive(Args)]
+struct ExchangeFlags {
+    /// For exchange: there is an actor token
+    #[arg(long)]
+    with_actor: bool,
+    /// For exchange: an audience of the subject token; may be repeated [default: the client's id]
+    #[arg(long = "token-audience", value_name = "AUDIENCE")]
+    token_audiences: Vec<String>,
+    /// For exchange: the issuer of the subject token [default: the server itself]
+    #[arg(long, value_name = "ISSUER")]
+    token_issuer: Option<String>,
+}
+
+impl ExchangeFlags {
+    const fn is_empty(&self) -> bool {
+        !self.with_actor && self.token_audiences.is_empty() && self.token_issuer.is_none()
+    }
 }
 
 /// What a client might do.
@@ -82,6 +104,8 @@ enum What {
     Call,
     /// Log a user in
     Login,
+    /// Exchange a token
+    Exchange,
 }
 
 impl Explain {
@@ -89,7 +113,7 @@ impl Explain {
         let client = Arc::new(self.client()?);
         let rules = self.rules()?;
         let output = self.output;
-        let question = question(self.what, self.method, self.username, self.token)?;
+        let question = question(self.what, self.method, self.username, self.token, self.exchange)?;
         let explanation = explain(&client, question, &rules);
         if output.is_json() {
             print_json(&policy_view::document(&client, &explanation))?;
@@ -139,8 +163,12 @@ fn question(
     method: Option<Method>,
     username: Option<String>,
     token: TokenFlags,
+    exchange: ExchangeFlags,
 ) -> Result<Question, Failure> {
     let usage = |wanted| Err(Failure::usage(wanted));
+    if what != What::Exchange && !exchange.is_empty() {
+        return usage("--with-actor, --token-audience and --token-issuer are for exchange");
+    }
     match (what, method, username) {
         (What::Issue, None, None) => {
             let request = read_issue_request(token.request()?).map_err(|wrong| malformed(&wrong))?;
@@ -155,6 +183,18 @@ fn question(
         (What::Call, Some(method), None) if token.is_empty() => Ok(Question::Call(method)),
         (What::Call, ..) => usage("call: takes a METHOD alone"),
         (What::Login, None, Some(username)) if token.is_empty() => Ok(Question::Login(username)),
+        (What::Exchange, None, None) if token.has_no_claims() => {
+            let token = read_issue_request(token.request()?).map_err(|wrong| malformed(&wrong))?;
+            Ok(Question::Exchange(PlannedExchange {
+                token,
+                audiences: exchange.token_audiences,
+                issuer: exchange.token_issuer,
+                is_acting: exchange.with_actor,
+            }))
+        }
+        (What::Exchange, ..) => usage(
+            "exchange: takes --subject, --audience, --scope, --ttl, --with-actor, --token-audience, --token-issuer",
+        ),
         (What::Login, ..) => usage("login: takes --username alone"),
     }
 }

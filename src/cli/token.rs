@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     connection::Connection,
+    exchange::Exchange,
     failure::Failure,
     inspect::Inspect,
+    introspect::Introspect,
     json_text::indented,
     login::Login,
     output::{Output, print, print_json, talk},
@@ -27,6 +29,10 @@ pub(super) enum TokenCommand {
     Login(Login),
     /// Verify a token; its claims go to stdout
     Verify(Verify),
+    /// Ask whether a token, access or refresh, is good; its claims go to stdout
+    Introspect(Introspect),
+    /// Exchange a token for one with other audiences or fewer scopes; the new token alone goes to stdout
+    Exchange(Exchange),
     /// Print what a token says, without a server and without checking it
     Inspect(Inspect),
 }
@@ -37,6 +43,8 @@ impl TokenCommand {
             Self::Issue(command) => command.run(),
             Self::Login(command) => command.run(),
             Self::Verify(command) => command.run(),
+            Self::Introspect(command) => command.run(),
+            Self::Exchange(command) => command.run(),
             Self::Inspect(command) => command.run(),
         }
     }

@@ -47,6 +47,11 @@ impl TokenFlags {
         self.is_empty_but_for_audiences().then_some(self.audiences)
     }
 
+    /// Whether nothing is given that an exchanged token takes from elsewhere.
+    pub(super) const fn has_no_claims(&self) -> bool {
+        self.not_before.is_none() && self.claims.is_empty() && self.claims_json.is_none()
+    }
+
     const fn is_empty_but_for_audiences(&self) -> bool {
         self.subject.is_none()
             && self.scopes.is_empty()

@@ -1,11 +1,18 @@
 //! Where a token comes from.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Read as _},
+    path::Path,
+};
 
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{failure::Failure, output::talk};
+use super::{
+    failure::Failure,
+    output::{plain, talk},
+};
 
 /// Far more than any server takes.
 const LONGEST: u64 = 1024 * 1024;
@@ -25,13 +32,29 @@ impl TokenInput {
             Some(token) if token != "-" => Zeroizing::new(token),
             _ => from_stdin()?,
         };
-        let token = text.trim();
-        let token = token.strip_prefix("Bearer ").map_or(token, str::trim_start);
-        if token.is_empty() {
-            return Err(Failure::usage("no token: give one as argument or on stdin"));
-        }
-        Ok(Zeroizing::new(token.to_owned()))
+        bare(&text).ok_or_else(|| Failure::usage("no token: give one as argument or on stdin"))
     }
+}
+
+/// The token in the file that `flag` names, in the same way. `-` is stdin.
+pub(super) fn from_file(flag: &str, path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let shown = plain(&path.display().to_string());
+    let text = if path == Path::new("-") {
+        from_stdin()?
+    } else {
+        let mut text = Zeroizing::new(String::new());
+        File::open(path)
+            .and_then(|file| file.take(LONGEST).read_to_string(&mut text))
+            .map_err(|error| Failure::usage(format!("{flag}: {shown} cannot be read: {error}")))?;
+        text
+    };
+    bare(&text).ok_or_else(|| Failure::usage(format!("{flag}: there is no token in {shown}")))
+}
+
+fn bare(text: &str) -> Option<Zeroizing<String>> {
+    let token = text.trim();
+    let token = token.strip_prefix("Bearer ").map_or(token, str::trim_start);
+    (!token.is_empty()).then(|| Zeroizing::new(token.to_owned()))
 }
 
 fn from_stdin() -> Result<Zeroizing<String>, Failure> {

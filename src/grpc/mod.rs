@@ -26,7 +26,7 @@ use std::sync::Arc;
 use tonic::service::Routes;
 
 pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
-pub(crate) use convert::{CLIENT_FIELDS, read_client, read_issue_request, shown_client};
+pub(crate) use convert::{CLIENT_FIELDS, read_client, read_issue_request, shown_client, struct_members};
 pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use health::Health;
 pub use login_metrics::LoginMetrics;

@@ -141,7 +141,7 @@ impl PublicKey {
     }
 
     /// Whether `signature` over `message` is this key's, and of the one length that such signatures have.
-    pub(super) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         signature.len() == self.0.signature_len && self.0.key.verify_sig(message, signature).is_ok()
     }
 }

@@ -66,6 +66,12 @@ impl ExtraClaims {
         Self(picked.cloned().collect())
     }
 
+    /// The claims, and this one too.
+    pub(crate) fn with(mut self, member: Option<(String, String)>) -> Self {
+        self.0.extend(member);
+        self
+    }
+
     /// The claims as the text of one JSON object, each value as it was given.
     pub fn to_json(&self) -> String {
         let member = |(name, value): &(String, String)| format!("{}:{value}", Value::from(name.as_str()));

@@ -31,11 +31,13 @@ pub enum Reason {
     ScopeInsufficient,
     /// It was revoked, or its session, or whose it is, or the key that signed it.
     Revoked,
+    /// It is bound to a key (`cnf`), and the one who presents it did not show that key.
+    BindingMismatch,
 }
 
 impl Reason {
     /// Every reason, in the order of the API's table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::TooLarge,
         Self::AlgorithmNotAllowed,
@@ -50,6 +52,7 @@ impl Reason {
         Self::NotYetValid,
         Self::ScopeInsufficient,
         Self::Revoked,
+        Self::BindingMismatch,
     ];
 
     /// The reason's name in `google.rpc.ErrorInfo`.
@@ -69,6 +72,7 @@ impl Reason {
             Self::NotYetValid => "TOKEN_NOT_YET_VALID",
             Self::ScopeInsufficient => "TOKEN_SCOPE_INSUFFICIENT",
             Self::Revoked => "TOKEN_REVOKED",
+            Self::BindingMismatch => "TOKEN_BINDING_MISMATCH",
         }
     }
 }

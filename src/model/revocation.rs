@@ -28,6 +28,34 @@ pub struct Revocation {
     pub expire_time: Option<UnixTime>,
 }
 
+impl RevocationTarget {
+    /// Of the tokens that it names, those that were issued before this instant are revoked; none: all.
+    pub const fn issued_before(&self) -> Option<UnixTime> {
+        match self {
+            Self::Token(_) | Self::Session(_) => None,
+            Self::Subject(_, before) | Self::Client(_, before) | Self::Everything(before) => Some(*before),
+        }
+    }
+}
+
+impl Revocation {
+    /// This one, reaching as far as `other` of the same target if that reaches further.
+    pub(crate) fn widened_by(self, other: &Self) -> Self {
+        let further = other.target.issued_before() > self.target.issued_before();
+        Self {
+            target: if further { other.target.clone() } else { self.target },
+            revoke_time: self.revoke_time,
+            // No end is the furthest one.
+            expire_time: self.expire_time.zip(other.expire_time).map(|(own, other)| own.max(other)),
+        }
+    }
+
+    /// Whether nobody accepts what it revokes any more at `now`.
+    pub fn has_expired(&self, now: UnixTime) -> bool {
+        self.expire_time.is_some_and(|expire| expire <= now)
+    }
+}
+
 /// A revocation as the store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationRecord {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::{CallerSources, Serving, Settings, exposition::Exposition, follow::Follower};
 use crate::{
     access::{
@@ -163,19 +165,26 @@ impl Server {
         )?);
         // What was due while nobody ran is done before anything is signed.
         keeper.tend().await?;
+        let revocations = Revocations::open(Arc::clone(&store), revocations, Arc::clone(&clock)).await?;
+        let revocations = Arc::new(revocations);
+        // What is read after them is complete up to where they are.
+        ring.refresh().await?;
         let directory = Arc::new(Directory::open(Arc::clone(&store), caller_sources.jwks_dir.clone()).await?);
+        revocations.publish(*revocations.held().borrow());
         let CallerSources { trusted_issuers, refresh, .. } = caller_sources;
         let issuers = Arc::new(TrustedIssuers::new(trusted_issuers, refresh, Arc::clone(&clock)));
         let used_assertions = Arc::new(UsedAssertions::new(Arc::clone(&store), Arc::clone(&clock)));
-        let follower = Arc::new(Follower::new(
-            Arc::clone(&store),
-            Arc::clone(&ring),
-            Arc::clone(&directory),
-            Arc::clone(&used_assertions),
-            Arc::clone(&issuers),
-            Arc::clone(&keeper),
-            Arc::clone(&clock),
-        ));
+        let follower = Arc::new(Follower {
+            store: Arc::clone(&store),
+            revocations: Arc::clone(&revocations),
+            ring: Arc::clone(&ring),
+            directory: Arc::clone(&directory),
+            used_assertions: Arc::clone(&used_assertions),
+            issuers: Arc::clone(&issuers),
+            keeper: Arc::clone(&keeper),
+            clock: Arc::clone(&clock),
+            seen: Mutex::default(),
+        });
         let authentications = Arc::new(AuthenticationMetrics::default());
         let authenticator = Authenticator::new(
             callers,
@@ -188,8 +197,6 @@ impl Server {
         let clients =
             Arc::new(ClientRegistry::new(Arc::clone(&store), Arc::clone(&directory), Arc::clone(&clock)));
 
-        let revocations = Revocations::open(Arc::clone(&store), revocations, Arc::clone(&clock)).await?;
-        let revocations = Arc::new(revocations);
         let issuer_name = issue.issuer.clone();
         let issuer = Arc::new(Issuer::new(issue, Arc::clone(&ring), Arc::clone(&clock)));
         let hasher = Arc::new(PasswordHasher::new(people.hashing)?);

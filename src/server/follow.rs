@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{Mutex, watch};
+use tokio::{
+    sync::Mutex,
+    time::{Interval, MissedTickBehavior},
+};
 
 use super::StartError;
 use crate::{
@@ -11,92 +14,141 @@ use crate::{
     clock::Clock,
     keys::{Keeper, KeyRing},
     model::ChangeSequence,
+    revocations::Revocations,
     store::Store,
 };
 
 /// Follows the store's changes.
 #[derive(Debug)]
 pub(super) struct Follower {
-    store: Arc<dyn Store>,
-    ring: Arc<KeyRing>,
-    directory: Arc<Directory>,
-    used_assertions: Arc<UsedAssertions>,
-    issuers: Arc<TrustedIssuers>,
-    keeper: Arc<Keeper>,
-    clock: Arc<dyn Clock>,
-    /// What was followed. Held through a round, so that rounds do not overlap.
-    seen: Mutex<Option<ChangeSequence>>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) revocations: Arc<Revocations>,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) used_assertions: Arc<UsedAssertions>,
+    pub(super) issuers: Arc<TrustedIssuers>,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
+    pub(super) seen: Mutex<Option<ChangeSequence>>,
 }
 
 impl Follower {
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        ring: Arc<KeyRing>,
-        directory: Arc<Directory>,
-        used_assertions: Arc<UsedAssertions>,
-        issuers: Arc<TrustedIssuers>,
-        keeper: Arc<Keeper>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self { store, ring, directory, used_assertions, issuers, keeper, clock, seen: Mutex::new(None) }
-    }
-
     /// Resolves when nothing that a round began is under way any more.
     pub(super) async fn settled(&self) {
         self.issuers.settled().await;
     }
 
-    /// One round.
+    /// One round. What fails of it keeps nothing else from being done that can be.
     pub(super) async fn round(&self) -> Result<(), StartError> {
-        let mut seen = self.seen.lock().await;
+        let revocations = self.revocations.catch_up().await;
+        let others = self.other_round().await;
+        revocations?;
+        others
+    }
+
+    /// A round but for the revocations.
+    async fn other_round(&self) -> Result<(), StartError> {
         // They need no store.
         self.issuers.tend();
+        self.follow().await?;
+        self.tend().await
+    }
+
+    /// Brings keys and clients in memory to the store's state. Answers whether they have changed.
+    async fn follow(&self) -> Result<bool, StartError> {
+        let mut seen = self.seen.lock().await;
+        // Every revocation up to this change is in memory, and what follows reads every other change up to it.
+        let held = *self.revocations.held().borrow();
         let asked = self.clock.now();
         // Read before the rows: a change in between is then seen twice rather than never.
         let sequence = self.store.change_sequence().await?;
-        if *seen != Some(sequence) {
+        let changed = *seen != Some(sequence);
+        if changed {
             self.ring.refresh().await?;
             self.directory.refresh().await?;
             *seen = Some(sequence);
         }
-        self.directory.follow_files().await;
         self.ring.confirm(asked);
+        self.revocations.publish(held);
+        Ok(changed)
+    }
+
+    /// Does what is due.
+    async fn tend(&self) -> Result<(), StartError> {
+        self.directory.follow_files().await;
         self.ring.retry().await;
         self.keeper.tend().await?;
         self.keeper.report().await?;
-        Ok(self.used_assertions.tidy().await?)
+        self.used_assertions.tidy().await?;
+        Ok(self.revocations.tidy().await?)
     }
 
-    /// A round whenever the store tells of a change, and every `interval`, for ever. Of failures, the first and the
-    /// recovery are logged.
-    pub(super) async fn run(self: Arc<Self>, interval: Duration, mut failing: bool) {
+    /// Follows the store whenever it tells of a change and every `interval`, for ever, and then does what is due. The revocations
+    /// are followed for themselves, so that nothing else that is done holds them up.
+    pub(super) async fn run(self: Arc<Self>, interval: Duration, failing: bool) {
+        tokio::join!(
+            self.follow_revocations(interval, Failures { of: "revocations", failing }),
+            self.follow_others(interval, Failures { of: "keys and clients", failing }),
+        );
+    }
+
+    async fn follow_revocations(&self, interval: Duration, mut failures: Failures) {
         let mut changes = self.store.changes();
-        let mut ticks = tokio::time::interval(interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = ticks(interval);
         loop {
-            next(&mut ticks, &mut changes).await;
-            match self.round().await {
-                Ok(()) => {
-                    if failing {
-                        tracing::info!("the store can be read again");
-                    }
-                    failing = false;
-                }
-                Err(error) => {
-                    if !failing {
-                        tracing::warn!(%error, "the store cannot be followed; serving from memory");
-                    }
-                    failing = true;
-                }
+            tokio::select! {
+                _ = ticks.tick() => {}
+                Ok(()) = changes.changed() => {}
+            }
+            failures.note(self.revocations.catch_up().await.map(|_| ()).map_err(StartError::from));
+        }
+    }
+
+    async fn follow_others(&self, interval: Duration, mut failures: Failures) {
+        let mut changes = self.store.changes();
+        let mut held = self.revocations.held();
+        let mut ticks = ticks(interval);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => failures.note(self.other_round().await),
+                Ok(()) = changes.changed() => failures.note(self.follow_and_tend().await),
+                // More of what is in memory is then known to be all.
+                Ok(()) = held.changed() => failures.note(self.follow_and_tend().await),
             }
         }
     }
+
+    /// Most changes are revocations, after which nothing else is due.
+    async fn follow_and_tend(&self) -> Result<(), StartError> {
+        if self.follow().await? { self.tend().await } else { Ok(()) }
+    }
 }
 
-/// Resolves at the next tick or change. A store that tells of nothing more is polled.
-async fn next(ticks: &mut tokio::time::Interval, changes: &mut watch::Receiver<u64>) {
-    tokio::select! {
-        _ = ticks.tick() => {}
-        Ok(()) = changes.changed() => {}
+/// What is followed, and whether that fails. Of failures, the first and the recovery are logged.
+struct Failures {
+    of: &'static str,
+    failing: bool,
+}
+
+impl Failures {
+    fn note(&mut self, outcome: Result<(), StartError>) {
+        match outcome {
+            Ok(()) if self.failing => tracing::info!(of = self.of, "the store can be read again"),
+            Ok(()) => {}
+            Err(error) if !self.failing => {
+                tracing::warn!(of = self.of, %error, "the store cannot be followed; serving from memory");
+                self.failing = true;
+                return;
+            }
+            Err(_) => return,
+        }
+        self.failing = false;
     }
+}
+
+fn ticks(interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -12,7 +12,9 @@ mod sessions;
 mod verify;
 
 pub use exchange::Exchanger;
+pub(crate) use exchange::{ExchangeError, ExchangedToken};
 pub use introspect::Introspector;
+pub(crate) use introspect::{IntrospectError, IntrospectedToken};
 pub(crate) use issue::{IssueError, IssuedToken};
 pub use issue::{IssuePolicy, Issuer};
 pub use login::Logins;

@@ -46,6 +46,16 @@ pub(crate) struct VerifiedToken {
     pub(crate) cache_ttl: Duration,
 }
 
+/// A token that its issuer signed, and that is read. Whether it is good, and for whoever asks, is another question.
+pub(super) struct ExaminedToken {
+    pub(super) claims: TokenClaims,
+    pub(super) members: Map<String, Value>,
+    pub(super) payload: String,
+    pub(super) key_id: KeyId,
+    /// Whether it was issued here, and not by the owner of a key that was imported.
+    pub(super) is_own: bool,
+}
+
 /// Why a token may not be trusted, or why nobody can say.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
@@ -87,7 +97,28 @@ impl Verifier {
 
     /// Verifies the token that `grant` allows the caller to ask about.
     pub(crate) async fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
-        let token = Compact::parse(grant.token(), self.policy.max_token_bytes)?;
+        let token = self.examine(grant.token()).await?;
+        let claims = &token.claims;
+        let audiences: Vec<String> =
+            claims.audiences.iter().filter(|audience| grant.answers_for(audience)).cloned().collect();
+        if audiences.is_empty() {
+            return Err(Refusal::new(Reason::AudienceMismatch, "the token is for other audiences").into());
+        }
+        let now = self.clock.now();
+        check_times(claims, now, grant.leeway().unwrap_or(self.policy.leeway))?;
+        if !grant.required_scopes().iter().all(|scope| claims.scopes.contains(scope)) {
+            return Err(Refusal::new(Reason::ScopeInsufficient, "the token lacks a required scope").into());
+        }
+        self.check_revoked(claims, token.is_own)?;
+        let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
+        let ExaminedToken { claims, members, payload, key_id, .. } = token;
+        Ok(VerifiedToken { claims, members, payload, audiences, key_id, cache_ttl })
+    }
+
+    /// All that is asked of a token whoever asks: from its size to its issuer. There is no other way to a token's claims. What is
+    /// left to ask is for whom it is, [when](Self::check_good), and whether it was revoked.
+    pub(super) async fn examine(&self, token: &str) -> Result<ExaminedToken, VerifyError> {
+        let token = Compact::parse(token, self.policy.max_token_bytes)?;
         let header = Header::parse(&token.header)?;
         let key = match self.ring.verification_key(&header.key_id).await {
             KeyLookup::Found(key) => key,
@@ -112,44 +143,38 @@ impl Verifier {
         let payload = String::from_utf8(token.payload)
             .map_err(|_| Refusal::new(Reason::Malformed, "the token's payload is not UTF-8"))?;
         let claims = jose::read_claims(&members)?;
-        let now = self.clock.now();
-        let issuer = key.issuer.as_deref().unwrap_or(&self.policy.issuer);
-        let audiences = self.check(&claims, issuer, grant, now)?;
-        if self.revocations.refuse(&claims)? {
-            return Err(Refusal::new(Reason::Revoked, "the token was revoked").into());
+        if claims.issuer != key.issuer.as_deref().unwrap_or(&self.policy.issuer) {
+            let detail = "the token was issued by somebody else";
+            return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
         }
-        let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
-        Ok(VerifiedToken { claims, members, payload, audiences, key_id: key.key_id.clone(), cache_ttl })
+        let is_own = claims.issuer == self.policy.issuer;
+        Ok(ExaminedToken { claims, members, payload, key_id: key.key_id.clone(), is_own })
     }
 
-    /// Compares the claims with whose key it is, who asks, and what time it is. Answers the audiences that matched.
-    fn check(
-        &self,
-        claims: &TokenClaims,
-        issuer: &str,
-        grant: &VerifyGrant,
-        now: UnixTime,
-    ) -> Result<Vec<String>, Refusal> {
-        if claims.issuer != issuer {
-            return Err(Refusal::new(Reason::IssuerMismatch, "the token was issued by somebody else"));
-        }
-        let matched: Vec<String> =
-            claims.audiences.iter().filter(|audience| grant.answers_for(audience)).cloned().collect();
-        if matched.is_empty() {
-            return Err(Refusal::new(Reason::AudienceMismatch, "the token is for other audiences"));
-        }
-        let leeway = grant.leeway().unwrap_or(self.policy.leeway);
-        // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
-        if now.minus(leeway) >= claims.expire_time {
-            return Err(Refusal::new(Reason::Expired, "the token has expired"));
-        }
-        let begins = claims.not_before_time.into_iter().chain(claims.issue_time).max();
-        if begins.is_some_and(|begins| begins.minus(leeway) > now) {
-            return Err(Refusal::new(Reason::NotYetValid, "the token is not valid yet"));
-        }
-        if !grant.required_scopes().iter().all(|scope| claims.scopes.contains(scope)) {
-            return Err(Refusal::new(Reason::ScopeInsufficient, "the token lacks a required scope"));
-        }
-        Ok(matched)
+    /// Whether an examined token is good now and was not revoked. For whom it is, the caller has looked at before.
+    pub(super) fn check_good(&self, token: &ExaminedToken) -> Result<(), VerifyError> {
+        check_times(&token.claims, self.clock.now(), self.policy.leeway)?;
+        self.check_revoked(&token.claims, token.is_own)
     }
+
+    /// Whether a token with these claims was not revoked. `is_own`: it was issued here.
+    pub(super) fn check_revoked(&self, claims: &TokenClaims, is_own: bool) -> Result<(), VerifyError> {
+        if self.revocations.refuse(claims, is_own)? {
+            return Err(Refusal::new(Reason::Revoked, "the token was revoked").into());
+        }
+        Ok(())
+    }
+}
+
+/// Compares a token's times with what time it is, on clocks that differ by up to `leeway`.
+fn check_times(claims: &TokenClaims, now: UnixTime, leeway: Duration) -> Result<(), Refusal> {
+    // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
+    if now.minus(leeway) >= claims.expire_time {
+        return Err(Refusal::new(Reason::Expired, "the token has expired"));
+    }
+    let begins = claims.not_before_time.into_iter().chain(claims.issue_time).max();
+    if begins.is_some_and(|begins| begins.minus(leeway) > now) {
+        return Err(Refusal::new(Reason::NotYetValid, "the token is not valid yet"));
+    }
+    Ok(())
 }

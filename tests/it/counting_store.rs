@@ -28,6 +28,7 @@ pub struct CountingStore {
     calls: AtomicUsize,
     key_reads: AtomicUsize,
     sequence_reads: AtomicUsize,
+    revocation_reads: AtomicUsize,
     assertion_uses: AtomicUsize,
     down: AtomicBool,
     /// Each call takes a permit, when it has come this far.
@@ -60,6 +61,7 @@ impl CountingStore {
             calls: AtomicUsize::new(0),
             key_reads: AtomicUsize::new(0),
             sequence_reads: AtomicUsize::new(0),
+            revocation_reads: AtomicUsize::new(0),
             assertion_uses: AtomicUsize::new(0),
             down: AtomicBool::new(false),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
@@ -70,11 +72,13 @@ impl CountingStore {
     }
 
     /// A server on a fresh one, when the server's own calls have been made: of its rounds the first comes before it is
-    /// ready, and the second, which begins with reading the sequence, finds nothing to do. The next is due in an hour.
+    /// ready, and the second, which begins with reading the sequence and the revocations, finds nothing to do. The next is due in
+    /// an hour.
     pub async fn serve(settings: Settings) -> (TestServer, Arc<Self>) {
         let store = Self::new().await;
         let server = TestServer::on(store.clone(), settings, manual_clock()).await;
-        while store.sequence_reads.load(SeqCst) < 2 {
+        // The revocations are read when the server opens, too.
+        while store.sequence_reads.load(SeqCst) < 2 || store.revocation_reads.load(SeqCst) < 3 {
             tokio::task::yield_now().await;
         }
         (server, store)
@@ -365,7 +369,9 @@ impl Store for CountingStore {
 
     async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError> {
         self.enter().await?;
-        self.inner.revocations(after, limit).await
+        let read = self.inner.revocations(after, limit).await;
+        self.revocation_reads.fetch_add(1, SeqCst);
+        read
     }
 
     async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {

@@ -6,6 +6,7 @@ use tokend::{keys::SharedSecret, model::Algorithm};
 use tonic::Code;
 
 use crate::{
+    exchanges::good_for_nothing,
     forge::{Forge, b64, payload},
     harness::{START, START_SECONDS, TestServer, accepted, reason, refused},
 };
@@ -35,6 +36,7 @@ async fn all_refused(server: &TestServer, good: &str, rows: Vec<Row>) -> usize {
         assert_eq!(status.code(), Code::InvalidArgument, "{name}");
         assert_eq!(reason(&status), expected, "{name}: {}", status.message());
         assert!(!status.message().contains("alice"), "{name}: a claim in {}", status.message());
+        good_for_nothing(server, good, &name, &token, expected).await;
     }
     accepted(server.root.check(good).await);
     count

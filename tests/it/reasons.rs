@@ -18,7 +18,7 @@ fn read(path: &str) -> String {
 #[test]
 fn each_reason_is_tested_and_documented() {
     let mut all = reasons(&read("src/model/refusal.rs"));
-    assert_eq!(all.len(), 14, "{all:?}");
+    assert_eq!(all.len(), 15, "{all:?}");
     all.extend(reasons(&read("src/access/denial.rs")));
     all.extend(reasons(&read("src/grpc/status/told.rs")));
     all.extend(reasons(&read("src/grpc/status/floors.rs")));

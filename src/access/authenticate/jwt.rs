@@ -12,21 +12,21 @@ use crate::{
 };
 
 /// A token whose signature nobody has checked.
-pub(super) struct UnprovenToken<'t> {
+pub(in crate::access) struct UnprovenToken<'t> {
     compact: Compact<'t>,
-    pub(super) header: ForeignHeader,
+    pub(in crate::access) header: ForeignHeader,
     members: Map<String, Value>,
 }
 
 /// A token whose signature is good, with every claim.
-pub(super) struct SignedToken {
-    pub(super) claims: TokenClaims,
-    pub(super) members: Map<String, Value>,
+pub(in crate::access) struct SignedToken {
+    pub(in crate::access) claims: TokenClaims,
+    pub(in crate::access) members: Map<String, Value>,
 }
 
 impl<'t> UnprovenToken<'t> {
     /// Takes a token apart, strictly.
-    pub(super) fn parse(text: &'t str) -> Result<Self, Refusal> {
+    pub(in crate::access) fn parse(text: &'t str) -> Result<Self, Refusal> {
         let compact = Compact::parse(text, LONGEST_TOKEN)?;
         let header = ForeignHeader::parse(&compact.header)?;
         let members = jose::object(&compact.payload).map_err(|_| {
@@ -36,29 +36,29 @@ impl<'t> UnprovenToken<'t> {
     }
 
     /// Who is said to have issued it: chooses with whose keys it is checked, and nothing else.
-    pub(super) fn issuer(&self) -> Option<&str> {
+    pub(in crate::access) fn issuer(&self) -> Option<&str> {
         self.members.get("iss").and_then(Value::as_str)
     }
 
     /// What is signed.
-    pub(super) const fn message(&self) -> &[u8] {
+    pub(in crate::access) const fn message(&self) -> &[u8] {
         self.compact.signing_input
     }
 
     /// The signature.
-    pub(super) fn signature(&self) -> &[u8] {
+    pub(in crate::access) fn signature(&self) -> &[u8] {
         &self.compact.signature
     }
 
     /// The claims, for the one who has checked the signature.
-    pub(super) fn into_signed(self) -> Result<SignedToken, Refusal> {
+    pub(in crate::access) fn into_signed(self) -> Result<SignedToken, Refusal> {
         Ok(SignedToken { claims: jose::read_claims(&self.members)?, members: self.members })
     }
 }
 
 impl SignedToken {
     /// What a JSON pointer (RFC 6901) into the claims leads to.
-    pub(super) fn pointed_at(&self, pointer: &str) -> Option<&Value> {
+    pub(in crate::access) fn pointed_at(&self, pointer: &str) -> Option<&Value> {
         let mut parts =
             pointer.strip_prefix('/')?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
         let outermost = self.members.get(&parts.next()?)?;
@@ -70,7 +70,7 @@ impl SignedToken {
     }
 
     /// Whether the token is good at `now`, by clocks that differ by up to `leeway`.
-    pub(super) fn check_times(&self, now: UnixTime, leeway: Duration) -> Result<(), Refusal> {
+    pub(in crate::access) fn check_times(&self, now: UnixTime, leeway: Duration) -> Result<(), Refusal> {
         let TokenClaims { expire_time, not_before_time, issue_time, .. } = &self.claims;
         // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
         if now.minus(leeway) >= *expire_time {

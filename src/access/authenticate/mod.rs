@@ -17,5 +17,7 @@ mod workload;
 pub use authenticator::Authenticator;
 pub use caller::Caller;
 pub use failure::{AuthenticationError, Unproven};
+pub(in crate::access) use jwt::UnprovenToken;
 pub use metrics::AuthenticationMetrics;
 pub use settings::CallerSettings;
+pub(in crate::access) use workload::check as check_issued;

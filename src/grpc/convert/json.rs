@@ -9,7 +9,7 @@ use crate::jose::MAX_DEPTH;
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The members of a Struct with their values as JSON text.
-pub(super) fn struct_members(claims: Struct) -> Result<Vec<(String, String)>, &'static str> {
+pub(crate) fn struct_members(claims: Struct) -> Result<Vec<(String, String)>, &'static str> {
     let members = claims.fields.into_iter().map(|(name, value)| Ok((name, to_json(value, 1)?.to_string())));
     members.collect()
 }

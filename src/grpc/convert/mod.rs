@@ -2,6 +2,8 @@
 //! permission is checked before validity, and a caller can mend all fields in one go.
 
 mod client;
+mod exchange;
+mod introspect;
 mod issue;
 mod json;
 mod key;
@@ -21,7 +23,10 @@ pub(crate) use client::{CLIENT_FIELDS, read_client, read_issue_request, shown_cl
 pub(super) use client::{
     client_id, client_message, client_settings, client_update, optional_client_id, overlap, version,
 };
+pub(super) use exchange::{exchange_request, exchanged_answer};
+pub(super) use introspect::{introspect_request, introspected_answer};
 pub(super) use issue::{issue_request, session_answer, token_answer};
+pub(crate) use json::struct_members;
 pub(super) use key::{
     import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
 };

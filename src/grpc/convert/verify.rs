@@ -46,7 +46,8 @@ pub(in crate::grpc) fn verified_answer(verified: VerifiedToken) -> v1::VerifyTok
     }
 }
 
-fn token_claims(claims: TokenClaims) -> v1::TokenClaims {
+/// The registered claims as a message.
+pub(super) fn token_claims(claims: TokenClaims) -> v1::TokenClaims {
     v1::TokenClaims {
         issuer: claims.issuer,
         subject: claims.subject,

@@ -8,7 +8,7 @@ use crate::{
     keys::KeyError,
     model::Violations,
     store::StoreError,
-    tokens::{IssueError, LoginError, SessionError},
+    tokens::{ExchangeError, IssueError, LoginError, SessionError, VerifyError},
 };
 
 impl Told {
@@ -19,6 +19,37 @@ impl Told {
                 Self::new(Code::FailedPrecondition, "NO_ACTIVE_KEY", error.to_string())
             }
             IssueError::Signing(_) | IssueError::Random(_) => Self::internal(),
+        }
+    }
+
+    pub(super) fn of_policy(error: &PolicyError) -> Self {
+        match error {
+            PolicyError::Denied(denial) => Self::denied(denial),
+            PolicyError::Incomplete(violations) => Self::invalid(violations.clone()),
+        }
+    }
+
+    pub(super) fn of_verify(error: &VerifyError) -> Self {
+        match error {
+            VerifyError::Refused(refusal) => {
+                Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
+            }
+            VerifyError::Stale(stale) => Self::new(Code::Unavailable, "STATE_STALE", stale.to_string()),
+            VerifyError::KeyUnavailable(_) => Self::store_unavailable(),
+        }
+    }
+
+    pub(super) fn of_exchange(error: &ExchangeError) -> Self {
+        match error {
+            ExchangeError::Refused { field, refusal } => {
+                let message = format!("{field}: {}", refusal.detail);
+                let told = Self::new(Code::InvalidArgument, refusal.reason.name(), message);
+                Self { field: Some((*field).to_owned()), ..told }
+            }
+            ExchangeError::Unknown(error) => Self::of_verify(error),
+            ExchangeError::IssuerKeys(_) => Self::issuer_keys_missing(),
+            ExchangeError::Policy(error) => Self::of_policy(error),
+            ExchangeError::Issue(error) => Self::of_issue(error),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     audit::AuditUnavailable,
     keys::{KeyError, TooManyWatches},
     model::Violations,
-    tokens::{IssueError, LoginError, SessionError, VerifyError},
+    tokens::{ExchangeError, IntrospectError, IssueError, LoginError, SessionError, VerifyError},
 };
 
 /// Why a call is not answered with what was asked for.
@@ -38,6 +38,10 @@ pub(crate) enum CallError {
     Users(#[from] UserError),
     #[error(transparent)]
     Login(#[from] LoginError),
+    #[error(transparent)]
+    Introspect(#[from] IntrospectError),
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
     #[error(transparent)]
     Session(#[from] SessionError),
     #[error(transparent)]

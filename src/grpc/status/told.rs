@@ -12,7 +12,7 @@ use crate::{
     keys::TooManyWatches,
     model::Violations,
     store::StoreError,
-    tokens::{SessionError, VerifyError},
+    tokens::{ExchangeError, IntrospectError, SessionError},
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
@@ -59,6 +59,10 @@ impl Told {
         Self::new(Code::Unavailable, "STORE_UNAVAILABLE", "the store cannot be reached")
     }
 
+    pub(super) fn issuer_keys_missing() -> Self {
+        Self::new(Code::Unavailable, "STATE_STALE", "the keys of the token's issuer are not there")
+    }
+
     pub(super) fn request_id_reused(error: &dyn std::error::Error) -> Self {
         Self::new(Code::FailedPrecondition, "REQUEST_ID_REUSED", error.to_string())
     }
@@ -89,22 +93,14 @@ impl Told {
                     "too many credentials of this address or client were not valid",
                 )
             },
-            CallError::Authentication(AuthenticationError::IssuerKeys(_)) => {
-                Self::new(Code::Unavailable, "STATE_STALE", "the keys of the token's issuer are not there")
+            CallError::Authentication(AuthenticationError::IssuerKeys(_)) => Self::issuer_keys_missing(),
+            CallError::Policy(error) => Self::of_policy(error),
+            CallError::Invalid(violations) | CallError::Registry(RegistryError::Invalid(violations)) => {
+                Self::invalid(violations.clone())
             }
-            CallError::Policy(PolicyError::Denied(denial)) => Self::denied(denial),
-            CallError::Policy(PolicyError::Incomplete(violations))
-            | CallError::Invalid(violations)
-            | CallError::Registry(RegistryError::Invalid(violations)) => Self::invalid(violations.clone()),
             CallError::Issue(error) => Self::of_issue(error),
-            CallError::Verify(VerifyError::Refused(refusal)) => {
-                Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
-            }
-            CallError::Verify(VerifyError::Stale(stale)) => {
-                Self::new(Code::Unavailable, "STATE_STALE", stale.to_string())
-            }
-            CallError::Verify(VerifyError::KeyUnavailable(_))
-            | CallError::Authentication(AuthenticationError::Store(StoreError::Unavailable(_)))
+            CallError::Verify(error) => Self::of_verify(error),
+            CallError::Authentication(AuthenticationError::Store(StoreError::Unavailable(_)))
             | CallError::Registry(
                 RegistryError::Store(StoreError::Unavailable(_)) | RegistryError::Contended,
             ) => Self::store_unavailable(),
@@ -124,6 +120,9 @@ impl Told {
                 Self::new(Code::FailedPrecondition, "CLIENT_SECRET_NOT_USED", error.to_string())
             }
             CallError::Lost
+            | CallError::Introspect(IntrospectError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            ))
             | CallError::Authentication(AuthenticationError::Store(
                 StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
             ))
@@ -131,6 +130,11 @@ impl Told {
                 RegistryError::Random(_) | RegistryError::Store(StoreError::Corrupt { .. }),
             ) => Self::internal(),
             CallError::Users(error) => Self::of_users(error),
+            CallError::Introspect(IntrospectError::Verify(error)) => Self::of_verify(error),
+            CallError::Introspect(IntrospectError::Store(StoreError::Unavailable(_))) => {
+                Self::store_unavailable()
+            }
+            CallError::Exchange(error) => Self::of_exchange(error),
             CallError::Login(error) => Self::of_login(error),
             CallError::Session(error) => Self::of_session(error),
             CallError::Keys(error) => Self::of_keys(error),
@@ -186,7 +190,8 @@ impl Told {
             Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
             _ => match error {
                 CallError::Policy(PolicyError::Denied(denial))
-                | CallError::Session(SessionError::Policy(PolicyError::Denied(denial))) => {
+                | CallError::Session(SessionError::Policy(PolicyError::Denied(denial)))
+                | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial))) => {
                     let line = denial.line.as_deref().unwrap_or("no line");
                     tracing::info!(reason, %error, line, "call refused");
                 }

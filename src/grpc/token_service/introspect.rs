@@ -4,8 +4,10 @@ use tonic::Request;
 
 use super::TokenApi;
 use crate::{
-    grpc::{caller::caller, status::CallError},
+    access,
+    grpc::{caller::caller, convert, status::CallError},
     proto::v1,
+    spans,
 };
 
 impl TokenApi {
@@ -13,7 +15,12 @@ impl TokenApi {
         &self,
         request: Request<v1::IntrospectTokenRequest>,
     ) -> Result<v1::IntrospectTokenResponse, CallError> {
-        let _caller = caller(&self.authenticator, &request).await?;
-        Err(CallError::MethodUnknown)
+        let caller = caller(&self.authenticator, &request).await?;
+        let asked = convert::introspect_request(request.into_inner());
+        let grant = asked.authorize(|request| access::introspect(&caller, request))?;
+        let step = spans::step("verify");
+        let introspected = self.introspector.introspect(&grant).await;
+        drop(step);
+        Ok(convert::introspected_answer(introspected?, &self.verifier.policy().issuer))
     }
 }

@@ -65,6 +65,7 @@ fn event(call: &Call<'_>, trail: &mut Trail, outcome: Outcome, code: Code) -> Ev
         peer: call.peer,
         request_id: Text::of(call.request_id.to_str().unwrap_or_default()),
         subject: details.subject,
+        actor: details.actor,
         audiences: details.audiences,
         scopes: details.scopes,
         jti: details.jti,

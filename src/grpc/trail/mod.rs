@@ -9,6 +9,7 @@ mod rules;
 mod scope;
 
 pub(super) use notes::{
-    admit, allowed, asked, cause, client, item_refused, key, refused, session, subject, token, user,
+    admit, allowed, asked, asked_to_exchange, cause, client, item_refused, key, refused, session, subject,
+    token, user,
 };
 pub(super) use scope::Call;

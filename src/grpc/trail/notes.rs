@@ -10,8 +10,8 @@ use crate::{
     access::{AdminGrant, Caller, IssueGrant, IssueRules, PolicyError},
     audit::{AuditUnavailable, Target, Text},
     grpc::status::CallError,
-    model::{ClientId, IssueRequest, KeyId, SessionId, UserId},
-    tokens::{IssuedToken, LoginError, SessionError},
+    model::{ClientId, ExchangeRequest, IssueRequest, KeyId, SessionId, UserId},
+    tokens::{ExchangeError, IssuedToken, LoginError, SessionError},
 };
 
 /// The caller is known: notes who, and takes the call on or refuses it for how much there is to do.
@@ -41,6 +41,11 @@ pub(in crate::grpc) fn asked(request: &IssueRequest) {
     });
 }
 
+/// A token is to be exchanged for one of these audiences, in a request of which all is well-formed.
+pub(in crate::grpc) fn asked_to_exchange(request: &ExchangeRequest) {
+    Trail::note(|details| details.audiences = texts(&request.audiences));
+}
+
 /// A token was issued.
 pub(in crate::grpc) fn token(grant: &IssueGrant, rules: &IssueRules, issued: &IssuedToken) {
     Trail::with(|trail| {
@@ -50,6 +55,7 @@ pub(in crate::grpc) fn token(grant: &IssueGrant, rules: &IssueRules, issued: &Is
     });
     Trail::note(|details| {
         details.subject.get_or_insert_with(|| Text::of(grant.subject()));
+        details.actor = grant.actor().map(|actor| Text::of(&actor.subject));
         if details.audiences.is_empty() {
             details.audiences = texts(grant.audiences());
         }
@@ -114,7 +120,8 @@ fn deciding_line(error: &CallError) -> Option<&str> {
     match error {
         CallError::Policy(PolicyError::Denied(denial))
         | CallError::Login(LoginError::Denied(denial))
-        | CallError::Session(SessionError::Policy(PolicyError::Denied(denial))) => denial.line.as_deref(),
+        | CallError::Session(SessionError::Policy(PolicyError::Denied(denial)))
+        | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial))) => denial.line.as_deref(),
         _ => None,
     }
 }

@@ -29,7 +29,7 @@ impl Rules {
         let (service, name) = own.split_once('/').unwrap_or((own, ""));
         match (service, name) {
             ("TrustBundleService", _) => Self { audited: Audited::Never, lane: None },
-            ("TokenService", "VerifyToken" | "BatchVerifyTokens") => {
+            ("TokenService", "VerifyToken" | "BatchVerifyTokens" | "IntrospectToken") => {
                 Self { audited: Audited::Refusals, lane: Some(LaneName::Verify) }
             }
             ("TokenService", "Login") => Self { audited: Audited::Always, lane: Some(LaneName::Login) },
@@ -52,6 +52,8 @@ mod tests {
             ("/tokend.v1.TokenService/IssueToken", Always, Some(LaneName::Issue)),
             ("/tokend.v1.TokenService/VerifyToken", Refusals, Some(LaneName::Verify)),
             ("/tokend.v1.TokenService/BatchVerifyTokens", Refusals, Some(LaneName::Verify)),
+            ("/tokend.v1.TokenService/IntrospectToken", Refusals, Some(LaneName::Verify)),
+            ("/tokend.v1.TokenService/ExchangeToken", Always, Some(LaneName::Issue)),
             ("/tokend.v1.TokenService/Login", Always, Some(LaneName::Login)),
             ("/tokend.v1.TokenService/RefreshToken", Always, Some(LaneName::Issue)),
             ("/tokend.v1.ClientService/UpdateClient", Always, Some(LaneName::Admin)),

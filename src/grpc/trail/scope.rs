@@ -45,6 +45,7 @@ pub(super) struct Refusal {
 #[derive(Debug, Default)]
 pub(super) struct Details {
     pub(super) subject: Option<Text>,
+    pub(super) actor: Option<Text>,
     pub(super) audiences: Vec<Text>,
     pub(super) scopes: Vec<Text>,
     pub(super) jti: Option<Text>,

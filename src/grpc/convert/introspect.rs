@@ -1,0 +1,55 @@
+//! IntrospectToken's messages.
+
+use super::{Checked, json, scalar, verify};
+use crate::{
+    model::{IntrospectRequest, Session, Violations},
+    proto::v1,
+    tokens::IntrospectedToken,
+};
+
+/// Reads an IntrospectTokenRequest.
+pub(in crate::grpc) fn introspect_request(message: v1::IntrospectTokenRequest) -> Checked<IntrospectRequest> {
+    let mut violations = Violations::default();
+    if message.token.is_empty() {
+        violations.add("token", "must not be empty");
+    }
+    scalar::check_audiences(&message.audiences, "audiences", &mut violations);
+    let value = IntrospectRequest { token: message.token, audiences: message.audiences };
+    Checked { value, violations }
+}
+
+/// What is told of a token; of none, nothing (RFC 7662 section 2.2). `issuer` is who issues refresh tokens.
+pub(in crate::grpc) fn introspected_answer(
+    token: Option<IntrospectedToken>,
+    issuer: &str,
+) -> v1::IntrospectTokenResponse {
+    let (claims, members, token_type) = match token {
+        None => return v1::IntrospectTokenResponse::default(),
+        Some(IntrospectedToken::Access(claims, members)) => {
+            (verify::token_claims(claims), Some(json::to_struct(members)), "Bearer")
+        }
+        Some(IntrospectedToken::Refresh(session)) => {
+            (refresh_claims(*session, issuer), None, "refresh_token")
+        }
+    };
+    v1::IntrospectTokenResponse {
+        active: true,
+        token_claims: Some(claims),
+        claims: members,
+        token_type: token_type.to_owned(),
+    }
+}
+
+/// What a refresh token stands for: it says nothing itself.
+fn refresh_claims(session: Session, issuer: &str) -> v1::TokenClaims {
+    v1::TokenClaims {
+        issuer: issuer.to_owned(),
+        subject: session.subject,
+        audiences: session.scope.audiences,
+        expire_time: Some(scalar::instant_message(session.idle_expire_time)),
+        issue_time: Some(scalar::instant_message(session.refresh_time)),
+        client_id: session.client_id.as_str().to_owned(),
+        scopes: session.scope.scopes,
+        ..v1::TokenClaims::default()
+    }
+}
