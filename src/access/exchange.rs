@@ -83,6 +83,8 @@ impl ExchangeGrant {
         let claims = claims.with(subject.may_act.map(|may_act| (MAY_ACT.to_owned(), may_act.to_string())));
         let ends = subject.claims.expire_time;
         let not_after = actor.map_or(ends, |actor| actor.claims.expire_time.min(ends));
+        // What revokes the subject token by its time of issue reaches what comes of it.
+        let origin_time = subject.claims.first_issue_time().filter(|_| subject.is_own);
         let session_id = subject.claims.session_id.filter(|_| subject.is_own);
         let request = IssueRequest {
             subject: Some(subject.claims.subject),
@@ -95,6 +97,7 @@ impl ExchangeGrant {
         Ok(IssueGrant {
             actor: acting,
             not_after: Some(not_after),
+            origin_time,
             // One of another form is none that anybody could end here.
             session_id: session_id.and_then(|text| SessionId::parse(text).ok()),
             ..grant(&client, Method::ExchangeToken, request, rules)?

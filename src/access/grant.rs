@@ -32,6 +32,7 @@ pub(crate) struct IssueGrant {
     pub(super) session_id: Option<SessionId>,
     pub(super) actor: Option<Actor>,
     pub(super) not_after: Option<UnixTime>,
+    pub(super) origin_time: Option<UnixTime>,
 }
 
 impl IssueGrant {
@@ -126,6 +127,11 @@ impl IssueGrant {
     /// `act`
     pub(crate) const fn actor(&self) -> Option<&Actor> {
         self.actor.as_ref()
+    }
+
+    /// `orig_iat`: when that was issued which the token comes of, if it comes of anything.
+    pub(crate) const fn origin_time(&self) -> Option<UnixTime> {
+        self.origin_time
     }
 
     /// When it ends at the latest.

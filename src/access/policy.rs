@@ -89,6 +89,7 @@ pub(super) fn grant(
         session_id: None,
         actor: None,
         not_after: None,
+        origin_time: None,
         algorithm,
         client: Arc::clone(client),
         method,

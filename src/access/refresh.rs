@@ -68,6 +68,8 @@ impl RefreshGrant<'_> {
             of_user: user.is_some(),
             session_id: Some(session.session_id.clone()),
             not_after: Some(session.expire_time),
+            // What ends the session ends what comes of it, however late that was issued.
+            origin_time: Some(session.create_time),
             ..policy::grant(client, Method::RefreshToken, token, self.rules)?
         })
     }

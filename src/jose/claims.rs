@@ -21,6 +21,7 @@ pub(crate) fn read_claims(members: &Map<String, Value>) -> Result<TokenClaims, R
             .unwrap_or_default(),
         actor: members.get("act").map(actor).transpose()?,
         session_id: text(members, "sid")?,
+        origin_time: time(members, "orig_iat", f64::floor)?,
     })
 }
 

@@ -29,6 +29,16 @@ pub struct TokenClaims {
     pub actor: Option<Actor>,
     /// `sid`
     pub session_id: Option<String>,
+    /// `orig_iat`: when that was issued which the token came of by a refresh or an exchange
+    pub origin_time: Option<UnixTime>,
+}
+
+impl TokenClaims {
+    /// When it was issued, or what it came of; none if it does not say.
+    pub fn first_issue_time(&self) -> Option<UnixTime> {
+        let issued = self.issue_time?;
+        Some(self.origin_time.map_or(issued, |origin| origin.min(issued)))
+    }
 }
 
 /// One who acts for another (`act`, RFC 8693 section 4.1).
@@ -47,8 +57,21 @@ pub struct ExtraClaims(Vec<(String, String)>);
 impl ExtraClaims {
     /// Names that cannot be set by a caller: the claims of RFC 7519 section 4.1 and those that tokend gives a
     /// meaning.
-    pub const REGISTERED: [&'static str; 12] =
-        ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "act", "cnf", "client_id", "scope", "sid"];
+    pub const REGISTERED: [&'static str; 13] = [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "act",
+        "cnf",
+        "client_id",
+        "scope",
+        "sid",
+        "orig_iat",
+    ];
 
     /// Claims as strict JSON reading found them: every value is valid JSON, no name comes twice.
     pub const fn from_members(members: Vec<(String, String)>) -> Self {

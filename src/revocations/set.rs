@@ -69,13 +69,14 @@ impl Set {
     /// Whether the token with these claims is revoked at `now`. Only tokens of this issuer's own have a session, subject and client
     /// that can be.
     pub(super) fn refuses(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
-        let named = |kind, name: &str| self.has(Name::of(kind, name), claims.issue_time, now);
+        let issued = claims.first_issue_time();
+        let named = |kind, name: &str| self.has(Name::of(kind, name), issued, now);
         claims.jwt_id.as_deref().is_some_and(|jwt_id| named(Kind::Token, jwt_id))
             || own
                 && (claims.session_id.as_deref().is_some_and(|session_id| named(Kind::Session, session_id))
                     || named(Kind::Subject, &claims.subject)
                     || claims.client_id.as_deref().is_some_and(|client_id| named(Kind::Client, client_id))
-                    || self.refuses_everything(claims.issue_time, now))
+                    || self.refuses_everything(issued, now))
     }
 
     fn refuses_everything(&self, issue_time: Option<UnixTime>, now: UnixTime) -> bool {

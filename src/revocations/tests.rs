@@ -83,7 +83,11 @@ impl Model {
     }
 
     fn refuses(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
-        let reaches = |before: &UnixTime| claims.issue_time.is_none_or(|issued| issued < *before);
+        let issued = match (claims.issue_time, claims.origin_time) {
+            (Some(issued), Some(origin)) => Some(issued.min(origin)),
+            (issued, _) => issued,
+        };
+        let reaches = |before: &UnixTime| issued.is_none_or(|issued| issued < *before);
         self.live(now).any(|record| match &record.revocation.target {
             RevocationTarget::Token(jwt_id) => claims.jwt_id.as_ref() == Some(jwt_id),
             RevocationTarget::Session(session_id) => {
@@ -119,8 +123,9 @@ fn claims() -> impl Strategy<Value = TokenClaims> {
         0_u8..5,
         prop::option::of(0_u8..5),
         prop::option::weighted(0.8, -25_i64..65),
+        prop::option::weighted(0.3, -25_i64..65),
     )
-        .prop_map(|(jwt_id, session_id, subject, client, issued)| TokenClaims {
+        .prop_map(|(jwt_id, session_id, subject, client, issued, origin)| TokenClaims {
             issuer: "https://tokend.test".to_owned(),
             subject: format!("user-{subject}"),
             audiences: vec!["orders".to_owned()],
@@ -132,6 +137,7 @@ fn claims() -> impl Strategy<Value = TokenClaims> {
             scopes: Vec::new(),
             actor: None,
             session_id,
+            origin_time: origin.map(at),
         })
 }
 

@@ -150,6 +150,9 @@ impl Issuer {
             json.extend_from_slice(b",\"sid\":");
             push_text(&mut json, session_id.as_str());
         }
+        if let Some(origin_time) = grant.origin_time() {
+            let _ = write!(json, ",\"orig_iat\":{}", origin_time.seconds());
+        }
         if let Some(actor) = grant.actor() {
             json.extend_from_slice(b",\"act\":");
             push_actor(&mut json, actor);

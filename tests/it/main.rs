@@ -91,6 +91,7 @@ mod reasons;
 mod reflection;
 mod refresh;
 mod refusals;
+mod revoked_origins;
 mod rotation;
 mod rotation_load;
 mod rotation_replicas;
