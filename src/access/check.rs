@@ -33,7 +33,7 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    fn by(line: Option<Line>) -> Self {
+    pub(super) fn by(line: Option<Line>) -> Self {
         line.map_or(Self::Denied(None), Self::Allowed)
     }
 }
@@ -298,7 +298,8 @@ fn life<'a>(client: &Client, ttl: Ttl, rules: &IssueRules) -> Check<'a> {
     Check { place: Place::Field("ttl"), value: None, reason: DenialReason::Ttl, verdict }
 }
 
-fn listed(client: &Client, list: List, value: &str) -> Option<Line> {
+/// The line of `list` that names `value`.
+pub(super) fn listed(client: &Client, list: List, value: &str) -> Option<Line> {
     let patterns = list.patterns(&client.settings.permissions);
     patterns.iter().position(|pattern| pattern.matches(value)).map(|index| Line::Pattern(list, index))
 }

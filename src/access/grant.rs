@@ -57,9 +57,10 @@ impl IssueGrant {
             return words(client, checks.chain(check::user_token(client, asked, rules)));
         }
         if self.method == Method::ExchangeToken {
+            let mut exchange = check::exchange(client, self.actor.is_some(), asked, rules);
+            // Whose token it was comes early: a long text is cut short.
             let token = check::exchanged_subject(client, &self.subject);
-            let exchange = check::exchange(client, self.actor.is_some(), asked, rules);
-            return words(client, exchange.chain([token]));
+            return words(client, exchange.next().into_iter().chain([token]).chain(exchange));
         }
         words(client, checks.chain(check::token(client, asked, rules)))
     }
@@ -243,7 +244,7 @@ impl AdminGrant {
 }
 
 /// What was allowed and by which line: `audiences[0] by permissions.audiences[2] "billing-*"`, and so on.
-fn words<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> String {
+pub(super) fn words<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> String {
     /// Enough for what anybody asks for; a log must stay readable.
     const MOST: usize = 16;
     let mut words = String::new();

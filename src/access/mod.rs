@@ -22,6 +22,7 @@ mod login_limits;
 mod password;
 mod policy;
 mod refresh;
+mod revoke;
 mod snapshot;
 mod trusted_issuers;
 mod used_assertions;
@@ -47,6 +48,7 @@ pub use password::{
 pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, introspect, issue, verify};
 pub(crate) use refresh::{RefreshGrant, refresh};
+pub(crate) use revoke::{Owner, RevokeGrant, revoke};
 pub use trusted_issuers::{KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers};
 pub use used_assertions::UsedAssertions;
 pub(crate) use users::{NewPassword, UserKey};

@@ -21,7 +21,8 @@ pub enum Outcome {
     Abandoned,
 }
 
-/// What a call changed, or was to change. Written as `client/ID`, `user/ID`, `key/ID` or `session/ID`.
+/// What a call changed, or was to change. Written as `client/ID`, `user/ID`, `key/ID`, `token/ID`, `session/ID`
+/// or `subject/ID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A client, by its id.
@@ -30,8 +31,12 @@ pub enum Target {
     User(Text),
     /// A key, by its `kid`.
     Key(Text),
+    /// A token, by its `jti`.
+    Token(Text),
     /// A session, by its `sid`.
     Session(Text),
+    /// All that is about a subject, by its `sub`.
+    Subject(Text),
 }
 
 impl Serialize for Target {
@@ -40,7 +45,9 @@ impl Serialize for Target {
             Self::Client(id) => serializer.collect_str(&format_args!("client/{id}")),
             Self::User(id) => serializer.collect_str(&format_args!("user/{id}")),
             Self::Key(id) => serializer.collect_str(&format_args!("key/{id}")),
+            Self::Token(id) => serializer.collect_str(&format_args!("token/{id}")),
             Self::Session(id) => serializer.collect_str(&format_args!("session/{id}")),
+            Self::Subject(id) => serializer.collect_str(&format_args!("subject/{id}")),
         }
     }
 }
@@ -107,6 +114,14 @@ pub struct Event {
     /// The refused items of a batch.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub items: Items,
+    /// The answer was given before, to a request of the same `request_id`: nothing was done for it again.
+    #[serde(skip_serializing_if = "is_false")]
+    pub repeated: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A change of the keys that nobody asked for: their plan did.

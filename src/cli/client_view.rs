@@ -234,7 +234,7 @@ mod tests {
              a       \\u{1b}[2J  enabled  0        TokenService/*\n\
              orders  -          enabled  0        TokenService/*"
         );
-        assert!(description(&client("a", "b")).contains("methods            TokenService/*"));
+        assert!(description(&client("a", "b")).contains("methods             TokenService/*"));
         assert_eq!(document(&client("a", "b"))["permissions"]["methods"][0], "TokenService/*");
     }
 }

@@ -6,8 +6,9 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
     client::ClientCommand, completions::Completions, config::ConfigCommand, dev::Dev, failure::Failure,
-    healthcheck::Healthcheck, init::Init, key::KeyCommand, output::talk, policy::PolicyCommand, serve::Serve,
-    token::TokenCommand, user::UserCommand, version::Version,
+    healthcheck::Healthcheck, init::Init, key::KeyCommand, output::talk, policy::PolicyCommand,
+    revoke::RevokeCommand, serve::Serve, session::SessionCommand, token::TokenCommand, user::UserCommand,
+    version::Version,
 };
 
 /// A standalone token service: issues and verifies JSON Web Tokens over gRPC.
@@ -40,6 +41,12 @@ enum Command {
     /// Register the people who log in with a name and a password
     #[command(subcommand)]
     User(UserCommand),
+    /// See the sessions that live
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Revoke on the store itself, as after a backup was restored
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
     /// See what a client may do, and by which line of its policy
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -64,6 +71,8 @@ impl Command {
             Self::Key(command) => command.run(),
             Self::Client(command) => command.run(),
             Self::User(command) => command.run(),
+            Self::Session(command) => command.run(),
+            Self::Revoke(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Healthcheck(command) => command.run(),

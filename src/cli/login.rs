@@ -7,11 +7,11 @@ use clap::Args;
 use super::{
     connection::Connection,
     failure::Failure,
-    output::{Output, print, print_json},
+    output::Output,
     password_input::PasswordInput,
     remote::{answer, call},
     time_text::to_api,
-    token::token_document,
+    token::print_token,
 };
 use crate::proto::v1::{IssueTokenResponse, LoginRequest, token_service_client::TokenServiceClient};
 
@@ -19,7 +19,9 @@ use crate::proto::v1::{IssueTokenResponse, LoginRequest, token_service_client::T
 #[command(after_help = "Examples:
   tokend token login --username alice --audience orders --scope read
   TOKEN=$(tokend token login --username alice --audience orders --password-stdin < password.txt)
+  tokend token login --username alice --audience orders --refresh -o json
 
+With --refresh a second line holds the refresh token, for `tokend token refresh`.
 The credential is that of the client that logs people in; the password is the person's.")]
 pub(super) struct Login {
     /// The user's name
@@ -36,6 +38,9 @@ pub(super) struct Login {
     /// How long the token lives [default: the client's own]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     ttl: Option<Duration>,
+    /// Ask for a refresh token too, and so begin a session
+    #[arg(long)]
+    refresh: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -50,15 +55,12 @@ impl Login {
             audiences: self.audiences,
             scopes: self.scopes,
             ttl: self.ttl.map(to_api),
-            include_refresh_token: false,
+            include_refresh_token: self.refresh,
         };
         let token = call(&self.connection, async |caller| {
             answer(TokenServiceClient::new(caller).login(request).await)
         })?;
-        if !self.output.is_json() {
-            return print(&token.access_token);
-        }
-        print_json(&token_document(&IssueTokenResponse {
+        let token = IssueTokenResponse {
             access_token: token.access_token,
             token_type: token.token_type,
             issue_time: token.issue_time,
@@ -69,6 +71,7 @@ impl Login {
             key_id: token.key_id,
             refresh_token: token.refresh_token,
             refresh_token_expire_time: token.refresh_token_expire_time,
-        }))
+        };
+        print_token(&token, &self.output)
     }
 }

@@ -1,4 +1,4 @@
-//! `tokend token`: issue and verify.
+//! `tokend token`: issue, refresh, verify and revoke.
 
 use std::time::Duration;
 
@@ -14,10 +14,12 @@ use super::{
     json_text::indented,
     login::Login,
     output::{Output, print, print_json, talk},
+    refresh::Refresh,
     remote::{answer, call},
     time_text::{duration, timestamp, to_api},
     token_flags::TokenFlags,
     token_input::TokenInput,
+    token_revoke::RevokeToken,
 };
 use crate::proto::v1::{IssueTokenResponse, VerifyTokenRequest, token_service_client::TokenServiceClient};
 
@@ -27,12 +29,16 @@ pub(super) enum TokenCommand {
     Issue(Issue),
     /// Log a person in by name and password; the token alone goes to stdout
     Login(Login),
+    /// Use a refresh token: a fresh token and the next refresh token go to stdout
+    Refresh(Refresh),
     /// Verify a token; its claims go to stdout
     Verify(Verify),
     /// Ask whether a token, access or refresh, is good; its claims go to stdout
     Introspect(Introspect),
     /// Exchange a token for one with other audiences or fewer scopes; the new token alone goes to stdout
     Exchange(Exchange),
+    /// Revoke a token, a session, or all that a subject or a client has
+    Revoke(RevokeToken),
     /// Print what a token says, without a server and without checking it
     Inspect(Inspect),
 }
@@ -42,9 +48,11 @@ impl TokenCommand {
         match self {
             Self::Issue(command) => command.run(),
             Self::Login(command) => command.run(),
+            Self::Refresh(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Introspect(command) => command.run(),
             Self::Exchange(command) => command.run(),
+            Self::Revoke(command) => command.run(),
             Self::Inspect(command) => command.run(),
         }
     }
@@ -54,7 +62,10 @@ impl TokenCommand {
 #[command(after_help = "Examples:
   tokend token issue --subject alice --audience orders --scope read
   tokend token issue --audience orders --ttl 5m --claim tenant=acme --claim 'limits={\"rate\":10}'
-  TOKEN=$(tokend token issue --audience orders)")]
+  TOKEN=$(tokend token issue --audience orders)
+  tokend token issue --audience orders --refresh -o json
+
+With --refresh a second line holds the refresh token, for `tokend token refresh`.")]
 pub(super) struct Issue {
     #[command(flatten)]
     token: TokenFlags,
@@ -70,16 +81,22 @@ impl Issue {
         let token = call(&self.connection, async |caller| {
             answer(TokenServiceClient::new(caller).issue_token(request).await)
         })?;
-        if !self.output.is_json() {
-            return print(&token.access_token);
-        }
-        print_json(&token_document(&token))
+        print_token(&token, &self.output)
     }
+}
+
+/// Prints the token answer: in text the token, and on a line of its own the refresh token if there is one.
+pub(super) fn print_token(token: &IssueTokenResponse, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        return print_json(&token_document(token));
+    }
+    print(&token.access_token)?;
+    if token.refresh_token.is_empty() { Ok(()) } else { print(&token.refresh_token) }
 }
 
 /// The token answer as JSON.
 pub(super) fn token_document(token: &IssueTokenResponse) -> Value {
-    json!({
+    let mut document = json!({
         "access_token": token.access_token,
         "token_type": token.token_type,
         "issue_time": token.issue_time.map(timestamp),
@@ -88,7 +105,13 @@ pub(super) fn token_document(token: &IssueTokenResponse) -> Value {
         "scopes": token.scopes,
         "jwt_id": token.jwt_id,
         "key_id": token.key_id,
-    })
+    });
+    if let (Value::Object(members), false) = (&mut document, token.refresh_token.is_empty()) {
+        let expire_time = token.refresh_token_expire_time.map(timestamp);
+        members.insert("refresh_token".to_owned(), json!(token.refresh_token));
+        members.insert("refresh_token_expire_time".to_owned(), json!(expire_time));
+    }
+    document
 }
 
 #[derive(Args)]

@@ -34,6 +34,9 @@ pub(super) struct TokenFlags {
     /// All claims to add, as one JSON object
     #[arg(long, value_name = "JSON", conflicts_with = "claims")]
     claims_json: Option<String>,
+    /// Ask for a refresh token too, and so begin a session
+    #[arg(long)]
+    refresh: bool,
 }
 
 impl TokenFlags {
@@ -59,6 +62,7 @@ impl TokenFlags {
             && self.not_before.is_none()
             && self.claims.is_empty()
             && self.claims_json.is_none()
+            && !self.refresh
     }
 
     /// What IssueToken is asked for.
@@ -76,6 +80,7 @@ impl TokenFlags {
                 .not_before
                 .map(|time| prost_types::Timestamp { seconds: time.seconds(), nanos: 0 }),
             claims_json,
+            include_refresh_token: self.refresh,
             ..IssueTokenRequest::default()
         })
     }

@@ -87,13 +87,15 @@ impl ClientApi {
         let settings = convert::client_settings(client).also(violations).valid()?;
         client_id.iter().for_each(trail::client);
         let clients = Arc::clone(&self.clients);
-        let create = async move { Ok(clients.create(&grant, client_id, settings).await?) };
-        let new = self.repeats.once(ticket, create).await?;
-        trail::client(&new.record.client.client_id);
-        Ok(v1::CreateClientResponse {
-            client: Some(convert::client_message(new.record)),
-            client_secret: new.secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default(),
-        })
+        let create = async move {
+            let new = clients.create(&grant, client_id, settings).await?;
+            trail::client(&new.record.client.client_id);
+            Ok(v1::CreateClientResponse {
+                client: Some(convert::client_message(new.record)),
+                client_secret: new.secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default(),
+            })
+        };
+        self.repeats.once(ticket, create).await
     }
 
     async fn get(&self, request: Request<v1::GetClientRequest>) -> Result<v1::GetClientResponse, CallError> {
@@ -135,10 +137,10 @@ impl ClientApi {
         let clients = Arc::clone(&self.clients);
         let update = async move {
             let change = |current: &ClientSettings| asked.of(current);
-            Ok(clients.update(&grant, &asked.client_id, asked.base, change).await?)
+            let record = clients.update(&grant, &asked.client_id, asked.base, change).await?;
+            Ok(v1::UpdateClientResponse { client: Some(convert::client_message(record)) })
         };
-        let record = self.repeats.once(ticket, update).await?;
-        Ok(v1::UpdateClientResponse { client: Some(convert::client_message(record)) })
+        self.repeats.once(ticket, update).await
     }
 
     async fn delete(
@@ -155,9 +157,11 @@ impl ClientApi {
         let client_id = required_id(client_id, violations)?;
         trail::client(&client_id);
         let clients = Arc::clone(&self.clients);
-        let delete = async move { Ok(clients.delete(&grant, &client_id, base).await?) };
-        self.repeats.once(ticket, delete).await?;
-        Ok(v1::DeleteClientResponse {})
+        let delete = async move {
+            clients.delete(&grant, &client_id, base).await?;
+            Ok(v1::DeleteClientResponse {})
+        };
+        self.repeats.once(ticket, delete).await
     }
 
     async fn rotate_secret(
@@ -174,12 +178,20 @@ impl ClientApi {
         let client_id = required_id(client_id, violations)?;
         trail::client(&client_id);
         let clients = Arc::clone(&self.clients);
-        let rotate = async move { Ok(clients.rotate_secret(&grant, &client_id, overlap).await?.secret) };
-        let secret = self.repeats.once(ticket, rotate).await?;
-        Ok(v1::RotateClientSecretResponse { client_secret: secret.reveal().to_owned() })
+        let rotate = async move {
+            let new = clients.rotate_secret(&grant, &client_id, overlap).await?;
+            Ok(v1::RotateClientSecretResponse { client_secret: new.secret.reveal().to_owned() })
+        };
+        self.repeats.once(ticket, rotate).await
     }
 
-    fn ticket(&self, grant: &AdminGrant, method: Method, request_id: &str, request: &impl Message) -> Ticket {
+    fn ticket(
+        &self,
+        grant: &AdminGrant,
+        method: Method,
+        request_id: &str,
+        request: &impl Message,
+    ) -> Option<Ticket> {
         self.repeats.ticket(grant.caller_id(), method, request_id, request)
     }
 }

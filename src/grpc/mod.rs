@@ -13,6 +13,7 @@ mod key_service;
 mod login_metrics;
 mod metrics;
 mod repeat;
+mod revoke_metrics;
 mod session_metrics;
 mod session_service;
 mod status;
@@ -32,6 +33,7 @@ pub use health::Health;
 pub use login_metrics::LoginMetrics;
 pub use metrics::{RpcMetrics, TokenMetrics};
 pub use repeat::Repeats;
+pub use revoke_metrics::RevokeMetrics;
 pub use session_metrics::SessionMetrics;
 pub use trust::WatchLimits;
 
@@ -86,6 +88,8 @@ pub struct Parts {
     pub tokens: Arc<TokenMetrics>,
     /// Counts logins.
     pub login_metrics: Arc<LoginMetrics>,
+    /// Counts revocations.
+    pub revoke_metrics: Arc<RevokeMetrics>,
     /// Counts sessions.
     pub session_metrics: Arc<SessionMetrics>,
 }
@@ -124,8 +128,10 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         repeats: Arc::clone(&parts.repeats),
         metrics: parts.tokens,
         login_metrics: parts.login_metrics,
+        revoke_metrics: parts.revoke_metrics,
         session_metrics: parts.session_metrics,
     };
+    let tokens = token_service::SharedTokenApi(Arc::new(tokens));
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {
         ring: parts.ring,

@@ -88,10 +88,12 @@ impl UserApi {
         let settings = convert::user_settings(user).also(violations).valid()?;
         user_id.iter().for_each(trail::user);
         let users = Arc::clone(&self.users);
-        let create = async move { Ok(users.create(&grant, user_id, settings, password).await?) };
-        let user = self.repeats.once(ticket, create).await?;
-        trail::user(&user.user_id);
-        Ok(v1::CreateUserResponse { user: Some(convert::user_message(user)) })
+        let create = async move {
+            let user = users.create(&grant, user_id, settings, password).await?;
+            trail::user(&user.user_id);
+            Ok(v1::CreateUserResponse { user: Some(convert::user_message(user)) })
+        };
+        self.repeats.once(ticket, create).await
     }
 
     async fn get(&self, request: Request<v1::GetUserRequest>) -> Result<v1::GetUserResponse, CallError> {
@@ -137,10 +139,10 @@ impl UserApi {
         trail::user(&user_id);
         let users = Arc::clone(&self.users);
         let update = async move {
-            Ok(users.update(&grant, &user_id, revision, |settings| change.apply(settings)).await?)
+            let user = users.update(&grant, &user_id, revision, |settings| change.apply(settings)).await?;
+            Ok(v1::UpdateUserResponse { user: Some(convert::user_message(user)) })
         };
-        let user = self.repeats.once(ticket, update).await?;
-        Ok(v1::UpdateUserResponse { user: Some(convert::user_message(user)) })
+        self.repeats.once(ticket, update).await
     }
 
     async fn set_password(
@@ -157,9 +159,11 @@ impl UserApi {
         let user_id = required_id(&user_id, violations)?;
         trail::user(&user_id);
         let users = Arc::clone(&self.users);
-        let set = async move { Ok(users.set_password(&grant, &user_id, password).await?) };
-        let user = self.repeats.once(ticket, set).await?;
-        Ok(v1::SetUserPasswordResponse { user: Some(convert::user_message(user)) })
+        let set = async move {
+            let user = users.set_password(&grant, &user_id, password).await?;
+            Ok(v1::SetUserPasswordResponse { user: Some(convert::user_message(user)) })
+        };
+        self.repeats.once(ticket, set).await
     }
 
     async fn delete(
@@ -176,12 +180,20 @@ impl UserApi {
         trail::user(&user_id);
         let users = Arc::clone(&self.users);
         let revision = convert::revision(&etag);
-        let delete = async move { Ok(users.delete(&grant, &user_id, revision).await?) };
-        self.repeats.once(ticket, delete).await?;
-        Ok(v1::DeleteUserResponse {})
+        let delete = async move {
+            users.delete(&grant, &user_id, revision).await?;
+            Ok(v1::DeleteUserResponse {})
+        };
+        self.repeats.once(ticket, delete).await
     }
 
-    fn ticket(&self, grant: &AdminGrant, method: Method, request_id: &str, request: &impl Message) -> Ticket {
+    fn ticket(
+        &self,
+        grant: &AdminGrant,
+        method: Method,
+        request_id: &str,
+        request: &impl Message,
+    ) -> Option<Ticket> {
         self.repeats.ticket(grant.caller_id(), method, request_id, request)
     }
 }

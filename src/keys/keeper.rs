@@ -75,11 +75,9 @@ impl Keeper {
     /// When the store fails.
     pub async fn report(&self) -> Result<(), KeyError> {
         let mut reported = self.reported.lock().await;
-        let report = ReplicaReport {
-            replica_id: self.replica_id.clone(),
-            held: self.ring.set().sequence,
-            verifiers: self.verifiers.held(),
-        };
+        let held = self.ring.set().sequence;
+        let verifiers = self.verifiers.held(held);
+        let report = ReplicaReport { replica_id: self.replica_id.clone(), held, verifiers };
         if reported.as_ref() != Some(&report) {
             self.store.report_replica(&report).await?;
             *reported = Some(report);

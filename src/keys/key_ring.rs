@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, watch};
 use super::{JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap};
 use crate::{
     clock::Clock,
-    model::{Algorithm, KeyId, KeySet, KeyState, UnixTime},
+    model::{Algorithm, KeyId, KeySet, UnixTime},
     store::Store,
 };
 
@@ -219,12 +219,14 @@ impl KeyRing {
 
     /// When nobody accepts any more what this issuer had issued by `now`; none: nobody knows.
     pub(crate) fn tokens_end(&self, now: UnixTime) -> Option<UnixTime> {
-        let set = self.set();
-        let own = set.keys.iter().filter(|key| key.issuer.is_none() && key.state.verifies());
-        let signed = own.filter(|key| key.state != KeyState::Pending);
-        signed
-            .map(|key| self.settings.schedule.tokens_end(key, now))
-            .try_fold(now, |latest, end| end.map(|end| latest.max(end)))
+        self.settings.schedule.all_tokens_end(&self.set(), now)
+    }
+
+    /// The same of whatever is verified here.
+    pub(crate) fn any_tokens_end(&self, now: UnixTime) -> Option<UnixTime> {
+        // How long tokens of other issuers live, nobody here decides.
+        let of_others = self.set().keys.iter().any(|key| key.issuer.is_some() && key.state.verifies());
+        if of_others { None } else { self.tokens_end(now) }
     }
 
     /// The algorithm whose secret others share, which is not this server's to change.

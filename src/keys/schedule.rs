@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{KeyRecord, Ttl, UnixTime};
+use crate::model::{KeyRecord, KeySet, KeyState, Ttl, UnixTime};
 
 /// How much clocks of two replicas may differ (a minute), and how long a replica may take to follow the store (as
 /// long again). It is added wherever instants of two replicas meet.
@@ -132,6 +132,15 @@ impl RotationSchedule {
     pub(super) fn tokens_end(&self, key: &KeyRecord, now: UnixTime) -> Option<UnixTime> {
         let (retire, expire) = (key.retire_time?, key.expire_time?);
         (expire < UnixTime::MAX).then(|| self.gone(now.after(expire.since(retire)).min(expire)))
+    }
+
+    /// The same of all that this issuer's keys had signed.
+    pub(crate) fn all_tokens_end(&self, keys: &KeySet, now: UnixTime) -> Option<UnixTime> {
+        let own = keys.keys.iter().filter(|key| key.issuer.is_none() && key.state.verifies());
+        let signed = own.filter(|key| key.state != KeyState::Pending);
+        signed
+            .map(|key| self.tokens_end(key, now))
+            .try_fold(now, |latest, end| end.map(|end| latest.max(end)))
     }
 
     /// When a key goes whose algorithm nobody keeps, and that was to retire at `retire`.

@@ -49,9 +49,9 @@ pub enum News {
 
 impl TrustState {
     /// What a verifier is to be told that has everything up to `after`: what was revoked since, then the keys. Nothing if it
-    /// has this state.
+    /// has this state or a later one.
     pub fn since(&self, after: ChangeSequence) -> Vec<TrustUpdate> {
-        if after == self.sequence {
+        if self.sequence <= after {
             return Vec::new();
         }
         let revoked = self.revoked.iter().filter(|revoked| revoked.sequence > after).cloned();

@@ -67,11 +67,11 @@ impl Verifiers {
         Ok(Watch { verifiers: Arc::clone(self), name, number })
     }
 
-    /// How many verifiers hold which change.
-    pub fn held(&self) -> Vec<Held> {
+    /// How many verifiers hold which change. Of the changes after `last` none is told from another: they are no changes of keys.
+    pub fn held(&self, last: ChangeSequence) -> Vec<Held> {
         let mut counts = BTreeMap::new();
         for verifier in self.lock().by_name.values() {
-            *counts.entry(verifier.held.0).or_insert(0_u32) += 1;
+            *counts.entry(verifier.held.min(last).0).or_insert(0_u32) += 1;
         }
         counts.into_iter().map(|(sequence, count)| Held { sequence, count }).collect()
     }
@@ -124,19 +124,20 @@ mod tests {
         let second = verifiers.begin(named(), at(2), 2).unwrap();
         first.acknowledge(at(9));
         assert_eq!(
-            verifiers.held(),
+            verifiers.held(at(99)),
             [Held { sequence: 2, count: 1 }],
             "a watch that was replaced says nothing"
         );
         drop(first);
         assert_eq!(verifiers.count(), 1);
         let nameless = verifiers.begin(None, at(2), 2).unwrap();
-        assert_eq!(verifiers.held(), [Held { sequence: 2, count: 2 }]);
+        assert_eq!(verifiers.held(at(99)), [Held { sequence: 2, count: 2 }]);
         assert_eq!(verifiers.begin(None, at(0), 2).unwrap_err(), TooManyWatches);
         let again = verifiers.begin(named(), at(0), 2).unwrap();
         again.acknowledge(at(3));
-        assert_eq!(verifiers.held(), [Held { sequence: 2, count: 1 }, Held { sequence: 3, count: 1 }]);
+        assert_eq!(verifiers.held(at(99)), [Held { sequence: 2, count: 1 }, Held { sequence: 3, count: 1 }]);
+        assert_eq!(verifiers.held(at(2)), [Held { sequence: 2, count: 2 }], "what came after 2 was no key");
         drop((second, nameless, again));
-        assert_eq!(verifiers.held(), []);
+        assert_eq!(verifiers.held(at(99)), []);
     }
 }

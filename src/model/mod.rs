@@ -46,7 +46,7 @@ pub use request::{
     ExchangeRequest, IntrospectRequest, IssueRequest, LoginRequest, RefreshRequest, RevokeTarget,
     VerifyRequest,
 };
-pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTarget};
+pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTarget, is_revocable};
 pub use role::{Role, UnknownRole};
 pub use sealing_key::{SealingKeyId, SealingKeyRecord};
 pub use secret::{ClientSecret, SecretDigest};

@@ -17,6 +17,11 @@ pub enum RevocationTarget {
     Everything(UnixTime),
 }
 
+/// Whether a token of this id can be revoked by it: up to 255 bytes of any text, but for what PostgreSQL cannot keep.
+pub fn is_revocable(jwt_id: &str) -> bool {
+    (1..=255).contains(&jwt_id.len()) && !jwt_id.contains('\0')
+}
+
 /// A revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {

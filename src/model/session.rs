@@ -24,7 +24,7 @@ impl SessionId {
         random::text::<16>().map(Self)
     }
 
-    /// The id of these octets.
+    /// The id that these octets are.
     pub(crate) fn from_octets(octets: &[u8; 16]) -> Self {
         Self(URL_SAFE_NO_PAD.encode(octets))
     }

@@ -152,7 +152,6 @@ impl<E: Entry> Shards<E> {
     }
 
     /// A table finds its way by the lowest and the highest bits, so that those in the middle are left for this.
-    #[expect(clippy::cast_possible_truncation, reason = "only the lowest bits are wanted")]
     fn part(&self, hash: u64) -> usize {
         (hash >> 40) as usize & (self.logs.len() - 1)
     }

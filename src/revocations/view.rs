@@ -97,7 +97,7 @@ impl Revocations {
     ///
     /// # Errors
     /// When the view is too old to say that it is not, and the settings do not say to go on.
-    pub(crate) fn refuse(&self, claims: &TokenClaims, own: bool) -> Result<bool, Stale> {
+    pub fn refuse(&self, claims: &TokenClaims, own: bool) -> Result<bool, Stale> {
         let now = self.clock.now();
         if self.set.load().refuses(claims, own, now) || self.overlay.refuses(claims, own, now) {
             return Ok(true);

@@ -13,8 +13,8 @@ use crate::{
     audit::{AuditLog, AuditOpenError},
     clock::Clock,
     grpc::{
-        self, Admission, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, Repeats, RpcMetrics,
-        SessionMetrics, TokenMetrics,
+        self, Admission, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, Repeats,
+        RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics,
     },
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
@@ -73,6 +73,7 @@ pub struct Server {
     pub(super) health: Health,
     pub(super) readiness: Readiness,
     pub(super) http: axum::Router,
+    pub(super) repeats: Arc<Repeats>,
     clients: Arc<ClientRegistry>,
 }
 
@@ -219,7 +220,14 @@ impl Server {
             Arc::clone(&issuer),
             Arc::clone(&sessions),
         );
-        let revoker = Revoker::new(Arc::clone(&verifier), Arc::clone(&sessions), Arc::clone(&revocations));
+        let revoker = Revoker::new(
+            Arc::clone(&verifier),
+            Arc::clone(&sessions),
+            Arc::clone(&revocations),
+            Arc::clone(&ring),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+        );
         let introspector = Introspector::new(Arc::clone(&verifier), Arc::clone(&sessions));
         let exchanger = Exchanger::new(
             Arc::clone(&verifier),
@@ -234,6 +242,7 @@ impl Server {
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
         let login_metrics = Arc::new(LoginMetrics::default());
+        let revoke_metrics = Arc::new(RevokeMetrics::default());
         let session_metrics = Arc::new(SessionMetrics::default());
         let exposition = Exposition {
             calls: Arc::clone(&calls),
@@ -242,20 +251,23 @@ impl Server {
             tokens: Arc::clone(&tokens),
             authentications,
             logins: Arc::clone(&login_metrics),
+            revoked: Arc::clone(&revoke_metrics),
             sessions: Arc::clone(&session_metrics),
             issuers,
             store: store_metrics,
             ring: Arc::clone(&ring),
             verifiers: Arc::clone(&verifiers),
+            revocations: Arc::clone(&revocations),
             ports: vec![Arc::clone(&grpc_metrics), Arc::clone(&http_metrics)],
             tls: tls.clone(),
         };
         let (health, readiness, drain) =
             (Health::not_serving().await, Readiness::default(), Drain::default());
+        let repeats = Arc::new(Repeats::new(Arc::clone(&clock))?);
         let parts = grpc::Parts {
             authenticator: Arc::new(authenticator),
             clients: Arc::clone(&clients),
-            repeats: Arc::new(Repeats::new(Arc::clone(&clock))?),
+            repeats: Arc::clone(&repeats),
             users: Arc::new(users),
             keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issuer_name)),
             ring: Arc::clone(&ring),
@@ -273,6 +285,7 @@ impl Server {
             revocations,
             tokens,
             login_metrics,
+            revoke_metrics,
             session_metrics,
         };
         let routes = grpc::routes(parts, &health, max_message_bytes)?;
@@ -307,6 +320,7 @@ impl Server {
             health,
             readiness,
             http,
+            repeats,
             clients,
         })
     }

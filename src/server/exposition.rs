@@ -9,13 +9,15 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::revocation_gauges::RevocationGauges;
 use crate::{
     access::{AuthenticationMetrics, TrustedIssuers},
     audit::AuditMetrics,
-    grpc::{AdmissionMetrics, LoginMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
+    grpc::{AdmissionMetrics, LoginMetrics, RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
     http::WriteMetrics,
     keys::{KeyRing, Verifiers},
     listen::{ListenMetrics, ListenMetricsOf, TlsKeeper},
+    revocations::Revocations,
     store::StoreMetrics,
 };
 
@@ -28,11 +30,13 @@ pub(super) struct Exposition {
     pub(super) audit: Arc<AuditMetrics>,
     pub(super) authentications: Arc<AuthenticationMetrics>,
     pub(super) logins: Arc<LoginMetrics>,
+    pub(super) revoked: Arc<RevokeMetrics>,
     pub(super) sessions: Arc<SessionMetrics>,
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) verifiers: Arc<Verifiers>,
+    pub(super) revocations: Arc<Revocations>,
     pub(super) ports: Vec<Arc<ListenMetrics>>,
     pub(super) tls: Option<Arc<TlsKeeper>>,
 }
@@ -47,6 +51,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.audit));
         registry.register_collector(Box::new(self.authentications));
         registry.register_collector(Box::new(self.logins));
+        registry.register_collector(Box::new(self.revoked));
         registry.register_collector(Box::new(self.sessions));
         registry.register_collector(Box::new(self.issuers));
         registry.register_collector(Box::new(self.store));
@@ -54,6 +59,7 @@ impl Exposition {
         if let Some(tls) = self.tls {
             registry.register_collector(Box::new(tls));
         }
+        registry.register_collector(Box::new(RevocationGauges(self.revocations)));
         registry.register_collector(Box::new(Gauges { ring: self.ring, verifiers: self.verifiers }));
         Arc::new(move || {
             let mut written = String::new();

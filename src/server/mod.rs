@@ -6,6 +6,7 @@
 mod compose;
 mod exposition;
 mod follow;
+mod revocation_gauges;
 mod run;
 mod settings;
 

@@ -46,6 +46,7 @@ impl Server {
             health,
             readiness,
             http,
+            repeats,
             ..
         } = self;
         let failed = |error: std::io::Error| RunError(error.to_string());
@@ -76,6 +77,7 @@ impl Server {
             tracing::warn!(%error, "the store cannot be followed; serving from memory");
         }
         let following = tokio::spawn(follower.run(serving.refresh_interval, first.is_err()));
+        let forgetting = tokio::spawn(repeats.keep_tidy(serving.refresh_interval));
         let watching_files = tls.map(|tls| tokio::spawn(tls.run(serving.tls_check_interval)));
 
         health.set(true).await;
@@ -96,6 +98,7 @@ impl Server {
         finish(grpc, http, &serving, || drain.end()).await;
 
         following.abort();
+        forgetting.abort();
         if let Some(watching_files) = watching_files {
             watching_files.abort();
         }

@@ -54,16 +54,28 @@ pub(super) type RecordColumns = (
     Option<Vec<u8>>,
 );
 
-/// That no revocation has ended the session `s`: a condition in SQL. Four questions, each for one row by its key.
+/// That no revocation has ended the session `s`: a condition in SQL. Four questions, each for one row by its whole key. What comes
+/// at the end of each, if anything, keeps a planner from answering one of them by a look at every revocation of a kind, which it
+/// does while its statistics are older than they are.
 macro_rules! not_revoked {
     () => {
-        "NOT EXISTS (SELECT 1 FROM revocations AS r WHERE r.kind = 'session' AND r.target = s.session_id) \
-         AND NOT EXISTS (SELECT 1 FROM revocations AS r \
-             WHERE r.kind = 'subject' AND r.target = s.subject AND r.issued_before > s.created_at) \
-         AND NOT EXISTS (SELECT 1 FROM revocations AS r \
-             WHERE r.kind = 'client' AND r.target = s.client_id AND r.issued_before > s.created_at) \
-         AND NOT EXISTS (SELECT 1 FROM revocations AS r \
-             WHERE r.kind = 'everything' AND r.target = '' AND r.issued_before > s.created_at)"
+        $crate::store::session_rows::not_revoked!("")
+    };
+    ($end:literal) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM revocations AS r WHERE r.kind = 'session' AND r.target = s.session_id",
+            $end,
+            ") AND NOT EXISTS (SELECT 1 FROM revocations AS r \
+               WHERE r.kind = 'subject' AND r.target = s.subject AND r.issued_before > s.created_at",
+            $end,
+            ") AND NOT EXISTS (SELECT 1 FROM revocations AS r \
+               WHERE r.kind = 'client' AND r.target = s.client_id AND r.issued_before > s.created_at",
+            $end,
+            ") AND NOT EXISTS (SELECT 1 FROM revocations AS r \
+               WHERE r.kind = 'everything' AND r.target = '' AND r.issued_before > s.created_at",
+            $end,
+            ")"
+        )
     };
 }
 pub(super) use not_revoked;

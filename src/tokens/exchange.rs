@@ -43,14 +43,6 @@ pub(crate) enum ExchangeError {
     Issue(#[from] IssueError),
 }
 
-/// A token that came of others.
-pub(crate) struct ExchangedToken {
-    /// The token.
-    pub(crate) token: IssuedToken,
-    /// What was allowed.
-    pub(crate) grant: IssueGrant,
-}
-
 /// Exchanges tokens.
 #[derive(Debug)]
 pub struct Exchanger {
@@ -71,12 +63,12 @@ impl Exchanger {
         Self { verifier, trusted, issuer, clock }
     }
 
-    /// Checks the tokens that `grant` allows the client to exchange, and issues what comes of them.
-    pub(crate) async fn exchange(
+    /// Checks the tokens that `grant` allows the client to exchange. Answers leave for what comes of them.
+    pub(crate) async fn check(
         &self,
         grant: ExchangeGrant,
         rules: &IssueRules,
-    ) -> Result<ExchangedToken, ExchangeError> {
+    ) -> Result<IssueGrant, ExchangeError> {
         let subject = self.presented("subject_token", grant.subject_token()).await?;
         let actor = match grant.actor_token() {
             Some(token) => Some(self.presented("actor_token", token).await?),
@@ -84,9 +76,12 @@ impl Exchanger {
         };
         let acting = acting(&subject, actor.as_ref())?;
         let own_issuer = &self.verifier.policy().issuer;
-        let grant = grant.issue_for(subject, actor.as_ref(), acting, own_issuer, rules)?;
-        let token = self.issuer.issue(&grant)?;
-        Ok(ExchangedToken { token, grant })
+        Ok(grant.issue_for(subject, actor.as_ref(), acting, own_issuer, rules)?)
+    }
+
+    /// Issues what comes of the tokens.
+    pub(crate) fn issue(&self, grant: &IssueGrant) -> Result<IssuedToken, ExchangeError> {
+        Ok(self.issuer.issue(grant)?)
     }
 
     /// The token in `field`, if it is good: by the keys of the trusted issuer that it names, or else by those that VerifyToken

@@ -16,7 +16,7 @@ pub(crate) enum IntrospectedToken {
     /// An access token, with its registered claims and with every claim.
     Access(TokenClaims, Map<String, Value>),
     /// A refresh token of this session.
-    Refresh(Box<Session>),
+    Refresh(Session),
 }
 
 /// Why nobody can say whether a token is good. That it is bad is no error, and no failure makes a token good or bad.
@@ -49,7 +49,7 @@ impl Introspector {
         grant: &IntrospectGrant,
     ) -> Result<Option<IntrospectedToken>, IntrospectError> {
         if let Some(session) = self.refresh_token(grant).await? {
-            return Ok(Some(IntrospectedToken::Refresh(Box::new(session))));
+            return Ok(Some(IntrospectedToken::Refresh(session)));
         }
         match self.access_token(grant).await {
             Ok(token) => Ok(token),

@@ -8,11 +8,12 @@ mod introspect;
 mod issue;
 mod login;
 mod revoke;
+mod revoke_everything;
 mod sessions;
 mod verify;
 
+pub(crate) use exchange::ExchangeError;
 pub use exchange::Exchanger;
-pub(crate) use exchange::{ExchangeError, ExchangedToken};
 pub use introspect::Introspector;
 pub(crate) use introspect::{IntrospectError, IntrospectedToken};
 pub(crate) use issue::{IssueError, IssuedToken};
@@ -20,8 +21,10 @@ pub use issue::{IssuePolicy, Issuer};
 pub use login::Logins;
 pub(crate) use login::{LoggedIn, LoginError};
 pub use revoke::Revoker;
+pub(crate) use revoke::{MadeRevocation, RevokeError};
+pub use revoke_everything::revoke_everything;
 pub(crate) use sessions::{
-    BegunSession, FreshRefreshToken, KnownToken, RefreshedSession, SessionError, Step as RefreshStep,
+    BegunSession, FreshRefreshToken, RefreshedSession, SessionError, Step as RefreshStep,
 };
 pub use sessions::{SessionPolicy, Sessions};
 pub(crate) use verify::{VerifiedToken, VerifyError};

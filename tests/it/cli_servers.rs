@@ -86,7 +86,7 @@ fn the_client_commands_keep_clients() {
     let ids: Vec<&str> =
         list.as_array().unwrap().iter().map(|client| client["client_id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["c0", "c1", "c2", "dev", "login"]);
-    assert!(stdout(&run(&["client", "show", "login"])).contains("max ttl            5m"));
+    assert!(stdout(&run(&["client", "show", "login"])).contains("max ttl             5m"));
 
     let rotated = run(&["client", "rotate-secret", "login", "--overlap", "0s"]);
     assert!(stdout(&rotated).starts_with("tkd_login_") && stdout(&rotated) != secret);

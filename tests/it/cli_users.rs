@@ -16,7 +16,7 @@ const PASSWORD: &str = "correct horse battery";
 const BCRYPT: &str = "$2b$05$cyPPbYH.pJqzX2pEMssSPu7TjU6ca9P4PUtSG3pcze6iyozNLh01m";
 
 /// Runs a command with this on stdin.
-fn fed(folder: &Path, arguments: &[&str], stdin: &str) -> Output {
+pub fn fed(folder: &Path, arguments: &[&str], stdin: &str) -> Output {
     let mut command = tokend(folder, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -26,14 +26,14 @@ fn fed(folder: &Path, arguments: &[&str], stdin: &str) -> Output {
 }
 
 #[track_caller]
-fn done(folder: &Path, arguments: &[&str], stdin: &str) -> String {
+pub fn done(folder: &Path, arguments: &[&str], stdin: &str) -> String {
     let output = fed(folder, arguments, stdin);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
     stdout(&output).to_owned()
 }
 
 #[track_caller]
-fn refused(folder: &Path, code: i32, arguments: &[&str], stdin: &str) -> String {
+pub fn refused(folder: &Path, code: i32, arguments: &[&str], stdin: &str) -> String {
     let output = fed(folder, arguments, stdin);
     assert_eq!((output.status.code(), stdout(&output)), (Some(code), ""), "{arguments:?}");
     stderr(&output).to_owned()

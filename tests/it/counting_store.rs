@@ -31,6 +31,9 @@ pub struct CountingStore {
     revocation_reads: AtomicUsize,
     assertion_uses: AtomicUsize,
     down: AtomicBool,
+    /// Whether keys alone, or revocations alone, cannot be read.
+    pub keys_down: AtomicBool,
+    pub revocations_down: AtomicBool,
     /// Each call takes a permit, when it has come this far.
     gate: Semaphore,
     /// How many calls wait at the gate, or have passed it.
@@ -64,6 +67,8 @@ impl CountingStore {
             revocation_reads: AtomicUsize::new(0),
             assertion_uses: AtomicUsize::new(0),
             down: AtomicBool::new(false),
+            keys_down: AtomicBool::new(false),
+            revocations_down: AtomicBool::new(false),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
             arrived: Semaphore::new(0),
             hold_clients: AtomicBool::new(false),
@@ -136,10 +141,14 @@ impl CountingStore {
     }
 
     async fn enter(&self) -> Result<(), StoreError> {
+        self.enter_unless(&self.down).await
+    }
+
+    async fn enter_unless(&self, down: &AtomicBool) -> Result<(), StoreError> {
         self.calls.fetch_add(1, SeqCst);
         self.arrived.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
-        if self.down.load(SeqCst) {
+        if self.down.load(SeqCst) || down.load(SeqCst) {
             Err(StoreError::Unavailable("told to be down".to_owned()))
         } else {
             Ok(())
@@ -165,7 +174,7 @@ impl Store for CountingStore {
 
     async fn keys(&self) -> Result<KeySet, StoreError> {
         self.key_reads.fetch_add(1, SeqCst);
-        self.enter().await?;
+        self.enter_unless(&self.keys_down).await?;
         self.inner.keys().await
     }
 
@@ -368,7 +377,7 @@ impl Store for CountingStore {
     }
 
     async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError> {
-        self.enter().await?;
+        self.enter_unless(&self.revocations_down).await?;
         let read = self.inner.revocations(after, limit).await;
         self.revocation_reads.fetch_add(1, SeqCst);
         read

@@ -6,13 +6,18 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokend::{model::ClientSecret, proto::v1};
+use tokend::{
+    model::ClientSecret,
+    proto::v1::{self, revoke_token_request::Target},
+};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::{
-    harness::{TestClient, accepted},
+    harness::{TestClient, accepted, assert_refused},
     process::{Serve, init},
+    revoke_calls::revoke,
 };
 
 const WRITERS: usize = 4;
@@ -22,19 +27,21 @@ const ROUNDS: usize = 5;
 enum Acknowledged {
     Client(String, ClientSecret),
     Token(String),
+    Revoked(String),
 }
 
 #[tokio::test]
 async fn what_was_acknowledged_outlives_a_kill() {
     let folder = TempDir::new().unwrap();
     let admin = ClientSecret::from_text(init(folder.path()));
-    let (mut clients, mut tokens, mut jwks) = (Vec::new(), Vec::new(), None);
+    let (mut clients, mut tokens, mut revoked, mut jwks) = (Vec::new(), Vec::new(), Vec::new(), None);
     for round in 0..=ROUNDS {
         let server = Serve::start(folder.path(), &["--allow-plaintext"]);
         let found = jwk_set(server.http);
         assert_eq!(*jwks.get_or_insert_with(|| found.clone()), found, "round {round}: the keys are the same");
         let admin = TestClient::new(server.grpc, Some(admin.clone())).await;
         all_there(&admin, &clients, &tokens).await;
+        all_revoked(&admin, &clients, &revoked).await;
         if round == ROUNDS {
             break;
         }
@@ -52,6 +59,7 @@ async fn what_was_acknowledged_outlives_a_kill() {
             match one {
                 Acknowledged::Client(client_id, secret) => clients.push((client_id, secret)),
                 Acknowledged::Token(token) => tokens.push(token),
+                Acknowledged::Revoked(token) => revoked.push(token),
             }
             count += 1;
             if count == enough {
@@ -60,10 +68,10 @@ async fn what_was_acknowledged_outlives_a_kill() {
         }
         assert!(server.is_none(), "round {round}: the writers ended before the kill");
     }
-    assert!(clients.len() >= 5 * ROUNDS && tokens.len() >= 5 * ROUNDS);
+    assert!([clients.len(), tokens.len(), revoked.len()].iter().all(|&count| count >= 3 * ROUNDS));
 }
 
-/// Registers clients and issues a token as each, until nobody answers.
+/// Registers clients, issues two tokens as each and revokes one of them, until nobody answers.
 async fn write(admin: TestClient, name: String, done: UnboundedSender<Acknowledged>) {
     for number in 0.. {
         let client_id = format!("{name}-{number}");
@@ -89,6 +97,10 @@ async fn write(admin: TestClient, name: String, done: UnboundedSender<Acknowledg
         let client = TestClient { channel: admin.channel.clone(), secret: Some(secret) };
         let Some(issued) = unless_gone(client.issue(crate::harness::for_alice()).await) else { return };
         done.send(Acknowledged::Token(issued.access_token)).unwrap();
+        let Some(issued) = unless_gone(client.issue(crate::harness::for_alice()).await) else { return };
+        let target = Target::Token(issued.access_token.clone());
+        let Some(_) = unless_gone(revoke(&client, target).await) else { return };
+        done.send(Acknowledged::Revoked(issued.access_token)).unwrap();
     }
 }
 
@@ -112,6 +124,14 @@ async fn all_there(admin: &TestClient, clients: &[(String, ClientSecret)], token
     let client = TestClient { channel: admin.channel.clone(), secret: Some(secret.clone()) };
     for token in tokens {
         accepted(client.check(token).await);
+    }
+}
+
+async fn all_revoked(admin: &TestClient, clients: &[(String, ClientSecret)], tokens: &[String]) {
+    let Some((_, secret)) = clients.first() else { return };
+    let client = TestClient { channel: admin.channel.clone(), secret: Some(secret.clone()) };
+    for token in tokens {
+        assert_refused(client.check(token).await, Code::InvalidArgument, "TOKEN_REVOKED");
     }
 }
 

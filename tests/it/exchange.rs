@@ -28,7 +28,7 @@ async fn what_comes_of_a_token_says_whose_it_was() {
     let expected = json!({
         "iss": crate::harness::ISSUER, "sub": "alice", "aud": "billing", "client_id": "orders",
         "iat": START + 10, "nbf": START + 10, "exp": START + 600, "jti": answer.jwt_id, "scope": "read write",
-        "tenant": "acme",
+        "tenant": "acme", "orig_iat": START,
     });
     assert_eq!(claims, expected);
     assert_eq!(answer.token_type, "Bearer");
@@ -286,7 +286,26 @@ async fn registered_claims_of_a_token_are_made_anew() {
     let expected = json!({
         "iss": crate::harness::ISSUER, "sub": "alice", "aud": "orders", "client_id": "orders", "sid": sid,
         "iat": START, "nbf": START, "exp": START + 600, "jti": answer.jwt_id, "scope": "read write", "custom": 1,
+        "orig_iat": START,
     });
     assert_eq!(claims, expected);
     assert_ne!(answer.jwt_id, "jti-1");
+}
+
+#[tokio::test]
+async fn leeway_brings_no_token_back_to_life() {
+    let server =
+        TestServer::with(|settings| settings.verify.leeway = std::time::Duration::from_secs(30)).await;
+    let orders = client(&server, "orders", orders_may()).await;
+    let short = v1::IssueTokenRequest { ttl: seconds(10), ..for_alice() };
+    let short = accepted(server.root.issue(short).await).access_token;
+    let long = alices(&server).await;
+    server.clock.advance(10);
+    // A verifier may still take it: its clock may be behind.
+    accepted(server.root.check(&short).await);
+    for request in [exchange_of(&short), exchange_by(&short, &long), exchange_by(&long, &short)] {
+        let answer = orders.exchange(request).await;
+        assert_refused(answer, Code::InvalidArgument, "TOKEN_EXPIRED");
+    }
+    accepted(orders.exchange(exchange_of(&long)).await);
 }

@@ -280,7 +280,6 @@ async fn everything_that_is_wrong_with_a_request_is_said_at_once() {
         "scopes[0]",
         "scopes[1]",
         "scopes[2]",
-        "include_refresh_token",
         "request_id",
         "ttl",
         "claims_json",

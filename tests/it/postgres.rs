@@ -19,10 +19,10 @@ use url::Url;
 /// Makes the tests that need PostgreSQL fail without it.
 const REQUIRE: &str = "TOKEND_REQUIRE_POSTGRES";
 
-/// Serves from `$2/data` on a socket in `$2` until its input ends or says `keep`; then, unless it said so, removes
+/// Serves from `$2/data` on a socket in `$2`, with commits as durable as `$3` says, until its input ends or says `keep`; then, unless it said so, removes
 /// all. Its input is a pipe from the test process, which ends with that, however it ends.
 const SERVE: &str = r#"
-bin=$1 dir=$2
+bin=$1 dir=$2 commits=$3
 if [ ! -e "$dir/data/PG_VERSION" ]; then
     # A locale that passes over punctuation when it sorts, where there is one: the store must not depend on it.
     set -- -D "$dir/data" -U tokend -A trust -E UTF8 --no-sync
@@ -30,7 +30,7 @@ if [ ! -e "$dir/data/PG_VERSION" ]; then
         { rm -rf "$dir/data"; "$bin/initdb" "$@" 2>&1; } || exit 1
 fi
 "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off \
-    -c synchronous_commit=off -c max_connections=300 -c shared_buffers=32MB 2>&1 &
+    -c synchronous_commit="$commits" -c max_connections=300 -c shared_buffers=32MB 2>&1 &
 server=$!
 # The server alone holds the log from here: when it dies, whoever reads the log sees the end.
 exec >/dev/null
@@ -43,16 +43,27 @@ kill -INT $server; wait $server
 pub struct Server {
     programs: PathBuf,
     folder: PathBuf,
+    /// Whether what was committed outlives [`Self::kill`]. That is slower.
+    durable: bool,
     watchdog: Option<Child>,
 }
 
 impl Server {
     /// Starts a server with no databases; none if this machine has no programs for it.
     pub fn start() -> Option<Self> {
+        Self::start_with(false)
+    }
+
+    /// The same; what it has committed outlives [`Self::kill`].
+    pub fn start_durable() -> Option<Self> {
+        Self::start_with(true)
+    }
+
+    fn start_with(durable: bool) -> Option<Self> {
         let programs = programs()?;
         // Not removed by its guard, which a static never drops, but by the watchdog.
         let folder = tempfile::Builder::new().prefix("tokend-pg").tempdir().unwrap().keep();
-        let mut server = Self { programs, folder, watchdog: None };
+        let mut server = Self { programs, folder, durable, watchdog: None };
         server.resume();
         Some(server)
     }
@@ -61,6 +72,7 @@ impl Server {
     pub fn resume(&mut self) {
         let mut command = Command::new("sh");
         command.args(["-c", SERVE, "sh"]).arg(&self.programs).arg(&self.folder);
+        command.arg(if self.durable { "on" } else { "off" });
         // A group of its own: what the terminal sends to the tests must not kill the watchdog first.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
         if fs::metadata("/proc/self").unwrap().uid() == 0 {
@@ -89,6 +101,18 @@ impl Server {
         let mut watchdog = self.watchdog.take().unwrap();
         watchdog.stdin.take().unwrap().write_all(b"keep\n").unwrap();
         watchdog.wait().unwrap();
+    }
+
+    /// Kills the server with all of its processes, which get to do nothing more. Its data stay for [`Self::resume`].
+    pub fn kill(&mut self) {
+        let postmaster = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let postmaster = postmaster.lines().next().unwrap();
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
+        // The postmaster first: it would start others in the place of its children.
+        let killed =
+            Command::new("kill").args(["-KILL", postmaster]).args(children.split_whitespace()).status();
+        killed.unwrap();
+        self.stop();
     }
 
     /// The URL of one of the server's databases.

@@ -43,6 +43,11 @@ pub async fn open_postgres(database: &Database) -> Arc<dyn Store> {
     store::open(&database.url.as_str().parse().unwrap()).await.unwrap()
 }
 
+/// How many rounds of a race to run: as many as usual, or `TOKEND_RACES` times as many for a long look.
+pub fn rounds(usual: usize) -> usize {
+    usual * std::env::var("TOKEND_RACES").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
 /// Makes each function a test on each backend.
 macro_rules! on_every_store {
     ($($name:ident),+ $(,)?) => {

@@ -46,7 +46,7 @@ pub fn session_id(number: u8) -> SessionId {
 }
 
 /// The digest of a session's refresh token after so many uses.
-pub fn token(uses: u8) -> RefreshDigest {
+pub const fn token(uses: u8) -> RefreshDigest {
     RefreshDigest::from_bytes([uses; 32])
 }
 

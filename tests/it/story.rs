@@ -8,7 +8,7 @@ use base64::{
 };
 use tokend::{
     model::{Algorithm, ClientSecret},
-    proto::v1,
+    proto::v1::{self, revoke_token_request::Target},
 };
 use tonic::{Request, Status, metadata::MetadataValue};
 
@@ -127,6 +127,7 @@ impl Story {
         self.tokens(&token).await;
         self.clients().await;
         self.people().await;
+        self.sessions().await;
         self.assertions(&token).await;
         self.malformed(&token).await;
         self.keys().await;
@@ -219,9 +220,30 @@ impl Story {
         self.refusal(self.root.verify(other.clone()).await);
         let batch = self.root.request(v1::BatchVerifyTokensRequest { requests: vec![other] });
         accepted(self.root.tokens().batch_verify_tokens(batch).await);
+        self.revocations().await;
         // A token where a secret belongs.
         let mut tokens = self.root.tokens();
         self.refusal(tokens.issue_token(Self::with(for_alice(), &[&format!("Bearer {token}")])).await);
+    }
+
+    /// Tokens that are revoked, and tokens where something else belongs.
+    async fn revocations(&mut self) {
+        let request = v1::IssueTokenRequest { include_refresh_token: true, ..for_alice() };
+        let begun = accepted(self.root.issue(request).await);
+        self.hide_token(&begun.access_token);
+        self.hide("a refresh token", begun.refresh_token.trim_start_matches("tkr_"));
+        let (root, mut tokens) = (self.root.clone(), self.root.tokens());
+        let wrong = || Target::JwtId(begun.access_token.clone());
+        let reason = format!("{} was found", begun.access_token);
+        for (target, reason) in [(wrong(), String::new()), (Target::Token("x.y.z".to_owned()), reason)] {
+            let request = v1::RevokeTokenRequest { target: Some(target), reason, ..Default::default() };
+            self.refusal(tokens.revoke_token(root.request(request)).await);
+        }
+        for token in [begun.access_token, begun.refresh_token] {
+            let target = Some(Target::Token(token));
+            let request = v1::RevokeTokenRequest { target, ..Default::default() };
+            accepted(tokens.revoke_token(root.request(request)).await);
+        }
     }
 
     async fn clients(&mut self) {

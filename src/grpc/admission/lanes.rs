@@ -16,18 +16,21 @@ pub(in crate::grpc) enum LaneName {
     Verify,
     /// Login, which waits for the hash of a password, and must not keep others from issuing meanwhile.
     Login,
+    /// RevokeToken, which waits for the store, and must keep neither operators nor those who issue from it.
+    Revoke,
     /// What operators call.
     Admin,
 }
 
 impl LaneName {
-    pub(super) const ALL: [Self; 4] = [Self::Issue, Self::Verify, Self::Login, Self::Admin];
+    pub(super) const ALL: [Self; 5] = [Self::Issue, Self::Verify, Self::Login, Self::Revoke, Self::Admin];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Issue => "issue",
             Self::Verify => "verify",
             Self::Login => "login",
+            Self::Revoke => "revoke",
             Self::Admin => "admin",
         }
     }
@@ -39,12 +42,15 @@ const VERIFYING: usize = 1024;
 /// Logins wait for their turn among the hashes, which have a bound of their own.
 const LOGGING_IN: usize = 64;
 
+/// Each is one write to the store, which makes them one after the other.
+const REVOKING: usize = 32;
+
 /// The store has a few connections.
 const ADMINISTERING: usize = 64;
 
 /// All lanes.
 #[derive(Debug)]
-pub(super) struct Lanes([Arc<Lane>; 4]);
+pub(super) struct Lanes([Arc<Lane>; 5]);
 
 impl Lanes {
     /// Lanes for a process with so many threads, where so many calls may wait in each.
@@ -54,6 +60,7 @@ impl Lanes {
                 LaneName::Issue => threads.saturating_sub(1).max(1),
                 LaneName::Verify => VERIFYING,
                 LaneName::Login => LOGGING_IN,
+                LaneName::Revoke => REVOKING,
                 LaneName::Admin => ADMINISTERING,
             };
             Arc::new(Lane::new(most, waiting))
@@ -61,11 +68,12 @@ impl Lanes {
     }
 
     pub(super) const fn lane(&self, name: LaneName) -> &Arc<Lane> {
-        let [issue, verify, login, admin] = &self.0;
+        let [issue, verify, login, revoke, admin] = &self.0;
         match name {
             LaneName::Issue => issue,
             LaneName::Verify => verify,
             LaneName::Login => login,
+            LaneName::Revoke => revoke,
             LaneName::Admin => admin,
         }
     }

@@ -28,9 +28,7 @@ pub(in crate::grpc) fn introspected_answer(
         Some(IntrospectedToken::Access(claims, members)) => {
             (verify::token_claims(claims), Some(json::to_struct(members)), "Bearer")
         }
-        Some(IntrospectedToken::Refresh(session)) => {
-            (refresh_claims(*session, issuer), None, "refresh_token")
-        }
+        Some(IntrospectedToken::Refresh(session)) => (refresh_claims(session, issuer), None, "refresh_token"),
     };
     v1::IntrospectTokenResponse {
         active: true,

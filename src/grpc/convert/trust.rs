@@ -4,9 +4,11 @@ use super::scalar;
 use crate::{
     grpc::status::CallError,
     keys::News,
-    model::{ChangeSequence, Violations},
+    model::{self, ChangeSequence, RevocationTarget, Violations},
     proto::v1::{
-        Revocation, WatchTrustBundleRequest, revocation::Target, watch_trust_bundle_response::Update,
+        Revocation, WatchTrustBundleRequest,
+        revocation::{Everything, Target},
+        watch_trust_bundle_response::Update,
     },
 };
 
@@ -72,4 +74,22 @@ pub(in crate::grpc) fn news(news: News) -> Update {
             expire_time: revoked.expire_time.map(scalar::instant_message),
         }),
     }
+}
+
+/// What is revoked, as a message.
+pub(in crate::grpc) fn revocation(revocation: model::Revocation) -> Update {
+    let issued_before_time = revocation.target.issued_before().map(scalar::instant_message);
+    let target = match revocation.target {
+        RevocationTarget::Token(jwt_id) => Target::JwtId(jwt_id),
+        RevocationTarget::Session(session_id) => Target::SessionId(session_id.as_str().to_owned()),
+        RevocationTarget::Subject(subject, _) => Target::Subject(subject),
+        RevocationTarget::Client(client_id, _) => Target::ClientId(client_id.as_str().to_owned()),
+        RevocationTarget::Everything(_) => Target::Everything(Everything {}),
+    };
+    Update::Revocation(Revocation {
+        target: Some(target),
+        revoke_time: Some(scalar::instant_message(revocation.revoke_time)),
+        issued_before_time,
+        expire_time: revocation.expire_time.map(scalar::instant_message),
+    })
 }

@@ -8,7 +8,7 @@ use crate::{
     keys::KeyError,
     model::Violations,
     store::StoreError,
-    tokens::{ExchangeError, IssueError, LoginError, SessionError, VerifyError},
+    tokens::{ExchangeError, IssueError, LoginError, RevokeError, SessionError, VerifyError},
 };
 
 impl Told {
@@ -50,6 +50,18 @@ impl Told {
             ExchangeError::IssuerKeys(_) => Self::issuer_keys_missing(),
             ExchangeError::Policy(error) => Self::of_policy(error),
             ExchangeError::Issue(error) => Self::of_issue(error),
+        }
+    }
+
+    pub(super) fn of_revoke(error: &RevokeError) -> Self {
+        match error {
+            RevokeError::Denied(denial) => Self::denied(denial),
+            RevokeError::Invalid(violations) => Self::invalid(violations.clone()),
+            RevokeError::Unknown(error) => Self::of_verify(error),
+            RevokeError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
+            RevokeError::Store(
+                StoreError::NotFound | StoreError::AlreadyExists | StoreError::Corrupt { .. },
+            ) => Self::internal(),
         }
     }
 

@@ -16,7 +16,9 @@ use crate::{
     audit::AuditUnavailable,
     keys::{KeyError, TooManyWatches},
     model::Violations,
-    tokens::{ExchangeError, IntrospectError, IssueError, LoginError, SessionError, VerifyError},
+    tokens::{
+        ExchangeError, IntrospectError, IssueError, LoginError, RevokeError, SessionError, VerifyError,
+    },
 };
 
 /// Why a call is not answered with what was asked for.
@@ -43,6 +45,8 @@ pub(crate) enum CallError {
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
     #[error(transparent)]
+    Revoke(#[from] RevokeError),
+    #[error(transparent)]
     Session(#[from] SessionError),
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -61,6 +65,9 @@ pub(crate) enum CallError {
     /// A verifier left unread what it was sent.
     #[error("the verifier does not read what it is sent")]
     SlowReader,
+    /// The store was restored from a backup that is older than what the verifier was told.
+    #[error("the state went back to an earlier one; watch again")]
+    WentBack,
     /// The server stops and takes no more calls, or cannot wait for this one.
     #[error("the server is shutting down")]
     ShuttingDown,

@@ -135,6 +135,7 @@ impl Told {
                 Self::store_unavailable()
             }
             CallError::Exchange(error) => Self::of_exchange(error),
+            CallError::Revoke(error) => Self::of_revoke(error),
             CallError::Login(error) => Self::of_login(error),
             CallError::Session(error) => Self::of_session(error),
             CallError::Keys(error) => Self::of_keys(error),
@@ -147,6 +148,7 @@ impl Told {
                 retry_after: Some(Duration::ZERO),
                 ..Self::new(Code::ResourceExhausted, "SLOW_READER", error.to_string())
             },
+            CallError::WentBack => Self::new(Code::Unavailable, "STATE_STALE", error.to_string()),
             CallError::ShuttingDown => Self::new(Code::Unavailable, "SHUTTING_DOWN", error.to_string()),
             CallError::DeadlineExceeded => {
                 Self::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", error.to_string())

@@ -1,27 +1,42 @@
 //! ExchangeToken.
 
+use std::sync::Arc;
+
 use tonic::Request;
 
 use super::TokenApi;
 use crate::{
-    access,
+    access::{self, IssueGrant},
     grpc::{caller::caller, convert, status::CallError, trail},
+    model::Method,
     proto::v1,
-    tokens::ExchangedToken,
 };
 
 impl TokenApi {
     pub(super) async fn exchange(
-        &self,
+        self: &Arc<Self>,
         request: Request<v1::ExchangeTokenRequest>,
     ) -> Result<v1::ExchangeTokenResponse, CallError> {
         let caller = caller(&self.authenticator, &request).await?;
-        let (asked, token_type) = convert::exchange_request(request.into_inner());
+        let message = request.into_inner();
+        let ticket = self.ticket(&caller, Method::ExchangeToken, &message.request_id, &message);
+        let (asked, token_type) = convert::exchange_request(message);
         asked.if_sound(trail::asked_to_exchange);
         let grant = asked.authorize(|request| access::exchange(&caller, request, &self.rules))?;
-        let ExchangedToken { token, grant } = self.exchanger.exchange(grant, &self.rules).await?;
-        self.metrics.issued(&token);
-        trail::token(&grant, &self.rules, &token);
-        Ok(convert::exchanged_answer(token, grant.scopes().to_vec(), token_type))
+        // Of a request that comes again too: the tokens must be good still, and theirs to exchange.
+        let grant = self.exchanger.check(grant, &self.rules).await?;
+        let api = Arc::clone(self);
+        self.repeats.once(ticket, async move { api.exchange_granted(&grant, token_type) }).await
+    }
+
+    fn exchange_granted(
+        &self,
+        grant: &IssueGrant,
+        token_type: String,
+    ) -> Result<v1::ExchangeTokenResponse, CallError> {
+        let issued = self.exchanger.issue(grant)?;
+        self.metrics.issued(&issued);
+        trail::token(grant, &self.rules, &issued);
+        Ok(convert::exchanged_answer(issued, grant.scopes().to_vec(), token_type))
     }
 }

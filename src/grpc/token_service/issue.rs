@@ -1,24 +1,34 @@
 //! IssueToken.
 
+use std::sync::Arc;
+
 use tonic::Request;
 
 use super::TokenApi;
 use crate::{
-    access,
+    access::{self, IssueGrant},
     grpc::{caller::caller, convert, status::CallError, trail},
+    model::Method,
     proto::v1,
     tokens::BegunSession,
 };
 
 impl TokenApi {
     pub(super) async fn issue(
-        &self,
+        self: &Arc<Self>,
         request: Request<v1::IssueTokenRequest>,
     ) -> Result<v1::IssueTokenResponse, CallError> {
         let caller = caller(&self.authenticator, &request).await?;
-        let asked = convert::issue_request(request.into_inner());
+        let message = request.into_inner();
+        let ticket = self.ticket(&caller, Method::IssueToken, &message.request_id, &message);
+        let asked = convert::issue_request(message);
         asked.if_sound(trail::asked);
         let grant = asked.authorize(|request| access::issue(&caller, request, &self.rules))?;
+        let api = Arc::clone(self);
+        self.repeats.once(ticket, async move { api.issue_granted(grant).await }).await
+    }
+
+    async fn issue_granted(&self, grant: IssueGrant) -> Result<v1::IssueTokenResponse, CallError> {
         if grant.with_session() {
             let BegunSession { grant, token, refresh } = self.sessions.begin(grant, None).await?;
             self.session_metrics.begun();

@@ -10,14 +10,22 @@ mod verify;
 
 use std::sync::Arc;
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{LoginMetrics, Repeats, SessionMetrics, TokenMetrics, status::CallError};
+use super::{
+    LoginMetrics, Repeats, RevokeMetrics, SessionMetrics, TokenMetrics, repeat::Ticket, status::CallError,
+};
 use crate::{
-    access::{Authenticator, IssueRules},
+    access::{Authenticator, Caller, IssueRules},
+    model::Method,
     proto::v1::{self, token_service_server::TokenService},
     tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
 };
+
+/// The service, shared with what goes on when its caller has gone.
+#[derive(Debug)]
+pub(super) struct SharedTokenApi(pub(super) Arc<TokenApi>);
 
 #[derive(Debug)]
 pub(super) struct TokenApi {
@@ -34,60 +42,73 @@ pub(super) struct TokenApi {
     pub(super) metrics: Arc<TokenMetrics>,
     pub(super) login_metrics: Arc<LoginMetrics>,
     pub(super) session_metrics: Arc<SessionMetrics>,
+    pub(super) revoke_metrics: Arc<RevokeMetrics>,
+}
+
+impl TokenApi {
+    fn ticket(
+        &self,
+        caller: &Caller,
+        method: Method,
+        request_id: &str,
+        request: &impl Message,
+    ) -> Option<Ticket> {
+        self.repeats.ticket(&caller.client().client_id, method, request_id, request)
+    }
 }
 
 #[tonic::async_trait]
-impl TokenService for TokenApi {
+impl TokenService for SharedTokenApi {
     async fn issue_token(
         &self,
         request: Request<v1::IssueTokenRequest>,
     ) -> Result<Response<v1::IssueTokenResponse>, Status> {
-        self.issue(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.issue(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn verify_token(
         &self,
         request: Request<v1::VerifyTokenRequest>,
     ) -> Result<Response<v1::VerifyTokenResponse>, Status> {
-        self.verify(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.verify(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn batch_verify_tokens(
         &self,
         request: Request<v1::BatchVerifyTokensRequest>,
     ) -> Result<Response<v1::BatchVerifyTokensResponse>, Status> {
-        self.batch_verify(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.batch_verify(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn login(&self, request: Request<v1::LoginRequest>) -> Result<Response<v1::LoginResponse>, Status> {
-        self.log_in(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.log_in(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn refresh_token(
         &self,
         request: Request<v1::RefreshTokenRequest>,
     ) -> Result<Response<v1::RefreshTokenResponse>, Status> {
-        self.refresh(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.refresh(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn revoke_token(
         &self,
         request: Request<v1::RevokeTokenRequest>,
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
-        self.revoke(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.revoke(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn introspect_token(
         &self,
         request: Request<v1::IntrospectTokenRequest>,
     ) -> Result<Response<v1::IntrospectTokenResponse>, Status> {
-        self.introspect(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.introspect(request).await.map(Response::new).map_err(CallError::into_status)
     }
 
     async fn exchange_token(
         &self,
         request: Request<v1::ExchangeTokenRequest>,
     ) -> Result<Response<v1::ExchangeTokenResponse>, Status> {
-        self.exchange(request).await.map(Response::new).map_err(CallError::into_status)
+        self.0.exchange(request).await.map(Response::new).map_err(CallError::into_status)
     }
 }

@@ -1,19 +1,41 @@
 //! RevokeToken.
 
+use std::sync::Arc;
+
 use tonic::Request;
 
 use super::TokenApi;
 use crate::{
-    grpc::{caller::caller, status::CallError},
+    access::{self, RevokeGrant},
+    grpc::{caller::caller, convert, status::CallError, trail},
+    model::{Method, Violations},
     proto::v1,
 };
 
 impl TokenApi {
     pub(super) async fn revoke(
-        &self,
+        self: &Arc<Self>,
         request: Request<v1::RevokeTokenRequest>,
     ) -> Result<v1::RevokeTokenResponse, CallError> {
-        let _caller = caller(&self.authenticator, &request).await?;
-        Err(CallError::MethodUnknown)
+        let caller = caller(&self.authenticator, &request).await?;
+        let message = request.into_inner();
+        let ticket = self.ticket(&caller, Method::RevokeToken, &message.request_id, &message);
+        let reason = message.reason.clone();
+        let asked = convert::revoke_request(message);
+        let grant = asked.authorize(|target| access::revoke(&caller, target))?;
+        let grant = grant.ok_or_else(|| CallError::Invalid(Violations::of("target", "must be given")))?;
+        trail::asked_to_revoke(&grant);
+        trail::cause(&reason);
+        let api = Arc::clone(self);
+        self.repeats.once(ticket, async move { api.revoke_granted(&grant).await }).await
+    }
+
+    async fn revoke_granted(&self, grant: &RevokeGrant) -> Result<v1::RevokeTokenResponse, CallError> {
+        let revoked = self.revoker.revoke(grant).await?;
+        if let Some(made) = &revoked.made {
+            self.revoke_metrics.made(&made.target);
+            trail::revoked(made);
+        }
+        Ok(convert::revoked_answer(revoked.revoke_time))
     }
 }

@@ -74,5 +74,6 @@ fn event(call: &Call<'_>, trail: &mut Trail, outcome: Outcome, code: Code) -> Ev
         targets: details.targets,
         cause: details.cause,
         items: details.items,
+        repeated: details.repeated,
     }
 }

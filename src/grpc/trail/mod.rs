@@ -3,13 +3,15 @@
 //!
 //! The trail goes with the call's own task: outside of a call (in a task of its own, such as a watch) notes go nowhere.
 
+mod aside;
 mod event;
 mod notes;
 mod rules;
 mod scope;
 
+pub(super) use aside::{Aside, Notes};
 pub(super) use notes::{
-    admit, allowed, asked, asked_to_exchange, cause, client, item_refused, key, refused, session, subject,
-    token, user,
+    admit, allowed, asked, asked_to_exchange, asked_to_revoke, cause, client, item_refused, key, noted,
+    refused, repeated, revoked, session, subject, token, user,
 };
 pub(super) use scope::Call;

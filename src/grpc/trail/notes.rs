@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use super::{
+    aside::Notes,
     rules::Audited,
     scope::{Refusal, Trail},
 };
 use crate::{
-    access::{AdminGrant, Caller, IssueGrant, IssueRules, PolicyError},
+    access::{AdminGrant, Caller, IssueGrant, IssueRules, PolicyError, RevokeGrant},
     audit::{AuditUnavailable, Target, Text},
     grpc::status::CallError,
-    model::{ClientId, ExchangeRequest, IssueRequest, KeyId, SessionId, UserId},
-    tokens::{ExchangeError, IssuedToken, LoginError, SessionError},
+    model::{
+        ClientId, ExchangeRequest, IssueRequest, KeyId, RevocationTarget, RevokeTarget, SessionId, UserId,
+    },
+    tokens::{ExchangeError, IssuedToken, LoginError, MadeRevocation, RevokeError, SessionError},
 };
 
 /// The caller is known: notes who, and takes the call on or refuses it for how much there is to do.
@@ -48,11 +51,9 @@ pub(in crate::grpc) fn asked_to_exchange(request: &ExchangeRequest) {
 
 /// A token was issued.
 pub(in crate::grpc) fn token(grant: &IssueGrant, rules: &IssueRules, issued: &IssuedToken) {
-    Trail::with(|trail| {
-        if let Some((_, traffic)) = &trail.caller {
-            traffic.issued();
-        }
-    });
+    if let Some(traffic) = Trail::traffic() {
+        traffic.issued();
+    }
     Trail::note(|details| {
         details.subject.get_or_insert_with(|| Text::of(grant.subject()));
         details.actor = grant.actor().map(|actor| Text::of(&actor.subject));
@@ -100,6 +101,40 @@ pub(in crate::grpc) fn key(key_id: &KeyId) {
     target(|| Target::Key(Text::of(key_id.as_str())));
 }
 
+/// That is to be revoked, which the client may name so. Of a token, only its id is ever written down, when that is known.
+pub(in crate::grpc) fn asked_to_revoke(grant: &RevokeGrant) {
+    match grant.target() {
+        RevokeTarget::Token(_) => {}
+        RevokeTarget::JwtId(jwt_id) => target(|| Target::Token(Text::of(jwt_id))),
+        RevokeTarget::Session(session_id) => target(|| Target::Session(Text::of(session_id.as_str()))),
+        RevokeTarget::Subject(subject, _) => target(|| Target::Subject(Text::of(subject))),
+        RevokeTarget::Client(client_id) => client(client_id),
+    }
+    Trail::note(|details| details.policy = Some(Text::of(&grant.policy())));
+}
+
+/// That was revoked.
+pub(in crate::grpc) fn revoked(made: &MadeRevocation) {
+    match &made.target {
+        RevocationTarget::Token(jwt_id) => target(|| Target::Token(Text::of(jwt_id))),
+        RevocationTarget::Session(session_id) => target(|| Target::Session(Text::of(session_id.as_str()))),
+        RevocationTarget::Subject(subject, _) => target(|| Target::Subject(Text::of(subject))),
+        RevocationTarget::Client(client_id, _) => client(client_id),
+        RevocationTarget::Everything(_) => {}
+    }
+    Trail::note(|details| details.policy = Some(Text::of(&made.policy)));
+}
+
+/// What was noted aside of a call is this call's too.
+pub(in crate::grpc) fn noted(notes: &Notes) {
+    Trail::note(|details| details.add(&notes.0));
+}
+
+/// The answer was given before, and nothing was done for it again.
+pub(in crate::grpc) fn repeated() {
+    Trail::note(|details| details.repeated = true);
+}
+
 /// Why something is changed, as the caller says.
 pub(in crate::grpc) fn cause(cause: &str) {
     Trail::note(|details| details.cause = Some(cause).filter(|cause| !cause.is_empty()).map(Text::of));
@@ -120,8 +155,9 @@ fn deciding_line(error: &CallError) -> Option<&str> {
     match error {
         CallError::Policy(PolicyError::Denied(denial))
         | CallError::Login(LoginError::Denied(denial))
-        | CallError::Session(SessionError::Policy(PolicyError::Denied(denial)))
-        | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial))) => denial.line.as_deref(),
+        | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial)))
+        | CallError::Revoke(RevokeError::Denied(denial))
+        | CallError::Session(SessionError::Policy(PolicyError::Denied(denial))) => denial.line.as_deref(),
         _ => None,
     }
 }

@@ -33,6 +33,9 @@ impl Rules {
                 Self { audited: Audited::Refusals, lane: Some(LaneName::Verify) }
             }
             ("TokenService", "Login") => Self { audited: Audited::Always, lane: Some(LaneName::Login) },
+            ("TokenService", "RevokeToken") => {
+                Self { audited: Audited::Always, lane: Some(LaneName::Revoke) }
+            }
             ("TokenService", _) => Self { audited: Audited::Always, lane: Some(LaneName::Issue) },
             (_, name) if name.starts_with("Get") || name.starts_with("List") => {
                 Self { audited: Audited::Refusals, lane: Some(LaneName::Admin) }
@@ -55,6 +58,7 @@ mod tests {
             ("/tokend.v1.TokenService/IntrospectToken", Refusals, Some(LaneName::Verify)),
             ("/tokend.v1.TokenService/ExchangeToken", Always, Some(LaneName::Issue)),
             ("/tokend.v1.TokenService/Login", Always, Some(LaneName::Login)),
+            ("/tokend.v1.TokenService/RevokeToken", Always, Some(LaneName::Revoke)),
             ("/tokend.v1.TokenService/RefreshToken", Always, Some(LaneName::Issue)),
             ("/tokend.v1.ClientService/UpdateClient", Always, Some(LaneName::Admin)),
             ("/tokend.v1.ClientService/ListClients", Refusals, Some(LaneName::Admin)),

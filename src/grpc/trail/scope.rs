@@ -5,7 +5,7 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 use http::HeaderValue;
 use tonic::Code;
 
-use super::{event, rules::Rules};
+use super::{aside::Aside, event, rules::Rules};
 use crate::{
     access::Caller,
     audit::{AuditLog, Event, Items, Target, Text},
@@ -42,7 +42,7 @@ pub(super) struct Refusal {
 }
 
 /// What the methods note.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Details {
     pub(super) subject: Option<Text>,
     pub(super) actor: Option<Text>,
@@ -56,6 +56,8 @@ pub(super) struct Details {
     /// The lines of the policy that allowed it.
     pub(super) policy: Option<Text>,
     pub(super) items: Items,
+    /// The answer was given before.
+    pub(super) repeated: bool,
 }
 
 impl Details {
@@ -73,13 +75,25 @@ impl Trail {
         TRAIL.try_with(|trail| trail.try_borrow_mut().ok().map(|mut trail| note(&mut trail))).ok().flatten()
     }
 
-    /// The same, where details are wanted.
+    /// The same, where details are wanted; and [aside](Aside) of a call, with what is noted there.
     pub(super) fn note(note: impl FnOnce(&mut Details)) {
-        Self::with(|trail| {
-            if trail.audited {
+        let mut note = Some(note);
+        let in_call = Self::with(|trail| {
+            if let Some(note) = note.take().filter(|_| trail.audited) {
                 note(&mut trail.details);
             }
         });
+        if in_call.is_none()
+            && let Some(note) = note
+        {
+            Aside::note(note);
+        }
+    }
+
+    /// What the traffic of the caller is counted by, in the call and aside of it.
+    pub(super) fn traffic() -> Option<Arc<ClientTraffic>> {
+        let of_call = Self::with(|trail| trail.caller.as_ref().map(|(_, traffic)| Arc::clone(traffic)));
+        of_call.flatten().or_else(Aside::traffic)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `tokend.v1.TrustBundleService`: the one service that asks for no credential.
 
 mod feed;
+mod line;
 mod service;
 mod watch;
 

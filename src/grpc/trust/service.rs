@@ -7,6 +7,7 @@ use tracing::Instrument as _;
 
 use super::{
     feed::{self, Feed},
+    line::Line,
     watch::Watcher,
 };
 use crate::{
@@ -71,12 +72,12 @@ impl TrustApi {
         let (sender, feed) = feed::channel(self.limits.unread);
         let watcher = Watcher {
             ring: Arc::clone(&self.ring),
-            watch,
+            revocations: Arc::clone(&self.revocations),
             after: subscription.after,
             heartbeat: self.limits.heartbeat,
-            drain: self.drain.clone(),
+            line: Line { watch, sender, drain: self.drain.clone(), requests: Some(requests) },
         };
-        tokio::spawn(watcher.run(requests, sender).instrument(tracing::Span::current()));
+        tokio::spawn(watcher.run().instrument(tracing::Span::current()));
         Ok(feed)
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn one(
         "SELECT ",
         record_columns!(),
         " FROM sessions AS s WHERE s.session_id = $1 AND s.idle_expires_at > $2 AND ",
-        not_revoked!()
+        not_revoked!(" OFFSET 0")
     ))
     .bind(session_id.as_str())
     .bind(now.seconds())
@@ -70,7 +70,7 @@ pub(super) async fn rotate(pool: &PgPool, rotation: &SessionRotation) -> Result<
          SET current_digest = $3, replaced_digest = $2, replaced_at = $4, replaced_request = $5, successor = $6, \
              refreshed_at = $4, idle_expires_at = $7 \
          WHERE s.session_id = $1 AND s.current_digest = $2 AND s.idle_expires_at > $4 AND ",
-        not_revoked!()
+        not_revoked!(" OFFSET 0")
     ))
     .bind(session_id.as_str())
     .bind(digest.as_bytes().as_slice())
@@ -102,7 +102,7 @@ pub(super) async fn page(
                 " FROM sessions AS s WHERE ",
                 $filter,
                 " AND s.session_id > $3 AND s.idle_expires_at > $4 AND ",
-                not_revoked!(),
+                not_revoked!(" OFFSET 0"),
                 " ORDER BY s.session_id LIMIT $5"
             )
         };

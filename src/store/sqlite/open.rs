@@ -65,6 +65,8 @@ fn options() -> SqliteConnectOptions {
         // What is erased is overwritten: a retired key's sealed private half does not stay in a free page.
         .pragma("secure_delete", "ON")
         .busy_timeout(BUSY)
+        // Rows on their way from the thread that reads them: few would have the two wait for each other all the time.
+        .row_buffer_size(1024)
         .disable_statement_logging()
 }
 

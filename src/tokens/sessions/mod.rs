@@ -14,7 +14,6 @@ mod token;
 
 pub(crate) use begin::{BegunSession, FreshRefreshToken};
 pub(crate) use error::SessionError;
-pub(crate) use keeper::KnownToken;
 pub use keeper::Sessions;
 pub use policy::SessionPolicy;
 pub(crate) use refresh::{RefreshedSession, Step};

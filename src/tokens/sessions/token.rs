@@ -94,7 +94,12 @@ fn mark(family: &FamilyKey, secret: &[u8; SECRET_LEN]) -> [u8; MARK_LEN] {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests fail by panicking"
+)]
 mod tests {
     use super::*;
 

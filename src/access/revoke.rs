@@ -1,0 +1,118 @@
+//! May this client revoke that?
+//!
+//! A client may always revoke its own: what it had issued, and what is about itself. Whose a token or a session is, is known only
+//! when it was found; the grant decides then.
+
+use std::sync::Arc;
+
+use super::{
+    Caller, Denial, DenialReason,
+    check::{self, Check, Place, Verdict, listed},
+    grant::words,
+    line::{Line, List},
+    policy::all,
+};
+use crate::model::{Client, Method, Pattern, RevokeTarget};
+
+/// Something that may be revoked, if the grant says so of whom it belongs to. It has no `Debug`: it may hold a token.
+pub(crate) struct RevokeGrant {
+    client: Arc<Client>,
+    target: RevokeTarget,
+}
+
+/// To whom a token or a session belongs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner<'a> {
+    /// Who had it issued, as far as it says.
+    pub(crate) client_id: Option<&'a str>,
+    /// Whom it is about.
+    pub(crate) subject: &'a str,
+}
+
+/// May `caller` revoke that? What is none, because it makes no sense, is nobody's.
+pub(crate) fn revoke(caller: &Caller, target: Option<RevokeTarget>) -> Result<Option<RevokeGrant>, Denial> {
+    let client = caller.shared_client();
+    all(client, [check::method(client, Method::RevokeToken)])?;
+    let Some(target) = target else { return Ok(None) };
+    all(client, decided_at_once(client, &target))?;
+    Ok(Some(RevokeGrant { client: Arc::clone(client), target }))
+}
+
+impl RevokeGrant {
+    /// What is to be revoked.
+    pub(crate) const fn target(&self) -> &RevokeTarget {
+        &self.target
+    }
+
+    /// Whether it may be, belonging to `owner`. Answers by which line.
+    pub(crate) fn allows(&self, owner: Owner<'_>) -> Result<String, Denial> {
+        self.decide(owned(&self.client, self.place(), owner.client_id, Some(owner.subject)))
+    }
+
+    /// Whether it may be, whomever it belongs to. Answers by which line.
+    pub(crate) fn allows_whatever_it_is(&self) -> Result<String, Denial> {
+        self.decide(whatever(&self.client, self.place()))
+    }
+
+    /// What was decided at once, and by which line.
+    pub(crate) fn policy(&self) -> String {
+        let method = check::method(&self.client, Method::RevokeToken);
+        words(&self.client, [method].into_iter().chain(decided_at_once(&self.client, &self.target)))
+    }
+
+    fn decide(&self, check: Check<'_>) -> Result<String, Denial> {
+        Denial::of(&check, &self.client).map_or_else(|| Ok(words(&self.client, [check])), Err)
+    }
+
+    const fn place(&self) -> Place<'static> {
+        place(&self.target)
+    }
+}
+
+/// What can be decided before anything was found.
+fn decided_at_once<'a>(client: &'a Client, target: &'a RevokeTarget) -> Option<Check<'a>> {
+    let place = place(target);
+    match target {
+        RevokeTarget::Token(_) | RevokeTarget::Session(_) => None,
+        // Nobody knows whose it is.
+        RevokeTarget::JwtId(_) => Some(whatever(client, place)),
+        RevokeTarget::Subject(subject, _) => Some(owned(client, place, None, Some(subject))),
+        RevokeTarget::Client(client_id) => Some(owned(client, place, Some(client_id.as_str()), None)),
+    }
+}
+
+/// Of that client or about that subject: either is enough, and so is the client's own id.
+fn owned<'a>(
+    client: &Client,
+    place: Place<'static>,
+    client_id: Option<&'a str>,
+    subject: Option<&'a str>,
+) -> Check<'a> {
+    let own = client.client_id.as_str();
+    let own = (client_id == Some(own) || subject == Some(own)).then_some(Line::OwnId);
+    let by_client = || client_id.and_then(|client_id| listed(client, List::RevokeClients, client_id));
+    let by_subject = || subject.and_then(|subject| listed(client, List::RevokeSubjects, subject));
+    Check {
+        place,
+        value: subject.or(client_id),
+        reason: DenialReason::Subject,
+        verdict: Verdict::by(own.or_else(by_client).or_else(by_subject)),
+    }
+}
+
+/// Whatever there is: that is what a bare `*` stands for, and no other pattern.
+fn whatever(client: &Client, place: Place<'static>) -> Check<'static> {
+    let mut patterns = client.settings.permissions.revoke_subjects.iter();
+    let line = patterns.position(Pattern::is_any).map(|index| Line::Pattern(List::RevokeSubjects, index));
+    Check { place, value: None, reason: DenialReason::Subject, verdict: Verdict::by(line) }
+}
+
+const fn place(target: &RevokeTarget) -> Place<'static> {
+    Place::Field(match target {
+        RevokeTarget::Token(_) => "token",
+        RevokeTarget::JwtId(_) => "jwt_id",
+        RevokeTarget::Subject(..) => "subject",
+        RevokeTarget::Client(_) => "client_id",
+        RevokeTarget::Session(_) => "session_id",
+    })
+}

@@ -1,0 +1,57 @@
+//! RevokeToken's messages.
+
+use super::{Checked, scalar};
+use crate::{
+    model::{ClientId, RevokeTarget, SessionId, UnixTime, Violations, is_revocable},
+    proto::v1::{self, revoke_token_request::Target},
+};
+
+/// The longest reason, in bytes.
+const LONGEST_REASON: usize = 255;
+
+/// Reads a RevokeTokenRequest: what is to be revoked, if it is something.
+pub(in crate::grpc) fn revoke_request(message: v1::RevokeTokenRequest) -> Checked<Option<RevokeTarget>> {
+    let mut violations = Violations::default();
+    scalar::request_id(&message.request_id, &mut violations);
+    if message.reason.len() > LONGEST_REASON || message.reason.chars().any(char::is_control) {
+        violations.add("reason", "must be at most 255 bytes of text without control characters");
+    }
+    let value = match message.target {
+        Some(Target::Token(token)) => {
+            if token.is_empty() {
+                violations.add("token", "must not be empty");
+            }
+            Some(RevokeTarget::Token(token))
+        }
+        Some(Target::JwtId(jwt_id)) => {
+            if !is_revocable(&jwt_id) {
+                violations.add("jwt_id", "must be 1 to 255 bytes of text without U+0000");
+            }
+            Some(RevokeTarget::JwtId(jwt_id))
+        }
+        Some(Target::Subject(target)) => {
+            scalar::check_text(&target.subject, "subject.subject", &mut violations);
+            let before = target.issued_before_time;
+            let before = scalar::instant(before, "subject.issued_before_time", &mut violations);
+            Some(RevokeTarget::Subject(target.subject, before))
+        }
+        Some(Target::ClientId(client_id)) => {
+            violations.check("client_id", ClientId::parse(client_id)).map(RevokeTarget::Client)
+        }
+        Some(Target::SessionId(session_id)) => {
+            violations.check("session_id", SessionId::parse(session_id)).map(RevokeTarget::Session)
+        }
+        None => {
+            let description =
+                "must be given: one of `token`, `jwt_id`, `subject`, `client_id` and `session_id`";
+            violations.add("target", description);
+            None
+        }
+    };
+    Checked { value, violations }
+}
+
+/// The answer.
+pub(in crate::grpc) const fn revoked_answer(revoke_time: UnixTime) -> v1::RevokeTokenResponse {
+    v1::RevokeTokenResponse { revoke_time: Some(scalar::instant_message(revoke_time)) }
+}

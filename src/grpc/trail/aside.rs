@@ -1,0 +1,103 @@
+//! What is noted of a call in a task that is not its own, because it goes on when the call's caller has gone.
+
+use std::{cell::RefCell, sync::Arc};
+
+use super::scope::{Details, Trail};
+use crate::{
+    audit::{Target, Text},
+    grpc::admission::ClientTraffic,
+};
+
+tokio::task_local! {
+    static ASIDE: RefCell<Aside>;
+}
+
+/// The trail of a call beside the call.
+#[derive(Debug)]
+pub(in crate::grpc) struct Aside {
+    audited: bool,
+    traffic: Option<Arc<ClientTraffic>>,
+    details: Details,
+}
+
+/// What was noted there.
+#[derive(Debug, Clone, Default)]
+pub(in crate::grpc) struct Notes(pub(super) Details);
+
+impl Aside {
+    /// For an action of the call that this task serves.
+    pub(in crate::grpc) fn of_call() -> Self {
+        let audited = Trail::with(|trail| trail.audited).unwrap_or_default();
+        Self { audited, traffic: Trail::traffic(), details: Details::default() }
+    }
+
+    /// Runs the action, in whichever task, and answers what it notes.
+    pub(in crate::grpc) async fn run<T>(self, action: impl Future<Output = T>) -> (T, Notes) {
+        let noted = async {
+            let answer = action.await;
+            (answer, Notes(Self::with(|aside| std::mem::take(&mut aside.details)).unwrap_or_default()))
+        };
+        ASIDE.scope(RefCell::new(self), noted).await
+    }
+
+    /// Notes something, where details are wanted.
+    pub(super) fn note(note: impl FnOnce(&mut Details)) {
+        Self::with(|aside| {
+            if aside.audited {
+                note(&mut aside.details);
+            }
+        });
+    }
+
+    /// What the caller's traffic is counted by.
+    pub(super) fn traffic() -> Option<Arc<ClientTraffic>> {
+        Self::with(|aside| aside.traffic.clone()).flatten()
+    }
+
+    fn with<T>(note: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        ASIDE.try_with(|aside| aside.try_borrow_mut().ok().map(|mut aside| note(&mut aside))).ok().flatten()
+    }
+}
+
+impl Notes {
+    /// How many octets they take, roughly.
+    pub(in crate::grpc) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+}
+
+impl Details {
+    /// Takes in what `others` say and these do not.
+    pub(super) fn add(&mut self, others: &Self) {
+        let Self { subject, actor, audiences, scopes, jti, kid, exp, targets, cause, policy, .. } = others;
+        for (own, other) in [
+            (&mut self.subject, subject),
+            (&mut self.actor, actor),
+            (&mut self.jti, jti),
+            (&mut self.kid, kid),
+            (&mut self.cause, cause),
+            (&mut self.policy, policy),
+        ] {
+            *own = own.take().or_else(|| other.clone());
+        }
+        self.exp = self.exp.or(*exp);
+        for (own, other) in [(&mut self.audiences, audiences), (&mut self.scopes, scopes)] {
+            if own.is_empty() {
+                own.clone_from(other);
+            }
+        }
+        for target in targets {
+            if !self.targets.contains(target) {
+                self.targets.push(target.clone());
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [&self.subject, &self.actor, &self.jti, &self.kid, &self.cause, &self.policy];
+        let lists = [&self.audiences, &self.scopes].into_iter().flatten();
+        let texts = texts.into_iter().flatten().chain(lists);
+        let targets = self.targets.len() * size_of::<Target>();
+        size_of::<Self>() + targets + texts.map(|text| size_of::<Text>() + text.as_str().len()).sum::<usize>()
+    }
+}
