@@ -16,11 +16,8 @@ use crate::{
     config::Config,
     model::{RevocationRecord, RevocationTarget, UnixTime},
     store::{self, StoreError},
-    tokens::revoke_everything,
+    tokens::{FURTHEST_AHEAD, next_second, revoke_everything},
 };
-
-/// How far ahead the instant may lie, in seconds: as far as clocks may differ.
-const FURTHEST_AHEAD: i64 = 60;
 
 #[derive(Subcommand)]
 pub(super) enum RevokeCommand {
@@ -76,7 +73,7 @@ impl EverythingBefore {
         let now = SystemClock.now();
         let before = match before {
             // What was issued within this very second too.
-            Moment::Now => UnixTime::from_seconds(now.seconds().saturating_add(1)),
+            Moment::Now => next_second(now),
             Moment::At(before) => before,
         };
         if before.seconds() < 0 {

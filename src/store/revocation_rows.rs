@@ -73,19 +73,8 @@ pub(super) fn revocation(columns: RevocationColumns) -> Result<RevocationRecord,
 
 /// What holds when `new` is made where `held` is there; none if that is what holds already.
 pub(super) fn merged(held: &Revocation, new: &Revocation) -> Option<Revocation> {
-    let merged = Revocation {
-        target: further(&held.target, &new.target),
-        revoke_time: held.revoke_time,
-        // No end is the furthest one.
-        expire_time: held.expire_time.zip(new.expire_time).map(|(held, new)| held.max(new)),
-    };
+    let merged = held.clone().widened_by(new);
     (merged != *held).then_some(merged)
-}
-
-/// Of two of one key, the one that reaches further.
-fn further(held: &RevocationTarget, new: &RevocationTarget) -> RevocationTarget {
-    let reach = |target| key(target).2;
-    if reach(new) > reach(held) { new.clone() } else { held.clone() }
 }
 
 /// A page of up to `limit` after `after`, read from the state of the database in which `last` was the last change of all.

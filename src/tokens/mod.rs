@@ -21,7 +21,7 @@ pub use issue::{IssuePolicy, Issuer};
 pub use login::Logins;
 pub(crate) use login::{LoggedIn, LoginError};
 pub use revoke::Revoker;
-pub(crate) use revoke::{MadeRevocation, RevokeError};
+pub(crate) use revoke::{FURTHEST_AHEAD, MadeRevocation, RevokeError, next_second};
 pub use revoke_everything::revoke_everything;
 pub(crate) use sessions::{
     BegunSession, FreshRefreshToken, RefreshedSession, SessionError, Step as RefreshStep,

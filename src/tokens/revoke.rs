@@ -15,11 +15,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Refresh tokens begin so.
-const REFRESH_PREFIX: &str = "tkr_";
-
-/// How far ahead the instant may lie up to which a subject's tokens are revoked, in seconds: as far as clocks may differ.
-const FURTHEST_AHEAD: i64 = 60;
+/// How far ahead the instant may lie up to which tokens are revoked, in seconds: as far as clocks may differ.
+pub(crate) const FURTHEST_AHEAD: i64 = 60;
 
 /// Why nothing was revoked.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +90,10 @@ impl Revoker {
     pub(crate) async fn revoke(&self, grant: &RevokeGrant) -> Result<Revoked, RevokeError> {
         let now = self.clock.now();
         let found = match grant.target() {
-            RevokeTarget::Token(token) if token.starts_with(REFRESH_PREFIX) => {
-                match self.sessions.look(token).await? {
-                    Some(known) => Some(self.of_session(grant, known.session, now)?),
-                    None => None,
-                }
-            }
-            RevokeTarget::Token(token) => self.of_token(grant, token, now).await?,
+            RevokeTarget::Token(token) => match self.sessions.look(token).await? {
+                Some(known) => Some(self.of_session(grant, known.session, now)?),
+                None => self.of_token(grant, token, now).await?,
+            },
             RevokeTarget::JwtId(jwt_id) => {
                 let target = RevocationTarget::Token(jwt_id.clone());
                 Some(Found { target, expire_time: self.ring.any_tokens_end(now), policy: None })
@@ -207,6 +201,6 @@ impl Revoker {
 
 /// Tokens say the second in which they were issued: with this bound those of the current one are revoked too, rather than none
 /// of them.
-const fn next_second(now: UnixTime) -> UnixTime {
+pub(crate) const fn next_second(now: UnixTime) -> UnixTime {
     UnixTime::from_seconds(now.seconds().saturating_add(1))
 }

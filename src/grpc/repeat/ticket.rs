@@ -32,7 +32,9 @@ impl Ticket {
         request_id: &str,
         request: &impl Message,
     ) -> Option<Self> {
-        let name = Name { caller: caller.clone(), request_id: uuid(request_id)? };
+        // Before anything else: most requests have no name, and must not pay for one.
+        let request_id = uuid(request_id)?;
+        let name = Name { caller: caller.clone(), request_id };
         // The one buffer: growing would leave copies behind.
         let encoded = Zeroizing::new(request.encode_to_vec());
         let mut context = hmac::Context::with_key(key);
