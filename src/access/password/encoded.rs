@@ -43,6 +43,7 @@ pub(super) enum Encoded {
 }
 
 /// What an argon2 hash in PHC form says.
+#[derive(Clone)]
 pub(super) struct Argon2Hash {
     pub(super) algorithm: argon2::Algorithm,
     pub(super) version: argon2::Version,

@@ -56,13 +56,15 @@ pub(super) fn hash(password: &Password, cost: HashCost) -> Result<PasswordHash, 
     Ok(PasswordHash::from_text(hash.to_text()))
 }
 
-/// Compares a password with a hash. That of a hash of ours takes the time of one fresh hash, whatever the answer.
+/// Compares a password with a hash. With an argon2 hash that takes the time of one fresh hash, whatever the answer; more only if
+/// the hash itself costs more.
 pub(super) fn compare(password: &Password, hash: &PasswordHash, cost: HashCost) -> Result<Match, WorkError> {
     let encoded =
         Encoded::parse(hash.reveal()).map_err(|_| WorkError("a stored password hash cannot be read"))?;
     match encoded {
         Encoded::Argon2(hash) => {
             let same = constant_time::verify_slices_are_equal(&output(&hash, password)?, &hash.output);
+            spend_the_rest(&hash, password, cost)?;
             Ok(match same {
                 Err(_) => Match::No,
                 Ok(()) if is_current(&hash, cost) => Match::Yes,
@@ -71,6 +73,22 @@ pub(super) fn compare(password: &Password, hash: &PasswordHash, cost: HashCost) 
         }
         Encoded::Bcrypt => bcrypt_match(password.as_bytes(), hash),
     }
+}
+
+/// Does what work is left of a fresh hash's after a cheaper one: else those whose hash awaits to be made anew could be told by
+/// the time of a refusal.
+fn spend_the_rest(spent: &Argon2Hash, password: &Password, cost: HashCost) -> Result<(), WorkError> {
+    let rest =
+        cost.memory.saturating_mul(cost.passes).saturating_sub(spent.memory.saturating_mul(spent.passes));
+    // In as few passes as do not take more memory than a fresh hash.
+    let passes = rest.div_ceil(cost.memory.max(1)).max(1);
+    let memory = rest / passes;
+    // RFC 9106 section 3.1: no fewer than 8 KiB.
+    if memory >= 8 {
+        let rest = Argon2Hash { memory, passes, lanes: LANES, output: vec![0; OUTPUT], ..spent.clone() };
+        std::hint::black_box(output(&rest, password)?);
+    }
+    Ok(())
 }
 
 /// Whether the hash is as strong as a fresh one. One that is stronger stays: a lowered setting is no reason to weaken it.
