@@ -52,7 +52,7 @@ pub struct Username(String);
 
 /// A text that is no user name.
 #[derive(Debug, thiserror::Error)]
-#[error("must be 1 to 255 bytes of text, without control characters and without space at its ends")]
+#[error("must be 1 to 255 bytes of text, without characters that nobody sees and without space at its ends")]
 pub struct InvalidUsername;
 
 impl Username {
@@ -70,7 +70,7 @@ impl Username {
         // Lower case can leave NFKC again, and NFKC can bring in capitals: twice is enough for all of Unicode.
         let once: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
         let name: String = once.chars().flat_map(char::to_lowercase).nfkc().collect();
-        let visible = !name.chars().any(char::is_control) && name.trim() == name;
+        let visible = !name.chars().any(is_invisible) && name.trim() == name;
         let fits = (1..=Self::LONGEST).contains(&name.len());
         if visible && fits { Ok(Self(name)) } else { Err(InvalidUsername) }
     }
@@ -79,6 +79,17 @@ impl Username {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a character shows nothing of itself, so that two names with and without it would look the same: controls, and those
+/// that Unicode lets programs pass over (Default_Ignorable_Code_Point), of which some also turn the order of others around.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A user, without anything of the password.
@@ -152,6 +163,11 @@ mod tests {
     fn what_nobody_can_see_is_no_name() {
         for wrong in ["", " ", " alice", "alice ", "alice\n", "a\0b", "a\u{85}b", "\u{a0}alice"] {
             assert!(kept(wrong).is_none(), "{wrong:?}");
+        }
+        for unseen in
+            ['\u{200b}', '\u{200d}', '\u{202e}', '\u{2060}', '\u{ad}', '\u{feff}', '\u{fe0f}', '\u{e0041}']
+        {
+            assert!(kept(&format!("al{unseen}ice")).is_none(), "{unseen:?}");
         }
         assert!(kept(&"a".repeat(255)).is_some());
         assert!(kept(&"a".repeat(256)).is_none());
