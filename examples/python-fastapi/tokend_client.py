@@ -1,5 +1,6 @@
 """What the application asks tokend for: tokens for people who log in, and the keys that verify them."""
 
+import math
 import os
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ def refusal(error: grpc.aio.AioRpcError) -> Exception:
         case "LOGIN_FAILED" | "FIELD_INVALID" | "SCOPE_NOT_ALLOWED" | "SUBJECT_NOT_ALLOWED":
             return LoginFailed()
         case "RATE_LIMITED":
-            return TooManyLogins(retry_after=max(1, retry.retry_delay.seconds))
+            return TooManyLogins(retry_after=max(1, math.ceil(retry.retry_delay.ToMilliseconds() / 1000)))
     return TokendUnavailable(f"{error.code().name} {info.reason}")
 
 
