@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// A token that may be issued: every value was asked for and allowed, or is the client's own default.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct IssueGrant {
     pub(super) client: Arc<Client>,
     /// What asked for it.

@@ -32,7 +32,7 @@ impl LoginGrant {
     }
 
     /// Leave for the token of the user, who has proved to be that.
-    pub(crate) fn issue_for(self, user: &User) -> Result<IssueGrant, Denial> {
+    pub(crate) fn issue_for(&self, user: &User) -> Result<IssueGrant, Denial> {
         let has = |scope: &String| user.settings.scopes.contains(scope);
         if let Some(index) = self.token.scopes.iter().position(|scope| !has(scope)) {
             let field = format!("scopes[{index}]");
@@ -40,7 +40,7 @@ impl LoginGrant {
         }
         let client = Arc::clone(&self.token.client);
         let claims = user.settings.claims.filtered(|name, json| check::allows_claim(&client, name, json));
-        Ok(IssueGrant { subject: user.user_id.as_str().to_owned(), claims, ..self.token })
+        Ok(IssueGrant { subject: user.user_id.as_str().to_owned(), claims, ..self.token.clone() })
     }
 }
 

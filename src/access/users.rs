@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{AdminGrant, HashError, ImportError, PasswordHasher, WeakPassword, check_password};
 use crate::{
     clock::Clock,
-    model::{Password, PasswordHash, User, UserId, UserRecord, UserSettings, Username},
+    model::{OldSessions, Password, PasswordHash, User, UserId, UserRecord, UserSettings, Username},
     random::RandomError,
     store::{Store, StoreError},
 };
@@ -139,20 +139,21 @@ impl UserRegistry {
         Err(UserError::Changed)
     }
 
-    /// Gives a user another password.
+    /// Gives a user another password. Answers the user, and how many sessions that ended.
     pub(crate) async fn set_password(
         &self,
         _: &AdminGrant,
         user_id: &UserId,
         password: NewPassword,
-    ) -> Result<User, UserError> {
+        sessions: OldSessions,
+    ) -> Result<(User, u64), UserError> {
         let user = self.store.user(user_id).await?.user;
         let password = self.hash(password, &user.settings.username).await?;
-        let record = self.store.set_user_password(user_id, &password, self.clock.now()).await?;
-        Ok(record.user)
+        let set = self.store.set_user_password(user_id, &password, self.clock.now(), sessions).await?;
+        Ok((set.record.user, set.ended_sessions))
     }
 
-    /// Deletes a user; with `revision`, only if the user is still of that one.
+    /// Deletes a user with the sessions that the user began; with `revision`, only if the user is still of that one.
     pub(crate) async fn delete(
         &self,
         _: &AdminGrant,

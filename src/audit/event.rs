@@ -111,6 +111,9 @@ pub struct Event {
     /// Why it was changed, as the caller says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Text>,
+    /// How many sessions the change ended beside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_sessions: Option<u64>,
     /// The refused items of a batch.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub items: Items,

@@ -197,12 +197,16 @@ impl Show {
   tokend user set-password u-5f3c0d2e9a71b84c6d10
   tokend user set-password --by-name alice --password-stdin < password.txt
 
-Tokens that were issued before live until they expire.")]
+The user's sessions end: whoever holds a refresh token has to log in with the new password. Access tokens live until they
+expire; `tokend token revoke --subject USER_ID` refuses them at once.")]
 pub(super) struct SetPassword {
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
     password: NewPasswordInput,
+    /// Let the sessions go on that the user began with the old password
+    #[arg(long)]
+    keep_sessions: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -219,6 +223,7 @@ impl SetPassword {
                 password: new.password.to_string(),
                 password_hash: new.password_hash.to_string(),
                 request_id: String::new(),
+                keep_sessions: self.keep_sessions,
             };
             answer(service.set_user_password(request).await)
         })?;
@@ -226,7 +231,15 @@ impl SetPassword {
         if self.output.is_json() {
             return print_document(&user);
         }
-        talk(&format!("user {} has a new password", plain(&user.user_id)));
+        talk(&match (self.keep_sessions, set.ended_sessions) {
+            (true, _) => {
+                format!("user {} has a new password, and the sessions of before", plain(&user.user_id))
+            }
+            (false, 1) => format!("user {} has a new password; 1 session ended", plain(&user.user_id)),
+            (false, ended) => {
+                format!("user {} has a new password; {ended} sessions ended", plain(&user.user_id))
+            }
+        });
         Ok(())
     }
 }
@@ -251,7 +264,7 @@ impl Delete {
     fn run(self) -> Result<(), Failure> {
         if !self.yes {
             let shown = self.which.shown();
-            confirm(&format!("Delete user {shown}? Tokens that were issued live until they expire."))?;
+            confirm(&format!("Delete user {shown}? Sessions end; access tokens live until they expire."))?;
         }
         let user_id = call(&self.connection, async |caller| {
             let mut service = UserServiceClient::new(caller);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     access::{AdminGrant, Authenticator, UserRegistry},
-    model::{Method, UserId, Violations},
+    model::{Method, OldSessions, UserId, Violations},
     proto::v1::{self, user_service_server::UserService},
 };
 
@@ -152,7 +152,9 @@ impl UserApi {
         let grant = administer(&self.authenticator, &request, Method::SetUserPassword).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::SetUserPassword, &message.request_id, &message);
-        let v1::SetUserPasswordRequest { user_id, password, password_hash, request_id } = message;
+        let v1::SetUserPasswordRequest { user_id, password, password_hash, request_id, keep_sessions } =
+            message;
+        let sessions = if keep_sessions { OldSessions::Keep } else { OldSessions::End };
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let password = convert::new_password(password, password_hash, &mut violations);
@@ -160,8 +162,12 @@ impl UserApi {
         trail::user(&user_id);
         let users = Arc::clone(&self.users);
         let set = async move {
-            let user = users.set_password(&grant, &user_id, password).await?;
-            Ok(v1::SetUserPasswordResponse { user: Some(convert::user_message(user)) })
+            let (user, ended) = users.set_password(&grant, &user_id, password, sessions).await?;
+            trail::ended_sessions(ended);
+            Ok(v1::SetUserPasswordResponse {
+                user: Some(convert::user_message(user)),
+                ended_sessions: i32::try_from(ended).unwrap_or(i32::MAX),
+            })
         };
         self.repeats.once(ticket, set).await
     }

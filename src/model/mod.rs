@@ -57,4 +57,7 @@ pub use session::{
 pub use source::Source;
 pub use time::{Ttl, UnixTime};
 pub use token::{TokenId, TokenType};
-pub use user::{InvalidUserId, InvalidUsername, User, UserId, UserRecord, UserSettings, Username};
+pub use user::{
+    InvalidUserId, InvalidUsername, OldSessions, PasswordSet, User, UserId, UserRecord, UserSettings,
+    Username,
+};

@@ -131,6 +131,23 @@ pub struct UserRecord {
     pub password: PasswordHash,
 }
 
+/// What becomes of the sessions that a user has when another password is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldSessions {
+    /// They end: whoever has a refresh token may have it by the old password.
+    End,
+    /// They go on.
+    Keep,
+}
+
+/// A user who was given another password.
+pub struct PasswordSet {
+    /// The user as of now.
+    pub record: UserRecord,
+    /// How many sessions were ended.
+    pub ended_sessions: u64,
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {

@@ -27,9 +27,9 @@ pub use timed::{StoreMetrics, TimedStore};
 
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
-    SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-    UnixTime, User, UserId, UserRecord, Username,
+    OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
+    SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
+    SessionRotation, UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// The durable state of tokend.
@@ -170,7 +170,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// [`StoreError::AlreadyExists`] if another user has the name.
     async fn update_user(&self, user: &User) -> Result<bool, StoreError>;
 
-    /// Gives a user another password. The revision grows by one.
+    /// Gives a user another password, and ends what sessions the user has, or keeps them. The revision grows by one.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if there is none of that id.
@@ -179,7 +179,8 @@ pub trait Store: Send + Sync + fmt::Debug {
         user_id: &UserId,
         password: &PasswordHash,
         at: UnixTime,
-    ) -> Result<UserRecord, StoreError>;
+        sessions: OldSessions,
+    ) -> Result<PasswordSet, StoreError>;
 
     /// Keeps another hash of the password that a user has, if `from` is still its hash: a password that was set meanwhile
     /// stays. It is no change of the user. Whether it was kept.
@@ -190,7 +191,8 @@ pub trait Store: Send + Sync + fmt::Debug {
         to: &PasswordHash,
     ) -> Result<bool, StoreError>;
 
-    /// Deletes a user, if the user is of that revision (none: of whatever revision). Whether one was deleted.
+    /// Deletes a user with all sessions that the user began, if the user is of that revision (none: of whatever revision).
+    /// Whether one was deleted.
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError>;
 
     /// Keeps a new session.
@@ -198,6 +200,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError::AlreadyExists`] if there is one of that id.
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError>;
+
+    /// Keeps a new session of a user who has proved to know the password of this hash, if that is the user's hash still: no
+    /// session by an old password comes after a new one was set. Whether it was kept.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if there is one of that id.
+    async fn create_user_session(
+        &self,
+        record: &SessionRecord,
+        proved: &PasswordHash,
+    ) -> Result<bool, StoreError>;
 
     /// A session that has not ended at `now`: neither its times nor a revocation of it, its subject, its client or everything have
     /// ended it.

@@ -24,9 +24,9 @@ use crate::{
     metrics::Durations,
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-        PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
-        SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-        UnixTime, User, UserId, UserRecord, Username,
+        OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
+        SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
+        SessionRotation, UnixTime, User, UserId, UserRecord, Username,
     },
     spans,
 };
@@ -90,6 +90,7 @@ pub struct StoreMetrics {
     rehash_user_password: Action,
     delete_user: Action,
     create_session: Action,
+    create_user_session: Action,
     session: Action,
     rotate_session: Action,
     sessions_page: Action,
@@ -100,7 +101,7 @@ pub struct StoreMetrics {
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 35] {
+    const fn actions(&self) -> [(&'static str, &Action); 36] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -130,6 +131,7 @@ impl StoreMetrics {
             ("rehash_user_password", &self.rehash_user_password),
             ("delete_user", &self.delete_user),
             ("create_session", &self.create_session),
+            ("create_user_session", &self.create_user_session),
             ("session", &self.session),
             ("rotate_session", &self.rotate_session),
             ("sessions_page", &self.sessions_page),
@@ -310,8 +312,12 @@ impl Store for TimedStore {
         user_id: &UserId,
         password: &PasswordHash,
         at: UnixTime,
-    ) -> Result<UserRecord, StoreError> {
-        self.metrics.set_user_password.observe(self.inner.set_user_password(user_id, password, at)).await
+        sessions: OldSessions,
+    ) -> Result<PasswordSet, StoreError> {
+        self.metrics
+            .set_user_password
+            .observe(self.inner.set_user_password(user_id, password, at, sessions))
+            .await
     }
 
     async fn rehash_user_password(
@@ -329,6 +335,14 @@ impl Store for TimedStore {
 
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
         self.metrics.create_session.observe(self.inner.create_session(record)).await
+    }
+
+    async fn create_user_session(
+        &self,
+        record: &SessionRecord,
+        proved: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.metrics.create_user_session.observe(self.inner.create_user_session(record, proved)).await
     }
 
     async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {

@@ -65,7 +65,10 @@ impl Introspector {
     async fn refresh_token(&self, grant: &IntrospectGrant) -> Result<Option<Session>, StoreError> {
         let known = self.sessions.look(grant.token()).await?;
         let good = known.filter(|known| known.is_good).map(|known| known.session);
-        Ok(good.filter(|session| grant.owns(&session.client_id, &session.scope.audiences)))
+        let Some(session) = good.filter(|good| grant.owns(&good.client_id, &good.scope.audiences)) else {
+            return Ok(None);
+        };
+        Ok(self.sessions.may_go_on(&session).await?.then_some(session))
     }
 
     async fn access_token(&self, grant: &IntrospectGrant) -> Result<Option<IntrospectedToken>, VerifyError> {

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) enum LoginError {
     /// Nobody of that name has that password and may log in. That is all that the caller is told; the log may know more.
     #[error(transparent)]
-    Failed(FailedLogin),
+    Failed(#[from] FailedLogin),
     /// Too many have failed.
     #[error(transparent)]
     Limited(#[from] TooManyFailures),
@@ -56,6 +56,10 @@ pub(crate) struct LoggedIn {
     pub(crate) refresh: Option<FreshRefreshToken>,
 }
 
+/// How often a session is begun anew because the password's hash changed meanwhile. Whoever proves the password again has what
+/// is kept by then.
+const TRIES: u32 = 3;
+
 /// Logs people in.
 #[derive(Debug)]
 pub struct Logins {
@@ -85,25 +89,48 @@ impl Logins {
         source: Option<IpAddr>,
     ) -> Result<LoggedIn, LoginError> {
         let attempt = self.limits.begin(grant.username(), source)?;
+        let record = match self.prove(&grant).await {
+            Ok(record) => record,
+            Err(LoginError::Failed(failed)) => {
+                return Err(attempt.failed().map_or(LoginError::Failed(failed), Into::into));
+            }
+            Err(error) => {
+                attempt.came_to_nothing();
+                return Err(error);
+            }
+        };
+        attempt.succeeded();
+        let issue = grant.issue_for(&record.user)?;
+        if !issue.with_session() {
+            let token = self.issuer.issue(&issue)?;
+            return Ok(LoggedIn { token, grant: issue, refresh: None });
+        }
+        let mut begun = self.begin(issue, &record).await?;
+        for _ in 1..TRIES {
+            if begun.is_some() {
+                break;
+            }
+            // Meanwhile another password was set, or the hash was made anew: the session must be one by what is kept now.
+            let record = self.prove(&grant).await?;
+            begun = self.begin(grant.issue_for(&record.user)?, &record).await?;
+        }
+        let BegunSession { grant, token, refresh } = begun.ok_or(SessionError::Contended)?;
+        Ok(LoggedIn { token, grant, refresh: Some(refresh) })
+    }
+
+    /// The user who has that name and that password and may log in, with the hash that is kept of the password.
+    async fn prove(&self, grant: &LoginGrant) -> Result<UserRecord, LoginError> {
         let found = match self.store.user_by_name(grant.username()).await {
             Ok(record) => Some(record),
             Err(StoreError::NotFound) => None,
-            Err(error) => {
-                attempt.came_to_nothing();
-                return Err(error.into());
-            }
+            Err(error) => return Err(error.into()),
         };
         let hash = found.as_ref().map(|record| record.password.clone());
-        let compared = match self.hasher.compare(grant.password().clone(), hash).await {
-            Ok(compared) => compared,
-            Err(error) => {
-                attempt.came_to_nothing();
-                return Err(error.into());
-            }
-        };
-        let (record, compared) = match (found, compared) {
-            (Some(record), Compared::Same | Compared::SameAndOutdated) if !record.user.settings.disabled => {
-                (record, compared)
+        let compared = self.hasher.compare(grant.password().clone(), hash).await?;
+        match (found, compared) {
+            (Some(record), Compared::Same) if !record.user.settings.disabled => Ok(record),
+            (Some(record), Compared::SameAndOutdated) if !record.user.settings.disabled => {
+                Ok(self.renew(record, grant.password().clone()).await)
             }
             (found, compared) => {
                 let why = match (&found, compared) {
@@ -111,39 +138,41 @@ impl Logins {
                     (Some(_), Compared::Different) => "wrong password",
                     (Some(_), _) => "disabled user",
                 };
-                let failed = FailedLogin { user_id: found.map(|record| record.user.user_id), why };
-                return Err(attempt.failed().map_or(LoginError::Failed(failed), Into::into));
+                Err(FailedLogin { user_id: found.map(|record| record.user.user_id), why }.into())
             }
-        };
-        attempt.succeeded();
-        if compared == Compared::SameAndOutdated {
-            self.renew(&record, grant.password().clone()).await;
         }
-        let grant = grant.issue_for(&record.user)?;
-        if grant.with_session() {
-            let begun = self.sessions.begin(grant, Some(record.user.user_id)).await?;
-            let BegunSession { grant, token, refresh } = begun;
-            return Ok(LoggedIn { token, grant, refresh: Some(refresh) });
-        }
-        let token = self.issuer.issue(&grant)?;
-        Ok(LoggedIn { token, grant, refresh: None })
+    }
+
+    async fn begin(
+        &self,
+        grant: IssueGrant,
+        record: &UserRecord,
+    ) -> Result<Option<BegunSession>, SessionError> {
+        self.sessions.begin_for_user(grant, &record.user.user_id, &record.password).await
     }
 
     /// Makes the hash of a password anew, with what it should cost. The login does not depend on it: the next one tries again.
-    async fn renew(&self, record: &UserRecord, password: Password) {
+    /// Answers the user with the hash that is kept now, as far as is known here.
+    async fn renew(&self, record: UserRecord, password: Password) -> UserRecord {
         let user_id = &record.user.user_id;
-        let renewed = match self.hasher.hash(password).await {
-            Ok(hash) => self.store.rehash_user_password(user_id, &record.password, &hash).await,
+        let hash = match self.hasher.hash(password).await {
+            Ok(hash) => hash,
             Err(error) => {
                 tracing::warn!(%user_id, %error, "password hash not renewed");
-                return;
+                return record;
             }
         };
-        match renewed {
-            Ok(true) => tracing::info!(%user_id, "password hash renewed"),
+        match self.store.rehash_user_password(user_id, &record.password, &hash).await {
+            Ok(true) => {
+                tracing::info!(%user_id, "password hash renewed");
+                UserRecord { password: hash, ..record }
+            }
             // Another login, or a new password, came first.
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%user_id, %error, "password hash not renewed"),
+            Ok(false) => record,
+            Err(error) => {
+                tracing::warn!(%user_id, %error, "password hash not renewed");
+                record
+            }
         }
     }
 }

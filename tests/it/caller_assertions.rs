@@ -1,6 +1,6 @@
 //! Clients that sign assertions (private_key_jwt): what is taken, and what is not.
 
-use std::fs;
+use std::{fs, sync::atomic::Ordering::SeqCst};
 
 use serde_json::{Value, json};
 use tokend::model::{Algorithm, AssertionKeys};
@@ -182,7 +182,7 @@ async fn what_the_store_cannot_say_is_neither_yes_nor_no() {
     register(&server, "web", by_assertion(&[public(made(Algorithm::Es256), "k1")])).await;
     let token = assertion(&claims("web", "a"));
     assert_refused(issue_by(&server, &format!("{token}A")).await, Code::Unauthenticated, INVALID);
-    assert_eq!(store.assertion_uses(), 0, "a bad assertion is not remembered");
+    assert_eq!(store.assertion_uses.load(SeqCst), 0, "a bad assertion is not remembered");
     store.set_down(true);
     assert_refused(issue_by(&server, &token).await, Code::Unavailable, "STORE_UNAVAILABLE");
     store.set_down(false);

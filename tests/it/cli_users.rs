@@ -95,6 +95,19 @@ fn a_user_from_the_first_to_the_last_command() {
         (&json!({}), &json!([]), &json!(false))
     );
 
+    // Another password ends what the old one began, unless that is not wished.
+    let first =
+        ["token", "login", "--username", "alice.b", "--audience", "orders", "--refresh", "--password-stdin"];
+    done(folder, &first, PASSWORD);
+    done(folder, &first, PASSWORD);
+    let set = ["user", "set-password", &id, "--password-stdin"];
+    let kept = fed(folder, &[&set[..], &["--keep-sessions"]].concat(), PASSWORD);
+    assert!(stderr(&kept).contains("and the sessions of before"), "{kept:?}");
+    assert_eq!(json(folder, &["session", "list"]).as_array().unwrap().len(), 2);
+    let ended = fed(folder, &set, PASSWORD);
+    assert!(stderr(&ended).contains("a new password; 2 sessions ended"), "{ended:?}");
+    assert_eq!(json(folder, &["session", "list"]), json!([]));
+
     // Another password, and one that comes as a hash.
     done(folder, &["user", "set-password", &id, "--password-stdin"], "another password");
     let login = ["token", "login", "--username", "alice.b", "--audience", "orders", "--password-stdin"];

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use tokend::{
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-        PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
-        SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-        UnixTime, User, UserId, UserRecord, Username,
+        OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
+        SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
+        SessionRotation, UnixTime, User, UserId, UserRecord, Username,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -26,10 +26,11 @@ pub struct CountingStore {
     /// What tells of changes; of a store that tells nobody, the receiving end alone.
     changes: watch::Receiver<u64>,
     calls: AtomicUsize,
-    key_reads: AtomicUsize,
+    /// Calls that read the keys, and those that use an assertion.
+    pub key_reads: AtomicUsize,
+    pub assertion_uses: AtomicUsize,
     sequence_reads: AtomicUsize,
     revocation_reads: AtomicUsize,
-    assertion_uses: AtomicUsize,
     down: AtomicBool,
     /// Whether keys alone, or revocations alone, cannot be read.
     pub keys_down: AtomicBool,
@@ -92,16 +93,6 @@ impl CountingStore {
     /// All calls until now.
     pub fn calls(&self) -> usize {
         self.calls.load(SeqCst)
-    }
-
-    /// Calls that read the keys.
-    pub fn key_reads(&self) -> usize {
-        self.key_reads.load(SeqCst)
-    }
-
-    /// Calls that use an assertion.
-    pub fn assertion_uses(&self) -> usize {
-        self.assertion_uses.load(SeqCst)
     }
 
     /// From now on it cannot be reached, or can again.
@@ -320,9 +311,10 @@ impl Store for CountingStore {
         user_id: &UserId,
         password: &PasswordHash,
         at: UnixTime,
-    ) -> Result<UserRecord, StoreError> {
+        sessions: OldSessions,
+    ) -> Result<PasswordSet, StoreError> {
         self.enter().await?;
-        self.inner.set_user_password(user_id, password, at).await
+        self.inner.set_user_password(user_id, password, at, sessions).await
     }
 
     async fn rehash_user_password(
@@ -343,6 +335,15 @@ impl Store for CountingStore {
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
         self.enter().await?;
         self.inner.create_session(record).await
+    }
+
+    async fn create_user_session(
+        &self,
+        record: &SessionRecord,
+        proved: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        self.enter().await?;
+        self.inner.create_user_session(record, proved).await
     }
 
     async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {

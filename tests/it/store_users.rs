@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use tokend::{
-    model::{ExtraClaims, PasswordHash, UnixTime, User, UserId, UserRecord, UserSettings, Username},
+    model::{
+        ExtraClaims, OldSessions::End, PasswordHash, UnixTime, User, UserId, UserRecord, UserSettings,
+        Username,
+    },
     store::{Store, StoreError},
 };
 
@@ -22,7 +25,7 @@ on_every_store!(
     users_of_a_closed_store_are_unavailable,
 );
 
-fn user_id(text: &str) -> UserId {
+pub fn user_id(text: &str) -> UserId {
     UserId::parse(text).unwrap()
 }
 
@@ -30,11 +33,11 @@ fn name(text: &str) -> Username {
     Username::parse(text).unwrap()
 }
 
-fn hash(text: &str) -> PasswordHash {
+pub fn hash(text: &str) -> PasswordHash {
     PasswordHash::from_text(text)
 }
 
-fn record(id: &str, username: &str) -> UserRecord {
+pub fn record(id: &str, username: &str) -> UserRecord {
     let user = User {
         user_id: user_id(id),
         settings: UserSettings {
@@ -121,11 +124,12 @@ async fn a_name_that_is_taken_stays_taken(store: Arc<dyn Store>) {
 
 async fn a_password_is_set_for_good(store: Arc<dyn Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
-    let set = store.set_user_password(&user_id("u-1"), &hash("another"), at(50)).await.unwrap();
+    let set = store.set_user_password(&user_id("u-1"), &hash("another"), at(50), End).await.unwrap().record;
     assert_eq!(set.password, hash("another"));
     assert_eq!((set.user.revision, set.user.update_time, set.user.password_update_time), (2, at(50), at(50)));
     assert!(store.user(&user_id("u-1")).await.unwrap() == set);
-    refused(store.set_user_password(&user_id("u-2"), &hash("another"), at(50)).await, &StoreError::NotFound);
+    let of_nobody = store.set_user_password(&user_id("u-2"), &hash("another"), at(50), End).await;
+    refused(of_nobody, &StoreError::NotFound);
 }
 
 async fn a_fresh_hash_never_replaces_another_password(store: Arc<dyn Store>) {
@@ -135,7 +139,7 @@ async fn a_fresh_hash_never_replaces_another_password(store: Arc<dyn Store>) {
     let rehashed = store.user(&alice).await.unwrap();
     assert_eq!(rehashed.password, hash("a fresh hash"));
     assert!(rehashed.user == record("u-1", "alice").user, "which is no change of the user");
-    store.set_user_password(&alice, &hash("another"), at(50)).await.unwrap();
+    store.set_user_password(&alice, &hash("another"), at(50), End).await.unwrap();
     assert!(!store.rehash_user_password(&alice, &hash("a fresh hash"), &hash("late")).await.unwrap());
     assert_eq!(store.user(&alice).await.unwrap().password, hash("another"));
 }
@@ -163,7 +167,7 @@ async fn pages_of_users_are_in_the_order_of_bytes(store: Arc<dyn Store>) {
 
 async fn users_are_no_part_of_what_replicas_hold_in_memory(store: Arc<dyn Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
-    store.set_user_password(&user_id("u-1"), &hash("another"), at(50)).await.unwrap();
+    store.set_user_password(&user_id("u-1"), &hash("another"), at(50), End).await.unwrap();
     store.delete_user(&user_id("u-1"), None).await.unwrap();
     assert_eq!(store.change_sequence().await.unwrap().0, 0, "no replica has to load anything");
 }
@@ -177,5 +181,5 @@ async fn users_of_a_closed_store_are_unavailable(store: Arc<dyn Store>) {
     unavailable(store.users_page(None, 1).await.err());
     unavailable(store.create_user(&record("u-2", "bob")).await.err());
     unavailable(store.delete_user(&user_id("u-1"), None).await.err());
-    unavailable(store.set_user_password(&user_id("u-1"), &hash("another"), at(50)).await.err());
+    unavailable(store.set_user_password(&user_id("u-1"), &hash("another"), at(50), End).await.err());
 }

@@ -45,7 +45,7 @@ pub async fn set_password(by: &TestClient, user_id: &str, password: &str) -> Res
     Ok(by.users().set_user_password(by.request(request)).await?.into_inner().user.unwrap())
 }
 
-async fn delete(by: &TestClient, user_id: &str, etag: &str) -> Result<(), Status> {
+pub async fn delete(by: &TestClient, user_id: &str, etag: &str) -> Result<(), Status> {
     let request =
         v1::DeleteUserRequest { user_id: user_id.to_owned(), etag: etag.to_owned(), ..Default::default() };
     by.users().delete_user(by.request(request)).await.map(|_| ())

@@ -30,7 +30,7 @@ impl TokenApi {
 
     async fn issue_granted(&self, grant: IssueGrant) -> Result<v1::IssueTokenResponse, CallError> {
         if grant.with_session() {
-            let BegunSession { grant, token, refresh } = self.sessions.begin(grant, None).await?;
+            let BegunSession { grant, token, refresh } = self.sessions.begin(grant).await?;
             self.session_metrics.begun();
             self.metrics.issued(&token);
             trail::token(&grant, &self.rules, &token);

@@ -69,7 +69,20 @@ impl Notes {
 impl Details {
     /// Takes in what `others` say and these do not.
     pub(super) fn add(&mut self, others: &Self) {
-        let Self { subject, actor, audiences, scopes, jti, kid, exp, targets, cause, policy, .. } = others;
+        let Self {
+            subject,
+            actor,
+            audiences,
+            scopes,
+            jti,
+            kid,
+            exp,
+            targets,
+            cause,
+            policy,
+            ended_sessions,
+            ..
+        } = others;
         for (own, other) in [
             (&mut self.subject, subject),
             (&mut self.actor, actor),
@@ -81,6 +94,7 @@ impl Details {
             *own = own.take().or_else(|| other.clone());
         }
         self.exp = self.exp.or(*exp);
+        self.ended_sessions = self.ended_sessions.or(*ended_sessions);
         for (own, other) in [(&mut self.audiences, audiences), (&mut self.scopes, scopes)] {
             if own.is_empty() {
                 own.clone_from(other);

@@ -73,6 +73,7 @@ fn event(call: &Call<'_>, trail: &mut Trail, outcome: Outcome, code: Code) -> Ev
         exp: details.exp,
         targets: details.targets,
         cause: details.cause,
+        ended_sessions: details.ended_sessions,
         items: details.items,
         repeated: details.repeated,
     }

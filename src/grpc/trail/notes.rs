@@ -125,6 +125,11 @@ pub(in crate::grpc) fn revoked(made: &MadeRevocation) {
     Trail::note(|details| details.policy = Some(Text::of(&made.policy)));
 }
 
+/// So many sessions ended with what was changed; nothing is noted of none.
+pub(in crate::grpc) fn ended_sessions(count: u64) {
+    Trail::note(|details| details.ended_sessions = Some(count).filter(|count| *count > 0));
+}
+
 /// What was noted aside of a call is this call's too.
 pub(in crate::grpc) fn noted(notes: &Notes) {
     Trail::note(|details| details.add(&notes.0));

@@ -55,6 +55,7 @@ pub(super) struct Details {
     pub(super) cause: Option<Text>,
     /// The lines of the policy that allowed it.
     pub(super) policy: Option<Text>,
+    pub(super) ended_sessions: Option<u64>,
     pub(super) items: Items,
     /// The answer was given before.
     pub(super) repeated: bool,

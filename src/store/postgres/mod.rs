@@ -27,9 +27,9 @@ use self::listener::Listener;
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
-    SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-    UnixTime, User, UserId, UserRecord, Username,
+    OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
+    SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
+    SessionRotation, UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
@@ -243,8 +243,19 @@ impl Store for PostgresStore {
         user_id: &UserId,
         password: &PasswordHash,
         at: UnixTime,
-    ) -> Result<UserRecord, StoreError> {
-        bounded(users::set_password(&self.pool, user_id, password, at)).await
+        sessions: OldSessions,
+    ) -> Result<PasswordSet, StoreError> {
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let record = users::set_password(&mut write, user_id, password, at).await?;
+            let ended_sessions = match sessions {
+                OldSessions::End => sessions::end_of_user(&mut write, user_id).await?,
+                OldSessions::Keep => 0,
+            };
+            write.commit().await?;
+            Ok(PasswordSet { record, ended_sessions })
+        })
+        .await
     }
 
     async fn rehash_user_password(
@@ -257,11 +268,37 @@ impl Store for PostgresStore {
     }
 
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
-        bounded(users::delete(&self.pool, user_id, revision)).await
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let deleted = users::delete(&mut write, user_id, revision).await?;
+            if deleted {
+                sessions::end_of_user(&mut write, user_id).await?;
+            }
+            write.commit().await?;
+            Ok(deleted)
+        })
+        .await
     }
 
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
         bounded(sessions::create(&self.pool, record)).await
+    }
+
+    async fn create_user_session(
+        &self,
+        record: &SessionRecord,
+        proved: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            let is_proved = sessions::is_proved(&mut write, record, proved).await?;
+            if is_proved {
+                sessions::create(&mut *write, record).await?;
+            }
+            write.commit().await?;
+            Ok(is_proved)
+        })
+        .await
     }
 
     async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {

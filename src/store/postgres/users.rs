@@ -1,6 +1,6 @@
 //! Users in PostgreSQL.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::{
     model::{PasswordHash, UnixTime, User, UserId, UserRecord, UserSettings, Username},
@@ -90,7 +90,7 @@ pub(super) async fn update(pool: &PgPool, user: &User) -> Result<bool, StoreErro
 
 /// Gives a user another password.
 pub(super) async fn set_password(
-    pool: &PgPool,
+    write: &mut PgConnection,
     user_id: &UserId,
     password: &PasswordHash,
     at: UnixTime,
@@ -103,7 +103,7 @@ pub(super) async fn set_password(
     .bind(user_id.as_str())
     .bind(password.reveal())
     .bind(at.seconds())
-    .fetch_optional(pool)
+    .fetch_optional(write)
     .await?;
     user_rows::user(row.ok_or(StoreError::NotFound)?)
 }
@@ -128,7 +128,7 @@ pub(super) async fn rehash(
 
 /// Deletes a user, if the user is of that revision, or of any.
 pub(super) async fn delete(
-    pool: &PgPool,
+    write: &mut PgConnection,
     user_id: &UserId,
     revision: Option<i64>,
 ) -> Result<bool, StoreError> {
@@ -136,7 +136,7 @@ pub(super) async fn delete(
         sqlx::query("DELETE FROM users WHERE user_id = $1 AND ($2::bigint IS NULL OR revision = $2)")
             .bind(user_id.as_str())
             .bind(revision)
-            .execute(pool)
+            .execute(write)
             .await?
             .rows_affected();
     Ok(deleted == 1)

@@ -24,9 +24,9 @@ use tokio::sync::watch;
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
-    PasswordHash, ReplicaReport, Revocation, RevocationPage, RevocationRecord, SealingKeyId,
-    SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-    UnixTime, User, UserId, UserRecord, Username,
+    OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
+    SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
+    SessionRotation, UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// A SQLite database.
@@ -220,8 +220,16 @@ impl Store for SqliteStore {
         user_id: &UserId,
         password: &PasswordHash,
         at: UnixTime,
-    ) -> Result<UserRecord, StoreError> {
-        users::set_password(&self.writer, user_id, password, at).await
+        sessions: OldSessions,
+    ) -> Result<PasswordSet, StoreError> {
+        let mut write = self.write().await?;
+        let record = users::set_password(&mut write, user_id, password, at).await?;
+        let ended_sessions = match sessions {
+            OldSessions::End => sessions::end_of_user(&mut write, user_id).await?,
+            OldSessions::Keep => 0,
+        };
+        write.commit().await?;
+        Ok(PasswordSet { record, ended_sessions })
     }
 
     async fn rehash_user_password(
@@ -234,11 +242,31 @@ impl Store for SqliteStore {
     }
 
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
-        users::delete(&self.writer, user_id, revision).await
+        let mut write = self.write().await?;
+        let deleted = users::delete(&mut write, user_id, revision).await?;
+        if deleted {
+            sessions::end_of_user(&mut write, user_id).await?;
+        }
+        write.commit().await?;
+        Ok(deleted)
     }
 
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
         sessions::create(&self.writer, record).await
+    }
+
+    async fn create_user_session(
+        &self,
+        record: &SessionRecord,
+        proved: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.write().await?;
+        let is_proved = sessions::is_proved(&mut write, record, proved).await?;
+        if is_proved {
+            sessions::create(&mut *write, record).await?;
+        }
+        write.commit().await?;
+        Ok(is_proved)
     }
 
     async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {

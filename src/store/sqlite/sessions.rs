@@ -1,11 +1,11 @@
 //! Sessions in SQLite.
 
-use sqlx::{SqliteConnection, SqlitePool};
+use sqlx::{Executor, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::{
     model::{
-        ClientId, ReplacedToken, Session, SessionFilter, SessionId, SessionRecord, SessionRotation, UnixTime,
-        UserId,
+        ClientId, PasswordHash, ReplacedToken, Session, SessionFilter, SessionId, SessionRecord,
+        SessionRotation, UnixTime, UserId,
     },
     store::{
         StoreError,
@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// Keeps a new session.
-pub(super) async fn create(writer: &SqlitePool, record: &SessionRecord) -> Result<(), StoreError> {
+pub(super) async fn create<'c>(
+    executor: impl Executor<'c, Database = Sqlite>,
+    record: &SessionRecord,
+) -> Result<(), StoreError> {
     let SessionRecord { session, family, current, replaced } = record;
     sqlx::query(
         "INSERT INTO sessions \
@@ -37,9 +40,34 @@ pub(super) async fn create(writer: &SqlitePool, record: &SessionRecord) -> Resul
     .bind(replaced.as_ref().map(|token| token.replace_time.seconds()))
     .bind(replaced.as_ref().and_then(|token| token.request.as_ref()).map(|digest| digest.as_bytes().as_slice()))
     .bind(replaced.as_ref().map(|token| token.successor.as_slice()))
-    .execute(writer)
+    .execute(executor)
     .await?;
     Ok(())
+}
+
+/// Whether the hash is the user's still.
+pub(super) async fn is_proved(
+    write: &mut SqliteConnection,
+    record: &SessionRecord,
+    proved: &PasswordHash,
+) -> Result<bool, StoreError> {
+    let found: Option<i32> =
+        sqlx::query_scalar("SELECT 1 FROM users WHERE user_id = ?1 AND password_hash = ?2")
+            .bind(record.session.user_id.as_ref().map(UserId::as_str))
+            .bind(proved.reveal())
+            .fetch_optional(write)
+            .await?;
+    Ok(found.is_some())
+}
+
+/// Deletes all that a user began by logging in. Answers how many.
+pub(super) async fn end_of_user(write: &mut SqliteConnection, user_id: &UserId) -> Result<u64, StoreError> {
+    // Whoever logs in is the subject, by which sessions are found.
+    let ended = sqlx::query("DELETE FROM sessions WHERE subject = ?1 AND user_id = ?1")
+        .bind(user_id.as_str())
+        .execute(write)
+        .await?;
+    Ok(ended.rows_affected())
 }
 
 /// A session that has not ended.

@@ -1,6 +1,6 @@
 //! Users in SQLite.
 
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::{
     model::{PasswordHash, UnixTime, User, UserId, UserRecord, UserSettings, Username},
@@ -94,7 +94,7 @@ pub(super) async fn update(writer: &SqlitePool, user: &User) -> Result<bool, Sto
 
 /// Gives a user another password.
 pub(super) async fn set_password(
-    writer: &SqlitePool,
+    write: &mut SqliteConnection,
     user_id: &UserId,
     password: &PasswordHash,
     at: UnixTime,
@@ -107,7 +107,7 @@ pub(super) async fn set_password(
     .bind(user_id.as_str())
     .bind(password.reveal())
     .bind(at.seconds())
-    .fetch_optional(writer)
+    .fetch_optional(write)
     .await?;
     user_rows::user(row.ok_or(StoreError::NotFound)?)
 }
@@ -132,14 +132,14 @@ pub(super) async fn rehash(
 
 /// Deletes a user, if the user is of that revision, or of any.
 pub(super) async fn delete(
-    writer: &SqlitePool,
+    write: &mut SqliteConnection,
     user_id: &UserId,
     revision: Option<i64>,
 ) -> Result<bool, StoreError> {
     let deleted = sqlx::query("DELETE FROM users WHERE user_id = ?1 AND (?2 IS NULL OR revision = ?2)")
         .bind(user_id.as_str())
         .bind(revision)
-        .execute(writer)
+        .execute(write)
         .await?
         .rows_affected();
     Ok(deleted == 1)

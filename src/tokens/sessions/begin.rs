@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::{SessionError, Sessions, token::RefreshToken};
 use crate::{
     access::IssueGrant,
-    model::{FamilyKey, Session, SessionId, SessionRecord, SessionScope, UnixTime, UserId},
+    model::{FamilyKey, PasswordHash, Session, SessionId, SessionRecord, SessionScope, UnixTime, UserId},
     tokens::IssuedToken,
 };
 
@@ -35,13 +35,32 @@ pub(crate) struct BegunSession {
 }
 
 impl Sessions {
-    /// Begins a session with the token that `grant` allows; `user_id` is who logged in, if anybody did. The session is durable
-    /// when this answers.
-    pub(crate) async fn begin(
+    /// Begins a session with the token that `grant` allows. The session is durable when this answers.
+    pub(crate) async fn begin(&self, grant: IssueGrant) -> Result<BegunSession, SessionError> {
+        let (begun, record) = self.made(grant, None)?;
+        self.store.create_session(&record).await?;
+        Ok(begun)
+    }
+
+    /// The same for the user `user_id`, who has proved to know the password of the hash `proved`; none if that is not the user's
+    /// hash any more.
+    pub(crate) async fn begin_for_user(
+        &self,
+        grant: IssueGrant,
+        user_id: &UserId,
+        proved: &PasswordHash,
+    ) -> Result<Option<BegunSession>, SessionError> {
+        let (begun, record) = self.made(grant, Some(user_id.clone()))?;
+        let kept = self.store.create_user_session(&record, proved).await?;
+        Ok(kept.then_some(begun))
+    }
+
+    /// A session that is to be kept, with its first tokens.
+    fn made(
         &self,
         grant: IssueGrant,
         user_id: Option<UserId>,
-    ) -> Result<BegunSession, SessionError> {
+    ) -> Result<(BegunSession, SessionRecord), SessionError> {
         let (session_id, family) = (SessionId::generate()?, FamilyKey::generate()?);
         let refresh_token = RefreshToken::generate(&session_id, &family)?;
         let ends = self.clock.now().after(self.policy.max_ttl);
@@ -68,8 +87,7 @@ impl Sessions {
         };
         let current = refresh_token.digest();
         let record = SessionRecord { session, family, current, replaced: None };
-        self.store.create_session(&record).await?;
         let refresh = FreshRefreshToken::new(&refresh_token, idle_expire_time);
-        Ok(BegunSession { grant, token, refresh })
+        Ok((BegunSession { grant, token, refresh }, record))
     }
 }

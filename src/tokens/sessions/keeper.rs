@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{SessionPolicy, token::RefreshToken};
+use super::{SessionError, SessionPolicy, token::RefreshToken};
 use crate::{
     access::AdminGrant,
     clock::Clock,
-    keys::KeyRing,
+    keys::{CLOCK_MARGIN, KeyRing},
     model::{Session, SessionFilter, SessionId},
     revocations::Revocations,
     store::{Store, StoreError},
@@ -59,6 +59,16 @@ impl Sessions {
             return Ok(None);
         }
         Ok(Some(KnownToken { is_good: token.digest() == record.current, session: record.session }))
+    }
+
+    /// Whether the user who began the session, if one did, may go on with it: whoever refreshes it would be answered.
+    pub(crate) async fn may_go_on(&self, session: &Session) -> Result<bool, StoreError> {
+        let Some(user_id) = &session.user_id else { return Ok(true) };
+        match self.user(session, user_id, session.create_time.after(CLOCK_MARGIN)).await {
+            Ok(_) => Ok(true),
+            Err(SessionError::Store(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Up to `limit` sessions by id, after `after`; and whether there are more.

@@ -143,7 +143,8 @@ impl Sessions {
         Ok(grant.issue_for(session, user.as_ref())?)
     }
 
-    async fn user(
+    /// The user who began a session, who must be there and not disabled.
+    pub(super) async fn user(
         &self,
         session: &Session,
         user_id: &UserId,
