@@ -20,6 +20,7 @@ use crate::{
 on_every_store!(
     after_a_new_password_no_session_of_the_old_one_is_refreshed,
     a_login_that_a_new_password_overtakes_begins_nothing,
+    logins_at_once_that_make_a_hash_anew_all_begin_a_session,
 );
 
 fn with_session(password: &str) -> v1::LoginRequest {
@@ -172,6 +173,30 @@ async fn after_a_new_password_no_session_of_the_old_one_is_refreshed(store: Arc<
         assert_invalid(&here.root, &last).await;
         assert_invalid(&there.root, &last).await;
         assert!(living(&here.root).await.is_empty());
+    }
+}
+
+/// Each of them finds that the hash which it proved is kept no more; but the password is the same.
+async fn logins_at_once_that_make_a_hash_anew_all_begin_a_session(store: Arc<dyn Store>) {
+    let [here, there] = replicas(store).await;
+    with_alice(&here).await;
+    for _ in 0..rounds(5) {
+        let request = v1::SetUserPasswordRequest {
+            user_id: "u-alice".to_owned(),
+            password_hash: "$2b$05$cyPPbYH.pJqzX2pEMssSPu7TjU6ca9P4PUtSG3pcze6iyozNLh01m".to_owned(),
+            ..Default::default()
+        };
+        accepted(here.root.users().set_user_password(here.root.request(request)).await);
+        let logins: Vec<_> = (0..8)
+            .map(|number| {
+                let by = if number % 2 == 0 { here.root.clone() } else { there.root.clone() };
+                tokio::spawn(async move { log_in(&by, with_session(PASSWORD)).await })
+            })
+            .collect();
+        for login in logins {
+            refreshed(&here.root, &accepted(login.await.unwrap()).refresh_token).await;
+        }
+        assert_eq!(living(&there.root).await.len(), 8);
     }
 }
 
