@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tokend::{access::Backoff, server::Settings};
-use tonic::{Code, Status};
+use tonic::{Code, Status, transport::Endpoint};
 use tonic_types::StatusExt as _;
 
 use crate::{
     counting_store::CountingStore,
-    harness::{TestServer, accepted, assert_refused, refused, settings},
+    harness::{TestClient, TestServer, accepted, assert_refused, refused, settings},
     login::{PASSWORD, alice, log_in, with_alice},
     users::set_password,
 };
@@ -85,6 +85,27 @@ async fn a_store_that_is_down_costs_nobody_an_attempt() {
     }
     store.set_down(false);
     accepted(log_in(&server.root, alice(PASSWORD)).await);
+}
+
+/// A client on a connection that comes from this address.
+async fn from(server: &TestServer, source: &str) -> TestClient {
+    let endpoint = Endpoint::from_shared(format!("http://{}", server.grpc)).unwrap();
+    let channel = endpoint.local_address(Some(source.parse().unwrap())).connect().await.unwrap();
+    TestClient { channel, ..server.root.clone() }
+}
+
+#[tokio::test]
+async fn who_guesses_elsewhere_does_not_hold_up_the_owner_at_home() {
+    let server = TestServer::with(strict).await;
+    with_alice(&server).await;
+    let (home, elsewhere) = (from(&server, "127.0.0.1").await, from(&server, "127.0.0.2").await);
+    accepted(log_in(&home, alice(PASSWORD)).await);
+    for _ in 0..3 {
+        assert_refused(log_in(&elsewhere, alice("guess guess")).await, Code::Unauthenticated, "LOGIN_FAILED");
+    }
+    let held_up = log_in(&elsewhere, alice(PASSWORD)).await;
+    assert_refused(held_up, Code::ResourceExhausted, "RATE_LIMITED");
+    accepted(log_in(&home, alice(PASSWORD)).await);
 }
 
 #[tokio::test]

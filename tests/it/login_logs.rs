@@ -1,11 +1,13 @@
 //! What is logged of people, and what never is: no password, no hash of one, and no name, which may be a password.
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokend::{model::ClientSecret, proto::v1};
+use tokend::{audit::AuditMode, model::ClientSecret, proto::v1};
 use tonic::Code;
 
 use crate::{
-    harness::{TestClient, accepted, assert_refused},
+    audit::{events, to_file},
+    harness::{TestClient, TestServer, accepted, assert_refused},
     login::{alice, log_in},
     process::{FREE_PORTS, Watched, words},
     users::{create, set_password, update, user},
@@ -76,5 +78,45 @@ async fn no_log_holds_a_password_a_hash_or_a_name() {
     ] {
         let found = log.lines().find(|line| line.contains(hidden));
         assert!(found.is_none(), "{hidden}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_event_and_no_metric_holds_a_password_a_hash_or_a_name() {
+    let folder = TempDir::new().unwrap();
+    let settings = to_file(folder.path(), AuditMode::Required, 1000);
+    let server = TestServer::with(|own| *own = settings).await;
+    let root = &server.root;
+    let who = v1::User { user_id: "u-alice".to_owned(), ..user("alice-to-look-for") };
+    accepted(create(root, who, PASSWORD).await);
+    let named = |username: &str, password: &str| v1::LoginRequest {
+        username: username.to_owned(),
+        scopes: vec![],
+        ..alice(password)
+    };
+    accepted(log_in(root, named("alice-to-look-for", PASSWORD)).await);
+    for (name, password) in [("alice-to-look-for", WRONG), (MISPLACED, PASSWORD)] {
+        assert_refused(log_in(root, named(name, password)).await, Code::Unauthenticated, "LOGIN_FAILED");
+    }
+    accepted(set_password(root, "u-alice", OTHER).await);
+    assert_refused(set_password(root, "u-alice", "password1").await, Code::InvalidArgument, "FIELD_INVALID");
+    let request = v1::SetUserPasswordRequest {
+        user_id: "u-alice".to_owned(),
+        password_hash: HASH.to_owned(),
+        ..Default::default()
+    };
+    accepted(root.users().set_user_password(root.request(request)).await);
+
+    let events = events(folder.path());
+    // Whose name it was is said, if it was anybody's.
+    let failed: Vec<_> = events
+        .iter()
+        .filter(|event| event["reason"] == "LOGIN_FAILED")
+        .map(|event| (event["targets"].clone(), event["subject"].clone()))
+        .collect();
+    assert_eq!(failed, [(json!(["user/u-alice"]), Value::Null), (Value::Null, Value::Null)]);
+    let told = format!("{}\n{}", json!(events), server.get("/metrics").await.2);
+    for hidden in ["to-look-for", "password1", "cyPPbYH", "$2b$05", "$argon2id$"] {
+        assert!(!told.contains(hidden), "{hidden}: {told}");
     }
 }
