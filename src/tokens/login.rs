@@ -155,7 +155,7 @@ impl Logins {
     /// Answers the user with the hash that is kept now, as far as is known here.
     async fn renew(&self, record: UserRecord, password: Password) -> UserRecord {
         let user_id = &record.user.user_id;
-        let hash = match self.hasher.hash(password).await {
+        let hash = match self.hasher.hash_anew(password).await {
             Ok(hash) => hash,
             Err(error) => {
                 tracing::warn!(%user_id, %error, "password hash not renewed");

@@ -18,6 +18,9 @@ use crate::{
 /// When one who found the queue full may ask again: about as long as a queue takes to empty.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
+/// How many passwords that operators set may wait.
+const OPERATORS_QUEUE: usize = 64;
+
 /// What steers hashing.
 #[derive(Debug, Clone, Copy)]
 pub struct HashingSettings {
@@ -64,6 +67,8 @@ pub struct PasswordHasher {
     workers: Arc<Semaphore>,
     /// One for each that is hashed or waits.
     places: Arc<Semaphore>,
+    /// The same for those that operators set: a flood of logins must not keep them from setting another password.
+    operators_places: Arc<Semaphore>,
     /// Stands in for the hash of a user that does not exist: of the present cost, and no password's.
     nobody: PasswordHash,
 }
@@ -87,6 +92,7 @@ impl PasswordHasher {
             cost,
             workers: Arc::new(Semaphore::new(parallelism)),
             places: Arc::new(Semaphore::new(parallelism.saturating_add(queue).min(most))),
+            operators_places: Arc::new(Semaphore::new(OPERATORS_QUEUE)),
             nobody: nobody(cost)?,
         })
     }
@@ -98,10 +104,16 @@ impl PasswordHasher {
         Ok(hash)
     }
 
-    /// Hashes a password.
+    /// Hashes a password that an operator sets.
     pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let cost = self.cost;
-        self.work(move || work::hash(&password, cost)).await
+        self.work(&self.operators_places, move || work::hash(&password, cost)).await
+    }
+
+    /// Hashes the password of somebody who logs in.
+    pub(crate) async fn hash_anew(&self, password: Password) -> Result<PasswordHash, HashError> {
+        let cost = self.cost;
+        self.work(&self.places, move || work::hash(&password, cost)).await
     }
 
     /// Compares a password with the hash of a user. With none, because there is no such user, the same work is done: who
@@ -114,7 +126,7 @@ impl PasswordHasher {
         let cost = self.cost;
         let exists = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobody.clone());
-        let found = self.work(move || work::compare(&password, &hash, cost)).await?;
+        let found = self.work(&self.places, move || work::compare(&password, &hash, cost)).await?;
         Ok(match found {
             Match::Yes if exists => Compared::Same,
             Match::YesRenew if exists => Compared::SameAndOutdated,
@@ -126,10 +138,11 @@ impl PasswordHasher {
     /// up and calls again gets no more done at once than anybody.
     async fn work<T: Send + 'static>(
         &self,
+        places: &Arc<Semaphore>,
         work: impl FnOnce() -> Result<T, WorkError> + Send + 'static,
     ) -> Result<T, HashError> {
         let busy = HashError::Busy { retry_after: BUSY_RETRY };
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(busy) };
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else { return Err(busy) };
         let Ok(turn) = Arc::clone(&self.workers).acquire_owned().await else {
             return Err(HashError::Stopped);
         };
@@ -187,18 +200,23 @@ mod tests {
                     released.recv().unwrap();
                     Ok(())
                 };
-                hasher.work(work).await
+                hasher.work(&hasher.places, work).await
             })
         };
         begun.await.unwrap();
         busy.abort();
         assert!(busy.await.unwrap_err().is_cancelled());
         // Its caller has gone, and still the one worker works for it: the next waits, and the one after that is refused.
-        let mut waiting = Box::pin(hasher.hash(password()));
+        let mut waiting = Box::pin(hasher.hash_anew(password()));
         assert!(futures_are_pending(&mut waiting).await);
-        assert!(matches!(hasher.hash(password()).await, Err(HashError::Busy { .. })));
+        assert!(matches!(hasher.hash_anew(password()).await, Err(HashError::Busy { .. })));
+        assert!(matches!(hasher.compare(password(), None).await, Err(HashError::Busy { .. })));
+        // What operators set waits for its turn, and is not refused.
+        let mut set = Box::pin(hasher.hash(password()));
+        assert!(futures_are_pending(&mut set).await);
         release.send(()).unwrap();
         waiting.await.unwrap();
+        set.await.unwrap();
         hasher.hash(password()).await.unwrap();
     }
 
