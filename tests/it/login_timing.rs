@@ -37,11 +37,11 @@ fn middle(mut ratios: Vec<f64>) -> f64 {
     ratios[ratios.len() / 2]
 }
 
-/// How long the refusals of these take, as multiples of that of the first. Each is asked for the name and the password to try.
-async fn ratios<const N: usize>(
-    server: &TestServer,
-    kinds: [(&str, &dyn Fn(usize) -> (String, &'static str)); N],
-) {
+/// A kind of refused login: what it is called, and the name and the password to try in a round.
+type Kind<'a> = (&'a str, &'a dyn Fn(usize) -> (String, &'static str));
+
+/// Checks that the refusals of these kinds take as long as those of the first.
+async fn ratios<const N: usize>(server: &TestServer, kinds: [Kind<'_>; N]) {
     let mut seen = Vec::new();
     for _ in 0..SERIES {
         let mut taken = vec![Vec::new(); N];
@@ -75,7 +75,7 @@ async fn unknown_wrong_and_disabled_take_the_same_time() {
     with_alice(&server).await;
     let gone = accepted(create(&server.root, user("gone"), PASSWORD).await);
     accepted(update(&server.root, v1::User { disabled: true, ..gone }, &["disabled"]).await);
-    let kinds: [(&str, &dyn Fn(usize) -> (String, &'static str)); 3] = [
+    let kinds: [Kind<'_>; 3] = [
         ("wrong password", &|_| ("alice".to_owned(), WRONG)),
         ("unknown", &|round| (format!("mallory-{round}"), PASSWORD)),
         ("disabled", &|_| ("gone".to_owned(), PASSWORD)),
@@ -106,7 +106,7 @@ async fn a_hash_that_is_to_be_made_anew_takes_the_same_time() {
     accepted(before.root.users().create_user(before.root.request(imported)).await);
 
     let server = at_cost(COST).await;
-    let kinds: [(&str, &dyn Fn(usize) -> (String, &'static str)); 5] = [
+    let kinds: [Kind<'_>; 5] = [
         ("unknown", &|round| (format!("mallory-{round}"), PASSWORD)),
         ("fewer passes", &|_| ("alice".to_owned(), WRONG)),
         ("fewer passes, disabled", &|_| ("gone".to_owned(), PASSWORD)),
