@@ -1,6 +1,9 @@
 //! Stories of sessions whose user is given another password, is disabled, or is deleted.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use serde_json::json;
 use tempfile::TempDir;
@@ -36,10 +39,14 @@ async fn is_active(by: &TestClient, token: &str) -> bool {
     accepted(by.introspect(token, &[]).await).active
 }
 
+/// Sets another password, in a request that names itself.
 async fn set(by: &TestClient, keep_sessions: bool) -> Result<v1::SetUserPasswordResponse, Status> {
+    static REQUESTS: AtomicU32 = AtomicU32::new(0);
+    let request = REQUESTS.fetch_add(1, Relaxed);
     let request = v1::SetUserPasswordRequest {
         user_id: "u-alice".to_owned(),
         password: "another horse battery".to_owned(),
+        request_id: format!("00000000-0000-4000-8000-{request:012}"),
         keep_sessions,
         ..Default::default()
     };
