@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::{jwks_folder::JwksFolder, snapshot::Snapshot};
 use crate::{
-    model::{AssertionKeys, ClientRecord},
+    model::{AssertionKeys, ClientId, ClientRecord},
     store::{Store, StoreError},
 };
 
@@ -62,6 +62,11 @@ impl Directory {
         if sources.read_files().await {
             self.snapshot.store(Arc::new(sources.snapshot()));
         }
+    }
+
+    /// Whether there is a client of that id.
+    pub fn has(&self, client_id: &ClientId) -> bool {
+        self.now().by_id(client_id.as_str()).is_some()
     }
 
     /// The clients as they are now.

@@ -175,11 +175,14 @@ impl Server {
         let CallerSources { trusted_issuers, refresh, .. } = caller_sources;
         let issuers = Arc::new(TrustedIssuers::new(trusted_issuers, refresh, Arc::clone(&clock)));
         let used_assertions = Arc::new(UsedAssertions::new(Arc::clone(&store), Arc::clone(&clock)));
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
         let follower = Arc::new(Follower {
             store: Arc::clone(&store),
             revocations: Arc::clone(&revocations),
             ring: Arc::clone(&ring),
             directory: Arc::clone(&directory),
+            admission: Arc::clone(&admission),
             used_assertions: Arc::clone(&used_assertions),
             issuers: Arc::clone(&issuers),
             keeper: Arc::clone(&keeper),
@@ -239,8 +242,6 @@ impl Server {
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
         let (grpc_metrics, http_metrics) =
             (Arc::new(ListenMetrics::new("grpc")), Arc::new(ListenMetrics::new("http")));
-        let threads = tokio::runtime::Handle::current().metrics().num_workers();
-        let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
         let login_metrics = Arc::new(LoginMetrics::default());
         let revoke_metrics = Arc::new(RevokeMetrics::default());
         let session_metrics = Arc::new(SessionMetrics::default());

@@ -12,6 +12,7 @@ use super::StartError;
 use crate::{
     access::{Directory, TrustedIssuers, UsedAssertions},
     clock::Clock,
+    grpc::Admission,
     keys::{Keeper, KeyRing},
     model::ChangeSequence,
     revocations::Revocations,
@@ -25,6 +26,7 @@ pub(super) struct Follower {
     pub(super) revocations: Arc<Revocations>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) directory: Arc<Directory>,
+    pub(super) admission: Arc<Admission>,
     pub(super) used_assertions: Arc<UsedAssertions>,
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) keeper: Arc<Keeper>,
@@ -67,6 +69,7 @@ impl Follower {
         if changed {
             self.ring.refresh().await?;
             self.directory.refresh().await?;
+            self.admission.forget_others(|client_id| self.directory.has(client_id));
             *seen = Some(sequence);
         }
         self.ring.confirm(asked);

@@ -210,3 +210,16 @@ async fn a_flood_of_issuing_leaves_verifying_its_thread() {
         accepted(call.unwrap());
     }
 }
+
+#[tokio::test]
+async fn a_client_that_was_deleted_has_no_series_any_more_and_no_sum_goes_back() {
+    let server = TestServer::start().await;
+    let web = server.client(v1::Client { client_id: "web".to_owned(), ..Default::default() }).await;
+    assert_refused(web.issue(for_alice()).await, Code::PermissionDenied, "METHOD_NOT_ALLOWED");
+    let of = |client_id| format!("tokend_client_calls_total{{client_id=\"{client_id}\",result=\"refused\"}}");
+    assert_eq!(metric(&server, &of("web")).await, Some(1));
+    let delete = v1::DeleteClientRequest { client_id: "web".to_owned(), ..Default::default() };
+    accepted(server.root.clients().delete_client(server.root.request(delete)).await);
+    server.rounds.make().await.unwrap();
+    assert_eq!((metric(&server, &of("web")).await, metric(&server, &of("(other)")).await), (None, Some(1)));
+}

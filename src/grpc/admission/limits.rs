@@ -81,6 +81,11 @@ impl Admission {
         self.traffic.of(client_id)
     }
 
+    /// Forgets the calls of clients that are not registered any more.
+    pub fn forget_others(&self, is_registered: impl Fn(&ClientId) -> bool) {
+        self.traffic.keep(is_registered);
+    }
+
     /// Takes a call on, which may have to wait for its lane.
     pub(in crate::grpc) async fn admit(
         &self,

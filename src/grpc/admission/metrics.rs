@@ -23,7 +23,8 @@ pub struct AdmissionMetrics {
 impl AdmissionMetrics {
     fn encode_clients(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let series = self.traffic.series();
-        let help = "Calls by client and result; clients beyond the first 1,000 share a series";
+        let help =
+            "Calls by client and result; clients beyond 1,000, and those that are gone, share a series";
         let mut calls = encoder.encode_descriptor("tokend_client_calls", help, None, MetricType::Counter)?;
         for (client_id, counts) in &series {
             for class in ResultClass::ALL {
@@ -34,7 +35,7 @@ impl AdmissionMetrics {
                 }
             }
         }
-        let help = "Tokens that were issued, by client; clients beyond the first 1,000 share a series";
+        let help = "Tokens that were issued, by client; clients beyond 1,000, and those that are gone, share a series";
         let mut tokens =
             encoder.encode_descriptor("tokend_client_tokens_issued", help, None, MetricType::Counter)?;
         for (client_id, counts) in &series {

@@ -64,6 +64,13 @@ impl Counts {
             ResultClass::Failed => failed,
         }
     }
+
+    /// Counts here what others have counted.
+    fn add(&self, others: &Self) {
+        for (own, other) in self.calls.iter().zip(&others.calls).chain([(&self.tokens, &others.tokens)]) {
+            own.fetch_add(other.load(Relaxed), Relaxed);
+        }
+    }
 }
 
 /// One client's calls.
@@ -89,7 +96,7 @@ impl ClientTraffic {
 
 type Part = HashMap<ClientId, Arc<ClientTraffic>>;
 
-/// Every client that has called since the start. Only registered clients get here: their number is the operators'.
+/// Every registered client that has called since the start: their number is the operators'.
 #[derive(Debug)]
 pub(super) struct Traffic {
     parts: Vec<ArcSwap<Part>>,
@@ -124,12 +131,46 @@ impl Traffic {
             grown.entry(client_id.clone()).or_insert_with(|| Arc::clone(&fresh));
             grown
         });
-        let now = before.get(client_id).cloned().or_else(|| part.load().get(client_id).cloned());
-        now.unwrap_or(fresh)
+        let Some(first) = before.get(client_id) else { return fresh };
+        if self.has_series(&fresh) {
+            self.series.fetch_sub(1, Relaxed);
+        }
+        Arc::clone(first)
+    }
+
+    /// Lets go of clients that are not registered any more. What was counted of them counts on with those that share a series, so
+    /// that no sum goes back. One that is still being served is kept, and goes the next time.
+    pub(super) fn keep(&self, is_registered: impl Fn(&ClientId) -> bool) {
+        for part in &self.parts {
+            let known = part.load();
+            // Whoever serves a call has another reference.
+            let gone = known
+                .iter()
+                .filter(|(client_id, traffic)| Arc::strong_count(traffic) == 1 && !is_registered(client_id));
+            let gone: Part =
+                gone.map(|(client_id, traffic)| (client_id.clone(), Arc::clone(traffic))).collect();
+            if gone.is_empty() {
+                continue;
+            }
+            part.rcu(|part| {
+                let mut kept = Part::clone(part);
+                kept.retain(|client_id, _| !gone.contains_key(client_id));
+                kept
+            });
+            for traffic in gone.values().filter(|traffic| self.has_series(traffic)) {
+                self.other.add(&traffic.counts);
+                self.series.fetch_sub(1, Relaxed);
+            }
+        }
+    }
+
+    fn has_series(&self, traffic: &ClientTraffic) -> bool {
+        !Arc::ptr_eq(&traffic.counts, &self.other)
     }
 
     fn fresh(&self) -> Arc<ClientTraffic> {
-        let own = self.series.fetch_add(1, Relaxed) < SERIES;
+        let free = |series: usize| (series < SERIES).then_some(series + 1);
+        let own = self.series.fetch_update(Relaxed, Relaxed, free).is_ok();
         let counts = if own { Arc::default() } else { Arc::clone(&self.other) };
         Arc::new(ClientTraffic { rate: Rate::default(), active: AtomicUsize::new(0), counts })
     }
@@ -139,7 +180,7 @@ impl Traffic {
         let mut series = Vec::new();
         for part in &self.parts {
             let part = part.load();
-            let own = part.iter().filter(|(_, traffic)| !Arc::ptr_eq(&traffic.counts, &self.other));
+            let own = part.iter().filter(|(_, traffic)| self.has_series(traffic));
             series.extend(own.map(|(id, traffic)| (id.as_str().to_owned(), Arc::clone(&traffic.counts))));
         }
         series.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -174,6 +215,38 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_is_registered_no_more_gives_its_series_to_others() {
+        let traffic = Traffic::default();
+        let id = |number: usize| ClientId::parse(format!("client-{number}")).unwrap();
+        for number in 0..SERIES + 50 {
+            let own = traffic.of(&id(number));
+            own.called(ResultClass::Ok);
+            own.issued();
+        }
+        let sum = || -> u64 {
+            let series = traffic.series();
+            series.iter().map(|(_, counts)| counts.calls(ResultClass::Ok).load(Relaxed)).sum()
+        };
+        let served = traffic.of(&id(1));
+        // Half of them, of which one is still being served.
+        let stays = |client_id: &ClientId| client_id.as_str().ends_with(['0', '2', '4', '6', '8']);
+        traffic.keep(stays);
+        let names: Vec<String> = traffic.series().into_iter().map(|(name, _)| name).collect();
+        assert_eq!((names.len(), sum()), (SERIES / 2 + 2, 1050));
+        assert!(names.contains(&"client-1".to_owned()) && !names.contains(&"client-3".to_owned()));
+        drop(served);
+        traffic.keep(stays);
+        assert_eq!((traffic.series().len(), sum()), (SERIES / 2 + 1, 1050));
+        let (_, others) = traffic.series().pop().unwrap();
+        assert_eq!(others.tokens.load(Relaxed), 550);
+        // There are series again, and no more than before.
+        for number in 2000..2000 + SERIES {
+            traffic.of(&id(number)).called(ResultClass::Ok);
+        }
+        assert_eq!((traffic.series().len(), sum()), (SERIES + 1, 2050));
+    }
+
+    #[test]
     fn first_calls_at_once_meet_in_one() {
         let traffic = Traffic::default();
         let id = ClientId::parse("web").unwrap();
@@ -183,5 +256,6 @@ mod tests {
             }
         });
         assert_eq!(traffic.of(&id).counts.calls(ResultClass::Refused).load(Relaxed), 800);
+        assert_eq!(traffic.series.load(Relaxed), 1);
     }
 }
