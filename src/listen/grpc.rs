@@ -95,7 +95,7 @@ where
     async fn serve(self, stream: Stream, peer: Peer, mut stop: Stop) {
         let activity = Arc::new(Activity::default());
         let service = Counted { service: self.service, peer, activity: Arc::clone(&activity) };
-        let heard = stream.heard();
+        let traffic = stream.traffic();
         let connection =
             self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = pin!(connection);
@@ -109,13 +109,13 @@ where
                 () = &mut greeting, if !greeted => {
                     // Until the preface is there, hyper neither pings nor heeds a shutdown: a connection that says nothing
                     // would keep its place for ever.
-                    if heard.octets() < PREFACE_LENGTH {
+                    if traffic.read() < PREFACE_LENGTH {
                         return;
                     }
                     greeted = true;
                 }
                 () = stop.asked(), if !stopping => {
-                    if heard.octets() < PREFACE_LENGTH {
+                    if traffic.read() < PREFACE_LENGTH {
                         return;
                     }
                     stopping = true;

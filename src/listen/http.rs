@@ -1,6 +1,6 @@
 //! HTTP/1.1, for documents and probes.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::pin, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http1};
@@ -10,20 +10,25 @@ use hyper_util::{
 };
 use tower::Service;
 
-use super::{accept::Protocol, stop::Stop, stream::Stream};
+use super::{
+    accept::Protocol,
+    stop::Stop,
+    stream::{Stream, Traffic},
+};
 use crate::model::Peer;
 
 /// HTTP/1.1, for documents and probes.
 #[derive(Debug, Clone)]
 pub struct Http<S> {
-    header_timeout: Duration,
+    patience: Duration,
     service: S,
 }
 
 impl<S> Http<S> {
-    /// Serves `service`; a request's head must arrive within `header_timeout`.
-    pub const fn new(service: S, header_timeout: Duration) -> Self {
-        Self { header_timeout, service }
+    /// Serves `service`. A request's head must arrive within `patience`, and so long at the most does an answer wait for a
+    /// client that reads nothing of it: twice as long in the worst case.
+    pub const fn new(service: S, patience: Duration) -> Self {
+        Self { patience, service }
     }
 }
 
@@ -37,21 +42,40 @@ where
     #[expect(private_interfaces, reason = "streams are made and served on this floor only")]
     async fn serve(self, stream: Stream, _peer: Peer, mut stop: Stop) {
         let service = TowerToHyperService::new(self.service);
+        let traffic = stream.traffic();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
+            .header_read_timeout(self.patience)
             .max_buf_size(16 * 1024)
             .serve_connection(TokioIo::new(stream), service);
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            () = stop.asked() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let mut connection = pin!(connection);
+        let mut stalled = pin!(stalled(self.patience, &traffic));
+        let mut stopping = false;
+        let ended = loop {
+            tokio::select! {
+                ended = &mut connection => break ended,
+                () = stop.asked(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = &mut stalled => return,
             }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "HTTP connection ended");
         }
+    }
+}
+
+/// Resolves when nothing was read or written for `patience`: hyper waits for ever until its client reads an answer.
+async fn stalled(patience: Duration, traffic: &Traffic) {
+    let mut seen = traffic.progress();
+    loop {
+        tokio::time::sleep(patience).await;
+        let now = traffic.progress();
+        if now == seen {
+            return;
+        }
+        seen = now;
     }
 }

@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 /// of its own, which halves the throughput of replies that hold a token.
 pub(super) struct Stream {
     octets: Octets,
-    heard: Heard,
+    traffic: Traffic,
 }
 
 enum Octets {
@@ -31,29 +31,40 @@ enum Octets {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How much of a connection's first words has been heard.
+/// How much a connection has carried so far.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<AtomicUsize>);
+pub(super) struct Traffic(Arc<Counts>);
 
-impl Heard {
+#[derive(Debug, Default)]
+struct Counts {
+    read: AtomicUsize,
+    written: AtomicUsize,
+}
+
+impl Traffic {
     /// The octets that were read.
-    pub(super) fn octets(&self) -> usize {
-        self.0.load(Relaxed)
+    pub(super) fn read(&self) -> usize {
+        self.0.read.load(Relaxed)
+    }
+
+    /// A number that grows whenever any octet is read or written.
+    pub(super) fn progress(&self) -> usize {
+        self.read().wrapping_add(self.0.written.load(Relaxed))
     }
 }
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { octets: Octets::Plain(stream), heard: Heard::default() }
+        Self { octets: Octets::Plain(stream), traffic: Traffic::default() }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self { octets: Octets::Tls(Box::new(stream)), heard: Heard::default() }
+        Self { octets: Octets::Tls(Box::new(stream)), traffic: Traffic::default() }
     }
 
-    /// Counts on while the stream is read.
-    pub(super) fn heard(&self) -> Heard {
-        self.heard.clone()
+    /// Counts on while the stream is read and written.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic.clone()
     }
 }
 
@@ -63,23 +74,28 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { octets, heard } = self.get_mut();
+        let Self { octets, traffic } = self.get_mut();
         let before = buffer.filled().len();
         let polled = match octets {
             Octets::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Octets::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        heard.0.fetch_add(buffer.filled().len() - before, Relaxed);
+        traffic.0.read.fetch_add(buffer.filled().len() - before, Relaxed);
         polled
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().octets {
+        let Self { octets: stream, traffic } = self.get_mut();
+        let polled = match stream {
             Octets::Plain(stream) => Pin::new(stream).poll_write(context, octets),
             Octets::Tls(stream) => Pin::new(stream).poll_write(context, octets),
+        };
+        if let Poll::Ready(Ok(written)) = &polled {
+            traffic.0.written.fetch_add(*written, Relaxed);
         }
+        polled
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -7,7 +7,10 @@ use tokend::{
     proto::v1,
     server::Settings,
 };
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::{
     counting_store::CountingStore,
@@ -119,4 +122,14 @@ async fn who_does_not_greet_or_shake_hands_loses_the_place() {
     }
     let server = tls_server(&authority, &files, |_| {}).await;
     tls_client(&server, &authority, None, server.root.secret.clone()).await.token().await;
+}
+
+#[tokio::test]
+async fn who_asks_for_documents_and_reads_none_loses_the_place() {
+    let server = TestServer::with(|settings| settings.serving.handshake_timeout = SOON).await;
+    let mut stream = TcpStream::connect(server.http).await.unwrap();
+    // First its answers have no room any more, then its questions; and then it is closed.
+    let asking =
+        async { while stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), asking).await.expect("closed before that");
 }
