@@ -22,6 +22,7 @@ use crate::{
     audit::{events, to_file},
     counting_store::CountingStore,
     harness::{TestClient, TestServer, accepted, assert_refused, everything, for_alice, refused, settings},
+    sessions::{begin, refresh, session_for_alice, using},
 };
 
 const fn limits(calls_per_second: u32, concurrent_calls: u32) -> ClientLimits {
@@ -222,4 +223,30 @@ async fn a_client_that_was_deleted_has_no_series_any_more_and_no_sum_goes_back()
     accepted(server.root.clients().delete_client(server.root.request(delete)).await);
     server.rounds.make().await.unwrap();
     assert_eq!((metric(&server, &of("web")).await, metric(&server, &of("(other)")).await), (None, Some(1)));
+}
+
+#[tokio::test]
+async fn what_waits_for_the_store_keeps_nobody_from_issuing() {
+    let (server, store) = CountingStore::serve(settings()).await;
+    let begun = begin(&server.root).await;
+    store.hold();
+    let mut calls = JoinSet::new();
+    let root = server.root.clone();
+    calls.spawn(async move { refresh(&root, using(&begun)).await.map(|_| ()) });
+    let root = server.root.clone();
+    calls.spawn(async move { root.issue(session_for_alice()).await.map(|_| ()) });
+    let arrived = async {
+        store.call_arrived().await;
+        store.call_arrived().await;
+        accepted(server.root.issue(for_alice()).await);
+    };
+    // Sooner than `request_timeout`, after which nobody would wait any more.
+    tokio::time::timeout(Duration::from_secs(8), arrived).await.expect("issued while the others wait");
+    assert_eq!(metric(&server, r#"tokend_lane_busy{lane="session"}"#).await, Some(2));
+    assert_eq!(metric(&server, r#"tokend_lane_busy{lane="issue"}"#).await, Some(0));
+    store.release();
+    while let Some(call) = calls.join_next().await {
+        accepted(call.unwrap());
+    }
+    assert_eq!(metric(&server, r#"tokend_lane_busy{lane="session"}"#).await, Some(0));
 }

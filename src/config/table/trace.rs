@@ -53,7 +53,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "lane_queue",
         "1000",
         (0, 1_000_000),
-        "Calls of one kind (issue, verify, login, revoke, administer) that may wait for their turn; more are refused at once",
+        "Calls that may wait for their turn in each lane (`docs/observability.md`); more are refused at once",
     ),
     setting(
         "otlp_endpoint",

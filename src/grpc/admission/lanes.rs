@@ -10,8 +10,12 @@ use tokio::sync::Notify;
 /// The kinds of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::grpc) enum LaneName {
-    /// IssueToken, which signs: as many at once as leave a thread for others.
+    /// IssueToken, which signs and waits for nothing: as many at once as leave a thread for others.
     Issue,
+    /// RefreshToken, and IssueToken that begins a session: while they wait for the store, others must be issued tokens.
+    Session,
+    /// ExchangeToken, which may wait for the keys of another issuer.
+    Exchange,
     /// VerifyToken and BatchVerifyTokens.
     Verify,
     /// Login, which waits for the hash of a password, and must not keep others from issuing meanwhile.
@@ -23,11 +27,14 @@ pub(in crate::grpc) enum LaneName {
 }
 
 impl LaneName {
-    pub(super) const ALL: [Self; 5] = [Self::Issue, Self::Verify, Self::Login, Self::Revoke, Self::Admin];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Issue, Self::Session, Self::Exchange, Self::Verify, Self::Login, Self::Revoke, Self::Admin];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Issue => "issue",
+            Self::Session => "session",
+            Self::Exchange => "exchange",
             Self::Verify => "verify",
             Self::Login => "login",
             Self::Revoke => "revoke",
@@ -35,6 +42,9 @@ impl LaneName {
         }
     }
 }
+
+/// Each signs, when what it waits for is there: few enough that those who verify do not wait long behind them.
+const SIGNING_AFTER_A_WAIT: usize = 16;
 
 /// Verifying waits for nothing but an unknown key: many more than there are threads may be begun.
 const VERIFYING: usize = 1024;
@@ -50,7 +60,7 @@ const ADMINISTERING: usize = 64;
 
 /// All lanes.
 #[derive(Debug)]
-pub(super) struct Lanes([Arc<Lane>; 5]);
+pub(super) struct Lanes([Arc<Lane>; LaneName::ALL.len()]);
 
 impl Lanes {
     /// Lanes for a process with so many threads, where so many calls may wait in each.
@@ -58,6 +68,7 @@ impl Lanes {
         Self(LaneName::ALL.map(|name| {
             let most = match name {
                 LaneName::Issue => threads.saturating_sub(1).max(1),
+                LaneName::Session | LaneName::Exchange => SIGNING_AFTER_A_WAIT,
                 LaneName::Verify => VERIFYING,
                 LaneName::Login => LOGGING_IN,
                 LaneName::Revoke => REVOKING,
@@ -68,9 +79,11 @@ impl Lanes {
     }
 
     pub(super) const fn lane(&self, name: LaneName) -> &Arc<Lane> {
-        let [issue, verify, login, revoke, admin] = &self.0;
+        let [issue, session, exchange, verify, login, revoke, admin] = &self.0;
         match name {
             LaneName::Issue => issue,
+            LaneName::Session => session,
+            LaneName::Exchange => exchange,
             LaneName::Verify => verify,
             LaneName::Login => login,
             LaneName::Revoke => revoke,
@@ -160,7 +173,7 @@ impl Drop for Waiting<'_> {
 
 /// A place in a lane, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Lane>);
+pub(in crate::grpc) struct Place(Arc<Lane>);
 
 impl Drop for Place {
     fn drop(&mut self) {

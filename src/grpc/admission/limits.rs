@@ -61,8 +61,15 @@ pub struct Admission {
 /// A call that was taken on, until it is dropped.
 #[derive(Debug)]
 pub(in crate::grpc) struct Admitted {
-    _place: Option<Place>,
+    place: Option<Place>,
     _active: Option<Active>,
+}
+
+impl Admitted {
+    /// Gives up the place in the lane, or takes one in another.
+    pub(in crate::grpc) fn put(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
 }
 
 impl Admission {
@@ -97,7 +104,7 @@ impl Admission {
         let most = own.concurrent_calls.or(self.defaults.concurrent_calls);
         let active = most.map(|most| Active::begin(traffic, most)).transpose()?;
         self.rate(own, traffic)?;
-        Ok(Admitted { _place: self.place(lane).await?, _active: active })
+        Ok(Admitted { place: self.place(lane).await?, _active: active })
     }
 
     fn rate(&self, own: ClientLimits, traffic: &ClientTraffic) -> Result<(), Busy> {
@@ -107,7 +114,8 @@ impl Admission {
         }
     }
 
-    async fn place(&self, lane: Option<LaneName>) -> Result<Option<Place>, Busy> {
+    /// A place in a lane, which may have to be waited for.
+    pub(in crate::grpc) async fn place(&self, lane: Option<LaneName>) -> Result<Option<Place>, Busy> {
         match lane {
             Some(lane) => self.lanes.lane(lane).enter().await.map(Some).map_err(|_| Busy::Lane),
             None => Ok(None),

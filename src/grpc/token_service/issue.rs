@@ -7,7 +7,7 @@ use tonic::Request;
 use super::TokenApi;
 use crate::{
     access::{self, IssueGrant},
-    grpc::{caller::caller, convert, status::CallError, trail},
+    grpc::{admission::LaneName, caller::caller, convert, status::CallError, trail},
     model::Method,
     proto::v1,
     tokens::BegunSession,
@@ -24,6 +24,9 @@ impl TokenApi {
         let asked = convert::issue_request(message);
         asked.if_sound(trail::asked);
         let grant = asked.authorize(|request| access::issue(&caller, request, &self.rules))?;
+        if grant.with_session() {
+            trail::change_lane(LaneName::Session).await?;
+        }
         let api = Arc::clone(self);
         self.repeats.once(ticket, async move { api.issue_granted(grant).await }).await
     }

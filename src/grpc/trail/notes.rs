@@ -10,7 +10,7 @@ use super::{
 use crate::{
     access::{AdminGrant, Caller, IssueGrant, IssueRules, PolicyError, RevokeGrant},
     audit::{AuditUnavailable, Target, Text},
-    grpc::status::CallError,
+    grpc::{admission::LaneName, status::CallError},
     model::{
         ClientId, ExchangeRequest, IssueRequest, KeyId, RevocationTarget, RevokeTarget, SessionId, UserId,
     },
@@ -32,6 +32,19 @@ pub(in crate::grpc) async fn admit(caller: &Caller) -> Result<(), CallError> {
         }
         let admitted = admission.admit(client, &traffic, lane).await?;
         Trail::with(|trail| trail.admitted = Some(admitted));
+    }
+    Ok(())
+}
+
+/// The call is of another kind than its method said, and goes on in that one's lane. The place that it had is free before it waits
+/// for the other.
+pub(in crate::grpc) async fn change_lane(lane: LaneName) -> Result<(), CallError> {
+    let put =
+        |place| Trail::with(|trail| trail.admitted.as_mut().map(|admitted| admitted.put(place))).flatten();
+    if put(None).is_some()
+        && let Some(admission) = Trail::with(|trail| Arc::clone(&trail.admission))
+    {
+        put(admission.place(Some(lane)).await?);
     }
     Ok(())
 }

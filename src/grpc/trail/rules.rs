@@ -36,6 +36,12 @@ impl Rules {
             ("TokenService", "RevokeToken") => {
                 Self { audited: Audited::Always, lane: Some(LaneName::Revoke) }
             }
+            ("TokenService", "RefreshToken") => {
+                Self { audited: Audited::Always, lane: Some(LaneName::Session) }
+            }
+            ("TokenService", "ExchangeToken") => {
+                Self { audited: Audited::Always, lane: Some(LaneName::Exchange) }
+            }
             ("TokenService", _) => Self { audited: Audited::Always, lane: Some(LaneName::Issue) },
             (_, name) if name.starts_with("Get") || name.starts_with("List") => {
                 Self { audited: Audited::Refusals, lane: Some(LaneName::Admin) }
@@ -56,10 +62,10 @@ mod tests {
             ("/tokend.v1.TokenService/VerifyToken", Refusals, Some(LaneName::Verify)),
             ("/tokend.v1.TokenService/BatchVerifyTokens", Refusals, Some(LaneName::Verify)),
             ("/tokend.v1.TokenService/IntrospectToken", Refusals, Some(LaneName::Verify)),
-            ("/tokend.v1.TokenService/ExchangeToken", Always, Some(LaneName::Issue)),
+            ("/tokend.v1.TokenService/ExchangeToken", Always, Some(LaneName::Exchange)),
             ("/tokend.v1.TokenService/Login", Always, Some(LaneName::Login)),
             ("/tokend.v1.TokenService/RevokeToken", Always, Some(LaneName::Revoke)),
-            ("/tokend.v1.TokenService/RefreshToken", Always, Some(LaneName::Issue)),
+            ("/tokend.v1.TokenService/RefreshToken", Always, Some(LaneName::Session)),
             ("/tokend.v1.ClientService/UpdateClient", Always, Some(LaneName::Admin)),
             ("/tokend.v1.ClientService/ListClients", Refusals, Some(LaneName::Admin)),
             ("/tokend.v1.UserService/GetUser", Refusals, Some(LaneName::Admin)),
