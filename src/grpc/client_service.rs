@@ -119,10 +119,9 @@ impl ClientApi {
         };
         violations.into_result().map_err(CallError::Invalid)?;
         let (records, more) = self.clients.list(&grant, after.as_ref(), size).await?;
-        let last = records.last().filter(|_| more);
-        let next_page_token =
-            last.map(|record| URL_SAFE_NO_PAD.encode(record.client.client_id.as_str())).unwrap_or_default();
-        let clients = records.into_iter().map(convert::client_message).collect();
+        let mut clients = records.into_iter().map(convert::client_message).collect();
+        let last = convert::cut(&mut clients, more, |last: &v1::Client| &last.client_id);
+        let next_page_token = last.map(|last| URL_SAFE_NO_PAD.encode(last)).unwrap_or_default();
         Ok(v1::ListClientsResponse { clients, next_page_token })
     }
 

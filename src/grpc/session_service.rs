@@ -37,8 +37,9 @@ impl SessionApi {
         let page = convert::session_page(request.into_inner()).map_err(CallError::Invalid)?;
         let listed = self.sessions.list(&grant, &page.filter, page.after.as_ref(), page.size).await;
         let (sessions, more) = listed.map_err(SessionError::from)?;
-        let next_page_token = convert::next_session_page(&sessions, more);
-        let sessions = sessions.into_iter().map(convert::session_message).collect();
+        let mut sessions = sessions.into_iter().map(convert::session_message).collect();
+        let next_page_token =
+            convert::cut(&mut sessions, more, |last: &v1::Session| &last.session_id).unwrap_or_default();
         Ok(v1::ListSessionsResponse { sessions, next_page_token })
     }
 }

@@ -114,10 +114,9 @@ impl UserApi {
         };
         violations.into_result().map_err(CallError::Invalid)?;
         let (users, more) = self.users.list(&grant, after.as_ref(), size).await?;
-        let last = users.last().filter(|_| more);
-        let next_page_token =
-            last.map(|user| URL_SAFE_NO_PAD.encode(user.user_id.as_str())).unwrap_or_default();
-        let users = users.into_iter().map(convert::user_message).collect();
+        let mut users = users.into_iter().map(convert::user_message).collect();
+        let last = convert::cut(&mut users, more, |last: &v1::User| &last.user_id);
+        let next_page_token = last.map(|last| URL_SAFE_NO_PAD.encode(last)).unwrap_or_default();
         Ok(v1::ListUsersResponse { users, next_page_token })
     }
 

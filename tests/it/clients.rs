@@ -179,6 +179,38 @@ async fn lists_come_in_pages_that_miss_and_repeat_nothing() {
 }
 
 #[tokio::test]
+async fn a_page_of_large_clients_is_no_larger_than_every_caller_takes() {
+    let server = TestServer::start().await;
+    let large =
+        |length| (0..64).map(|number| format!("{number:02}{}", "x".repeat(length))).collect::<Vec<_>>();
+    let permissions = v1::Permissions {
+        audiences: large(250),
+        scopes: large(250),
+        subjects: large(250),
+        verify_audiences: large(250),
+        ..Default::default()
+    };
+    for number in 0..70 {
+        let client = v1::Client {
+            client_id: format!("c{number:02}"),
+            permissions: Some(permissions.clone()),
+            ..Default::default()
+        };
+        accepted(create(&server, client).await);
+    }
+    let (mut seen, mut pages, mut page_token) = (Vec::new(), 0, String::new());
+    while pages == 0 || !page_token.is_empty() {
+        let request = server.root.request(v1::ListClientsRequest { page_size: 1000, page_token });
+        let answer = accepted(server.root.clients().list_clients(request).await).into_inner();
+        seen.extend(answer.clients.into_iter().map(|client| client.client_id));
+        (pages, page_token) = (pages + 1, answer.next_page_token);
+    }
+    let mut expected: Vec<String> = (0..70).map(|number| format!("c{number:02}")).collect();
+    expected.push("root".to_owned());
+    assert_eq!((seen, pages), (expected, 3));
+}
+
+#[tokio::test]
 async fn a_client_that_makes_no_sense_is_refused_field_by_field() {
     let server = TestServer::start().await;
     let wrong = v1::Client {

@@ -32,11 +32,11 @@ pub(super) use key::{
     import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
 };
 pub(super) use login::{login_answer, login_request};
-pub(super) use page::page_size;
+pub(super) use page::{cut, page_size};
 pub(super) use refresh::{refresh_answer, refresh_request};
 pub(super) use revoke::{revoke_request, revoked_answer};
 pub(super) use scalar::{duration_message, instant_message, request_id};
-pub(super) use session::{next_session_page, session_message, session_page};
+pub(super) use session::{session_message, session_page};
 pub(super) use trust::{acknowledged, news, revocation, subscription};
 pub(super) use user::{
     new_password, optional_user_id, revision, user_change, user_id, user_key, user_message, user_settings,

@@ -40,12 +40,6 @@ pub(in crate::grpc) fn session_page(message: v1::ListSessionsRequest) -> Result<
     Ok(SessionPage { filter: SessionFilter { subject, client_id }, after, size })
 }
 
-/// Where the page after these sessions begins, if there is one.
-pub(in crate::grpc) fn next_session_page(sessions: &[Session], more: bool) -> String {
-    let last = sessions.last().filter(|_| more);
-    last.map(|session| session.session_id.as_str().to_owned()).unwrap_or_default()
-}
-
 /// A session as a message.
 pub(in crate::grpc) fn session_message(session: Session) -> v1::Session {
     v1::Session {
