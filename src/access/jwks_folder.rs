@@ -97,9 +97,16 @@ impl File {
         if self.stamp.as_ref() == Some(&stamp) {
             return false;
         }
+        let text = match read(path) {
+            Ok(text) => text,
+            Err(error) => {
+                // To be tried again, though the file may never change.
+                self.stamp = None;
+                return self.fail(&path.display().to_string(), format!("it cannot be read: {error}"));
+            }
+        };
         self.stamp = Some(stamp);
-        let read = read(path).map_err(|error| format!("it cannot be read: {error}"));
-        match read.and_then(|text| PublicKeySet::strict(&text)) {
+        match PublicKeySet::strict(&text) {
             Ok(keys) => {
                 tracing::info!(file = %path.display(), keys = keys.len(), "a client's JWK set was read");
                 self.keys = Some(Arc::new(keys));
@@ -190,6 +197,18 @@ mod tests {
         assert!(folder.read(&names) && holds(&folder, "two"));
         assert!(folder.read(&BTreeSet::new()), "nobody names it any more");
         assert!(folder.keys("a.json").is_none());
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_is_tried_again_though_it_does_not_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = JwksFolder::new(Some(directory.path().to_owned()));
+        let names = BTreeSet::from(["a.json".to_owned()]);
+        // There to be looked at, and not to be read, as a file without leave to read it is.
+        fs::create_dir(directory.path().join("a.json")).unwrap();
+        assert!(!folder.read(&names));
+        let file = folder.files.get("a.json").unwrap();
+        assert!(file.problem.is_some() && file.stamp.is_none());
     }
 
     #[test]
