@@ -163,7 +163,7 @@ def measured(pid, address, authority, secret, token, sources):
     print(f"{'':32}{'open connection':>18}{'fresh connection':>18}{'fresh':>8}{'memory':>8}{'open':>7}")
     print(f"{'':32}{'p50':>9}{'p99':>9}{'p50':>9}{'p99':>9}{'closed':>8}{'MB':>8}{'files':>7}")
     measure.row("before")
-    for name in ("idle", "half-open", "resets"):
+    for name in ("idle", "half-open", "resets", "messages"):
         flood = subprocess.Popen(
             [sys.executable, __file__, name, "%s:%d" % address, authority, secret, sources],
             stdin=subprocess.PIPE,
@@ -253,6 +253,52 @@ def resets(address, authority, secret, _):
     print(f"{sent} calls sent and taken back, {ended} connections ended by the server")
 
 
+def begin_messages(sock, block, end):
+    """Messages of a mebibyte on as many streams as there may be, of each as much as the server takes, and none whole."""
+    sock.sendall(PREFACE)
+    chunk, credit, buffer, sent = b"\x80" * 16384, 65535, b"", 0
+    for stream in range(1, 500, 2):
+        sock.sendall(frame(HEADERS, END_HEADERS, stream, block))
+    for turn in range(15):
+        for stream in range(1, 500, 2):
+            # The window of the connection is honoured (RFC 9113 section 5.2): the server opens it as it reads.
+            while credit < len(chunk):
+                buffer += sock.recv(65536) or reset()
+                while len(buffer) >= 9 and len(buffer) >= 9 + int.from_bytes(buffer[:3], "big"):
+                    length, kind, of = int.from_bytes(buffer[:3], "big"), buffer[3], int.from_bytes(buffer[5:9], "big")
+                    if kind == WINDOW_UPDATE and of == 0:
+                        credit += int.from_bytes(buffer[9:13], "big")
+                    buffer = buffer[9 + length :]
+            body = b"\0\0\x10\0\0" + chunk[5:] if turn == 0 else chunk
+            sock.sendall(frame(DATA, 0, stream, body))
+            credit, sent = credit - len(body), sent + len(body)
+        if time.monotonic() > end:
+            break
+    return sent
+
+
+def reset():
+    raise ConnectionError("closed")
+
+
+def messages(address, authority, secret, _):
+    """Messages that never end, without a credential that anybody looks at, on 40 connections of one address."""
+    context, block, begun, ended, held = trust(authority), header_block("x"), 0, 0, []
+    end = time.monotonic() + RESETTING
+    for number in range(40):
+        try:
+            sock = tls(address, "127.0.0.202", context)
+            held.append(sock)
+            sock.settimeout(2)
+            begun += begin_messages(sock, block, end)
+        except (OSError, ssl.SSLError):
+            ended += 1
+        if number == 3:
+            print("without end", flush=True)
+    sys.stdin.read()
+    print(f"{begun / 1e6:.0f} MB of messages begun on {len(held)} connections, {ended} of which were ended or stood still")
+
+
 def main():
     command, address, authority, secret, *rest = sys.argv[1:]
     host, port = address.rsplit(":", 1)
@@ -261,7 +307,7 @@ def main():
         token, pid, sources = rest
         measured(int(pid), (host, int(port)), authority, secret, token, sources)
     else:
-        floods = {"idle": idle, "half-open": half_open, "resets": resets}
+        floods = {"idle": idle, "half-open": half_open, "resets": resets, "messages": messages}
         floods[command]((host, int(port)), authority, secret, int(rest[0]))
 
 

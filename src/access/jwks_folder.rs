@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::jose::PublicKeySet;
+use crate::{files, jose::PublicKeySet};
 
 /// The longest file that is read, in bytes.
 const LONGEST_FILE: u64 = 64 * 1024;
@@ -146,7 +146,7 @@ impl Stamp {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    fs::File::open(path)?.take(LONGEST_FILE + 1).read_to_string(&mut text)?;
+    files::open(path)?.take(LONGEST_FILE + 1).read_to_string(&mut text)?;
     // One octet more than what import looks at: it says that the set is too large.
     Ok(text)
 }

@@ -94,7 +94,9 @@ impl Dev {
             )));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(self.serve(started))
+        let served = runtime.block_on(self.serve(started));
+        runtime.shutdown_timeout(signals::LAST_MOMENT);
+        served
     }
 
     async fn serve(self, started: Instant) -> Result<(), Failure> {

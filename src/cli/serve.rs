@@ -1,6 +1,6 @@
 //! `tokend serve`: production.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -35,12 +35,15 @@ impl Serve {
         let config = self.settings.resolve().config().map_err(|problems| config::refused(&problems))?;
         init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(serve(config))
+        let served = runtime.block_on(serve(config));
+        // A thread that reads a file whose disk hangs never ends.
+        runtime.shutdown_timeout(signals::LAST_MOMENT);
+        served
     }
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
-    let shutdown = signals::shutdown()?;
+    let mut shutdown = pin!(signals::shutdown()?);
     let mut hangups = signals::hangups()?;
     // The ports first: a second instance by mistake is to fail before it touches the store.
     let listeners = Listeners {
@@ -49,9 +52,14 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     let (issuer, store) = (config.issuer.clone(), config.store.clone());
     let tls = config.transport != Transport::Plaintext;
-    let server = Server::open(config.into(), Arc::new(SystemClock))
-        .await
-        .map_err(|error| Failure::refused(error.to_string()))?;
+    let opening = Server::open(config.into(), Arc::new(SystemClock));
+    let server = tokio::select! {
+        opened = opening => opened.map_err(|error| Failure::refused(error.to_string()))?,
+        () = &mut shutdown => {
+            tracing::info!("stopped before it served");
+            return Ok(());
+        }
+    };
     let files = server.tls();
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {

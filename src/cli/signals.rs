@@ -1,26 +1,36 @@
 //! How the process is asked to stop.
 
-use std::{future::Future, io, process};
+use std::{future::Future, io, process, time::Duration};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
 
 use super::output::talk;
 
+/// How long the process waits at its end for threads that are not done.
+pub(super) const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. Handlers are in place when this
-/// returns, so that no signal is lost.
+/// returns, so that no signal is lost, and a second one is heeded whatever the process waits for.
 ///
 /// # Errors
 /// When the handlers cannot be set.
 pub(super) fn shutdown() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+    let (first, asked) = oneshot::channel();
+    tokio::spawn(async move {
         either(&mut terminate, &mut interrupt).await;
-        tokio::spawn(async move {
-            either(&mut terminate, &mut interrupt).await;
-            talk("stopped at once by a second signal");
-            process::exit(1);
-        });
+        let _ = first.send(());
+        either(&mut terminate, &mut interrupt).await;
+        talk("stopped at once by a second signal");
+        process::exit(1);
+    });
+    Ok(async move {
+        // It is gone only when the process ends.
+        let _ = asked.await;
     })
 }
 

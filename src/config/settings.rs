@@ -68,6 +68,7 @@ impl From<Config> for Settings {
                 connections: config.connections.limits(),
                 grpc_connections,
                 http_connections,
+                call_memory: config.connections.call_memory(),
                 http_tls,
                 tls_check_interval: TLS_CHECK,
                 handshake_timeout: config.connections.handshake_timeout,

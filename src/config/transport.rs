@@ -3,7 +3,9 @@
 use std::{str::FromStr, time::Duration};
 
 use super::reader::{Reader, find};
-use crate::listen::{ClientAuth, ConnectionCaps, GrpcLimits, Lifetime, TlsFiles, share_descriptors};
+use crate::listen::{
+    CallMemoryCaps, ClientAuth, ConnectionCaps, GrpcLimits, Lifetime, TlsFiles, share_descriptors,
+};
 
 /// How gRPC is carried.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct ConnectionSettings {
     pub max_concurrent_streams: u32,
     pub max_connections: usize,
     pub max_connections_per_source: usize,
+    pub max_call_memory: usize,
+    pub max_call_memory_per_source: usize,
     pub handshake_timeout: Duration,
     pub keepalive_interval: Duration,
     pub keepalive_timeout: Duration,
@@ -49,6 +53,11 @@ impl ConnectionSettings {
                 grace: self.max_connection_age_grace,
             },
         }
+    }
+
+    /// What calls may hold in memory.
+    pub(super) const fn call_memory(self) -> CallMemoryCaps {
+        CallMemoryCaps { all: self.max_call_memory, of_one_source: self.max_call_memory_per_source }
     }
 
     /// How many connections the gRPC port and the HTTP port may have, within the system's limit of open files.
@@ -128,12 +137,30 @@ pub(super) fn connections(reader: &mut Reader<'_>) -> ConnectionSettings {
         max_concurrent_streams: reader.number("max_concurrent_streams"),
         max_connections: reader.number("max_connections"),
         max_connections_per_source: reader.number("max_connections_per_source"),
+        max_call_memory: reader.number("max_call_memory"),
+        max_call_memory_per_source: reader.number("max_call_memory_per_source"),
         handshake_timeout: reader.duration("handshake_timeout"),
         keepalive_interval: reader.duration("keepalive_interval"),
         keepalive_timeout: reader.duration("keepalive_timeout"),
         idle_timeout: reader.duration("idle_timeout"),
         max_connection_age: reader.duration("max_connection_age"),
         max_connection_age_grace: reader.duration("max_connection_age_grace"),
+    }
+}
+
+/// Says so where one call alone would find no room.
+pub(super) fn call_memory(
+    reader: &mut Reader<'_>,
+    connections: &ConnectionSettings,
+    max_message_bytes: usize,
+) {
+    let (all, of_one_source) = (connections.max_call_memory, connections.max_call_memory_per_source);
+    if of_one_source > all {
+        reader.wrong("max_call_memory_per_source", "is larger than max_call_memory");
+    }
+    // Each octet counts twice, and as much again is for the rest of the call.
+    if of_one_source < max_message_bytes.saturating_mul(4) {
+        reader.wrong("max_call_memory_per_source", "is less than four times max_message_bytes");
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     secret::{Secret, SharedSecret},
     sessions::{revocations, sessions},
     trace::{TraceConfig, trace},
-    transport::{ConnectionSettings, Transport, connections, transport},
+    transport::{ConnectionSettings, Transport, call_memory, connections, transport},
 };
 use crate::{
     access::CallerSettings,
@@ -101,6 +101,7 @@ impl Resolved {
         if max_token_bytes > max_message_bytes {
             reader.wrong("max_token_bytes", "is larger than max_message_bytes");
         }
+        call_memory(&mut reader, &connections, max_message_bytes);
         let audience_algorithms = audience_algorithms(&mut reader, &algorithms);
         let max_ttl = reader.ttl("max_ttl");
         let jwks_max_age = reader.duration("jwks_max_age");

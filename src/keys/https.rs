@@ -1,6 +1,12 @@
 //! Calls of other servers over HTTP: TLS by the rules of the house, and the errors with what is behind them.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    io::{self, Read as _},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,6 +21,8 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use zeroize::Zeroizing;
+
+use crate::files;
 
 /// Tokens are 100 octets or so; those of Kubernetes 1,000.
 const LONGEST_TOKEN: u64 = 16 * 1024;
@@ -86,13 +94,14 @@ fn authorities(path: &Path) -> Result<RootCertStore, String> {
 
 /// The token in the file, as it is now. An error says nothing of what the file holds.
 pub(crate) async fn read_token(path: &Path) -> Result<Zeroizing<String>, String> {
-    use tokio::io::AsyncReadExt as _;
-    let mut text = Zeroizing::new(String::new());
-    let read = async {
-        let file = tokio::fs::File::open(path).await?;
-        file.take(LONGEST_TOKEN).read_to_string(&mut text).await
+    let place = path.to_owned();
+    let read = move || -> io::Result<Zeroizing<String>> {
+        let mut text = Zeroizing::new(String::new());
+        files::open(&place)?.take(LONGEST_TOKEN).read_to_string(&mut text)?;
+        Ok(text)
     };
-    read.await.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let read = tokio::task::spawn_blocking(read).await.map_err(io::Error::other).flatten();
+    let text = read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     let token = Zeroizing::new(text.trim().to_owned());
     if token.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(token) }
 }

@@ -93,10 +93,15 @@ impl<P: Protocol> Acceptor<P> {
                 }
             };
             self.metrics.open(admission.count());
-            let (protocol, tls, stop) = (self.protocol.clone(), self.tls.clone(), stopper.listener());
+            let (protocol, tls, mut stop) = (self.protocol.clone(), self.tls.clone(), stopper.listener());
             let (handshake_timeout, metrics) = (self.handshake_timeout, Arc::clone(&self.metrics));
             tasks.spawn(async move {
-                match secure(connection, address.ip(), tls, handshake_timeout).await {
+                let secured = tokio::select! {
+                    secured = secure(connection, address.ip(), tls, handshake_timeout) => secured,
+                    // Nothing has been asked on it yet.
+                    () = stop.asked() => return,
+                };
+                match secured {
                     Some((stream, peer)) => protocol.serve(stream, peer, stop).await,
                     None => {
                         metrics.refused(Refused::Handshake);
@@ -134,6 +139,8 @@ impl Connections {
 #[derive(Default)]
 struct Pauses {
     last: Option<Duration>,
+    /// How often it has begun to fail.
+    begun: u64,
 }
 
 impl Pauses {
@@ -143,7 +150,11 @@ impl Pauses {
         }
         metrics.refused(Refused::Exhausted);
         if self.last.is_none() {
-            tracing::warn!(%error, "no connection can be accepted");
+            self.begun += 1;
+            // As seldom as refusals are told: where files are scarce, they come and go with each connection.
+            if self.begun.is_power_of_two() {
+                tracing::warn!(%error, times = self.begun, "no connection can be accepted");
+            }
         }
         let pause = self.last.map_or(FIRST_PAUSE, |last| (2 * last).min(LONGEST_PAUSE));
         self.last = Some(pause);
@@ -151,7 +162,7 @@ impl Pauses {
     }
 
     fn over(&mut self) {
-        if self.last.take().is_some() {
+        if self.last.take().is_some() && self.begun.is_power_of_two() {
             tracing::info!("connections can be accepted again");
         }
     }

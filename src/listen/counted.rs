@@ -1,18 +1,25 @@
-//! The service of one connection: it tells each call who is at the other end, and counts it.
+//! The service of one connection: it tells each call who is at the other end, and counts it and what it holds.
 
 use std::{
     convert::Infallible,
+    error,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::Service;
 
-use super::activity::{Activity, Call};
-use crate::model::Peer;
+use super::{
+    activity::{Activity, Call},
+    memory::{Held, Share},
+};
+use crate::model::{NoRoom, Peer};
+
+type BoxError = Box<dyn error::Error + Send + Sync>;
 
 /// A service on one connection.
 #[derive(Debug, Clone)]
@@ -20,13 +27,14 @@ pub(super) struct Counted<S> {
     pub(super) service: S,
     pub(super) peer: Peer,
     pub(super) activity: Arc<Activity>,
+    pub(super) memory: Arc<Share>,
 }
 
 impl<S, B, A> Service<Request<B>> for Counted<S>
 where
     S: Service<Request<Question<B>>, Response = Response<A>, Error = Infallible>,
     S::Future: Unpin,
-    A: Body,
+    A: Body<Data = Bytes>,
 {
     type Response = Response<Answer<A>>;
     type Error = Infallible;
@@ -38,30 +46,54 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         request.extensions_mut().insert(self.peer.clone());
-        let request = request.map(|body| Question { body, activity: Arc::clone(&self.activity) });
-        Answering { call: Some(self.activity.call()), future: self.service.call(request) }
+        let held = self.memory.call(octets(request.headers())).map(Arc::new);
+        let call = Some((self.activity.call(), held.as_ref().ok().map(Arc::clone)));
+        let request = request.map(|body| Question { body, activity: Arc::clone(&self.activity), held });
+        Answering { call, future: self.service.call(request) }
     }
 }
 
-/// A request's body. When its client resets the stream, it ends with an error.
+/// What metadata holds in memory: its octets, and its place in the table.
+fn octets(metadata: &HeaderMap) -> usize {
+    metadata.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum()
+}
+
+/// A request's body. It ends with an error when its client resets the stream, and when there is [no room](NoRoom) for more of
+/// it.
 pub struct Question<B> {
     body: B,
     activity: Arc<Activity>,
+    held: Result<Arc<Held>, NoRoom>,
 }
 
-impl<B: Body + Unpin> Body for Question<B> {
-    type Data = B::Data;
-    type Error = B::Error;
+impl<B> Body for Question<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Err(_)) = &frame {
-            self.activity.take_back();
-        }
-        Poll::Ready(frame)
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Question { body, activity, held } = &mut *self;
+        let held = match held {
+            Ok(held) => held,
+            Err(no_room) => return Poll::Ready(Some(Err((*no_room).into()))),
+        };
+        Poll::Ready(match ready!(Pin::new(body).poll_frame(context)) {
+            None => None,
+            Some(Err(error)) => {
+                activity.take_back();
+                Some(Err(error.into()))
+            }
+            Some(Ok(frame)) => match held.message(frame.data_ref().map_or(0, Bytes::len)) {
+                Ok(()) => Some(Ok(frame)),
+                Err(no_room) => Some(Err(no_room.into())),
+            },
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -76,25 +108,25 @@ impl<B: Body + Unpin> Body for Question<B> {
 /// The answer to come.
 pub(super) struct Answering<F> {
     future: F,
-    call: Option<Call>,
+    call: Option<(Call, Option<Arc<Held>>)>,
 }
 
 impl<F, A> Future for Answering<F>
 where
     F: Future<Output = Result<Response<A>, Infallible>> + Unpin,
-    A: Body,
+    A: Body<Data = Bytes>,
 {
     type Output = Result<Response<Answer<A>>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Ok(response) = ready!(Pin::new(&mut self.future).poll(context));
-        let mut call = self.call.take();
+        let (mut call, held) = self.call.take().unzip();
         Poll::Ready(Ok(response.map(|body| {
             // An error is headers and nothing else: nobody will ask its body.
             if body.is_end_stream() {
                 answered(&mut call);
             }
-            Answer { body, call }
+            Answer { body, call, held: held.flatten() }
         })))
     }
 }
@@ -103,6 +135,13 @@ where
 pub(super) struct Answer<A> {
     body: A,
     call: Option<Call>,
+    held: Option<Arc<Held>>,
+}
+
+/// A part of an answer, which counts as held until it was written.
+pub(super) struct Part {
+    octets: Bytes,
+    _held: Option<Held>,
 }
 
 fn answered(call: &mut Option<Call>) {
@@ -111,14 +150,18 @@ fn answered(call: &mut Option<Call>) {
     }
 }
 
-impl<A: Body + Unpin> Body for Answer<A> {
-    type Data = A::Data;
-    type Error = A::Error;
+impl<A> Body for Answer<A>
+where
+    A: Body<Data = Bytes> + Unpin,
+    A::Error: Into<BoxError>,
+{
+    type Data = Part;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<A::Data>, A::Error>>> {
+    ) -> Poll<Option<Result<Frame<Part>, BoxError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
         match &frame {
             Some(Ok(frame)) if !frame.is_trailers() && !self.body.is_end_stream() => {
@@ -129,7 +172,7 @@ impl<A: Body + Unpin> Body for Answer<A> {
             // Trailers are the last of a gRPC answer.
             _ => answered(&mut self.call),
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| self.held(frame.map_err(Into::into)?)))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -138,5 +181,32 @@ impl<A: Body + Unpin> Body for Answer<A> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl<A> Answer<A> {
+    /// The frame, once there is room for it. What the question held is given back first.
+    fn held(&self, frame: Frame<Bytes>) -> Result<Frame<Part>, BoxError> {
+        let Some(held) = &self.held else { return Ok(frame.map_data(|octets| Part { octets, _held: None })) };
+        let mut part = None;
+        if let Some(octets) = frame.data_ref() {
+            held.answered();
+            part = Some(held.share().hold(octets.len())?);
+        }
+        Ok(frame.map_data(|octets| Part { octets, _held: part }))
+    }
+}
+
+impl Buf for Part {
+    fn remaining(&self) -> usize {
+        self.octets.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.octets.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.octets.advance(count);
     }
 }

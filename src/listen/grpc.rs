@@ -15,6 +15,7 @@ use super::{
     accept::Protocol,
     activity::Activity,
     counted::{Counted, Question},
+    memory::CallMemory,
     stop::Stop,
     stream::Stream,
 };
@@ -56,12 +57,14 @@ pub struct Grpc<S> {
     builder: http2::Builder<TokioExecutor>,
     greeting_timeout: Duration,
     lifetime: Lifetime,
+    memory: Arc<CallMemory>,
     service: S,
 }
 
 impl<S> Grpc<S> {
-    /// Serves `service` within `limits`; the preface that begins a connection must arrive within `greeting_timeout`.
-    pub fn new(service: S, limits: GrpcLimits, greeting_timeout: Duration) -> Self {
+    /// Serves `service` within `limits`, and within `memory` for all calls; the preface that begins a connection must arrive
+    /// within `greeting_timeout`.
+    pub fn new(service: S, limits: GrpcLimits, memory: Arc<CallMemory>, greeting_timeout: Duration) -> Self {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -77,7 +80,7 @@ impl<S> Grpc<S> {
             // Streams that are reset before they were looked at: a flood ends the connection (CVE-2023-44487). Those
             // that are reset later are counted in `activity.rs`.
             .max_pending_accept_reset_streams(64);
-        Self { builder, greeting_timeout, lifetime: limits.lifetime, service }
+        Self { builder, greeting_timeout, lifetime: limits.lifetime, memory, service }
     }
 }
 
@@ -94,7 +97,8 @@ where
     #[expect(private_interfaces, reason = "streams are made and served on this floor only")]
     async fn serve(self, stream: Stream, peer: Peer, mut stop: Stop) {
         let activity = Arc::new(Activity::default());
-        let service = Counted { service: self.service, peer, activity: Arc::clone(&activity) };
+        let memory = self.memory.share(peer.address);
+        let service = Counted { service: self.service, peer, activity: Arc::clone(&activity), memory };
         let traffic = stream.traffic();
         let connection =
             self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));

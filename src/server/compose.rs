@@ -18,7 +18,7 @@ use crate::{
     },
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
-    listen::{ListenMetrics, TlsError, TlsKeeper},
+    listen::{CallMemory, ListenMetrics, TlsError, TlsKeeper},
     model::{ClientId, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     revocations::Revocations,
@@ -64,6 +64,7 @@ pub struct Server {
     pub(super) keeper: Arc<Keeper>,
     pub(super) follower: Arc<Follower>,
     pub(super) tls: Option<Arc<TlsKeeper>>,
+    pub(super) call_memory: Arc<CallMemory>,
     pub(super) grpc_metrics: Arc<ListenMetrics>,
     pub(super) http_metrics: Arc<ListenMetrics>,
     pub(super) edge: Edge,
@@ -102,7 +103,7 @@ impl Server {
     /// See [`StartError`]; nothing has been served, and nothing that was stored has been overwritten.
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         // Files first: they cost nothing, and a mistake in them must not leave a fresh store behind.
-        let tls = tls(&settings)?;
+        let tls = tls(&settings, &clock)?;
         let audit = AuditLog::open(settings.audit.clone(), Arc::clone(&clock)).await?;
         let store = store::open(&settings.store).await?;
         let assembled = Self::assemble(settings, Arc::clone(&store), tls, audit, clock).await;
@@ -122,7 +123,7 @@ impl Server {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let tls = tls(&settings)?;
+        let tls = tls(&settings, &clock)?;
         let audit = AuditLog::open(settings.audit.clone(), Arc::clone(&clock)).await?;
         Self::assemble(settings, store, tls, audit, clock).await
     }
@@ -242,6 +243,7 @@ impl Server {
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
         let (grpc_metrics, http_metrics) =
             (Arc::new(ListenMetrics::new("grpc")), Arc::new(ListenMetrics::new("http")));
+        let call_memory = Arc::new(CallMemory::new(serving.call_memory));
         let login_metrics = Arc::new(LoginMetrics::default());
         let revoke_metrics = Arc::new(RevokeMetrics::default());
         let session_metrics = Arc::new(SessionMetrics::default());
@@ -259,6 +261,7 @@ impl Server {
             ring: Arc::clone(&ring),
             verifiers: Arc::clone(&verifiers),
             revocations: Arc::clone(&revocations),
+            call_memory: Arc::clone(&call_memory),
             ports: vec![Arc::clone(&grpc_metrics), Arc::clone(&http_metrics)],
             tls: tls.clone(),
         };
@@ -312,6 +315,7 @@ impl Server {
             keeper,
             follower,
             tls,
+            call_memory,
             grpc_metrics,
             http_metrics,
             edge,
@@ -361,6 +365,7 @@ impl Server {
     }
 }
 
-fn tls(settings: &Settings) -> Result<Option<Arc<TlsKeeper>>, TlsError> {
-    Ok(settings.tls.clone().map(TlsKeeper::open).transpose()?.map(Arc::new))
+fn tls(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Option<Arc<TlsKeeper>>, TlsError> {
+    let open = |files| TlsKeeper::open(files, Arc::clone(clock));
+    Ok(settings.tls.clone().map(open).transpose()?.map(Arc::new))
 }

@@ -16,7 +16,7 @@ use crate::{
     grpc::{AdmissionMetrics, LoginMetrics, RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
     http::WriteMetrics,
     keys::{KeyRing, Verifiers},
-    listen::{ListenMetrics, ListenMetricsOf, TlsKeeper},
+    listen::{CallMemory, CallMemoryMetrics, ListenMetrics, ListenMetricsOf, TlsKeeper},
     revocations::Revocations,
     store::StoreMetrics,
 };
@@ -37,6 +37,7 @@ pub(super) struct Exposition {
     pub(super) ring: Arc<KeyRing>,
     pub(super) verifiers: Arc<Verifiers>,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) call_memory: Arc<CallMemory>,
     pub(super) ports: Vec<Arc<ListenMetrics>>,
     pub(super) tls: Option<Arc<TlsKeeper>>,
 }
@@ -55,6 +56,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.sessions));
         registry.register_collector(Box::new(self.issuers));
         registry.register_collector(Box::new(self.store));
+        registry.register_collector(Box::new(CallMemoryMetrics(self.call_memory)));
         registry.register_collector(Box::new(ListenMetricsOf(self.ports)));
         if let Some(tls) = self.tls {
             registry.register_collector(Box::new(tls));

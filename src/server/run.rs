@@ -37,6 +37,7 @@ impl Server {
             keeper,
             follower,
             tls,
+            call_memory,
             grpc_metrics,
             http_metrics,
             edge,
@@ -55,7 +56,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let grpc = Acceptor {
             listener: listeners.grpc,
-            protocol: Grpc::new(edge, serving.connections, serving.handshake_timeout),
+            protocol: Grpc::new(edge, serving.connections, call_memory, serving.handshake_timeout),
             tls: tls.clone().map(TlsUse::Grpc),
             handshake_timeout: serving.handshake_timeout,
             caps: serving.grpc_connections,

@@ -11,7 +11,7 @@ use crate::{
     grpc::{self, AdmissionLimits, WatchLimits},
     http::Discovery,
     keys::KeySettings,
-    listen::{ConnectionCaps, GrpcLimits, TlsFiles},
+    listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, TlsFiles},
     revocations::RevocationSettings,
     store::Location,
     telemetry::TraceSettings,
@@ -90,6 +90,8 @@ pub struct Serving {
     pub grpc_connections: ConnectionCaps,
     /// Connections at once, on the HTTP port.
     pub http_connections: ConnectionCaps,
+    /// What calls may hold in memory.
+    pub call_memory: CallMemoryCaps,
     /// Whether the HTTP port is served over TLS too.
     pub http_tls: bool,
     /// How often changed TLS files are looked for.

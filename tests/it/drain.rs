@@ -11,6 +11,7 @@ use tonic_health::pb::{
 use crate::{
     counting_store::CountingStore,
     harness::{TestServer, accepted, assert_refused, settings},
+    tls_harness::{Files, TestAuthority, tls_server},
 };
 
 /// A call that waits in the store until the store is released.
@@ -77,4 +78,20 @@ async fn balancers_see_it_before_callers_do() {
     accepted(server.root.check(&token).await);
     drop(watched);
     server.stopped().await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_handshake_that_was_only_begun() {
+    let authority = TestAuthority::new();
+    let files = Files::new(&authority);
+    let day = Duration::from_secs(86_400);
+    let mut server = tls_server(&authority, &files, |settings| {
+        (settings.serving.handshake_timeout, settings.serving.drain_timeout) = (day, day);
+    })
+    .await;
+    let silent = tokio::net::TcpStream::connect(server.grpc).await.unwrap();
+    while !server.get("/metrics").await.2.contains("tokend_connections{port=\"grpc\"} 2") {}
+    server.begin_stop();
+    server.stopped().await;
+    drop(silent);
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 pub const DATA: u8 = 0;
@@ -36,10 +36,26 @@ pub struct Frames {
 impl Frames {
     /// Connects, and greets with these settings (6 octets each).
     pub async fn connect(address: SocketAddr, settings: &[u8]) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::greet(TcpStream::connect(address).await.unwrap(), settings).await
+    }
+
+    /// The same from another address of this machine.
+    pub async fn connect_from(own: &str, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(own.parse().unwrap(), 0)).unwrap();
+        Self::greet(socket.connect(address).await.unwrap(), &[]).await
+    }
+
+    async fn greet(mut stream: TcpStream, settings: &[u8]) -> Self {
+        stream.set_nodelay(true).unwrap();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         stream.write_all(&frame(SETTINGS, 0, 0, settings)).await.unwrap();
         Self { stream }
+    }
+
+    /// Says other settings.
+    pub async fn settings(&mut self, settings: &[u8]) {
+        self.send(&frame(SETTINGS, 0, 0, settings)).await;
     }
 
     /// Sends octets; false if the connection has ended.

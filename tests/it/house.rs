@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The floor of each module of the crate. `proto` is generated; only transport and assembly may see it.
-const FLOORS: [(&str, u8); 22] = [
+const FLOORS: [(&str, u8); 23] = [
     ("cli", 5),
     ("server", 5),
     ("config", 5),
@@ -23,6 +23,7 @@ const FLOORS: [(&str, u8); 22] = [
     ("keys", 2),
     ("revocations", 2),
     ("audit", 1),
+    ("files", 1),
     ("store", 1),
     ("model", 0),
     ("jose", 0),

@@ -15,6 +15,7 @@ mod audit;
 mod audit_postgres;
 mod bad_store;
 mod batch;
+mod call_memory;
 mod caller_assertions;
 mod caller_certificates;
 mod caller_certificates_hop;

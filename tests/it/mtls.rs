@@ -15,7 +15,8 @@ use rcgen::{BasicConstraints, DnType, IsCa, SanType, date_time_ymd};
 use rustls::{ClientConfig, NamedGroup, ProtocolVersion, version::TLS12, version::TLS13};
 use tokend::{
     listen::{
-        Acceptor, ClientAuth, ConnectionCaps, Grpc, GrpcLimits, Lifetime, ListenMetrics, TlsKeeper, TlsUse,
+        Acceptor, CallMemory, CallMemoryCaps, ClientAuth, ConnectionCaps, Grpc, GrpcLimits, Lifetime,
+        ListenMetrics, TlsKeeper, TlsUse,
     },
     model::{Peer, PeerCertificate},
 };
@@ -25,7 +26,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use crate::tls_harness::{Files, Pair, TestAuthority};
+use crate::{
+    harness::manual_clock,
+    tls_harness::{Files, Pair, TestAuthority},
+};
 
 type Answer = Result<http::Response<Full<Bytes>>, Infallible>;
 
@@ -66,10 +70,14 @@ impl Port {
             keepalive_timeout: day,
             lifetime: Lifetime { idle_timeout: day, max_age: day, grace: day },
         };
+        let caps = CallMemoryCaps { all: 1024 * 1024, of_one_source: 1024 * 1024 };
+        let memory = Arc::new(CallMemory::new(caps));
         let acceptor = Acceptor {
             listener,
-            protocol: Grpc::new(notes.clone(), limits, day),
-            tls: Some(TlsUse::Grpc(Arc::new(TlsKeeper::open(files.settings(client_auth)).unwrap()))),
+            protocol: Grpc::new(notes.clone(), limits, memory, day),
+            tls: Some(TlsUse::Grpc(Arc::new(
+                TlsKeeper::open(files.settings(client_auth), manual_clock()).unwrap(),
+            ))),
             handshake_timeout: day,
             caps: ConnectionCaps { all: 100, of_one_source: 100 },
             metrics: Arc::new(ListenMetrics::new("grpc")),
@@ -221,7 +229,7 @@ async fn no_session_is_resumed_where_clients_show_certificates() {
     without.client_ca = None;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let acceptor = TlsUse::Grpc(Arc::new(TlsKeeper::open(without).unwrap())).acceptor();
+    let acceptor = TlsUse::Grpc(Arc::new(TlsKeeper::open(without, manual_clock()).unwrap())).acceptor();
     tokio::spawn(async move {
         use tokio::io::AsyncWriteExt as _;
         while let Ok((stream, _)) = listener.accept().await {

@@ -47,8 +47,15 @@ impl TestAuthority {
 
     /// A server's certificate for `localhost` and 127.0.0.1.
     pub fn server(&self) -> Pair {
+        self.server_with(|_| {})
+    }
+
+    /// The same as it is made by `change`.
+    pub fn server_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        self.sign(&CertificateParams::new(names).unwrap())
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        self.sign(&params)
     }
 
     /// A client's certificate with this URI.

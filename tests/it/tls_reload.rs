@@ -12,7 +12,7 @@ use std::{
 
 use rcgen::SanType;
 use tokend::{
-    listen::{ClientAuth, TlsFiles},
+    listen::{ClientAuth, TlsFiles, TlsKeeper},
     server::Settings,
 };
 
@@ -200,4 +200,69 @@ async fn another_authority_for_clients_holds_from_the_next_connection_on() {
         let client = crate::harness::TestClient { channel, secret };
         assert!(client.issue(crate::harness::for_alice()).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_valid_now_does_not_replace_one_that_is() {
+    let authority = TestAuthority::new();
+    let files = Files::new(&authority);
+    let server = tls_server(&authority, &files, |_| {}).await;
+    let keeper = server.tls.as_ref().unwrap();
+    let before = shown(&server, &authority).await;
+    let expired = authority.server_with(|params| params.not_after = rcgen::date_time_ymd(2025, 12, 31));
+    let coming = authority.server_with(|params| params.not_before = rcgen::date_time_ymd(2026, 1, 2));
+    for (failed, pair) in [&expired, &coming].into_iter().enumerate() {
+        files.write(pair, &authority.pem);
+        keeper.check();
+        keeper.check();
+        assert_eq!(shown(&server, &authority).await, before);
+        let metrics = server.get("/metrics").await.2;
+        assert!(metrics.contains(&format!("result=\"failed\"}} {}", failed + 1)), "{metrics}");
+        assert!(metrics.contains("tokend_tls_files_usable 0"), "{metrics}");
+    }
+    // It is taken over as soon as its time has come, though no file has changed since.
+    server.clock.advance(86_400);
+    keeper.check();
+    assert_ne!(shown(&server, &authority).await, before);
+    assert!(server.get("/metrics").await.2.contains("tokend_tls_files_usable 1"));
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_while_it_is_in_use_is_told_of() {
+    let authority = TestAuthority::new();
+    let files = Files::new(&authority);
+    // Whoever calls here goes by the time of the machine.
+    let pair = authority.server_with(|params| params.not_after = rcgen::date_time_ymd(3000, 1, 1));
+    files.write(&pair, &authority.pem);
+    let server = tls_server(&authority, &files, |_| {}).await;
+    let keeper = server.tls.as_ref().unwrap();
+    keeper.check();
+    assert!(server.get("/metrics").await.2.contains("tokend_tls_files_usable 1"));
+    server.clock.advance(1000 * 366 * 86_400);
+    keeper.check();
+    keeper.check();
+    let metrics = server.get("/metrics").await.2;
+    assert!(metrics.contains("tokend_tls_files_usable 0"), "{metrics}");
+    assert!(metrics.contains("result=\"failed\"} 1"), "{metrics}");
+    // A server that is started with it serves, for there is no other.
+    TlsKeeper::open(files.settings(ClientAuth::Optional), server.clock.clone()).unwrap();
+    files.write(&authority.server(), &authority.pem);
+    keeper.check();
+    assert!(server.get("/metrics").await.2.contains("tokend_tls_files_usable 1"));
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
+    let authority = TestAuthority::new();
+    let files = Files::new(&authority);
+    let server = tls_server(&authority, &files, checking_all_the_time).await;
+    let key = files.path().join("tls.key");
+    fs::remove_file(&key).unwrap();
+    // Nobody will ever write to it.
+    rustix::fs::mkfifoat(rustix::fs::CWD, &key, rustix::fs::Mode::RUSR).unwrap();
+    while !server.get("/metrics").await.2.contains("tokend_tls_files_usable 0") {}
+    let before = shown(&server, &authority).await;
+    fs::remove_file(&key).unwrap();
+    files.write(&authority.server(), &authority.pem);
+    while shown(&server, &authority).await == before {}
 }

@@ -307,7 +307,7 @@ async fn tls_is_checked_against_the_authorities_that_are_configured() {
         client_ca: None,
         client_auth: ClientAuth::Optional,
     };
-    let acceptor = TlsUse::Http(Arc::new(TlsKeeper::open(files).unwrap())).acceptor();
+    let acceptor = TlsUse::Http(Arc::new(TlsKeeper::open(files, manual_clock()).unwrap())).acceptor();
     let (ca, other, none) = (path("ca.pem"), path("other.pem"), path("key.pem"));
     story.vault = StandIn::with(Some(acceptor)).await;
     let addr: url::Url = format!("https://localhost:{}", story.vault.addr.port()).parse().unwrap();

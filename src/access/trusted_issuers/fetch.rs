@@ -16,7 +16,10 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::KeySource;
-use crate::keys::{https_client, read_token, sources};
+use crate::{
+    files,
+    keys::{https_client, read_token, sources},
+};
 
 /// No set is larger, in bytes.
 const LARGEST_SET: usize = 256 * 1024;
@@ -83,7 +86,7 @@ async fn file(path: PathBuf) -> Result<Vec<u8>, String> {
     let shown = path.display().to_string();
     let read = move || -> io::Result<Vec<u8>> {
         let mut octets = Vec::new();
-        std::fs::File::open(&path)?.take(limit + 1).read_to_end(&mut octets)?;
+        files::open(&path)?.take(limit + 1).read_to_end(&mut octets)?;
         Ok(octets)
     };
     let octets = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;

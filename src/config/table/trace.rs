@@ -73,7 +73,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "trace_follow_callers",
         Kind::Bool,
         "BOOL",
-        Some("true"),
+        Some("false"),
         "Whether a caller that sends `traceparent` decides whether its call is traced; else the ratio alone does",
     ),
 ];

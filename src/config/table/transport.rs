@@ -43,6 +43,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         (1, 1_000_000),
         "Connections at once of one IPv4 address or IPv6 /64 network, on the gRPC port",
     ),
+    number(
+        "max_call_memory",
+        "268435456",
+        (1_048_576, 1_099_511_627_776),
+        "What calls that are under way may hold in memory in all, in bytes",
+    ),
+    number(
+        "max_call_memory_per_source",
+        "67108864",
+        (1_048_576, 1_099_511_627_776),
+        "And those of one IPv4 address or IPv6 /64 network, in bytes",
+    ),
     duration(
         "handshake_timeout",
         "10s",

@@ -10,6 +10,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 use tracing::{Instrument as _, field};
@@ -22,7 +23,7 @@ use crate::{
         status::{self, CallError},
         trail::Call,
     },
-    model::Peer,
+    model::{NoRoom, Peer},
     spans::Spans,
 };
 
@@ -128,7 +129,7 @@ impl EdgeParts {
             }
             let response = tokio::select! {
                 biased;
-                response = tokio::time::timeout(time, routes.call(request)) => response,
+                response = tokio::time::timeout(time, routes.call(request.map(readable))) => response,
                 () = self.drain.over() => return Err(CallError::ShuttingDown),
             };
             match response {
@@ -148,6 +149,21 @@ impl EdgeParts {
             Err(error) => CallError::from(error).into_status().into_http(),
         }
     }
+}
+
+/// A request's body. Where there is no room for more of it, what reads it answers just that.
+fn readable<B>(body: B) -> Body
+where
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    Body::new(body.map_err(|error| {
+        let error = error.into();
+        match error.downcast_ref::<NoRoom>() {
+            Some(no_room) => CallError::from(*no_room).into_status(),
+            None => Status::from_error(error),
+        }
+    }))
 }
 
 /// The code of a response whose headers are known. One that has none there is a stream or a message: OK so far.

@@ -15,7 +15,7 @@ use crate::{
     access::{AuthenticationError, Denial, PolicyError, RegistryError, UserError},
     audit::AuditUnavailable,
     keys::{KeyError, TooManyWatches},
-    model::Violations,
+    model::{NoRoom, Violations},
     tokens::{
         ExchangeError, IntrospectError, IssueError, LoginError, RevokeError, SessionError, VerifyError,
     },
@@ -60,6 +60,8 @@ pub(crate) enum CallError {
     Lost,
     #[error(transparent)]
     Busy(#[from] Busy),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     #[error(transparent)]
     Audit(#[from] AuditUnavailable),
     /// A verifier left unread what it was sent.

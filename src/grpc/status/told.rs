@@ -21,6 +21,9 @@ const DOMAIN: &str = "tokend";
 /// When one who found no room to watch may ask again.
 const WATCH_RETRY: Duration = Duration::from_secs(5);
 
+/// When one may ask again for whose call there was no room: others will have been answered.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
+
 /// What a caller is told: a code, a reason for programs, a sentence for people.
 pub(super) struct Told {
     pub(super) code: Code,
@@ -141,6 +144,10 @@ impl Told {
             CallError::Keys(error) => Self::of_keys(error),
             CallError::Watches(TooManyWatches) => Self::limited(error, WATCH_RETRY),
             CallError::Busy(busy) => Self::limited(error, busy.retry_after()),
+            CallError::NoRoom(error) => Self {
+                retry_after: Some(ROOM_RETRY),
+                ..Self::new(Code::ResourceExhausted, "MEMORY_EXHAUSTED", error.to_string())
+            },
             CallError::Audit(AuditUnavailable) => {
                 Self::new(Code::Unavailable, "AUDIT_UNAVAILABLE", error.to_string())
             }

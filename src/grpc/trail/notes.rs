@@ -163,7 +163,7 @@ pub(in crate::grpc) fn refused(reason: &'static str, error: &CallError, field: O
     Trail::with(|trail| {
         let field = field.filter(|_| trail.audited).map(Text::of);
         let policy = deciding_line(error).filter(|_| trail.audited).map(Text::of);
-        let undecided = matches!(error, CallError::Busy(_) | CallError::Audit(_));
+        let undecided = matches!(error, CallError::Busy(_) | CallError::NoRoom(_) | CallError::Audit(_));
         trail.refusal = Some(Refusal { reason, field, policy, undecided });
     });
 }

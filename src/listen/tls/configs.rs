@@ -11,15 +11,15 @@ use rustls::{
 
 use super::{
     files::{ClientAuth, Contents, TlsError, TlsFiles, unreadable},
-    validity,
+    validity::Validity,
 };
 
 /// What both ports work with, of one set of files.
 pub(super) struct Configs {
     pub(super) grpc: Arc<ServerConfig>,
     pub(super) http: Arc<ServerConfig>,
-    /// From when on the server's own certificate is expired, in seconds since 1970.
-    pub(super) expires_at: Option<i64>,
+    /// Of the server's own certificate, if it could be read.
+    pub(super) validity: Option<Validity>,
 }
 
 impl Configs {
@@ -38,12 +38,12 @@ impl Configs {
             }
             _ => None,
         };
-        let expires_at = chain.first().and_then(validity::not_after);
+        let validity = chain.first().and_then(Validity::of);
         Ok(Self {
             grpc: config(chain.clone(), key()?, client_verifier, b"h2")?,
             // Nothing on the HTTP port is for certain clients only, and probes have no certificate.
             http: config(chain, key()?, None, b"http/1.1")?,
-            expires_at,
+            validity,
         })
     }
 }

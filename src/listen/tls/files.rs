@@ -1,13 +1,14 @@
 //! The files that TLS is made from.
 
 use std::{
-    fs::File,
     io::Read as _,
     path::{Path, PathBuf},
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
 use zeroize::Zeroizing;
+
+use crate::files;
 
 /// No file is larger.
 const LARGEST: u64 = 1024 * 1024;
@@ -51,6 +52,14 @@ pub enum TlsError {
     /// The key is not the certificate's, or of an unknown kind.
     #[error("settings `tls_cert_file` and `tls_key_file` do not go together: {0}")]
     Pair(String),
+    /// The certificate is no longer valid, or not yet.
+    #[error("setting `tls_cert_file`: {path}: {problem}")]
+    Validity {
+        /// The file.
+        path: String,
+        /// When it was or will be.
+        problem: String,
+    },
 }
 
 /// What the files held at one time.
@@ -92,7 +101,7 @@ fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |error: std::io::Error| unreadable(setting, path, &error);
     // Of one size from the start, so that no copy of a key is left where it grew.
     let mut octets = Vec::with_capacity(64 * 1024);
-    File::open(path).map_err(failed)?.take(LARGEST + 1).read_to_end(&mut octets).map_err(failed)?;
+    files::open(path).map_err(failed)?.take(LARGEST + 1).read_to_end(&mut octets).map_err(failed)?;
     if octets.len() as u64 > LARGEST {
         return Err(unreadable(setting, path, &"it is larger than 1 MiB"));
     }

@@ -4,7 +4,7 @@ use std::{
     fmt::{self, Error},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -21,13 +21,21 @@ use super::{
     configs::Configs,
     files::{Contents, TlsError, TlsFiles},
 };
+use crate::clock::Clock;
+
+/// Contents are read again until they are twice the same, and so often at the most: between two files of one set, another set
+/// may have been put in place.
+const MOST_READS: u32 = 4;
 
 /// What TLS works with now. Certificate, key and client authority are replaced together, or not at all: handshakes that have
 /// begun, and connections, go on with what they began with.
 pub struct TlsKeeper {
     files: TlsFiles,
+    clock: Arc<dyn Clock>,
     current: ArcSwap<Configs>,
+    /// Held while the files are read, which takes as long as their file system likes: nobody who serves waits for it.
     state: Mutex<State>,
+    usable: AtomicBool,
     replaced: AtomicU64,
     failed: AtomicU64,
 }
@@ -47,57 +55,84 @@ struct Problem {
 }
 
 impl TlsKeeper {
-    /// Reads the files.
+    /// Reads the files. A certificate that has expired is used until there is another: the log says so.
     ///
     /// # Errors
     /// When a file cannot be read, or they do not go together.
-    pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let contents = Contents::read(&files)?;
+    pub fn open(files: TlsFiles, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
+        let contents = read(&files, |_| false)?;
         let current = ArcSwap::from_pointee(Configs::new(&contents, &files)?);
         let state = Mutex::new(State { digest: contents.digest(), problem: None });
-        Ok(Self { files, current, state, replaced: AtomicU64::new(0), failed: AtomicU64::new(0) })
+        let usable = AtomicBool::new(true);
+        let keeper = Self {
+            files,
+            clock,
+            current,
+            state,
+            usable,
+            replaced: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        };
+        keeper.check();
+        Ok(keeper)
     }
 
     /// Reads the files again, and takes over what they hold if it is other than before and can be used. If it cannot, all
     /// stays as it was; that is logged once.
     pub fn check(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (digest, read) = match Contents::read(&self.files) {
-            Ok(contents) => {
-                let digest = contents.digest();
-                let is_known_bad =
-                    state.problem.as_ref().is_some_and(|problem| problem.digest == Some(digest));
-                if digest == state.digest {
-                    if state.problem.take().is_some() {
-                        tracing::info!("the TLS files are again what is in use");
-                    }
-                    return;
-                }
-                if is_known_bad {
-                    return;
-                }
-                (Some(digest), Configs::new(&contents, &self.files))
-            }
-            Err(error) => (None, Err(error)),
+        let in_use = state.digest;
+        let contents = match read(&self.files, |digest| digest == in_use) {
+            Ok(contents) => contents,
+            Err(error) => return self.keep(&mut state, None, &error),
         };
-        match (read, digest) {
-            (Ok(configs), Some(digest)) => {
-                let expires_at = configs.expires_at;
-                self.current.store(Arc::new(configs));
-                *state = State { digest, problem: None };
-                self.replaced.fetch_add(1, Relaxed);
-                tracing::info!(expires_at, "the TLS files were replaced");
+        let digest = contents.digest();
+        if digest == in_use {
+            match self.valid(&self.current.load()) {
+                Ok(()) if state.problem.is_some() => tracing::info!("the TLS files are again what is in use"),
+                Ok(()) => {}
+                Err(error) => return self.keep(&mut state, Some(digest), &error),
             }
-            (Err(error), digest) => {
-                let problem = Some(Problem { digest, text: error.to_string() });
-                if state.problem != problem {
-                    self.failed.fetch_add(1, Relaxed);
-                    tracing::error!(%error, "the TLS files cannot be used; those of before stay in use");
-                    state.problem = problem;
-                }
+        } else {
+            match Configs::new(&contents, &self.files)
+                .and_then(|configs| self.valid(&configs).map(|()| configs))
+            {
+                Ok(configs) => self.replace(configs),
+                Err(error) => return self.keep(&mut state, Some(digest), &error),
             }
-            (Ok(_), None) => {}
         }
+        *state = State { digest, problem: None };
+        self.usable.store(true, Relaxed);
+    }
+
+    fn replace(&self, configs: Configs) {
+        let expires_at = configs.validity.map(|validity| validity.expires_at().seconds());
+        self.current.store(Arc::new(configs));
+        self.replaced.fetch_add(1, Relaxed);
+        tracing::info!(expires_at, "the TLS files were replaced");
+    }
+
+    /// Says once what is wrong.
+    fn keep(&self, state: &mut State, digest: Option<[u8; 32]>, error: &TlsError) {
+        let problem = Some(Problem { digest, text: error.to_string() });
+        if state.problem == problem {
+            return;
+        }
+        if digest == Some(state.digest) {
+            tracing::error!(%error, "the TLS files cannot be used, but are in use: there are no others");
+        } else {
+            tracing::error!(%error, "the TLS files cannot be used; those of before stay in use");
+        }
+        self.failed.fetch_add(1, Relaxed);
+        self.usable.store(false, Relaxed);
+        state.problem = problem;
+    }
+
+    fn valid(&self, configs: &Configs) -> Result<(), TlsError> {
+        let problem = configs.validity.and_then(|validity| validity.problem(self.clock.now()));
+        problem.map_or(Ok(()), |problem| {
+            Err(TlsError::Validity { path: self.files.certificate.display().to_string(), problem })
+        })
     }
 
     /// Checks every `interval`, for ever. What Kubernetes does to files in a volume (it swaps a symbolic link above them)
@@ -109,6 +144,22 @@ impl TlsKeeper {
             let _ = tokio::task::spawn_blocking(move || keeper.check()).await;
         }
     }
+}
+
+/// What the files hold once two readings agree, or the first if it is such as `is_known`.
+fn read(files: &TlsFiles, is_known: impl Fn([u8; 32]) -> bool) -> Result<Contents, TlsError> {
+    let mut contents = Contents::read(files)?;
+    for _ in 1..MOST_READS {
+        let digest = contents.digest();
+        if is_known(digest) {
+            break;
+        }
+        contents = Contents::read(files)?;
+        if contents.digest() == digest {
+            break;
+        }
+    }
+    Ok(contents)
 }
 
 impl fmt::Debug for TlsKeeper {
@@ -144,15 +195,14 @@ impl Collector for TlsKeeper {
             let labels = [("result", result)];
             ConstCounter::new(count.load(Relaxed)).encode(reloads.encode_family(&labels)?)?;
         }
-        let is_bad = self.state.lock().unwrap_or_else(PoisonError::into_inner).problem.is_some();
-        let help = "Whether the TLS files are such as can be used: 0 while older contents are in use";
+        let help = "Whether the TLS files are such as can be used: 0 while older contents are in use, or expired ones";
         let usable = encoder.encode_descriptor("tokend_tls_files_usable", help, None, MetricType::Gauge)?;
-        ConstGauge::new(u64::from(!is_bad)).encode(usable)?;
-        if let Some(expires_at) = self.current.load().expires_at {
+        ConstGauge::new(u64::from(self.usable.load(Relaxed))).encode(usable)?;
+        if let Some(validity) = self.current.load().validity {
             let name = "tokend_tls_certificate_expires_at_seconds";
             let help = "When the server's certificate expires, in seconds since 1970";
             let expires = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(expires_at).encode(expires)?;
+            ConstGauge::new(validity.expires_at().seconds()).encode(expires)?;
         }
         Ok(())
     }

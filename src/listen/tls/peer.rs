@@ -3,7 +3,7 @@
 use rustls::ServerConnection;
 use webpki::EndEntityCert;
 
-use super::validity;
+use super::validity::Validity;
 use crate::model::PeerCertificate;
 
 /// The names in the certificate that the client proved to hold; rustls has verified it up to an authority for clients.
@@ -15,6 +15,6 @@ pub(in crate::listen) fn peer_certificate(connection: &ServerConnection) -> Opti
         uris: certificate.valid_uri_names().map(str::to_owned).collect(),
         dns_names: certificate.valid_dns_names().map(str::to_ascii_lowercase).collect(),
         // One whose end cannot be read has ended: rustls would have refused it.
-        expires_at: Some(validity::not_after(leaf).unwrap_or(0)),
+        expires_at: Some(Validity::of(leaf).map_or(0, |validity| validity.expires_at().seconds())),
     })
 }
