@@ -80,17 +80,22 @@ impl ClientRegistry {
         Self { store, directory, clock }
     }
 
-    /// Registers a client, with its first secret if it may present any. Without an id it is given one.
+    /// An id for a client that was given none: `c-` and 80 random bits in hexadecimal.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub(crate) fn new_id() -> Result<ClientId, RandomError> {
+        let hex: String = random::bytes::<10>()?.iter().map(|octet| format!("{octet:02x}")).collect();
+        ClientId::parse(format!("c-{hex}")).map_err(|_| RandomError)
+    }
+
+    /// Registers a client, with its first secret if it may present any.
     pub(crate) async fn create(
         &self,
         _: &AdminGrant,
-        client_id: Option<ClientId>,
+        client_id: ClientId,
         settings: ClientSettings,
     ) -> Result<NewClient, RegistryError> {
-        let client_id = match client_id {
-            Some(client_id) => client_id,
-            None => generate_id()?,
-        };
         self.names_are_free(&client_id, &settings.authentication.certificate).await?;
         let (secret, secrets) = if settings.authentication.allows(AuthenticationMethod::ClientSecret) {
             let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
@@ -98,7 +103,7 @@ impl ClientRegistry {
         } else {
             (None, Vec::new())
         };
-        let record = self.record(client_id, settings, secrets);
+        let record = self.record(client_id, settings, secrets)?;
         self.store.create_client(&record).await?;
         self.follow().await;
         Ok(NewClient { record, secret })
@@ -120,7 +125,7 @@ impl ClientRegistry {
             None => ClientSecret::generate(&client_id)?,
         };
         let new = NewSecret::of(secret, self.clock.now())?;
-        self.store.put_client(&self.record(client_id, settings, vec![new.record])).await?;
+        self.store.put_client(&self.record(client_id, settings, vec![new.record])?).await?;
         self.directory.refresh().await?;
         Ok(new.secret)
     }
@@ -151,7 +156,7 @@ impl ClientRegistry {
         Ok((records, more))
     }
 
-    /// Deletes a client with its secrets; with a `base`, only if it is at that version still.
+    /// Deletes a client with its secrets and its sessions; with a `base`, only if it is at that version still.
     pub(crate) async fn delete(
         &self,
         _: &AdminGrant,
@@ -202,10 +207,10 @@ impl ClientRegistry {
         client_id: ClientId,
         settings: ClientSettings,
         secrets: Vec<SecretRecord>,
-    ) -> ClientRecord {
-        let now = self.clock.now();
-        let client = Client { client_id, settings, create_time: now, update_time: now, revision: 1 };
-        ClientRecord { client, secrets }
+    ) -> Result<ClientRecord, RandomError> {
+        let (now, revision) = (self.clock.now(), first_revision()?);
+        let client = Client { client_id, settings, create_time: now, update_time: now, revision };
+        Ok(ClientRecord { client, secrets })
     }
 
     /// Brings the clients in memory to the store's state, where a failure must not keep a fresh secret from its owner. The
@@ -217,8 +222,8 @@ impl ClientRegistry {
     }
 }
 
-/// An id for a client that was given none: `c-` and 80 random bits in hexadecimal.
-fn generate_id() -> Result<ClientId, RandomError> {
-    let hex: String = random::bytes::<10>()?.iter().map(|octet| format!("{octet:02x}")).collect();
-    ClientId::parse(format!("c-{hex}")).map_err(|_| RandomError)
+/// Where the count of changes begins. By chance, so that what is deleted and made anew, within the same second too, is at no
+/// version that it was at before.
+pub(super) fn first_revision() -> Result<i64, RandomError> {
+    random::bytes::<4>().map(|octets| i64::from(u32::from_be_bytes(octets)) + 1)
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{AdminGrant, HashError, ImportError, PasswordHasher, WeakPassword, check_password};
+use super::{
+    AdminGrant, HashError, ImportError, PasswordHasher, WeakPassword, check_password, clients::first_revision,
+};
 use crate::{
     clock::Clock,
     model::{OldSessions, Password, PasswordHash, User, UserId, UserRecord, UserSettings, Username},
@@ -70,14 +72,10 @@ impl UserRegistry {
     pub(crate) async fn create(
         &self,
         _: &AdminGrant,
-        user_id: Option<UserId>,
+        user_id: UserId,
         settings: UserSettings,
         password: NewPassword,
     ) -> Result<User, UserError> {
-        let user_id = match user_id {
-            Some(user_id) => user_id,
-            None => UserId::generate()?,
-        };
         let password = self.hash(password, &settings.username).await?;
         let now = self.clock.now();
         let user = User {
@@ -86,7 +84,7 @@ impl UserRegistry {
             create_time: now,
             update_time: now,
             password_update_time: now,
-            revision: 1,
+            revision: first_revision()?,
         };
         let record = UserRecord { user, password };
         self.store.create_user(&record).await?;

@@ -14,7 +14,7 @@ use super::{
     trail,
 };
 use crate::{
-    access::{AdminGrant, Authenticator, ClientRegistry},
+    access::{AdminGrant, Authenticator, ClientRegistry, RegistryError},
     model::{ClientId, ClientSettings, Method, Violations},
     proto::v1::{self, client_service_server::ClientService},
 };
@@ -85,11 +85,11 @@ impl ClientApi {
         convert::request_id(&request_id, &mut violations);
         let client_id = convert::optional_client_id(&client.client_id, &mut violations);
         let settings = convert::client_settings(client).also(violations).valid()?;
-        client_id.iter().for_each(trail::client);
         let clients = Arc::clone(&self.clients);
         let create = async move {
+            let client_id = client_id.map_or_else(ClientRegistry::new_id, Ok).map_err(RegistryError::from)?;
+            trail::client(&client_id);
             let new = clients.create(&grant, client_id, settings).await?;
-            trail::client(&new.record.client.client_id);
             Ok(v1::CreateClientResponse {
                 client: Some(convert::client_message(new.record)),
                 client_secret: new.secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default(),
@@ -133,6 +133,7 @@ impl ClientApi {
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::UpdateClient, &message.request_id, &message);
         let asked = convert::client_update(message).map_err(CallError::Invalid)?;
+        trail::client(&asked.client_id);
         let clients = Arc::clone(&self.clients);
         let update = async move {
             let change = |current: &ClientSettings| asked.of(current);

@@ -14,7 +14,7 @@ use super::{
     trail,
 };
 use crate::{
-    access::{AdminGrant, Authenticator, UserRegistry},
+    access::{AdminGrant, Authenticator, UserError, UserRegistry},
     model::{Method, OldSessions, UserId, Violations},
     proto::v1::{self, user_service_server::UserService},
 };
@@ -86,11 +86,11 @@ impl UserApi {
         let user_id = convert::optional_user_id(&user.user_id, &mut violations);
         let password = convert::new_password(password, password_hash, &mut violations);
         let settings = convert::user_settings(user).also(violations).valid()?;
-        user_id.iter().for_each(trail::user);
         let users = Arc::clone(&self.users);
         let create = async move {
+            let user_id = user_id.map_or_else(UserId::generate, Ok).map_err(UserError::from)?;
+            trail::user(&user_id);
             let user = users.create(&grant, user_id, settings, password).await?;
-            trail::user(&user.user_id);
             Ok(v1::CreateUserResponse { user: Some(convert::user_message(user)) })
         };
         self.repeats.once(ticket, create).await

@@ -70,7 +70,7 @@ pub struct Client {
     pub create_time: UnixTime,
     /// When it was last changed.
     pub update_time: UnixTime,
-    /// Counts its changes, from 1.
+    /// Counts its changes, from a number by chance.
     pub revision: i64,
 }
 
@@ -86,7 +86,7 @@ impl Client {
 pub struct ClientVersion {
     /// When the client was registered.
     pub create_time: UnixTime,
-    /// Counts its changes since.
+    /// Counts its changes since, from a number by chance.
     pub revision: i64,
 }
 

@@ -105,7 +105,7 @@ pub struct User {
     pub update_time: UnixTime,
     /// When the password was last set.
     pub password_update_time: UnixTime,
-    /// Counts the user's changes, from 1.
+    /// Counts the user's changes, from a number by chance.
     pub revision: i64,
 }
 

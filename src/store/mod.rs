@@ -103,13 +103,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// was made; if not, for the client is at another version or gone, nothing was done.
     async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError>;
 
-    /// Deletes a client with its secrets.
+    /// Deletes a client with its secrets and its sessions.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] if there is none of that id.
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError>;
 
-    /// Deletes a client with its secrets, if it is at `base` still. Answers whether it was; if not, nothing was done.
+    /// Deletes a client with its secrets and its sessions, if it is at `base` still. Answers whether it was; if not, nothing was done.
     async fn delete_client_version(
         &self,
         client_id: &ClientId,

@@ -12,10 +12,7 @@ use tokend::{
 };
 use tonic::Code;
 
-use crate::{
-    counting_store::CountingStore,
-    harness::{TestClient, TestServer, accepted, assert_refused, for_alice, seconds, settings},
-};
+use crate::harness::{TestClient, TestServer, accepted, assert_refused, for_alice, seconds, settings};
 
 /// Settings that write to a file in this folder.
 pub fn to_file(folder: &Path, mode: AuditMode, buffer: usize) -> Settings {
@@ -35,12 +32,12 @@ pub fn events(folder: &Path) -> Vec<Value> {
 }
 
 /// Those of calls.
-fn calls(folder: &Path) -> Vec<Value> {
+pub fn calls(folder: &Path) -> Vec<Value> {
     events(folder).into_iter().filter(|event| event["event"] == "call").collect()
 }
 
 /// A server whose every event is in the file before its call is answered.
-async fn required(folder: &Path) -> TestServer {
+pub async fn required(folder: &Path) -> TestServer {
     let settings = to_file(folder, AuditMode::Required, 1000);
     TestServer::with(|own| *own = settings).await
 }
@@ -53,7 +50,7 @@ async fn left_by<T>(folder: &Path, call: impl Future<Output = T>) -> (T, Vec<Val
 }
 
 /// The one event of what `call` does.
-async fn event_of<T>(folder: &Path, call: impl Future<Output = T>) -> (T, Value) {
+pub async fn event_of<T>(folder: &Path, call: impl Future<Output = T>) -> (T, Value) {
     let (answer, mut left) = left_by(folder, call).await;
     assert_eq!(left.len(), 1, "{left:#?}");
     (answer, left.remove(0))
@@ -340,29 +337,6 @@ async fn what_waits_is_written_when_the_server_stops() {
     let calls = written.iter().filter(|event| event["event"] == "call").count();
     let numbers: Vec<u64> = written.iter().map(|event| event["sequence"].as_u64().unwrap()).collect();
     assert_eq!((calls, numbers), (100, (1..=written.len() as u64).collect()));
-}
-
-#[tokio::test]
-async fn a_caller_that_goes_away_leaves_its_event() {
-    let folder = TempDir::new().unwrap();
-    let (server, store) = CountingStore::serve(to_file(folder.path(), AuditMode::Required, 1000)).await;
-    store.hold();
-    let root = server.root.clone();
-    let call = tokio::spawn(async move {
-        let delete = v1::DeleteClientRequest { client_id: "web".to_owned(), ..Default::default() };
-        root.clients().delete_client(root.request(delete)).await.map(|_| ())
-    });
-    store.call_arrived().await;
-    call.abort();
-    let event = loop {
-        if let Some(event) = calls(folder.path()).pop() {
-            break event;
-        }
-        tokio::task::yield_now().await;
-    };
-    assert_eq!((&event["outcome"], &event["code"]), (&json!("abandoned"), &json!("CANCELLED")));
-    assert_eq!((&event["client_id"], &event["targets"]), (&json!("root"), &json!(["client/web"])));
-    store.release();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

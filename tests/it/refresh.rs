@@ -205,6 +205,26 @@ async fn a_session_is_bound_to_the_client_that_began_it() {
 }
 
 #[tokio::test]
+async fn a_client_made_anew_has_nothing_of_the_one_that_was_deleted() {
+    let server = TestServer::start().await;
+    let permissions = v1::Permissions {
+        methods: vec!["TokenService/*".to_owned()],
+        audiences: vec!["*".to_owned()],
+        scopes: vec!["*".to_owned()],
+        subjects: vec!["*".to_owned()],
+        max_ttl: Some(prost_types::Duration { seconds: 3_600, nanos: 0 }),
+        ..Default::default()
+    };
+    let web =
+        v1::Client { client_id: "web".to_owned(), permissions: Some(permissions), ..Default::default() };
+    let token = begin(&server.client(web.clone()).await).await;
+    let delete = v1::DeleteClientRequest { client_id: "web".to_owned(), ..Default::default() };
+    accepted(server.root.clients().delete_client(server.root.request(delete)).await);
+    assert!(living(&server.root).await.is_empty());
+    assert_invalid(&server.client(web).await, &token).await;
+}
+
+#[tokio::test]
 async fn what_is_malformed_is_told_field_by_field() {
     let server = TestServer::start().await;
     let not_before_time = Some(prost_types::Timestamp { seconds: START + 60, nanos: 0 });

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokend::{
     model::{
-        ExtraClaims, FamilyKey, RefreshDigest, ReplacedToken, RequestDigest, Session, SessionFilter,
-        SessionId, SessionRecord, SessionRotation, SessionScope, Ttl, UnixTime, UserId,
+        ClientVersion, ExtraClaims, FamilyKey, RefreshDigest, ReplacedToken, RequestDigest, Session,
+        SessionFilter, SessionId, SessionRecord, SessionRotation, SessionScope, Ttl, UnixTime, UserId,
     },
     store::{Store, StoreError},
 };
 
-use crate::store_backends::{at, id, on_every_store};
+use crate::store_backends::{at, client, id, on_every_store};
 
 on_every_store!(
     a_session_comes_back_as_it_was,
@@ -19,6 +19,7 @@ on_every_store!(
     a_rotation_replaces_the_token_that_is_good,
     pages_hold_what_is_asked_for_in_the_order_of_ids,
     what_has_ended_by_time_goes_in_batches,
+    a_deleted_client_leaves_no_session,
     sessions_are_no_part_of_what_replicas_hold_in_memory,
     sessions_of_a_closed_store_are_unavailable,
 );
@@ -218,4 +219,25 @@ async fn sessions_of_a_closed_store_are_unavailable(store: Arc<dyn Store>) {
     unavailable(store.rotate_session(&rotation(1, 0, 200)).await.err());
     unavailable(store.sessions_page(&SessionFilter::default(), at(1), None, 1).await.err());
     unavailable(store.forget_sessions(at(1), 1).await.err());
+}
+
+async fn a_deleted_client_leaves_no_session(store: Arc<dyn Store>) {
+    for (first, client_id) in [(1, "web"), (3, "batch")] {
+        store.create_client(&client(client_id, Vec::new())).await.unwrap();
+        for number in [first, first + 1] {
+            store.create_session(&session(number, client_id, "alice")).await.unwrap();
+        }
+    }
+    store.create_session(&session(5, "web-2", "web")).await.unwrap();
+    let all = SessionFilter::default();
+    // Nobody is deleted who is at another version, or not there.
+    let version = client("web", Vec::new()).client.version();
+    let other = ClientVersion { revision: version.revision + 1, ..version };
+    assert!(!store.delete_client_version(&id("web"), other).await.unwrap());
+    refused(store.delete_client(&id("web-2")).await, &StoreError::NotFound);
+    assert_eq!(ids(&*store, &all, 100).await, [1, 2, 3, 4, 5].map(session_id));
+    assert!(store.delete_client_version(&id("web"), version).await.unwrap());
+    assert_eq!(ids(&*store, &all, 100).await, [3, 4, 5].map(session_id));
+    store.delete_client(&id("batch")).await.unwrap();
+    assert_eq!(ids(&*store, &all, 100).await, [5].map(session_id));
 }

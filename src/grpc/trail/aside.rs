@@ -1,6 +1,6 @@
 //! What is noted of a call in a task that is not its own, because it goes on when the call's caller has gone.
 
-use std::{cell::RefCell, sync::Arc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::scope::{Details, Trail};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 tokio::task_local! {
-    static ASIDE: RefCell<Aside>;
+    static ASIDE: Aside;
 }
 
 /// The trail of a call beside the call.
@@ -17,7 +17,17 @@ tokio::task_local! {
 pub(in crate::grpc) struct Aside {
     audited: bool,
     traffic: Option<Arc<ClientTraffic>>,
-    details: Details,
+    noted: Noted,
+}
+
+/// What was noted aside so far, which the call sees too: its event may have to be written before the action ends.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Noted(Arc<Mutex<Details>>);
+
+impl Noted {
+    pub(super) fn with<T>(&self, note: impl FnOnce(&mut Details) -> T) -> T {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What was noted there.
@@ -27,35 +37,33 @@ pub(in crate::grpc) struct Notes(pub(super) Details);
 impl Aside {
     /// For an action of the call that this task serves.
     pub(in crate::grpc) fn of_call() -> Self {
-        let audited = Trail::with(|trail| trail.audited).unwrap_or_default();
-        Self { audited, traffic: Trail::traffic(), details: Details::default() }
+        let noted = Noted::default();
+        let audited = Trail::with(|trail| {
+            trail.aside = Some(noted.clone());
+            trail.audited
+        });
+        Self { audited: audited.unwrap_or_default(), traffic: Trail::traffic(), noted }
     }
 
     /// Runs the action, in whichever task, and answers what it notes.
     pub(in crate::grpc) async fn run<T>(self, action: impl Future<Output = T>) -> (T, Notes) {
-        let noted = async {
-            let answer = action.await;
-            (answer, Notes(Self::with(|aside| std::mem::take(&mut aside.details)).unwrap_or_default()))
-        };
-        ASIDE.scope(RefCell::new(self), noted).await
+        let noted = self.noted.clone();
+        let answer = ASIDE.scope(self, action).await;
+        (answer, Notes(noted.with(|details| details.clone())))
     }
 
     /// Notes something, where details are wanted.
     pub(super) fn note(note: impl FnOnce(&mut Details)) {
-        Self::with(|aside| {
+        let _outside_of_any = ASIDE.try_with(|aside| {
             if aside.audited {
-                note(&mut aside.details);
+                aside.noted.with(note);
             }
         });
     }
 
     /// What the caller's traffic is counted by.
     pub(super) fn traffic() -> Option<Arc<ClientTraffic>> {
-        Self::with(|aside| aside.traffic.clone()).flatten()
-    }
-
-    fn with<T>(note: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        ASIDE.try_with(|aside| aside.try_borrow_mut().ok().map(|mut aside| note(&mut aside))).ok().flatten()
+        ASIDE.try_with(|aside| aside.traffic.clone()).ok().flatten()
     }
 }
 

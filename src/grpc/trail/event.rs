@@ -46,7 +46,11 @@ pub(super) const fn class(code: Code, refusal: Option<&Refusal>) -> ResultClass 
 }
 
 fn event(call: &Call<'_>, trail: &mut Trail, outcome: Outcome, code: Code) -> Event {
-    let details = std::mem::take(&mut trail.details);
+    let mut details = std::mem::take(&mut trail.details);
+    if let Some(aside) = trail.aside.take() {
+        // Where the call ends before what was begun for it: that may be done all the same.
+        aside.with(|noted| details.add(noted));
+    }
     let refusal = trail.refusal.take().filter(|_| code != Code::Ok);
     let caller = trail.caller.as_ref().map(|(caller, _)| caller);
     let (reason, field, policy) = match refusal {

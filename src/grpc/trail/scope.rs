@@ -5,7 +5,11 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 use http::HeaderValue;
 use tonic::Code;
 
-use super::{aside::Aside, event, rules::Rules};
+use super::{
+    aside::{Aside, Noted},
+    event,
+    rules::Rules,
+};
 use crate::{
     access::Caller,
     audit::{AuditLog, Event, Items, Target, Text},
@@ -29,6 +33,8 @@ pub(in crate::grpc) struct Trail {
     pub(super) admitted: Option<Admitted>,
     pub(super) refusal: Option<Refusal>,
     pub(super) details: Details,
+    /// What is noted beside the call, if anything is done there.
+    pub(super) aside: Option<Noted>,
 }
 
 /// What the caller was told instead of an answer.
@@ -125,6 +131,7 @@ impl Call<'_> {
             admitted: None,
             refusal: None,
             details: Details::default(),
+            aside: None,
         };
         let traced = async {
             let open = Open { call: self, answered: false };

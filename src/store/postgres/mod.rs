@@ -172,6 +172,9 @@ impl Store for PostgresStore {
             let mut write = self.pool.begin().await?;
             let deleted = clients::delete_version(&mut write, client_id, base).await?;
             if deleted {
+                sessions::end_of_client(&mut write, client_id).await?;
+            }
+            if deleted {
                 write.commit().await?;
             } else {
                 write.rollback().await?;
@@ -185,6 +188,7 @@ impl Store for PostgresStore {
         bounded(async {
             let mut write = self.pool.begin().await?;
             clients::delete(&mut write, client_id).await?;
+            sessions::end_of_client(&mut write, client_id).await?;
             Ok(write.commit().await?)
         })
         .await

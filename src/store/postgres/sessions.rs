@@ -71,6 +71,12 @@ pub(super) async fn end_of_user(write: &mut PgConnection, user_id: &UserId) -> R
     Ok(ended.rows_affected())
 }
 
+/// Deletes all that a client began.
+pub(super) async fn end_of_client(write: &mut PgConnection, client_id: &ClientId) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE client_id = $1").bind(client_id.as_str()).execute(write).await?;
+    Ok(())
+}
+
 /// A session that has not ended.
 pub(super) async fn one(
     pool: &PgPool,

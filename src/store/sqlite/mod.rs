@@ -161,12 +161,16 @@ impl Store for SqliteStore {
     ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
         let deleted = clients::delete_version(&mut write, client_id, base).await?;
+        if deleted {
+            sessions::end_of_client(&mut write, client_id).await?;
+        }
         self.commit_if(deleted, write).await
     }
 
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError> {
         let mut write = self.write().await?;
         clients::delete(&mut write, client_id).await?;
+        sessions::end_of_client(&mut write, client_id).await?;
         self.commit(write).await
     }
 

@@ -70,6 +70,15 @@ pub(super) async fn end_of_user(write: &mut SqliteConnection, user_id: &UserId) 
     Ok(ended.rows_affected())
 }
 
+/// Deletes all that a client began.
+pub(super) async fn end_of_client(
+    write: &mut SqliteConnection,
+    client_id: &ClientId,
+) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM sessions WHERE client_id = ?1").bind(client_id.as_str()).execute(write).await?;
+    Ok(())
+}
+
 /// A session that has not ended.
 pub(super) async fn one(
     readers: &SqlitePool,
