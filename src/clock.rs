@@ -12,6 +12,12 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The present instant, cut off to whole seconds.
     fn now(&self) -> UnixTime;
 
+    /// An instant of a clock that never goes back, in whole seconds: for what lasts a while. It is to be compared with its own
+    /// kind alone.
+    fn steady(&self) -> UnixTime {
+        UnixTime::from_seconds(i64::try_from(self.monotonic().as_secs()).unwrap_or(i64::MAX))
+    }
+
     /// The time since some instant, which never goes back: for rates. A clock that is moved by hand need only say its
     /// seconds.
     fn monotonic(&self) -> Duration {

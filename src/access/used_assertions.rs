@@ -26,14 +26,14 @@ const MOST_BATCHES: u32 = 20;
 pub struct UsedAssertions {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    /// When this replica last deleted what had expired.
+    /// When this replica last deleted what had expired, by the clock that never goes back.
     tidied: AtomicI64,
 }
 
 impl UsedAssertions {
     /// Remembers them in `store`.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, tidied: AtomicI64::new(0) }
+        Self { store, clock, tidied: AtomicI64::new(i64::MIN) }
     }
 
     /// Uses an assertion, which is to be remembered until `forget_time`. Answers whether this was its first use.
@@ -50,13 +50,13 @@ impl UsedAssertions {
     /// # Errors
     /// When the store fails.
     pub async fn tidy(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        if now.since(UnixTime::from_seconds(self.tidied.load(Relaxed))) < PAUSE {
+        let (now, steady) = (self.clock.now(), self.clock.steady());
+        if steady.since(UnixTime::from_seconds(self.tidied.load(Relaxed))) < PAUSE {
             return Ok(());
         }
         for _ in 0..MOST_BATCHES {
             if self.store.forget_assertions(now, BATCH).await? < u64::from(BATCH) {
-                self.tidied.store(now.seconds(), Relaxed);
+                self.tidied.store(steady.seconds(), Relaxed);
                 break;
             }
         }

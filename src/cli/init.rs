@@ -24,7 +24,7 @@ use super::{
 use crate::{
     clock::SystemClock,
     config::{Config, Inputs, Resolved},
-    model::{ClientId, ClientSecret, ClientSettings, Permissions, Role},
+    model::{AuthenticationMethod, ClientId, ClientSecret, ClientSettings, Permissions, Role},
     server::Server,
     store::StoreError,
 };
@@ -46,7 +46,7 @@ const VAULT: [&str; 7] = [
 #[command(after_help = "Examples:
   tokend init --dir /etc/tokend --issuer https://id.example.com
   SECRET=$(tokend init --dir /etc/tokend --store postgres://tokend@db.internal/tokend)
-  tokend init --dir /etc/tokend --new-admin-secret      # when the admin's secret was lost
+  tokend init --dir /etc/tokend --new-admin-secret      # when nobody can administer any more
 
 What is there already is used and never overwritten. The secret of the client `admin`, which may keep clients, users and
 keys, alone goes to stdout, once.")]
@@ -63,7 +63,8 @@ pub(super) struct Init {
     /// A file that holds the value of --store, for one with a password [variable: TOKEND_STORE_FILE]
     #[arg(long, value_name = "FILE")]
     store_file: Option<String>,
-    /// Give the client `admin` a new secret in place of those that it has: whoever holds store and sealing key may
+    /// Give the client `admin` a new secret in place of those that it has, and the role `admin` if it has lost it: whoever
+    /// holds store and sealing key may
     #[arg(long)]
     new_admin_secret: bool,
     #[command(flatten)]
@@ -135,8 +136,7 @@ impl Init {
                     "the client `admin` exists already; `tokend init --new-admin-secret` gives it a new secret",
                 ));
             }
-            // What operators decided about it stays; a disabled one comes back, for that is what is asked for.
-            Ok(record) => ClientSettings { disabled: false, ..record.client.settings },
+            Ok(record) => administrator_again(record.client.settings),
             Err(StoreError::NotFound) => administrator(),
             Err(error) => return Err(refused(error)),
         };
@@ -157,6 +157,18 @@ fn administrator() -> ClientSettings {
         permissions: Permissions { roles: vec![Role::Admin], ..Permissions::default() },
         ..ClientSettings::default()
     }
+}
+
+/// What operators decided about it stays, but for what would keep its new secret from being of use: it is the way back in.
+fn administrator_again(settings: ClientSettings) -> ClientSettings {
+    let ClientSettings { mut permissions, mut authentication, .. } = settings.clone();
+    if !permissions.roles.contains(&Role::Admin) {
+        permissions.roles.push(Role::Admin);
+    }
+    if !authentication.allows(AuthenticationMethod::ClientSecret) {
+        authentication.methods.push(AuthenticationMethod::ClientSecret);
+    }
+    ClientSettings { disabled: false, permissions, authentication, ..settings }
 }
 
 /// What is to be made, as the flags, the environment and a file that is there already say.

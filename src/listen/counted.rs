@@ -78,7 +78,7 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Question { body, activity, held } = &mut *self;
+        let Self { body, activity, held } = &mut *self;
         let held = match held {
             Ok(held) => held,
             Err(no_room) => return Poll::Ready(Some(Err((*no_room).into()))),

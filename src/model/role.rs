@@ -10,7 +10,7 @@ use super::Method;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// All that reads clients, users and keys.
+    /// All that reads clients, users, keys and sessions.
     Viewer,
     /// All of ClientService.
     ClientAdmin,
@@ -73,5 +73,39 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Self, UnknownRole> {
         Self::ALL.into_iter().find(|role| role.name() == text).ok_or(UnknownRole)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::panic, reason = "tests fail by panicking")]
+mod tests {
+    use super::{Role::*, *};
+
+    #[test]
+    fn each_role_may_call_what_it_is_for_and_nothing_else() {
+        for method in Method::ALL {
+            let (service, verb) = method.name().split_once('/').unwrap_or_default();
+            let reads = verb.starts_with("Get") || verb.starts_with("List");
+            let own = match service {
+                "TokenService" => None,
+                "ClientService" => Some(ClientAdmin),
+                "UserService" => Some(UserAdmin),
+                "KeyService" => Some(KeyAdmin),
+                "SessionService" => Some(SessionAdmin),
+                other => panic!("nobody said who may call {other}"),
+            };
+            for role in Role::ALL {
+                let expected = match (role, own) {
+                    // Tokens are for services, whatever their operators may.
+                    (_, None) => false,
+                    (Admin, Some(_)) => true,
+                    (Viewer, Some(_)) => reads,
+                    (role, Some(own)) => role == own,
+                };
+                assert_eq!(role.allows(method), expected, "{role} {}", method.name());
+            }
+        }
+        // By name, so that what reads is not everything.
+        assert!(Viewer.allows(Method::ListSessions) && !Viewer.allows(Method::RotateKeys));
     }
 }

@@ -81,10 +81,14 @@ impl Follower {
     async fn tend(&self) -> Result<(), StartError> {
         self.directory.follow_files().await;
         self.ring.retry().await;
-        self.keeper.tend().await?;
-        self.keeper.report().await?;
-        self.used_assertions.tidy().await?;
-        Ok(self.revocations.tidy().await?)
+        // One step that fails keeps none of the others from being taken.
+        let kept = self.keeper.tend().await;
+        let reported = self.keeper.report().await;
+        let swept = self.used_assertions.tidy().await;
+        self.revocations.tidy().await?;
+        swept?;
+        kept?;
+        Ok(reported?)
     }
 
     /// Follows the store whenever it tells of a change and every `interval`, for ever, and then does what is due. The revocations

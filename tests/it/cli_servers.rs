@@ -3,12 +3,17 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    net::TcpListener,
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
+use tokend::{
+    model::{AuthenticationMethod, ClientId, ClientSecret, ClientSettings, Role},
+    store,
+};
 
-use crate::process::{FREE_PORTS, Running, dev, run, stderr, stdout, tokend, words};
+use crate::process::{FREE_PORTS, Running, Watched, dev, init, run, stderr, stdout, tokend, words};
 
 #[test]
 fn dev_prints_all_that_a_first_call_needs_and_leaves_a_profile() {
@@ -292,4 +297,55 @@ fn a_second_signal_ends_at_once() {
     signal("-INT");
     assert!(log.any(|line| line.contains("second signal")));
     assert_eq!(server.0.wait().unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn whoever_holds_the_store_can_make_the_administrator_one_again() {
+    let folder = TempDir::new().unwrap();
+    let first = init(folder.path());
+    let admin = ClientId::parse("admin").unwrap();
+    let location = format!("sqlite:{}", folder.path().join("tokend.db").display()).parse().unwrap();
+    let record = async |change: fn(&mut ClientSettings)| {
+        let store = store::open(&location).await.unwrap();
+        let mut record = store.client(&admin).await.unwrap();
+        change(&mut record.client.settings);
+        store.put_client(&record).await.unwrap();
+        store.close().await;
+        record
+    };
+    // Somebody takes everything from it but its name.
+    record(|settings| {
+        settings.disabled = true;
+        settings.display_name = "the first".to_owned();
+        settings.permissions.roles = vec![Role::Viewer];
+        settings.authentication.methods = vec![AuthenticationMethod::MutualTls];
+    })
+    .await;
+    let again = run(folder.path(), &["init", "--new-admin-secret"]);
+    assert!(again.status.success(), "{}", stderr(&again));
+    let record = record(|_| {}).await;
+    let settings = &record.client.settings;
+    assert!(!settings.disabled && settings.permissions.roles == [Role::Viewer, Role::Admin]);
+    assert!(settings.authentication.allows(AuthenticationMethod::ClientSecret));
+    assert_eq!(settings.display_name, "the first");
+    let digest = |text: &str| ClientSecret::from_text(text).digest();
+    let [kept] = record.secrets.as_slice() else { panic!("one secret is left: {record:?}") };
+    assert_eq!(kept.digest, digest(stdout(&again)));
+    assert_ne!(kept.digest, digest(&first));
+}
+
+#[test]
+fn serve_ends_when_told_though_it_still_waits_for_the_store() {
+    let folder = TempDir::new().unwrap();
+    init(folder.path());
+    // A database that takes connections, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = format!("postgres://tokend@{}/tokend", silent.local_addr().unwrap());
+    let arguments = ["serve", "--config", "tokend.toml", "--allow-plaintext", "true", "--store", &store];
+    let server = Watched::start(folder.path(), &[&arguments[..], &FREE_PORTS].concat());
+    let _held = silent.accept().unwrap();
+    server.running.signal("-TERM");
+    let ended = server.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.iter().any(|line| line.contains("stopped before it served")), "{ended:?}");
 }

@@ -221,7 +221,7 @@ async fn a_client_that_makes_no_sense_is_refused_field_by_field() {
         token_type: "at+JWT".to_owned(),
         algorithm: "none".to_owned(),
         permissions: Some(v1::Permissions {
-            methods: texts(&["", "a*b", "**"]),
+            methods: texts(&["", "a*b", "**", "TokenService/IssueTokn", "tokenservice/*", "TokenService/*"]),
             audiences: vec!["a".to_owned(); 65],
             subjects: vec!["s".repeat(256)],
             max_ttl: seconds(600),
@@ -242,6 +242,8 @@ async fn a_client_that_makes_no_sense_is_refused_field_by_field() {
         "client.permissions.methods[0]",
         "client.permissions.methods[1]",
         "client.permissions.methods[2]",
+        "client.permissions.methods[3]",
+        "client.permissions.methods[4]",
         "client.permissions.subjects[0]",
         "client.token_type",
     ];

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
 use tokend::{
@@ -41,21 +42,35 @@ pub const START_SECONDS: f64 = 1_767_225_600.0;
 
 /// A clock that stands until it is moved.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    /// What the clock that never goes back is ahead of it.
+    ahead: AtomicI64,
+}
 
 impl ManualClock {
     pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, SeqCst);
+        self.now.fetch_add(seconds, SeqCst);
+    }
+
+    /// Somebody sets it back; no time passes.
+    pub fn set_back(&self, seconds: i64) {
+        self.ahead.fetch_add(seconds, SeqCst);
+        self.now.fetch_sub(seconds, SeqCst);
     }
 
     pub fn seconds(&self) -> i64 {
-        self.0.load(SeqCst)
+        self.now.load(SeqCst)
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> UnixTime {
-        UnixTime::from_seconds(self.0.load(SeqCst))
+        UnixTime::from_seconds(self.seconds())
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs((self.seconds() + self.ahead.load(SeqCst)).unsigned_abs())
     }
 }
 
@@ -65,7 +80,7 @@ pub fn manual_clock() -> Arc<ManualClock> {
 
 /// A clock that stands at `seconds` since 1970.
 pub fn clock_at(seconds: i64) -> Arc<ManualClock> {
-    Arc::new(ManualClock(AtomicI64::new(seconds)))
+    Arc::new(ManualClock { now: AtomicI64::new(seconds), ahead: AtomicI64::new(0) })
 }
 
 /// A running server. It ends with the test.

@@ -78,7 +78,7 @@ impl Authenticator {
         let outcome = match looked {
             Ok(Looked::Proved(proved)) => Ok(proved),
             Ok(Looked::Token(text)) => self.token(text, address, now).await,
-            Err(error) => Err(self.limited(error, address, now)),
+            Err(error) => Err(self.limited(error, address)),
         };
         let method = match &outcome {
             Ok((_, method)) => Some(*method),
@@ -139,7 +139,7 @@ impl Authenticator {
         let token = match UnprovenToken::parse(text) {
             Ok(token) => token,
             Err(refusal) => {
-                return Err(self.limited(Unproven::new(None, refusal.detail).into(), address, now));
+                return Err(self.limited(Unproven::new(None, refusal.detail).into(), address));
             }
         };
         let issuer = token.issuer().unwrap_or_default().to_owned();
@@ -151,7 +151,7 @@ impl Authenticator {
             Some(_) => AuthenticationMethod::WorkloadIdentity,
             None => AuthenticationMethod::PrivateKeyJwt,
         };
-        if let Err(retry_after) = self.failures.may_cost(attempt, now) {
+        if let Err(retry_after) = self.failures.may_cost(attempt, self.clock.steady()) {
             let unproven = Unproven::new(Some(method), "it was not looked at").naming(client_id);
             return Err(AuthenticationError::RateLimited { unproven, retry_after });
         }
@@ -161,12 +161,12 @@ impl Authenticator {
         };
         match outcome {
             Ok(proved) => {
-                self.failures.proved(attempt, now);
+                self.failures.proved(attempt, self.clock.steady());
                 Ok(proved)
             }
             Err(AuthenticationError::Invalid(unproven)) => {
                 let named = unproven.client_id.clone().or(client_id);
-                Err(self.counted(unproven.naming(named), attempt, now))
+                Err(self.counted(unproven.naming(named), attempt))
             }
             Err(error) => Err(error),
         }
@@ -211,25 +211,20 @@ impl Authenticator {
     }
 
     /// Counts what failed on sight.
-    fn limited(
-        &self,
-        error: AuthenticationError,
-        address: Option<IpAddr>,
-        now: UnixTime,
-    ) -> AuthenticationError {
+    fn limited(&self, error: AuthenticationError, address: Option<IpAddr>) -> AuthenticationError {
         match error {
             AuthenticationError::Invalid(unproven) => {
                 let name = unproven.client_id.as_ref().map(ClientId::as_str);
                 let attempt = Attempt::new(address, name);
-                self.counted(unproven, attempt, now)
+                self.counted(unproven, attempt)
             }
             // Without a credential there is nothing to guess, and nothing that costs.
             error => error,
         }
     }
 
-    fn counted(&self, unproven: Unproven, attempt: Attempt, now: UnixTime) -> AuthenticationError {
-        match self.failures.failed(attempt, now) {
+    fn counted(&self, unproven: Unproven, attempt: Attempt) -> AuthenticationError {
+        match self.failures.failed(attempt, self.clock.steady()) {
             Ok(()) => AuthenticationError::Invalid(unproven),
             Err(retry_after) => AuthenticationError::RateLimited { unproven, retry_after },
         }

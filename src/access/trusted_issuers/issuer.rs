@@ -38,7 +38,7 @@ pub(in crate::access) struct TrustedIssuer {
 pub(super) struct Fetches {
     pub(super) good: AtomicU64,
     pub(super) failed: AtomicU64,
-    /// When the last one began.
+    /// When the last one began, by the clock that never goes back.
     last: AtomicI64,
     /// Whether it failed, and that was logged.
     failing: AtomicBool,
@@ -48,6 +48,7 @@ pub(super) struct Fetches {
 #[derive(Debug)]
 pub(in crate::access) struct Held {
     pub(in crate::access) keys: PublicKeySet,
+    /// By the clock that never goes back.
     pub(super) time: UnixTime,
 }
 
@@ -66,7 +67,7 @@ impl TrustedIssuer {
             clock,
             held: ArcSwapOption::empty(),
             fetching: Arc::default(),
-            fetches: Fetches::default(),
+            fetches: Fetches { last: AtomicI64::new(i64::MIN), ..Fetches::default() },
         })
     }
 
@@ -87,7 +88,7 @@ impl TrustedIssuer {
 
     /// The keys in memory, unless they are too old.
     pub(super) fn held(&self) -> Option<Arc<Held>> {
-        self.held.load_full().filter(|held| self.clock.now().since(held.time) < self.refresh.max_age)
+        self.held.load_full().filter(|held| self.clock.steady().since(held.time) < self.refresh.max_age)
     }
 
     pub(super) const fn fetches(&self) -> &Fetches {
@@ -127,7 +128,7 @@ impl TrustedIssuer {
 
     /// Fetches in a task of its own: whoever waits for it may go away.
     fn begin(self: &Arc<Self>, alone: OwnedMutexGuard<()>) {
-        self.fetches.last.store(self.clock.now().seconds(), Relaxed);
+        self.fetches.last.store(self.clock.steady().seconds(), Relaxed);
         let issuer = Arc::clone(self);
         tokio::spawn(async move {
             issuer.fetch().await;
@@ -148,7 +149,7 @@ impl TrustedIssuer {
                 if self.fetches.failing.swap(false, Relaxed) || self.held.load().is_none() {
                     tracing::info!(issuer, keys = keys.len(), "the trusted issuer's keys are there");
                 }
-                self.held.store(Some(Arc::new(Held { keys, time: self.clock.now() })));
+                self.held.store(Some(Arc::new(Held { keys, time: self.clock.steady() })));
             }
             Err(problem) => {
                 self.fetches.failed.fetch_add(1, Relaxed);
@@ -170,6 +171,6 @@ impl TrustedIssuer {
     }
 
     fn since_last(&self) -> Duration {
-        self.clock.now().since(UnixTime::from_seconds(self.fetches.last.load(Relaxed)))
+        self.clock.steady().since(UnixTime::from_seconds(self.fetches.last.load(Relaxed)))
     }
 }

@@ -59,7 +59,7 @@ impl Collector for TrustedIssuers {
         let mut ages = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (issuer, state) in &self.by_name {
             if let Some(held) = state.held() {
-                let age = self.clock.now().since(held.time).as_secs();
+                let age = self.clock.steady().since(held.time).as_secs();
                 ConstGauge::new(age).encode(ages.encode_family(&[("issuer", issuer.as_str())])?)?;
             }
         }

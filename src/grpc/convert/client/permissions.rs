@@ -3,7 +3,7 @@
 use super::claim_condition;
 use crate::{
     grpc::convert::scalar,
-    model::{Pattern, Permissions, Role, Ttl, Violations},
+    model::{Method, Pattern, Permissions, Role, Ttl, Violations},
     proto::v1,
 };
 
@@ -18,6 +18,7 @@ pub(super) fn read(message: v1::Permissions, violations: &mut Violations) -> Per
     if max_ttl.is_some_and(|ttl| ttl > LONGEST_TTL) {
         violations.add("permissions.max_ttl", "must be at most 365 days");
     }
+    known_methods(&message.methods, violations);
     let mut list = |texts, name| patterns(texts, &format!("permissions.{name}"), MOST_PATTERNS, violations);
     let permissions = Permissions {
         methods: list(message.methods, "methods"),
@@ -39,6 +40,17 @@ pub(super) fn read(message: v1::Permissions, violations: &mut Violations) -> Per
     };
     let claim_values = claim_condition::values(message.claim_values, &permissions.claims, violations);
     Permissions { claim_values, ..permissions }
+}
+
+/// A pattern that is no method's would allow nothing, and whoever wrote it meant something.
+fn known_methods(texts: &[String], violations: &mut Violations) {
+    for (index, text) in texts.iter().enumerate().take(MOST_PATTERNS) {
+        let is_of = |pattern: &Pattern| Method::ALL.into_iter().any(|method| pattern.matches(method.name()));
+        if Pattern::parse(text.clone()).is_ok_and(|pattern| !is_of(&pattern)) {
+            let description = "matches no method: they are written like `TokenService/IssueToken`";
+            violations.add(format!("permissions.methods[{index}]"), description);
+        }
+    }
 }
 
 /// Reads patterns, `most` at the most.
