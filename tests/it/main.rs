@@ -12,6 +12,7 @@
 mod admission;
 mod algorithms;
 mod audit;
+mod audit_files;
 mod audit_postgres;
 mod bad_store;
 mod batch;
