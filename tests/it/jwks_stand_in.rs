@@ -6,13 +6,18 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    time::Duration,
 };
 
+use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_rustls::TlsAcceptor;
+
+use crate::tls_harness::Pair;
 
 /// How it answers.
 #[derive(Clone)]
@@ -25,6 +30,8 @@ pub enum Answer {
     Nothing,
     /// Never.
     Silence,
+    /// Octet by octet, without an end.
+    Drip,
 }
 
 pub struct JwksStandIn {
@@ -34,6 +41,8 @@ pub struct JwksStandIn {
 
 struct Shared {
     answer: Mutex<Answer>,
+    /// With what it speaks TLS, if it does.
+    tls: Mutex<Option<Arc<ServerConfig>>>,
     requests: AtomicUsize,
     /// What the last request said.
     last: Mutex<String>,
@@ -47,6 +56,7 @@ impl JwksStandIn {
         let addr = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             answer: Mutex::new(answer),
+            tls: Mutex::default(),
             requests: AtomicUsize::new(0),
             last: Mutex::default(),
             gate: Semaphore::new(Semaphore::MAX_PERMITS / 2),
@@ -54,14 +64,20 @@ impl JwksStandIn {
         let serving = Arc::clone(&shared);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer_one(stream, Arc::clone(&serving)));
+                tokio::spawn(serve(stream, Arc::clone(&serving)));
             }
         });
         Self { addr, shared }
     }
 
     pub fn uri(&self) -> String {
-        format!("http://{}/jwks", self.addr)
+        let scheme = if self.shared.tls.lock().unwrap().is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/jwks", self.addr)
+    }
+
+    /// From now on it shows this certificate.
+    pub fn certificate(&self, pair: &Pair) {
+        *self.shared.tls.lock().unwrap() = Some(Arc::new(pair.server_config()));
     }
 
     pub fn answer(&self, answer: Answer) {
@@ -86,7 +102,19 @@ impl JwksStandIn {
     }
 }
 
-async fn answer_one(mut stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let tls = shared.tls.lock().unwrap().clone();
+    match tls {
+        None => answer_one(stream, shared).await,
+        Some(config) => {
+            if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
+                answer_one(stream, shared).await;
+            }
+        }
+    }
+}
+
+async fn answer_one(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
     let mut request = Vec::new();
     let mut chunk = [0; 1024];
     while !request.windows(4).any(|window| window == b"\r\n\r\n") {
@@ -106,6 +134,21 @@ async fn answer_one(mut stream: TcpStream, shared: Arc<Shared>) {
         Answer::Octets(octets) => octets,
         Answer::Nothing => return,
         Answer::Silence => return std::future::pending().await,
+        Answer::Drip => return drip(stream).await,
     };
     let _ = stream.write_all(&octets).await;
+    let _ = stream.shutdown().await;
+}
+
+/// No wait for the next octet is long, and nothing that bounds only those ends it.
+async fn drip(mut stream: impl AsyncWrite + Unpin) {
+    let mut each = tokio::time::interval(Duration::from_millis(2));
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n";
+    let mut rest = head.bytes().chain(std::iter::repeat(b' '));
+    while let Some(octet) = rest.next()
+        && stream.write_all(&[octet]).await.is_ok()
+        && stream.flush().await.is_ok()
+    {
+        each.tick().await;
+    }
 }

@@ -7,7 +7,7 @@ use rcgen::{
     KeyUsagePurpose, SanType,
 };
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use tempfile::TempDir;
@@ -34,6 +34,17 @@ pub struct Pair {
     pub key: String,
 }
 
+impl Pair {
+    /// What shows this certificate.
+    pub fn server_config(&self) -> ServerConfig {
+        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        builder.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap()
+    }
+}
+
 impl TestAuthority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -47,12 +58,12 @@ impl TestAuthority {
 
     /// A server's certificate for `localhost` and 127.0.0.1.
     pub fn server(&self) -> Pair {
-        self.server_with(|_| {})
+        self.server_with(&["localhost", "127.0.0.1"], |_| {})
     }
 
-    /// The same as it is made by `change`.
-    pub fn server_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Pair {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    /// A server's certificate for these names, as it is made by `change`.
+    pub fn server_with(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Pair {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         change(&mut params);
         self.sign(&params)

@@ -209,8 +209,10 @@ async fn a_certificate_that_is_not_valid_now_does_not_replace_one_that_is() {
     let server = tls_server(&authority, &files, |_| {}).await;
     let keeper = server.tls.as_ref().unwrap();
     let before = shown(&server, &authority).await;
-    let expired = authority.server_with(|params| params.not_after = rcgen::date_time_ymd(2025, 12, 31));
-    let coming = authority.server_with(|params| params.not_before = rcgen::date_time_ymd(2026, 1, 2));
+    let expired =
+        authority.server_with(&["localhost"], |params| params.not_after = rcgen::date_time_ymd(2025, 12, 31));
+    let coming =
+        authority.server_with(&["localhost"], |params| params.not_before = rcgen::date_time_ymd(2026, 1, 2));
     for (failed, pair) in [&expired, &coming].into_iter().enumerate() {
         files.write(pair, &authority.pem);
         keeper.check();
@@ -232,7 +234,8 @@ async fn a_certificate_that_expires_while_it_is_in_use_is_told_of() {
     let authority = TestAuthority::new();
     let files = Files::new(&authority);
     // Whoever calls here goes by the time of the machine.
-    let pair = authority.server_with(|params| params.not_after = rcgen::date_time_ymd(3000, 1, 1));
+    let pair =
+        authority.server_with(&["localhost"], |params| params.not_after = rcgen::date_time_ymd(3000, 1, 1));
     files.write(&pair, &authority.pem);
     let server = tls_server(&authority, &files, |_| {}).await;
     let keeper = server.tls.as_ref().unwrap();
