@@ -1,12 +1,19 @@
 //! Where a password comes from: a prompt, or stdin. Never a flag: all users of a machine see the arguments of its processes, and
 //! shells keep them.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::{
+    io::{self, IsTerminal as _, Read as _},
+    process,
+};
 
 use clap::Args;
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::{failure::Failure, output::talk};
+
+/// What shells make of a command that ended by SIGINT.
+const INTERRUPTED: i32 = 130;
 
 /// More than any server takes.
 const LONGEST: u64 = 4096;
@@ -60,8 +67,22 @@ fn prompt(words: &str) -> Result<Zeroizing<String>, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("there is nobody to ask for the password: say --password-stdin"));
     }
-    let typed = Zeroizing::new(rpassword::prompt_password(words)?);
-    filled(typed, "password")
+    let terminal = tcgetattr(io::stdin())?;
+    let question = words.to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let typed = runtime.block_on(async {
+        tokio::select! {
+            typed = tokio::task::spawn_blocking(|| rpassword::prompt_password(question)) => typed?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                // What is typed would stay unseen after the end of the process.
+                tcsetattr(io::stdin(), OptionalActions::Now, &terminal)?;
+                talk("");
+                process::exit(INTERRUPTED);
+            }
+        }
+    });
+    filled(Zeroizing::new(typed?), "password")
 }
 
 fn from_stdin(what: &str) -> Result<Zeroizing<String>, Failure> {
