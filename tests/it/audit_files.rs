@@ -36,8 +36,11 @@ impl Scene {
         let secret = ClientSecret::from_text(init(folder.path()));
         let line = format!("{}\n", serde_json::json!({ "event": "padding", "text": "x".repeat(1000) }));
         fs::write(audit_file(folder.path()), line.repeat(PADDING.div_ceil(line.len()))).unwrap();
-        let arguments = ["--allow-plaintext", "--audit-sinks", "file", "--audit-file", "audit.jsonl"];
-        let server = Serve::start(folder.path(), &[&arguments[..], &["--audit-mode", mode]].concat());
+        let arguments = ["--allow-plaintext", "--drain-delay", "0s", "--audit-sinks", "file"];
+        let server = Serve::start(
+            folder.path(),
+            &[&arguments[..], &["--audit-file", "audit.jsonl", "--audit-mode", mode]].concat(),
+        );
         let admin = TestClient::new(server.grpc, Some(secret)).await;
         let created = accepted(admin.clients().create_client(admin.request(create("web"))).await);
         let secret = ClientSecret::from_text(created.into_inner().client_secret);
@@ -95,7 +98,7 @@ fn numbers(events: &[Value]) -> Vec<u64> {
     numbers
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_calls_until_there_is_room_and_tears_no_line() {
     let mut scene = Scene::start("required").await;
     let (admin, web) = (scene.admin.clone(), scene.web.clone());
@@ -136,7 +139,7 @@ async fn a_full_disk_refuses_calls_until_there_is_room_and_tears_no_line() {
     assert_eq!(scene.server.stop().code, Some(0));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_for_a_full_disk_is_written_once() {
     let mut scene = Scene::start("buffered").await;
     let web = scene.web.clone();
