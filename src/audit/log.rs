@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::Signal;
 use tokio::{
     runtime::Handle,
-    signal::unix::{SignalKind, signal},
     sync::{mpsc, oneshot, watch},
 };
 
@@ -75,9 +73,6 @@ impl AuditLog {
         let mut queues = Vec::new();
         let mode = settings.mode;
         let sinks = if mode == AuditMode::Off { Vec::new() } else { settings.sinks };
-        if !sinks.is_empty() {
-            outlive_the_longest_file()?;
-        }
         for sink_settings in sinks {
             let name = sink_settings.name();
             let sink = sink::open(sink_settings, mode).await?;
@@ -192,12 +187,6 @@ impl AuditLog {
     }
 }
 
-/// Has a file that is as long as this process may make one fail, as on a full disk, where the process would be ended.
-fn outlive_the_longest_file() -> Result<(), AuditOpenError> {
-    // Who listens to a signal once is never ended by it any more.
-    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop).map_err(of_sinks)
-}
-
 /// Runs a writer on a thread of its own: a disk or a pipe that stands still must not hold up a thread that serves calls,
 /// nor the end of the process.
 fn start(writer: Writer, end: watch::Sender<bool>) -> Result<(), AuditOpenError> {
@@ -207,10 +196,7 @@ fn start(writer: Writer, end: watch::Sender<bool>) -> Result<(), AuditOpenError>
         runtime.block_on(writer.run());
         end.send_replace(true);
     };
-    std::thread::Builder::new().name(name).spawn(run).map(|_| ()).map_err(of_sinks)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn of_sinks(error: std::io::Error) -> AuditOpenError {
-    AuditOpenError { setting: "audit_sinks", problem: error.to_string() }
+    let failed =
+        |error: std::io::Error| AuditOpenError { setting: "audit_sinks", problem: error.to_string() };
+    std::thread::Builder::new().name(name).spawn(run).map(|_| ()).map_err(failed)
 }

@@ -100,6 +100,7 @@ impl Dev {
     }
 
     async fn serve(self, started: Instant) -> Result<(), Failure> {
+        signals::outlive_the_longest_file()?;
         let shutdown = signals::shutdown()?;
         let listeners = Listeners {
             grpc: bind("--grpc-addr", self.grpc_addr).await?,

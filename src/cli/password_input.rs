@@ -67,7 +67,7 @@ fn prompt(words: &str) -> Result<Zeroizing<String>, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("there is nobody to ask for the password: say --password-stdin"));
     }
-    let terminal = tcgetattr(io::stdin())?;
+    let terminal = tcgetattr(io::stdin()).map_err(io::Error::from)?;
     let question = words.to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let typed = runtime.block_on(async {
@@ -76,7 +76,7 @@ fn prompt(words: &str) -> Result<Zeroizing<String>, Failure> {
             interrupted = tokio::signal::ctrl_c() => {
                 interrupted?;
                 // What is typed would stay unseen after the end of the process.
-                tcsetattr(io::stdin(), OptionalActions::Now, &terminal)?;
+                tcsetattr(io::stdin(), OptionalActions::Now, &terminal).map_err(io::Error::from)?;
                 talk("");
                 process::exit(INTERRUPTED);
             }

@@ -43,6 +43,7 @@ impl Serve {
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {
+    signals::outlive_the_longest_file()?;
     let mut shutdown = pin!(signals::shutdown()?);
     let mut hangups = signals::hangups()?;
     // The ports first: a second instance by mistake is to fail before it touches the store.

@@ -34,6 +34,16 @@ pub(super) fn shutdown() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Has a file that is as long as this process may make one (`ulimit -f`) fail, as on a full disk, where the process would be
+/// ended: the audit file, or the store's.
+///
+/// # Errors
+/// When the handler cannot be set.
+pub(super) fn outlive_the_longest_file() -> io::Result<()> {
+    // Who listens to a signal once is never ended by it any more.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
 /// Resolves at each SIGHUP, by which operators say that files have changed. Once it was called, the signal no longer ends the
 /// process.
 ///
