@@ -93,6 +93,7 @@ mod passwords;
 mod policy;
 mod policy_explain;
 mod policy_explain_exchange;
+mod policy_explain_sessions;
 mod postgres;
 mod process;
 mod ready;
