@@ -6,7 +6,7 @@ use std::{fmt, iter};
 use super::{
     DenialReason, IssueRules,
     claim_value::is_among,
-    line::{Bounded, Line, List},
+    line::{Bounded, Held, Line, List},
 };
 use crate::model::{Client, ExtraClaims, Method, Ttl};
 
@@ -21,6 +21,12 @@ pub(crate) struct Check<'a> {
     pub(crate) reason: DenialReason,
     /// What policy says.
     pub(crate) verdict: Verdict,
+}
+
+impl Check<'_> {
+    const fn is_allowed(&self) -> bool {
+        matches!(self.verdict, Verdict::Allowed(_))
+    }
 }
 
 /// What policy says about a value.
@@ -103,8 +109,7 @@ pub(super) fn token<'a>(
     let subject = asked.subject.unwrap_or(client.client_id.as_str());
     each(client, List::Audiences, "audiences", asked.audiences)
         .chain(each(client, List::Scopes, "scopes", asked.scopes))
-        .chain(iter::once_with(move || self::subject(client, subject)))
-        .chain(asked.claims.members().iter().flat_map(move |(name, json)| claim(client, name, json)))
+        .chain(about(client, subject, asked.claims))
         .chain(asked.ttl.into_iter().map(move |ttl| life(client, ttl, rules)))
         .chain(asked.with_session.then(|| refresh_token(client)))
 }
@@ -112,13 +117,7 @@ pub(super) fn token<'a>(
 /// All that VerifyToken looks at besides its method: the audiences that are named, or whether there are any.
 pub(super) fn verify<'a>(client: &'a Client, audiences: &'a [String]) -> impl Iterator<Item = Check<'a>> {
     let none = audiences.is_empty() && client.settings.permissions.verify_audiences.is_empty();
-    let denied = Check {
-        place: Place::Field("audiences"),
-        value: None,
-        reason: DenialReason::Audience,
-        verdict: Verdict::Denied(None),
-    };
-    each(client, List::VerifyAudiences, "audiences", audiences).chain(none.then_some(denied))
+    each(client, List::VerifyAudiences, "audiences", audiences).chain(none.then(no_audience))
 }
 
 /// All that IntrospectToken looks at besides its method: whoever has no audience sees its own tokens.
@@ -127,14 +126,19 @@ pub(super) fn introspect<'a>(client: &'a Client, audiences: &'a [String]) -> imp
 }
 
 /// All that Login looks at before it knows the user.
-pub(super) fn login<'a>(client: &'a Client, username: &'a str) -> impl Iterator<Item = Check<'a>> {
+pub(super) fn login<'a>(
+    client: &'a Client,
+    username: &'a str,
+    asked: AskedToken<'a>,
+    rules: &'a IssueRules,
+) -> impl Iterator<Item = Check<'a>> {
     let user = Check {
         place: Place::Field("username"),
         value: Some(username),
         reason: DenialReason::Subject,
         verdict: Verdict::by(listed(client, List::LoginUsernames, username)),
     };
-    [method(client, Method::Login), user].into_iter()
+    [method(client, Method::Login), user].into_iter().chain(user_token(client, asked, rules))
 }
 
 /// All that is looked at of a token whose subject and claims are not the client's to choose, but a user's or another token's.
@@ -160,14 +164,40 @@ pub(super) fn refresh<'a>(
         .chain(each(client, List::Scopes, "scopes", scopes))
 }
 
-/// Whether the client may have tokens for this audience.
-pub(super) fn allows_audience(client: &Client, audience: &str) -> bool {
-    listed(client, List::Audiences, audience).is_some()
+/// What is looked at of what a token is about: its subject, and the claims that were asked for.
+pub(super) fn about<'a>(
+    client: &'a Client,
+    subject: &'a str,
+    claims: &'a ExtraClaims,
+) -> impl Iterator<Item = Check<'a>> {
+    iter::once_with(move || self::subject(client, subject))
+        .chain(claims.members().iter().flat_map(move |(name, json)| claim(client, name, json)))
 }
 
-/// Whether the client may have tokens with this scope.
-pub(super) fn allows_scope(client: &Client, scope: &str) -> bool {
-    listed(client, List::Scopes, scope).is_some()
+/// Whether each value that is asked for is among those that there are.
+pub(super) fn among<'a>(
+    held: Held,
+    asked: &'a [String],
+    has: &'a [String],
+) -> impl Iterator<Item = Check<'a>> {
+    asked.iter().enumerate().map(move |(index, value)| Check {
+        place: Place::Item(held.field(), index),
+        value: Some(value),
+        reason: held.reason(),
+        verdict: Verdict::by(has.contains(value).then_some(Line::Held(held))),
+    })
+}
+
+/// Of the audiences that something has, those that the client may have in tokens: what a token is for if nobody says it. There
+/// must be one; else the token would be for the client's default audiences.
+pub(super) fn left_audiences<'a>(client: &'a Client, has: &'a [String]) -> impl Iterator<Item = Check<'a>> {
+    let none = !has.iter().any(|audience| listed(client, List::Audiences, audience).is_some());
+    each(client, List::Audiences, "audiences", has).filter(Check::is_allowed).chain(none.then(no_audience))
+}
+
+/// Of the scopes that something has, those that the client may have in tokens.
+pub(super) fn left_scopes<'a>(client: &'a Client, has: &'a [String]) -> impl Iterator<Item = Check<'a>> {
+    each(client, List::Scopes, "scopes", has).filter(Check::is_allowed)
 }
 
 /// All that ExchangeToken looks at before it looks at a token.
@@ -228,9 +258,14 @@ pub(super) fn exchanged_audience<'a>(
     }
 }
 
+/// The values that were looked at.
+pub(super) fn values<'a>(checks: impl Iterator<Item = Check<'a>>) -> Vec<String> {
+    checks.filter_map(|check| check.value).map(str::to_owned).collect()
+}
+
 /// Whether the client may have this claim, with this value, in tokens.
 pub(super) fn allows_claim(client: &Client, name: &str, json: &str) -> bool {
-    claim(client, name, json).all(|check| matches!(check.verdict, Verdict::Allowed(_)))
+    claim(client, name, json).all(|check| check.is_allowed())
 }
 
 fn each<'a>(
@@ -249,6 +284,16 @@ fn each<'a>(
         reason,
         verdict: Verdict::by(listed(client, list, value)),
     })
+}
+
+/// There is no audience at all.
+const fn no_audience() -> Check<'static> {
+    Check {
+        place: Place::Field("audiences"),
+        value: None,
+        reason: DenialReason::Audience,
+        verdict: Verdict::Denied(None),
+    }
 }
 
 fn subject<'a>(client: &Client, subject: &'a str) -> Check<'a> {

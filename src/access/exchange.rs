@@ -13,8 +13,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Caller, Denial, DenialReason, IssueGrant, IssueRules, PolicyError,
-    check::{self, AskedToken},
+    Caller, DenialReason, IssueGrant, IssueRules, PolicyError,
+    check::{self, AskedToken, Check, Place, Verdict, values},
+    line::{Held, Line},
     policy::{all, grant},
 };
 use crate::model::{
@@ -63,21 +64,15 @@ impl ExchangeGrant {
         rules: &IssueRules,
     ) -> Result<IssueGrant, PolicyError> {
         let Self { client, request } = self;
-        usable(&client, "subject_token", &subject)?;
-        all(&client, [check::exchanged_subject(&client, &subject.claims.subject)])?;
-        let client_id = client.client_id.as_str();
-        if let Some(actor) = actor.filter(|actor| !(actor.is_own && actor.claims.subject == client_id)) {
-            usable(&client, "actor_token", actor)?;
-        }
-        let acts = match actor {
-            Some(actor) => (actor.claims.issuer.as_str(), actor.claims.subject.as_str()),
-            None => (own_issuer, client_id),
+        all(&client, tokens(&client, &request, &subject, actor, own_issuer))?;
+        let audiences = match request.audiences.is_empty() {
+            true => values(check::left_audiences(&client, &subject.claims.audiences)),
+            false => request.audiences,
         };
-        if subject.may_act.as_ref().is_some_and(|may_act| !names(may_act, acts)) {
-            return Err(denied(DenialReason::Actor, "actor_token").into());
-        }
-        let audiences = audiences(&client, request.audiences, &subject)?;
-        let scopes = scopes(&client, request.scopes, &subject)?;
+        let scopes = match request.scopes.is_empty() {
+            true => values(check::left_scopes(&client, subject.own_scopes())),
+            false => request.scopes,
+        };
         let claims = subject.extra.filtered(|name, json| check::allows_claim(&client, name, json));
         // What says who may act goes on with the subject, or the next exchange would be open to everybody.
         let claims = claims.with(subject.may_act.map(|may_act| (MAY_ACT.to_owned(), may_act.to_string())));
@@ -105,33 +100,105 @@ impl ExchangeGrant {
     }
 }
 
+impl PresentedToken {
+    /// The scopes that it hands on.
+    fn own_scopes(&self) -> &[String] {
+        if self.is_own { &self.claims.scopes } else { &[] }
+    }
+}
+
 /// May `caller` try this exchange?
 pub(crate) fn exchange(
     caller: &Caller,
     request: ExchangeRequest,
     rules: &IssueRules,
 ) -> Result<ExchangeGrant, PolicyError> {
-    let client = caller.shared_client();
-    let none = ExtraClaims::default();
+    exchange_to(caller.shared_client(), request, rules)
+}
+
+pub(super) fn exchange_to(
+    client: &Arc<Client>,
+    request: ExchangeRequest,
+    rules: &IssueRules,
+) -> Result<ExchangeGrant, PolicyError> {
+    all(client, at_once(client, &request, rules))?;
+    Ok(ExchangeGrant { client: Arc::clone(client), request })
+}
+
+/// All that is looked at before any token is.
+pub(super) fn at_once<'a>(
+    client: &'a Client,
+    request: &'a ExchangeRequest,
+    rules: &'a IssueRules,
+) -> impl Iterator<Item = Check<'a>> {
+    static NONE: ExtraClaims = ExtraClaims::NONE;
     let asked = AskedToken {
         subject: None,
         audiences: &request.audiences,
         scopes: &request.scopes,
-        claims: &none,
+        claims: &NONE,
         ttl: request.ttl,
         with_session: false,
     };
-    all(client, check::exchange(client, request.actor_token.is_some(), asked, rules))?;
-    Ok(ExchangeGrant { client: Arc::clone(client), request })
+    check::exchange(client, request.actor_token.is_some(), asked, rules)
+}
+
+/// All that is looked at when the tokens are known to be good.
+pub(super) fn tokens<'a>(
+    client: &'a Client,
+    request: &'a ExchangeRequest,
+    subject: &'a PresentedToken,
+    actor: Option<&'a PresentedToken>,
+    own_issuer: &'a str,
+) -> impl Iterator<Item = Check<'a>> {
+    let client_id = client.client_id.as_str();
+    // Its own token is the client's to show, whomever it is for.
+    let others = actor.filter(|actor| !(actor.is_own && actor.claims.subject == client_id));
+    let acts = match actor {
+        Some(actor) => (actor.claims.issuer.as_str(), actor.claims.subject.as_str()),
+        None => (own_issuer, client_id),
+    };
+    let held = subject.own_scopes();
+    let (no_audience, no_scope) = (request.audiences.is_empty(), request.scopes.is_empty());
+    usable(client, "subject_token", subject)
+        .chain([check::exchanged_subject(client, &subject.claims.subject)])
+        .chain(others.into_iter().flat_map(|actor| usable(client, "actor_token", actor)))
+        .chain(subject.may_act.as_ref().map(|may_act| named(may_act, acts)))
+        .chain(
+            no_audience
+                .then(|| check::left_audiences(client, &subject.claims.audiences))
+                .into_iter()
+                .flatten(),
+        )
+        .chain(no_scope.then(|| check::left_scopes(client, held)).into_iter().flatten())
+        .chain(
+            subject
+                .is_own
+                .then(|| check::among(Held::TokenScopes, &request.scopes, held))
+                .into_iter()
+                .flatten(),
+        )
 }
 
 /// Whether the client may do something with the token at all: it is for the client, and of an issuer whose word counts.
-fn usable(client: &Client, field: &'static str, token: &PresentedToken) -> Result<(), Denial> {
+fn usable<'a>(
+    client: &'a Client,
+    field: &'static str,
+    token: &'a PresentedToken,
+) -> impl Iterator<Item = Check<'a>> {
     let claims = &token.claims;
-    if !token.is_own {
-        all(client, [check::exchanged_issuer(client, field, &claims.issuer)])?;
+    let issuer = (!token.is_own).then(|| check::exchanged_issuer(client, field, &claims.issuer));
+    issuer.into_iter().chain([check::exchanged_audience(client, field, &claims.audiences)])
+}
+
+/// Whether `may_act` lets the one of this issuer and this subject act.
+fn named<'a>(may_act: &Value, acts: (&str, &'a str)) -> Check<'a> {
+    Check {
+        place: Place::Field("actor_token"),
+        value: Some(acts.1),
+        reason: DenialReason::Actor,
+        verdict: Verdict::by(names(may_act, acts).then_some(Line::MayAct)),
     }
-    all(client, [check::exchanged_audience(client, field, &claims.audiences)])
 }
 
 /// Whether `may_act` names the one of this issuer and this subject. By any other form, and by a member that nobody here can
@@ -144,34 +211,4 @@ fn names(may_act: &Value, (issuer, subject): (&str, &str)) -> bool {
             "iss" => value.as_str() == Some(issuer),
             _ => false,
         })
-}
-
-/// Those that are asked for, which are allowed; or what of the subject token's the client may have.
-fn audiences(client: &Client, asked: Vec<String>, subject: &PresentedToken) -> Result<Vec<String>, Denial> {
-    if !asked.is_empty() {
-        return Ok(asked);
-    }
-    let own = allowed(&subject.claims.audiences, |audience| check::allows_audience(client, audience));
-    if own.is_empty() { Err(denied(DenialReason::Audience, "audiences")) } else { Ok(own) }
-}
-
-fn scopes(client: &Client, asked: Vec<String>, subject: &PresentedToken) -> Result<Vec<String>, Denial> {
-    let held = &subject.claims.scopes;
-    if asked.is_empty() {
-        let held = if subject.is_own { held.as_slice() } else { &[] };
-        return Ok(allowed(held, |scope| check::allows_scope(client, scope)));
-    }
-    match asked.iter().position(|scope| subject.is_own && !held.contains(scope)) {
-        Some(index) => Err(denied(DenialReason::TokenScope, &format!("scopes[{index}]"))),
-        None => Ok(asked),
-    }
-}
-
-/// Those of `values` that the client may have in tokens.
-fn allowed(values: &[String], may_have: impl Fn(&str) -> bool) -> Vec<String> {
-    values.iter().filter(|value| may_have(value)).cloned().collect()
-}
-
-fn denied(reason: DenialReason, field: &str) -> Denial {
-    Denial { reason, field: field.to_owned(), line: None }
 }

@@ -1,39 +1,96 @@
-//! What policy would say, for those who write it: the same checks that a call meets, all of them and with their lines, and
-//! no grant.
+//! What policy would say, for those who write it: the checks that a call meets, all of them and with their lines, and what
+//! comes of the same functions that a call goes through. No grant leaves this file.
 
 use std::sync::Arc;
 
-use super::{
-    DenialReason, IssueRules, PolicyError,
-    check::{self, AskedToken, Check, Verdict},
-    policy,
-};
-use crate::model::{Client, ExtraClaims, IssueRequest, Method, VerifyRequest};
+use serde_json::Value;
 
-/// What a client might ask for.
+use super::{
+    DenialReason, IssueRules, Owner, PolicyError, PresentedToken,
+    check::{self, Check, Verdict},
+    exchange, line, login, policy, refresh, revoke,
+};
+use crate::model::{
+    Client, ExchangeRequest, ExtraClaims, IntrospectRequest, IssueRequest, LoginRequest, Method,
+    RefreshRequest, RevokeTarget, Session, SessionId, SessionScope, TokenClaims, UnixTime, UserSettings,
+    Username, VerifyRequest,
+};
+
+/// What a client might ask for. What a request names and only the server can look up is said here.
 pub(crate) enum Question {
     /// A token.
     Issue(IssueRequest),
     /// Whether a token is good.
     Verify(VerifyRequest),
+    /// The same, where "no" is an answer.
+    Introspect(IntrospectRequest),
     /// A method, as a whole.
     Call(Method),
-    /// To log this user in.
-    Login(String),
+    /// To log a user in who has these scopes.
+    Login(LoginRequest, Vec<String>),
+    /// To refresh this session.
+    Refresh(RefreshRequest, PlannedSession),
+    /// To revoke something.
+    Revoke(RevokeTarget, Whose),
     /// To exchange a token.
     Exchange(PlannedExchange),
 }
 
-/// An exchange, as far as policy looks at it.
+/// A session, as far as policy looks at it.
+pub(crate) struct PlannedSession {
+    /// What its tokens may hold.
+    pub(crate) scope: SessionScope,
+    /// How it was begun.
+    pub(crate) begun: Begun,
+}
+
+/// How a session was begun.
+pub(crate) enum Begun {
+    /// By IssueToken, about this subject.
+    Issued(String),
+    /// By Login, of a user who has these scopes now.
+    LoggedIn(Vec<String>),
+}
+
+/// Whose the token or the session is that is to be revoked.
+pub(crate) enum Whose {
+    /// The target says it.
+    Said,
+    /// It is about a subject, and a client had it issued.
+    Owned {
+        /// `sub`
+        subject: String,
+        /// `client_id`
+        client_id: String,
+    },
+    /// Another issuer's: nobody's here.
+    Foreign,
+}
+
+/// An exchange, as far as policy looks at it. The request need not hold the tokens.
 pub(crate) struct PlannedExchange {
-    /// The new token. Its subject is the subject token's; none: any.
-    pub(crate) token: IssueRequest,
-    /// Whom the subject token is for; none: the client.
-    pub(crate) audiences: Vec<String>,
-    /// Who issued the subject token; none: this server.
+    /// What is asked for.
+    pub(crate) request: ExchangeRequest,
+    /// The subject token.
+    pub(crate) subject: PlannedToken,
+    /// The actor token, if there is one.
+    pub(crate) actor: Option<PlannedToken>,
+    /// Who this server is.
+    pub(crate) own_issuer: String,
+}
+
+/// A token that is presented, as far as policy looks at it.
+pub(crate) struct PlannedToken {
+    /// Who issued it; none: this server.
     pub(crate) issuer: Option<String>,
-    /// Whether there is an actor token.
-    pub(crate) is_acting: bool,
+    /// Whom it is about.
+    pub(crate) subject: String,
+    /// Whom it is for.
+    pub(crate) audiences: Vec<String>,
+    /// What it allows.
+    pub(crate) scopes: Vec<String>,
+    /// Who may act for its subject; none: it does not say.
+    pub(crate) may_act: Option<Value>,
 }
 
 /// What policy says to it.
@@ -60,67 +117,159 @@ pub(crate) struct ExplainedValue {
 
 /// What policy says to `question`, were it asked by `client`.
 pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRules) -> Explanation {
-    let values = |checks: Vec<Check<'_>>| checks.iter().map(|check| explained(check, client)).collect();
     match question {
         Question::Issue(request) => Explanation {
-            values: values(check::issue(client, policy::asked(client, &request), rules).collect()),
+            values: values(client, check::issue(client, policy::asked(client, &request), rules)),
             outcome: policy::issue_to(client, request, rules).map(drop),
         },
         Question::Verify(request) => {
-            let method = check::method(client, Method::VerifyToken);
-            let all = [method.clone()].into_iter().chain(check::verify(client, &request.audiences));
+            let method = [check::method(client, Method::VerifyToken)].into_iter();
             Explanation {
-                values: values(all.collect()),
-                outcome: policy::all(client, [method])
-                    .map_err(PolicyError::from)
-                    .and_then(|()| policy::verify_for(client, request).map(drop)),
+                values: values(client, method.chain(check::verify(client, &request.audiences))),
+                outcome: policy::verify_to(client, request).map(drop),
             }
         }
-        Question::Call(method) => {
-            let method = check::method(client, method);
+        Question::Introspect(request) => {
+            let method = [check::method(client, Method::IntrospectToken)].into_iter();
             Explanation {
-                outcome: policy::all(client, [method.clone()]).map_err(PolicyError::from),
-                values: values(vec![method]),
+                values: values(client, method.chain(check::introspect(client, &request.audiences))),
+                outcome: policy::introspect_to(client, request).map(drop).map_err(PolicyError::from),
             }
         }
-        Question::Exchange(planned) => {
-            let none = ExtraClaims::default();
-            let asked = AskedToken {
-                subject: None,
-                audiences: &planned.token.audiences,
-                scopes: &planned.token.scopes,
-                claims: &none,
-                ttl: planned.token.ttl,
-                with_session: false,
-            };
-            let token = planned.subject_token(client);
-            let checks: Vec<Check<'_>> =
-                check::exchange(client, planned.is_acting, asked, rules).chain(token).collect();
-            Explanation {
-                outcome: policy::all(client, checks.clone()).map_err(PolicyError::from),
-                values: values(checks),
-            }
+        Question::Call(method) => Explanation {
+            values: values(client, [check::method(client, method)]),
+            outcome: policy::administer_as(client, method).map(drop).map_err(PolicyError::from),
+        },
+        Question::Login(request, user_scopes) => explain_login(client, request, &user_scopes, rules),
+        Question::Refresh(request, session) => explain_refresh(client, request, session, rules),
+        Question::Revoke(target, whose) => explain_revoke(client, target, &whose),
+        Question::Exchange(planned) => explain_exchange(client, planned, rules),
+    }
+}
+
+fn explain_login(
+    client: &Arc<Client>,
+    request: LoginRequest,
+    user_scopes: &[String],
+    rules: &IssueRules,
+) -> Explanation {
+    let token = login::token(&request);
+    let checks = check::login(client, request.username.as_str(), policy::asked(client, &token), rules)
+        .chain(check::among(line::Held::UserScopes, &request.scopes, user_scopes));
+    Explanation {
+        values: values(client, checks),
+        outcome: login::login_to(client, request, rules).and_then(|grant| Ok(grant.allows(user_scopes)?)),
+    }
+}
+
+fn explain_refresh(
+    client: &Arc<Client>,
+    request: RefreshRequest,
+    planned: PlannedSession,
+    rules: &IssueRules,
+) -> Explanation {
+    let (subject, user) = match planned.begun {
+        Begun::Issued(subject) => (subject, None),
+        // Nobody looks at whom it is about.
+        Begun::LoggedIn(scopes) => (String::new(), Some(user(scopes))),
+    };
+    let never = UnixTime::from_seconds(0);
+    let session = Session {
+        session_id: SessionId::from_octets(&[0; 16]),
+        client_id: client.client_id.clone(),
+        subject,
+        user_id: None,
+        scope: planned.scope,
+        create_time: never,
+        refresh_time: never,
+        idle_expire_time: never,
+        expire_time: never,
+    };
+    let user = user.as_ref();
+    let checks = check::refresh(client, &request.audiences, &request.scopes)
+        .chain(refresh::of_session(client, &request, &session, user));
+    Explanation {
+        values: values(client, checks),
+        outcome: refresh::refresh_to(client, request, rules)
+            .map_err(PolicyError::from)
+            .and_then(|grant| grant.issue_for(&session, user).map(drop)),
+    }
+}
+
+fn explain_revoke(client: &Arc<Client>, target: RevokeTarget, whose: &Whose) -> Explanation {
+    let found = match whose {
+        Whose::Said => None,
+        Whose::Owned { subject, client_id } => {
+            Some(revoke::of_owner(client, &target, owner(subject, client_id)))
         }
-        Question::Login(username) => {
-            let checks: Vec<Check<'_>> = check::login(client, &username).collect();
-            Explanation {
-                outcome: policy::all(client, checks.clone()).map_err(PolicyError::from),
-                values: values(checks),
-            }
+        Whose::Foreign => Some(revoke::of_nobody(client, &target)),
+    };
+    let values = values(client, revoke::at_once(client, &target).chain(found));
+    let outcome = revoke::revoke_as(client, Some(target)).and_then(|grant| {
+        let Some(grant) = grant else { return Ok(()) };
+        match whose {
+            Whose::Said => Ok(()),
+            Whose::Owned { subject, client_id } => grant.allows(owner(subject, client_id)).map(drop),
+            Whose::Foreign => grant.allows_whatever_it_is().map(drop),
+        }
+    });
+    Explanation { values, outcome: outcome.map_err(PolicyError::from) }
+}
+
+fn explain_exchange(client: &Arc<Client>, planned: PlannedExchange, rules: &IssueRules) -> Explanation {
+    let PlannedExchange { request, subject, actor, own_issuer } = planned;
+    let subject = subject.presented(&own_issuer);
+    let actor = actor.map(|actor| actor.presented(&own_issuer));
+    let actor = actor.as_ref();
+    let checks = exchange::at_once(client, &request, rules).chain(exchange::tokens(
+        client,
+        &request,
+        &subject,
+        actor,
+        &own_issuer,
+    ));
+    Explanation {
+        values: values(client, checks),
+        outcome: exchange::exchange_to(client, request, rules)
+            .and_then(|grant| grant.issue_for(subject, actor, None, &own_issuer, rules).map(drop)),
+    }
+}
+
+impl PlannedToken {
+    fn presented(self, own_issuer: &str) -> PresentedToken {
+        let is_own = self.issuer.as_deref().is_none_or(|issuer| issuer == own_issuer);
+        PresentedToken {
+            claims: TokenClaims {
+                issuer: self.issuer.unwrap_or_else(|| own_issuer.to_owned()),
+                subject: self.subject,
+                audiences: self.audiences,
+                expire_time: UnixTime::MAX,
+                not_before_time: None,
+                issue_time: None,
+                jwt_id: None,
+                client_id: None,
+                scopes: self.scopes,
+                actor: None,
+                session_id: None,
+                origin_time: None,
+            },
+            may_act: self.may_act,
+            extra: ExtraClaims::NONE,
+            is_own,
         }
     }
 }
 
-impl PlannedExchange {
-    /// What is looked at of the subject token.
-    fn subject_token<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = Check<'a>> {
-        const FIELD: &str = "subject_token";
-        let issuer = self.issuer.as_deref().map(|issuer| check::exchanged_issuer(client, FIELD, issuer));
-        let audience =
-            (!self.audiences.is_empty()).then(|| check::exchanged_audience(client, FIELD, &self.audiences));
-        let subject = self.token.subject.as_deref().map(|subject| check::exchanged_subject(client, subject));
-        [issuer, audience, subject].into_iter().flatten()
-    }
+const fn owner<'a>(subject: &'a str, client_id: &'a str) -> Owner<'a> {
+    Owner { client_id: Some(client_id), subject }
+}
+
+fn user(scopes: Vec<String>) -> UserSettings {
+    UserSettings { username: Username::default(), disabled: false, claims: ExtraClaims::NONE, scopes }
+}
+
+fn values<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> Vec<ExplainedValue> {
+    checks.into_iter().map(|check| explained(&check, client)).collect()
 }
 
 fn explained(check: &Check<'_>, client: &Client) -> ExplainedValue {

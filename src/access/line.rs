@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::DenialReason;
 use crate::model::{Client, Pattern, Permissions};
 
 /// A line of a client's policy.
@@ -22,6 +23,52 @@ pub(crate) enum Line {
     Impersonate,
     /// A client may always have tokens about itself, and use those that are for it.
     OwnId,
+    /// What a user, a session or a token holds.
+    Held(Held),
+    /// The claim `may_act` of the subject token.
+    MayAct,
+}
+
+/// What somebody or something holds, of which a token may have no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// The scopes of the user.
+    UserScopes,
+    /// The audiences of the session.
+    SessionAudiences,
+    /// The scopes of the session.
+    SessionScopes,
+    /// The scopes of the subject token.
+    TokenScopes,
+}
+
+impl Held {
+    /// What somebody else's is for a denial.
+    pub(super) const fn reason(self) -> DenialReason {
+        match self {
+            Self::UserScopes => DenialReason::UserScope,
+            Self::SessionAudiences => DenialReason::SessionAudience,
+            Self::SessionScopes => DenialReason::SessionScope,
+            Self::TokenScopes => DenialReason::TokenScope,
+        }
+    }
+
+    /// The request's field that asks for it.
+    pub(super) const fn field(self) -> &'static str {
+        match self {
+            Self::SessionAudiences => "audiences",
+            Self::UserScopes | Self::SessionScopes | Self::TokenScopes => "scopes",
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::UserScopes => "the user's scopes",
+            Self::SessionAudiences => "the session's audiences",
+            Self::SessionScopes => "the session's scopes",
+            Self::TokenScopes => "the subject token's scopes",
+        }
+    }
 }
 
 /// A list of patterns in a client's permissions.
@@ -123,6 +170,8 @@ impl fmt::Display for LineText<'_> {
             Line::ServerMaxTtl => f.write_str("the server's setting `max_ttl`"),
             Line::Impersonate => f.write_str("permissions.impersonate"),
             Line::OwnId => f.write_str("the client's own id"),
+            Line::Held(held) => f.write_str(held.words()),
+            Line::MayAct => f.write_str("the subject token's `may_act`"),
         }
     }
 }

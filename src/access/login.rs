@@ -7,10 +7,11 @@
 use std::sync::Arc;
 
 use super::{
-    Caller, Denial, DenialReason, IssueGrant, IssueRules, PolicyError, check,
+    Caller, Denial, IssueGrant, IssueRules, PolicyError, check,
+    line::Held,
     policy::{all, asked, grant},
 };
-use crate::model::{IssueRequest, LoginRequest, Method, Password, User, Username};
+use crate::model::{Client, IssueRequest, LoginRequest, Method, Password, User, Username};
 
 /// A login that may be tried.
 pub(crate) struct LoginGrant {
@@ -33,14 +34,15 @@ impl LoginGrant {
 
     /// Leave for the token of the user, who has proved to be that.
     pub(crate) fn issue_for(&self, user: &User) -> Result<IssueGrant, Denial> {
-        let has = |scope: &String| user.settings.scopes.contains(scope);
-        if let Some(index) = self.token.scopes.iter().position(|scope| !has(scope)) {
-            let field = format!("scopes[{index}]");
-            return Err(Denial { reason: DenialReason::UserScope, field, line: None });
-        }
+        self.allows(&user.settings.scopes)?;
         let client = Arc::clone(&self.token.client);
         let claims = user.settings.claims.filtered(|name, json| check::allows_claim(&client, name, json));
         Ok(IssueGrant { subject: user.user_id.as_str().to_owned(), claims, ..self.token.clone() })
+    }
+
+    /// Whether a user who has these scopes may have what is asked for.
+    pub(super) fn allows(&self, user_scopes: &[String]) -> Result<(), Denial> {
+        all(&self.token.client, check::among(Held::UserScopes, &self.token.scopes, user_scopes))
     }
 }
 
@@ -50,10 +52,27 @@ pub(crate) fn login(
     request: LoginRequest,
     rules: &IssueRules,
 ) -> Result<LoginGrant, PolicyError> {
-    let client = caller.shared_client();
-    let LoginRequest { username, password, audiences, scopes, ttl, with_session } = request;
-    let token = IssueRequest { audiences, scopes, ttl, with_session, ..IssueRequest::default() };
-    let checks = check::login(client, username.as_str());
-    all(client, checks.chain(check::user_token(client, asked(client, &token), rules)))?;
+    login_to(caller.shared_client(), request, rules)
+}
+
+pub(super) fn login_to(
+    client: &Arc<Client>,
+    request: LoginRequest,
+    rules: &IssueRules,
+) -> Result<LoginGrant, PolicyError> {
+    let token = token(&request);
+    let LoginRequest { username, password, .. } = request;
+    all(client, check::login(client, username.as_str(), asked(client, &token), rules))?;
     Ok(LoginGrant { username, password, token: grant(client, Method::Login, token, rules)? })
+}
+
+/// The token that a login asks for, as yet without a user in it.
+pub(super) fn token(request: &LoginRequest) -> IssueRequest {
+    IssueRequest {
+        audiences: request.audiences.clone(),
+        scopes: request.scopes.clone(),
+        ttl: request.ttl,
+        with_session: request.with_session,
+        ..IssueRequest::default()
+    }
 }

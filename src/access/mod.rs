@@ -35,7 +35,10 @@ pub use clients::{ClientRegistry, NewSecret, RegistryError};
 pub use denial::{Denial, DenialReason, PolicyError};
 pub use directory::Directory;
 pub(crate) use exchange::{ExchangeGrant, MAY_ACT, PresentedToken, exchange};
-pub(crate) use explain::{ExplainedValue, Explanation, PlannedExchange, Question, explain};
+pub(crate) use explain::{
+    Begun, ExplainedValue, Explanation, PlannedExchange, PlannedSession, PlannedToken, Question, Whose,
+    explain,
+};
 pub(crate) use foreign_token::ForeignTokenError;
 pub(crate) use grant::{AdminGrant, IntrospectGrant, IssueGrant, VerifyGrant};
 pub use key_registry::{KeyRegistry, KeyView};

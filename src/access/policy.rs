@@ -112,7 +112,10 @@ pub(super) fn asked<'a>(client: &'a Client, request: &'a IssueRequest) -> AskedT
 
 /// May `caller` see whether this token is good?
 pub(crate) fn verify(caller: &Caller, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
-    let client = caller.shared_client();
+    verify_to(caller.shared_client(), request)
+}
+
+pub(super) fn verify_to(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
     all(client, [check::method(client, Method::VerifyToken)])?;
     verify_for(client, request)
 }
@@ -126,7 +129,7 @@ pub(crate) fn batch_verify(
     Ok(move |request| verify_for(client, request))
 }
 
-pub(super) fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
+fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
     all(client, check::verify(client, &request.audiences))?;
     let grant = VerifyGrant {
         client: Arc::clone(client),
@@ -144,7 +147,13 @@ pub(super) fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result
 
 /// May `caller` ask whether a token is good?
 pub(crate) fn introspect(caller: &Caller, request: IntrospectRequest) -> Result<IntrospectGrant, Denial> {
-    let client = caller.shared_client();
+    introspect_to(caller.shared_client(), request)
+}
+
+pub(super) fn introspect_to(
+    client: &Arc<Client>,
+    request: IntrospectRequest,
+) -> Result<IntrospectGrant, Denial> {
     all(client, [check::method(client, Method::IntrospectToken)])?;
     all(client, check::introspect(client, &request.audiences))?;
     Ok(IntrospectGrant { client: Arc::clone(client), token: request.token, audiences: request.audiences })
@@ -152,7 +161,10 @@ pub(crate) fn introspect(caller: &Caller, request: IntrospectRequest) -> Result<
 
 /// May `caller` call an administrative method?
 pub(crate) fn administer(caller: &Caller, method: Method) -> Result<AdminGrant, Denial> {
-    let client = caller.shared_client();
+    administer_as(caller.shared_client(), method)
+}
+
+pub(super) fn administer_as(client: &Arc<Client>, method: Method) -> Result<AdminGrant, Denial> {
     all(client, [check::method(client, method)])?;
     Ok(AdminGrant { client: Arc::clone(client), method })
 }

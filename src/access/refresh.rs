@@ -6,8 +6,15 @@
 
 use std::sync::Arc;
 
-use super::{Caller, Denial, DenialReason, IssueGrant, IssueRules, PolicyError, check, policy};
-use crate::model::{Client, ClientId, IssueRequest, Method, RefreshRequest, RequestDigest, Session, User};
+use super::{
+    Caller, Denial, IssueGrant, IssueRules, PolicyError,
+    check::{self, Check, values},
+    line::Held,
+    policy,
+};
+use crate::model::{
+    Client, ClientId, IssueRequest, Method, RefreshRequest, RequestDigest, Session, UserSettings,
+};
 
 /// A refresh token that may be tried.
 pub(crate) struct RefreshGrant<'a> {
@@ -42,17 +49,24 @@ impl RefreshGrant<'_> {
     pub(crate) fn issue_for(
         &self,
         session: &Session,
-        user: Option<&User>,
+        user: Option<&UserSettings>,
     ) -> Result<IssueGrant, PolicyError> {
-        let client = &self.client;
+        let (client, request) = (&self.client, &self.request);
+        policy::all(client, of_session(client, request, session, user))?;
         let claims = match user {
-            Some(user) => user.settings.claims.filtered(|name, json| check::allows_claim(client, name, json)),
+            Some(user) => user.claims.filtered(|name, json| check::allows_claim(client, name, json)),
             None => session.scope.claims.clone(),
         };
         let token = IssueRequest {
             subject: Some(session.subject.clone()),
-            audiences: self.audiences(session)?,
-            scopes: self.scopes(session, user)?,
+            audiences: match request.audiences.is_empty() {
+                true => values(check::left_audiences(client, &session.scope.audiences)),
+                false => request.audiences.clone(),
+            },
+            scopes: match request.scopes.is_empty() {
+                true => values(left_scopes(client, session, user)),
+                false => request.scopes.clone(),
+            },
             ttl: session
                 .scope
                 .ttl
@@ -60,10 +74,6 @@ impl RefreshGrant<'_> {
             claims,
             ..IssueRequest::default()
         };
-        if user.is_none() {
-            // A claim that was asked for is never left out: the token might say more without it.
-            policy::all(client, check::token(client, policy::asked(client, &token), self.rules))?;
-        }
         Ok(IssueGrant {
             of_user: user.is_some(),
             session_id: Some(session.session_id.clone()),
@@ -73,33 +83,6 @@ impl RefreshGrant<'_> {
             ..policy::grant(client, Method::RefreshToken, token, self.rules)?
         })
     }
-
-    fn audiences(&self, session: &Session) -> Result<Vec<String>, Denial> {
-        let (asked, has) = (&self.request.audiences, &session.scope.audiences);
-        if !asked.is_empty() {
-            return narrowed(asked, has, DenialReason::SessionAudience, "audiences");
-        }
-        let left: Vec<_> =
-            has.iter().filter(|audience| check::allows_audience(&self.client, audience)).cloned().collect();
-        if left.is_empty() {
-            // Not even one: it must not become a token for the client's default audiences.
-            return Err(denial(DenialReason::Audience, "audiences".to_owned()));
-        }
-        Ok(left)
-    }
-
-    fn scopes(&self, session: &Session, user: Option<&User>) -> Result<Vec<String>, Denial> {
-        let (asked, has) = (&self.request.scopes, &session.scope.scopes);
-        let of_user = |scope: &String| user.is_none_or(|user| user.settings.scopes.contains(scope));
-        if !asked.is_empty() {
-            if let Some(index) = asked.iter().position(|scope| !of_user(scope)) {
-                return Err(denial(DenialReason::UserScope, format!("scopes[{index}]")));
-            }
-            return narrowed(asked, has, DenialReason::SessionScope, "scopes");
-        }
-        let allowed = |scope: &&String| check::allows_scope(&self.client, scope) && of_user(scope);
-        Ok(has.iter().filter(allowed).cloned().collect())
-    }
 }
 
 /// May `caller` try this refresh token?
@@ -108,24 +91,49 @@ pub(crate) fn refresh<'a>(
     request: RefreshRequest,
     rules: &'a IssueRules,
 ) -> Result<RefreshGrant<'a>, Denial> {
-    let client = caller.shared_client();
+    refresh_to(caller.shared_client(), request, rules)
+}
+
+pub(super) fn refresh_to<'a>(
+    client: &Arc<Client>,
+    request: RefreshRequest,
+    rules: &'a IssueRules,
+) -> Result<RefreshGrant<'a>, Denial> {
     policy::all(client, check::refresh(client, &request.audiences, &request.scopes))?;
     Ok(RefreshGrant { client: Arc::clone(client), request, rules })
 }
 
-/// What is asked for, if the session has all of it.
-fn narrowed(
-    asked: &[String],
-    has: &[String],
-    reason: DenialReason,
-    field: &str,
-) -> Result<Vec<String>, Denial> {
-    match asked.iter().position(|value| !has.contains(value)) {
-        Some(index) => Err(denial(reason, format!("{field}[{index}]"))),
-        None => Ok(asked.to_vec()),
-    }
+/// All that is looked at when the session is known. `user` is the one who logged in, if one did.
+pub(super) fn of_session<'a>(
+    client: &'a Client,
+    request: &'a RefreshRequest,
+    session: &'a Session,
+    user: Option<&'a UserSettings>,
+) -> impl Iterator<Item = Check<'a>> {
+    let scope = &session.scope;
+    let (no_audience, no_scope) = (request.audiences.is_empty(), request.scopes.is_empty());
+    check::among(Held::SessionAudiences, &request.audiences, &scope.audiences)
+        .chain(no_audience.then(|| check::left_audiences(client, &scope.audiences)).into_iter().flatten())
+        .chain(
+            user.into_iter().flat_map(|user| check::among(Held::UserScopes, &request.scopes, &user.scopes)),
+        )
+        .chain(check::among(Held::SessionScopes, &request.scopes, &scope.scopes))
+        .chain(no_scope.then(|| left_scopes(client, session, user)).into_iter().flatten())
+        // A claim that was asked for is never left out: the token might say more without it.
+        .chain(
+            user.is_none()
+                .then(|| check::about(client, &session.subject, &scope.claims))
+                .into_iter()
+                .flatten(),
+        )
 }
 
-const fn denial(reason: DenialReason, field: String) -> Denial {
-    Denial { reason, field, line: None }
+/// Of the session's scopes, those that the client may have, and the user if one logged in.
+fn left_scopes<'a>(
+    client: &'a Client,
+    session: &'a Session,
+    user: Option<&'a UserSettings>,
+) -> impl Iterator<Item = Check<'a>> {
+    let has = move |scope: &str| user.is_none_or(|user| user.scopes.iter().any(|held| held == scope));
+    check::left_scopes(client, &session.scope.scopes).filter(move |check| check.value.is_some_and(has))
 }

@@ -31,7 +31,13 @@ pub(crate) struct Owner<'a> {
 
 /// May `caller` revoke that? What is none, because it makes no sense, is nobody's.
 pub(crate) fn revoke(caller: &Caller, target: Option<RevokeTarget>) -> Result<Option<RevokeGrant>, Denial> {
-    let client = caller.shared_client();
+    revoke_as(caller.shared_client(), target)
+}
+
+pub(super) fn revoke_as(
+    client: &Arc<Client>,
+    target: Option<RevokeTarget>,
+) -> Result<Option<RevokeGrant>, Denial> {
     all(client, [check::method(client, Method::RevokeToken)])?;
     let Some(target) = target else { return Ok(None) };
     all(client, decided_at_once(client, &target))?;
@@ -46,27 +52,37 @@ impl RevokeGrant {
 
     /// Whether it may be, belonging to `owner`. Answers by which line.
     pub(crate) fn allows(&self, owner: Owner<'_>) -> Result<String, Denial> {
-        self.decide(owned(&self.client, self.place(), owner.client_id, Some(owner.subject)))
+        self.decide(of_owner(&self.client, &self.target, owner))
     }
 
     /// Whether it may be, whomever it belongs to. Answers by which line.
     pub(crate) fn allows_whatever_it_is(&self) -> Result<String, Denial> {
-        self.decide(whatever(&self.client, self.place()))
+        self.decide(of_nobody(&self.client, &self.target))
     }
 
     /// What was decided at once, and by which line.
     pub(crate) fn policy(&self) -> String {
-        let method = check::method(&self.client, Method::RevokeToken);
-        words(&self.client, [method].into_iter().chain(decided_at_once(&self.client, &self.target)))
+        words(&self.client, at_once(&self.client, &self.target))
     }
 
     fn decide(&self, check: Check<'_>) -> Result<String, Denial> {
         Denial::of(&check, &self.client).map_or_else(|| Ok(words(&self.client, [check])), Err)
     }
+}
 
-    const fn place(&self) -> Place<'static> {
-        place(&self.target)
-    }
+/// All that is looked at before anything was found.
+pub(super) fn at_once<'a>(client: &'a Client, target: &'a RevokeTarget) -> impl Iterator<Item = Check<'a>> {
+    [check::method(client, Method::RevokeToken)].into_iter().chain(decided_at_once(client, target))
+}
+
+/// What was found, belonging to `owner`.
+pub(super) fn of_owner<'a>(client: &Client, target: &RevokeTarget, owner: Owner<'a>) -> Check<'a> {
+    owned(client, place(target), owner.client_id, Some(owner.subject))
+}
+
+/// What was found, of which nobody here can say whose it is.
+pub(super) fn of_nobody(client: &Client, target: &RevokeTarget) -> Check<'static> {
+    whatever(client, place(target))
 }
 
 /// What can be decided before anything was found.

@@ -33,7 +33,8 @@ A file holds a [[client]] for each, with the names of the API:
   permissions.methods = [\"TokenService/VerifyToken\"]
   permissions.verify_audiences = [\"orders\"]
 
-The whole file is checked first; one that is wrong changes nothing. The difference is printed before anything is done.
+The whole file is checked first; one that is wrong changes nothing. The difference is printed before anything is done; of a
+new client that is all that the file says beyond the defaults.
 A client that somebody else changes meanwhile is left alone, and the command fails: run it again. The secret of each
 new client goes to stdout, as CLIENT SECRET, or into --secrets-dir.")]
 pub(super) struct Apply {
@@ -148,7 +149,7 @@ type Service = ClientServiceClient<Caller>;
 async fn make(service: &mut Service, step: Step, secrets: &mut Secrets<'_>) -> Result<(), Failure> {
     let client_id = step.client_id().to_owned();
     let made = match step {
-        Step::Create(client) => {
+        Step::Create { client, .. } => {
             let request = CreateClientRequest { client: Some(*client), request_id: String::new() };
             let made = answer(service.create_client(request).await);
             return match made {

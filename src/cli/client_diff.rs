@@ -50,7 +50,7 @@ impl FieldDiff {
 
 /// A value in a few words.
 fn short(value: &Value) -> String {
-    const MOST: usize = 80;
+    const MOST: usize = 160;
     let text = match value {
         Value::String(text) if text.is_empty() => "-".to_owned(),
         Value::String(text) => text.clone(),

@@ -18,7 +18,12 @@ use crate::{
 /// One change of one client.
 pub(super) enum Step {
     /// It is not there yet.
-    Create(Box<Client>),
+    Create {
+        /// As the file says it.
+        client: Box<Client>,
+        /// What the file says of it, besides its id.
+        fields: Vec<FieldDiff>,
+    },
     /// It is different.
     Update {
         /// As the file says it, with the etag of what is there.
@@ -64,7 +69,7 @@ pub(super) fn plan(wanted: Vec<Client>, terms: &Terms<'_>) -> Result<Vec<Step>, 
     let mut steps = Vec::new();
     for client in wanted {
         match present.get(client.client_id.as_str()) {
-            None => steps.push(Step::Create(Box::new(client))),
+            None => steps.push(create(client)?),
             Some(there) => steps.extend(update(there, client)?),
         }
     }
@@ -77,17 +82,28 @@ pub(super) fn plan(wanted: Vec<Client>, terms: &Terms<'_>) -> Result<Vec<Step>, 
         Step::Update { client, .. } if Some(client.client_id.as_str()) == terms.caller => 4,
         Step::Delete { .. } if gives_names_away(step, &present) => 0,
         Step::Update { .. } if gives_names_away(step, &present) => 1,
-        Step::Create(_) | Step::Update { .. } => 2,
+        Step::Create { .. } | Step::Update { .. } => 2,
         Step::Delete { .. } => 3,
     });
     Ok(steps)
 }
 
-fn update(there: &Client, mut wanted: Client) -> Result<Option<Step>, Failure> {
+fn create(wanted: Client) -> Result<Step, Failure> {
+    // One of which the file says no more than the id may do nothing.
+    let empty = Client { client_id: wanted.client_id.clone(), ..Client::default() };
+    let fields = diff(&shown(empty)?, &shown(wanted.clone())?);
+    Ok(Step::Create { client: Box::new(wanted), fields })
+}
+
+/// The client as the server would answer it.
+fn shown(client: Client) -> Result<Client, Failure> {
     // The file was checked already.
-    let shown = read_client(wanted.clone()).map(shown_client);
-    let shown = shown.map_err(|_| Failure::refused("a client of the file makes no sense"))?;
-    let fields = diff(there, &shown);
+    let read = read_client(client).map_err(|_| Failure::refused("a client of the file makes no sense"))?;
+    Ok(shown_client(read))
+}
+
+fn update(there: &Client, mut wanted: Client) -> Result<Option<Step>, Failure> {
+    let fields = diff(there, &shown(wanted.clone())?);
     wanted.etag.clone_from(&there.etag);
     Ok((!fields.is_empty()).then(|| Step::Update { client: Box::new(wanted), fields }))
 }
@@ -96,7 +112,7 @@ fn gives_names_away(step: &Step, present: &HashMap<&str, &Client>) -> bool {
     let Some(there) = present.get(step.client_id()) else { return false };
     let left: HashSet<&str> = match step {
         Step::Update { client, .. } => certificate_names(client).collect(),
-        Step::Create(_) | Step::Delete { .. } => HashSet::new(),
+        Step::Create { .. } | Step::Delete { .. } => HashSet::new(),
     };
     certificate_names(there).any(|name| !left.contains(name))
 }
@@ -125,7 +141,7 @@ impl Step {
     /// Which client it is about.
     pub(super) fn client_id(&self) -> &str {
         match self {
-            Self::Create(client) | Self::Update { client, .. } => &client.client_id,
+            Self::Create { client, .. } | Self::Update { client, .. } => &client.client_id,
             Self::Delete { client_id, .. } => client_id,
         }
     }
@@ -134,7 +150,10 @@ impl Step {
     pub(super) fn text(&self) -> String {
         let id = plain(self.client_id());
         match self {
-            Self::Create(_) => format!("+ {id} (new)"),
+            Self::Create { fields, .. } => {
+                let lines = fields.iter().map(|field| format!("\n+ {id} {}", field.text()));
+                format!("+ {id} (new){}", lines.collect::<String>())
+            }
             Self::Delete { .. } => format!("- {id}"),
             Self::Update { fields, .. } => {
                 let lines: Vec<String> =
@@ -147,7 +166,7 @@ impl Step {
     /// For programs.
     pub(super) fn json(&self) -> Value {
         let (action, fields) = match self {
-            Self::Create(_) => ("create", &[][..]),
+            Self::Create { fields, .. } => ("create", fields.as_slice()),
             Self::Delete { .. } => ("delete", &[][..]),
             Self::Update { fields, .. } => ("update", fields.as_slice()),
         };
@@ -187,7 +206,7 @@ mod tests {
         let terms = Terms { present, prune: true, keep, caller };
         let steps = plan(wanted, &terms).map_err(|failure| failure.message().unwrap().to_owned())?;
         let word = |step: &Step| match step {
-            Step::Create(_) => "create",
+            Step::Create { .. } => "create",
             Step::Update { .. } => "update",
             Step::Delete { .. } => "delete",
         };

@@ -26,7 +26,7 @@ impl<'a> Secrets<'a> {
         if let Some(folder) = folder {
             private_file::create_folder(folder)
                 .map_err(|error| Failure::refused(format!("--secrets-dir: {}: {error}", folder.display())))?;
-            for step in steps.iter().filter(|step| matches!(step, Step::Create(_))) {
+            for step in steps.iter().filter(|step| matches!(step, Step::Create { .. })) {
                 let path = folder.join(step.client_id());
                 if path.exists() {
                     return Err(Failure::refused(format!(

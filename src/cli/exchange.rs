@@ -19,7 +19,7 @@ use super::{
 use crate::proto::v1::{ExchangeTokenRequest, IssueTokenResponse, token_service_client::TokenServiceClient};
 
 /// What both tokens are said to be: whoever issued them, they are JWTs and used as access tokens.
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(super) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 #[derive(Args)]
 #[command(after_help = "Examples:

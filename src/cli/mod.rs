@@ -39,6 +39,8 @@ mod login;
 mod output;
 mod password_input;
 mod policy;
+mod policy_flags;
+mod policy_question;
 mod policy_view;
 mod private_file;
 mod profile;
@@ -65,3 +67,4 @@ mod user_view;
 mod version;
 
 pub use command::run;
+pub use policy::explained;

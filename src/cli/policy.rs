@@ -1,29 +1,36 @@
 //! `tokend policy`: what a client's policy says, and why.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches as _, Subcommand};
+use serde_json::Value;
 
 use super::{
     client_file,
     connection::Connection,
     failure::Failure,
     output::{Output, plain, print, print_json},
+    policy_flags::{PlannedFlags, RuleFlags, What, method},
+    policy_question::{Asked, malformed},
     policy_view,
     remote::{answer, call},
     token_flags::TokenFlags,
 };
 use crate::{
-    access::{IssueRules, PlannedExchange, Question, explain},
-    grpc::{read_client, read_issue_request},
-    model::{Client, Method, Ttl, VerifyRequest, Violations},
-    proto::v1::{self, GetClientRequest, client_service_client::ClientServiceClient},
+    access::{Explanation, explain},
+    grpc::read_client,
+    model::{Client, Method},
+    proto::v1::{GetClientRequest, client_service_client::ClientServiceClient},
 };
 
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
     /// Say whether a client may do something, and by which line of its policy
-    Explain(Explain),
+    Explain(Box<Explain>),
 }
 
 impl PolicyCommand {
@@ -38,12 +45,34 @@ impl PolicyCommand {
 #[command(after_help = "Examples:
   tokend policy explain web issue --audience orders --scope read --claim tenant=acme --ttl 5m
   tokend policy explain orders verify --audience orders
+  tokend policy explain orders introspect
   tokend policy explain ops call KeyService/RotateKeys
-  tokend policy explain shop login --username alice
+  tokend policy explain shop login --username alice --audience orders --scope read --user-scope read --refresh
+  tokend policy explain web refresh --session-audience orders --subject user:7
+  tokend policy explain shop refresh --session-audience orders --by-login
+  tokend policy explain ops revoke --token --subject user:7 --client web
+  tokend policy explain ops revoke --subject user:7
   tokend policy explain orders exchange --subject alice --audience billing --with-actor
   tokend policy explain web issue --audience orders -f clients.toml    # by a file, without a server
 
-Exit status 0 means allowed, 1 denied.")]
+WHAT takes:
+  issue       what `tokend token issue` takes
+  verify      --audience
+  introspect  --audience
+  call        METHOD: as a whole, whatever is then asked for
+  login       --username; --audience, --scope with --user-scope, --ttl, --refresh
+  refresh     --session-audience; --subject and --claim as the session was begun with them, or --by-login; --audience,
+              --scope with --session-scope, and with --user-scope after --by-login
+  revoke      one of --subject, --client and --jwt-id, or --token or --session with both --subject and --client; of
+              another issuer's token --token with --token-issuer
+  exchange    --subject; --audience, --scope with --token-scope, --ttl, --token-…, --with-actor or --actor-…
+
+What nobody can know but by a token, a session or a user is said by flags, and nothing is taken for granted. Not looked at
+is whether they are good: a password, a signature, an expiry. Nor are limits, and the server's settings but for those
+that a --server-… flag names: without --server-max-ttl only the client's own bound counts, and without
+--server-audience-algorithms audiences that want different algorithms are not noticed.
+
+Exit status 0 means allowed, 1 denied, 2 that the question is wrong or incomplete.")]
 pub(super) struct Explain {
     /// The client's id
     #[arg(value_name = "CLIENT")]
@@ -55,16 +84,12 @@ pub(super) struct Explain {
     /// For call: the method, such as ClientService/CreateClient
     #[arg(value_name = "METHOD", value_parser = method)]
     method: Option<Method>,
-    /// For login: the user's name
-    #[arg(long, value_name = "NAME")]
-    username: Option<String>,
     #[command(flatten)]
     token: TokenFlags,
     #[command(flatten)]
-    exchange: ExchangeFlags,
-    /// For issue: the server's setting max_ttl, if that shall count too
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    server_max_ttl: Option<Duration>,
+    planned: PlannedFlags,
+    #[command(flatten)]
+    rules: RuleFlags,
     /// Take the client from a file, as `tokend client apply` reads it, and ask no server
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
@@ -74,138 +99,59 @@ pub(super) struct Explain {
     connection: Connection,
 }
 
-#[derive(Args)]
-struct ExchangeFlags {
-    /// For exchange: there is an actor token
-    #[arg(long)]
-    with_actor: bool,
-    /// For exchange: an audience of the subject token; may be repeated [default: the client's id]
-    #[arg(long = "token-audience", value_name = "AUDIENCE")]
-    token_audiences: Vec<String>,
-    /// For exchange: the issuer of the subject token [default: the server itself]
-    #[arg(long, value_name = "ISSUER")]
-    token_issuer: Option<String>,
-}
-
-impl ExchangeFlags {
-    const fn is_empty(&self) -> bool {
-        !self.with_actor && self.token_audiences.is_empty() && self.token_issuer.is_none()
-    }
-}
-
-/// What a client might do.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
-    /// Have a token issued
-    Issue,
-    /// Verify a token
-    Verify,
-    /// Call a method
-    Call,
-    /// Log a user in
-    Login,
-    /// Exchange a token
-    Exchange,
+/// What `tokend policy explain` with these arguments, the program's name first, prints as JSON.
+///
+/// # Errors
+/// What is wrong with the question, in words.
+pub fn explained(arguments: impl IntoIterator<Item = OsString>) -> Result<Value, String> {
+    let command = Explain::augment_args(clap::Command::new("explain"));
+    let matches = command.try_get_matches_from(arguments).map_err(|error| error.to_string())?;
+    let explain = Explain::from_arg_matches(&matches).map_err(|error| error.to_string())?;
+    let answered = explain.answer();
+    let (client, explanation, _) =
+        answered.map_err(|failure| failure.message().unwrap_or_default().to_owned())?;
+    Ok(policy_view::document(&client, &explanation))
 }
 
 impl Explain {
     fn run(self) -> Result<(), Failure> {
-        let client = Arc::new(self.client()?);
-        let rules = self.rules()?;
-        let output = self.output;
-        let question = question(self.what, self.method, self.username, self.token, self.exchange)?;
-        let explanation = explain(&client, question, &rules);
+        let (client, explanation, output) = self.answer()?;
         if output.is_json() {
             print_json(&policy_view::document(&client, &explanation))?;
         } else {
             print(&policy_view::text(&client, &explanation))?;
         }
-        policy_view::verdict(&client, &explanation).map_err(Failure::refused)
+        policy_view::verdict(&client, &explanation).map_err(|refused| Failure::refused(refused.because))
     }
 
-    fn rules(&self) -> Result<IssueRules, Failure> {
-        let max_ttl = match self.server_max_ttl {
-            Some(cap) => Ttl::from_seconds(cap.as_secs())
-                .ok_or_else(|| Failure::usage("--server-max-ttl: must be at least one second"))?,
-            // Unless it is said, the server's own cap is not known here: one above all that permissions can allow.
-            None => Ttl::from_minutes(366 * 24 * 60),
-        };
-        Ok(IssueRules { max_ttl, audience_algorithms: Vec::new() })
-    }
-
-    fn client(&self) -> Result<Client, Failure> {
-        let message = match &self.file {
-            Some(path) => {
-                let clients =
-                    client_file::read(path).map_err(|problems| Failure::usage(problems.to_string()))?;
-                let found = clients.into_iter().find(|client| client.client_id == self.client_id);
-                found.ok_or_else(|| {
-                    Failure::refused(format!("{} has no client `{}`", path.display(), plain(&self.client_id)))
-                })?
-            }
-            None => self.ask(self.client_id.clone())?,
-        };
-        read_client(message).map_err(|wrong| malformed(&wrong))
-    }
-
-    fn ask(&self, client_id: String) -> Result<v1::Client, Failure> {
-        let request = GetClientRequest { client_id };
-        let shown = call(&self.connection, async |caller| {
-            answer(ClientServiceClient::new(caller).get_client(request).await)
-        })?;
-        Ok(shown.client.unwrap_or_default())
+    fn answer(self) -> Result<(Arc<Client>, Explanation, Output), Failure> {
+        let Self { client_id, what, method, token, planned, rules, file, output, connection } = self;
+        let asked = Asked { what, method, token, planned, rules: &rules };
+        let question = asked.question(&client_id)?;
+        let rules = rules.rules()?;
+        let client = Arc::new(client(client_id, file.as_deref(), &connection)?);
+        let explanation = explain(&client, question, &rules);
+        Ok((client, explanation, output))
     }
 }
 
-/// The question, if just what belongs to it is given.
-fn question(
-    what: What,
-    method: Option<Method>,
-    username: Option<String>,
-    token: TokenFlags,
-    exchange: ExchangeFlags,
-) -> Result<Question, Failure> {
-    let usage = |wanted| Err(Failure::usage(wanted));
-    if what != What::Exchange && !exchange.is_empty() {
-        return usage("--with-actor, --token-audience and --token-issuer are for exchange");
-    }
-    match (what, method, username) {
-        (What::Issue, None, None) => {
-            let request = read_issue_request(token.request()?).map_err(|wrong| malformed(&wrong))?;
-            Ok(Question::Issue(request))
+/// The client as the file says it, or as the server has it.
+fn client(client_id: String, file: Option<&Path>, connection: &Connection) -> Result<Client, Failure> {
+    let message = match file {
+        Some(path) => {
+            let clients = client_file::read(path).map_err(|problems| Failure::usage(problems.to_string()))?;
+            let found = clients.into_iter().find(|client| client.client_id == client_id);
+            found.ok_or_else(|| {
+                Failure::refused(format!("{} has no client `{}`", path.display(), plain(&client_id)))
+            })?
         }
-        (What::Issue, ..) => usage("issue: takes what `tokend token issue` takes"),
-        (What::Verify, None, None) => match token.audiences_alone() {
-            Some(audiences) => Ok(Question::Verify(VerifyRequest { audiences, ..VerifyRequest::default() })),
-            None => usage("verify: takes --audience alone"),
-        },
-        (What::Verify, ..) => usage("verify: takes --audience alone"),
-        (What::Call, Some(method), None) if token.is_empty() => Ok(Question::Call(method)),
-        (What::Call, ..) => usage("call: takes a METHOD alone"),
-        (What::Login, None, Some(username)) if token.is_empty() => Ok(Question::Login(username)),
-        (What::Exchange, None, None) if token.has_no_claims() => {
-            let token = read_issue_request(token.request()?).map_err(|wrong| malformed(&wrong))?;
-            Ok(Question::Exchange(PlannedExchange {
-                token,
-                audiences: exchange.token_audiences,
-                issuer: exchange.token_issuer,
-                is_acting: exchange.with_actor,
-            }))
+        None => {
+            let request = GetClientRequest { client_id };
+            let shown = call(connection, async |caller| {
+                answer(ClientServiceClient::new(caller).get_client(request).await)
+            })?;
+            shown.client.unwrap_or_default()
         }
-        (What::Exchange, ..) => usage(
-            "exchange: takes --subject, --audience, --scope, --ttl, --with-actor, --token-audience, --token-issuer",
-        ),
-        (What::Login, ..) => usage("login: takes --username alone"),
-    }
-}
-
-fn malformed(violations: &Violations) -> Failure {
-    let lines =
-        violations.as_slice().iter().map(|wrong| format!("{}: {}", plain(&wrong.field), wrong.description));
-    Failure::usage(lines.collect::<Vec<_>>().join("\n  "))
-}
-
-fn method(text: &str) -> Result<Method, String> {
-    let found = Method::ALL.into_iter().find(|method| method.name() == text);
-    found.ok_or_else(|| format!("must be one of {}", Method::ALL.map(Method::name).join(", ")))
+    };
+    read_client(message).map_err(|wrong| malformed(&wrong))
 }

@@ -40,29 +40,20 @@ pub(super) struct TokenFlags {
 }
 
 impl TokenFlags {
-    /// Whether none is given.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.audiences.is_empty() && self.is_empty_but_for_audiences()
-    }
-
-    /// The audiences, if nothing else is given.
-    pub(super) fn audiences_alone(self) -> Option<Vec<String>> {
-        self.is_empty_but_for_audiences().then_some(self.audiences)
-    }
-
-    /// Whether nothing is given that an exchanged token takes from elsewhere.
-    pub(super) const fn has_no_claims(&self) -> bool {
-        self.not_before.is_none() && self.claims.is_empty() && self.claims_json.is_none()
-    }
-
-    const fn is_empty_but_for_audiences(&self) -> bool {
-        self.subject.is_none()
-            && self.scopes.is_empty()
-            && self.ttl.is_none()
-            && self.not_before.is_none()
-            && self.claims.is_empty()
-            && self.claims_json.is_none()
-            && !self.refresh
+    /// The flags that are given.
+    pub(super) fn given(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.subject.is_some(), "--subject"),
+            (!self.audiences.is_empty(), "--audience"),
+            (!self.scopes.is_empty(), "--scope"),
+            (self.ttl.is_some(), "--ttl"),
+            (self.not_before.is_some(), "--not-before"),
+            (!self.claims.is_empty(), "--claim"),
+            (self.claims_json.is_some(), "--claims-json"),
+            (self.refresh, "--refresh"),
+        ]
+        .into_iter()
+        .filter_map(|(is_given, flag)| is_given.then_some(flag))
     }
 
     /// What IssueToken is asked for.

@@ -34,6 +34,7 @@ pub(crate) use nearest::nearest;
 pub use origin::Origin;
 pub use problems::Problems;
 pub use resolved::{Resolved, Shown};
+pub(crate) use rotation::audience_rules;
 pub use secret::{Secret, SharedSecret};
 pub use table::{Kind, Setting, settings};
 pub use trace::TraceConfig;

@@ -37,26 +37,28 @@ pub(super) fn audience_algorithms(
     algorithms: &[Algorithm],
 ) -> Vec<(Pattern, Algorithm)> {
     let mut rules = Vec::new();
-    for rule in reader.text("audience_algorithms").unwrap_or_default().split(',').map(str::trim) {
-        if rule.is_empty() {
-            continue;
-        }
-        let parsed =
-            rule.rsplit_once('=').ok_or("must be AUDIENCE=NAME".to_owned()).and_then(|(audience, name)| {
-                let pattern = Pattern::parse(audience.trim()).map_err(|error| error.to_string())?;
-                let algorithm: Algorithm =
-                    name.trim().parse().map_err(|_| format!("`{name}` is no algorithm"))?;
-                if !algorithms.contains(&algorithm) {
-                    return Err(format!("{algorithm} must stand in `algorithms` too"));
-                }
-                Ok((pattern, algorithm))
-            });
-        match parsed {
+    for rule in audience_rules(reader.text("audience_algorithms").unwrap_or_default()) {
+        match rule {
+            Ok((pattern, algorithm)) if !algorithms.contains(&algorithm) => {
+                let problem = format!("`{pattern}={algorithm}`: {algorithm} must stand in `algorithms` too");
+                reader.wrong("audience_algorithms", &problem);
+            }
             Ok(rule) => rules.push(rule),
-            Err(problem) => reader.wrong("audience_algorithms", &format!("`{rule}`: {problem}")),
+            Err(problem) => reader.wrong("audience_algorithms", &problem),
         }
     }
     rules
+}
+
+/// The rules in a text such as `audience_algorithms` has; of each that makes no sense, why.
+pub(crate) fn audience_rules(text: &str) -> impl Iterator<Item = Result<(Pattern, Algorithm), String>> {
+    text.split(',').map(str::trim).filter(|rule| !rule.is_empty()).map(|rule| {
+        let (audience, name) =
+            rule.rsplit_once('=').ok_or_else(|| format!("`{rule}`: must be AUDIENCE=NAME"))?;
+        let pattern = Pattern::parse(audience.trim()).map_err(|error| format!("`{rule}`: {error}"))?;
+        let algorithm = name.trim().parse().map_err(|_| format!("`{rule}`: `{name}` is no algorithm"))?;
+        Ok((pattern, algorithm))
+    })
 }
 
 /// The algorithms to keep keys for.

@@ -27,7 +27,11 @@ use std::sync::Arc;
 use tonic::service::Routes;
 
 pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
-pub(crate) use convert::{CLIENT_FIELDS, read_client, read_issue_request, shown_client, struct_members};
+pub(crate) use convert::{
+    CLIENT_FIELDS, read_client, read_exchange_request, read_introspect_request, read_issue_request,
+    read_login_request, read_refresh_request, read_revoke_request, read_verify_request, shown_client,
+    struct_members,
+};
 pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use health::Health;
 pub use login_metrics::LoginMetrics;

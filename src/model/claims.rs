@@ -55,6 +55,9 @@ pub struct Actor {
 pub struct ExtraClaims(Vec<(String, String)>);
 
 impl ExtraClaims {
+    /// None.
+    pub const NONE: Self = Self(Vec::new());
+
     /// Names that cannot be set by a caller: the claims of RFC 7519 section 4.1 and those that tokend gives a
     /// meaning.
     pub const REGISTERED: [&'static str; 13] = [

@@ -42,6 +42,30 @@ login_usernames = ["staff-*"]
 max_ttl = "10m"
 "#;
 
+/// What is said of them while they are not there.
+const NEW: &str = r#"+ orders (new)
++ orders display_name: - -> Orders
++ orders permissions.methods: + TokenService/VerifyToken
++ orders permissions.verify_audiences: + orders
++ web (new)
++ web default_audiences: + orders
++ web default_ttl: 15m -> 5m
++ web authentication.methods: + mutual_tls, + private_key_jwt, + workload_identity
++ web authentication.certificate.uris: + spiffe://example.org/web
++ web authentication.assertion_keys.jwks_file: - -> web.json
++ web authentication.workload_identities: + {"audience":"tokend","conditions":[{"claim":"sub","values":["system:serviceaccount:shop:web"]}],"issuer":"https://kubernetes.example"}
++ web permissions.methods: + TokenService/*
++ web permissions.audiences: + orders, + billing-*
++ web permissions.scopes: + *
++ web permissions.subjects: + *
++ web permissions.claims: + tenant
++ web permissions.max_ttl: 1h -> 10m
++ web permissions.claim_values: + {"claim":"tenant","values":["acme"]}
++ web permissions.login_usernames: + staff-*
++ web permissions.roles: + viewer
++ web limits.calls_per_second: 0 -> 100
+"#;
+
 fn apply(folder: &Path, file: &str, arguments: &[&str]) -> Output {
     fs::write(folder.join("clients.toml"), file).unwrap();
     run(folder, &[&["client", "apply", "-f", "clients.toml"], arguments].concat())
@@ -67,12 +91,12 @@ fn a_file_is_applied_once_and_then_there_is_nothing_to_change() {
     let folder = folder.path();
 
     let planned = apply(folder, FILE, &["--dry-run"]);
-    assert_eq!((planned.status.code(), stdout(&planned)), (Some(0), "+ orders (new)\n+ web (new)"));
+    assert_eq!((planned.status.code(), stdout(&planned)), (Some(0), NEW.trim_end()));
     assert_eq!(ids(folder), ["dev"], "nothing was done");
 
     let applied = apply(folder, FILE, &[]);
     assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
-    assert_eq!(stderr(&applied), "+ orders (new)\n+ web (new)\n");
+    assert_eq!(stderr(&applied), NEW);
     let secrets: Vec<(&str, &str)> =
         stdout(&applied).lines().map(|line| line.split_once(' ').unwrap()).collect();
     assert_eq!(secrets.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["orders", "web"]);
@@ -93,6 +117,48 @@ fn a_file_is_applied_once_and_then_there_is_nothing_to_change() {
     let again = apply(folder, FILE, &[]);
     assert_eq!((again.status.code(), stdout(&again), stderr(&again)), (Some(0), "", "nothing to change\n"));
     assert_eq!(show(folder, "web"), web);
+}
+
+#[test]
+fn of_a_new_client_programs_are_told_what_it_may_do() {
+    let folder = TempDir::new().unwrap();
+    let (_server, _) = dev(folder.path(), &[]);
+    let folder = folder.path();
+    let file = format!("{FILE}\n[[client]]\nclient_id = \"nothing\"\n");
+    let planned = json(&apply(folder, &file, &["--dry-run", "-o", "json"]));
+    let change = |id: &str| {
+        planned["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|change| change["client_id"] == id)
+            .unwrap()
+            .clone()
+    };
+    let field =
+        |path: &str, from: Value, to: Value| serde_json::json!({ "path": path, "from": from, "to": to });
+    let orders = change("orders");
+    assert_eq!(orders["action"], "create");
+    let expected = [
+        field("display_name", "".into(), "Orders".into()),
+        field("permissions.methods", Value::Array(vec![]), serde_json::json!(["TokenService/VerifyToken"])),
+        field("permissions.verify_audiences", Value::Array(vec![]), serde_json::json!(["orders"])),
+    ];
+    assert_eq!(orders["fields"], Value::Array(expected.to_vec()));
+    let web = change("web");
+    let shorter = field("permissions.max_ttl", "1h".into(), "10m".into());
+    assert!(web["fields"].as_array().unwrap().contains(&shorter), "{web}");
+    assert_eq!(change("nothing")["fields"], serde_json::json!([]));
+    // Made, each is what was said of it.
+    let applied = json(&apply(folder, &file, &["-o", "json"]));
+    assert_eq!(applied["changes"], planned["changes"]);
+    for change in planned["changes"].as_array().unwrap() {
+        let made = show(folder, change["client_id"].as_str().unwrap());
+        for field in change["fields"].as_array().unwrap() {
+            let path = format!("/{}", field["path"].as_str().unwrap().replace('.', "/"));
+            assert_eq!(made.pointer(&path), Some(&field["to"]), "{path}");
+        }
+    }
 }
 
 #[test]

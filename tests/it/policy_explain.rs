@@ -33,6 +33,9 @@ permissions.methods = ["TokenService/*"]
 permissions.verify_audiences = ["*"]
 "#;
 
+/// What the server's setting `audience_algorithms` may be.
+const SPLIT: &str = "orders=ES256, billing-*=RS256";
+
 /// What `tokend policy explain web …` says by the file, and how it ends.
 fn by_file(folder: &Path, arguments: &[&str]) -> Output {
     fs::write(folder.join("clients.toml"), FILE).unwrap();
@@ -132,17 +135,41 @@ fn verdicts_name_their_line() {
         ),
         (&["web", "call", "TokenService/BatchVerifyTokens"], 1, "no line allows it"),
         (&["web", "login", "--username", "alice"], 1, "METHOD_NOT_ALLOWED TokenService/Login"),
+        (&["web", "introspect"], 1, "METHOD_NOT_ALLOWED TokenService/IntrospectToken"),
+        (&["login", "introspect"], 0, ""),
+        (&["login", "introspect", "--audience", "orders"], 0, ""),
+        (
+            &[
+                "web",
+                "issue",
+                "--audience",
+                "orders",
+                "--audience",
+                "billing-eu",
+                "--server-audience-algorithms",
+                SPLIT,
+            ],
+            1,
+            "refused: audiences must not name audiences whose tokens are signed with different algorithms",
+        ),
+        (&["web", "issue", "--audience", "billing-eu", "--server-audience-algorithms", SPLIT], 0, ""),
+        (&["web", "issue", "--server-audience-algorithms", "orders"], 2, "`orders`: must be AUDIENCE=NAME"),
+        (&["web", "issue", "--server-audience-algorithms", "a=RS1"], 2, "`a=RS1`: `RS1` is no algorithm"),
         (&["off", "call", "KeyService/ListKeys"], 1, "the client is disabled"),
         (&["off", "issue"], 1, "the client is disabled"),
         (&["login", "issue"], 1, "refused: audiences must name at least one audience"),
         (&["login", "verify"], 1, "refused: audiences must name at least one audience"),
         (&["nobody", "issue"], 1, "has no client `nobody`"),
         (&["web", "issue", "--audience", ""], 2, "audiences[0]: must be 1 to 255 bytes"),
-        (&["web", "verify", "--scope", "read"], 2, "--audience alone"),
-        (&["web", "call"], 2, "METHOD"),
-        (&["web", "call", "KeyService/ListKeys", "--ttl", "5m"], 2, "METHOD alone"),
-        (&["web", "login"], 2, "--username"),
-        (&["web", "issue", "KeyService/ListKeys"], 2, "tokend token issue"),
+        (&["web", "verify", "--audience", ""], 2, "audiences[0]: must be 1 to 255 bytes"),
+        (&["web", "verify", "--scope", "read"], 2, "verify: does not take --scope; it takes --audience"),
+        (&["web", "introspect", "--ttl", "1m"], 2, "introspect: does not take --ttl"),
+        (&["web", "call"], 2, "call: needs a METHOD"),
+        (&["web", "call", "KeyService/ListKeys", "--ttl", "5m"], 2, "call: does not take --ttl"),
+        (&["web", "login"], 2, "login: needs --username"),
+        (&["web", "issue", "KeyService/ListKeys"], 2, "issue: does not take METHOD"),
+        (&["web", "issue", "--username", "a"], 2, "issue: does not take --username"),
+        (&["web", "verify", "--server-max-ttl", "5m"], 2, "verify: does not take --server-max-ttl"),
         (&["web", "call", "Nonsense"], 2, "TokenService/IssueToken"),
     ] {
         let output = by_file(folder.path(), arguments);

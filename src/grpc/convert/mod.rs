@@ -8,6 +8,7 @@ mod issue;
 mod json;
 mod key;
 mod login;
+mod offline;
 mod page;
 mod refresh;
 mod revoke;
@@ -20,7 +21,7 @@ mod verify;
 use super::status::CallError;
 use crate::{model::Violations, spans};
 
-pub(crate) use client::{CLIENT_FIELDS, read_client, read_issue_request, shown_client};
+pub(crate) use client::{CLIENT_FIELDS, read_client, shown_client};
 pub(super) use client::{
     client_id, client_message, client_settings, client_update, optional_client_id, overlap, version,
 };
@@ -32,6 +33,10 @@ pub(super) use key::{
     import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
 };
 pub(super) use login::{login_answer, login_request};
+pub(crate) use offline::{
+    read_exchange_request, read_introspect_request, read_issue_request, read_login_request,
+    read_refresh_request, read_revoke_request, read_verify_request,
+};
 pub(super) use page::{cut, page_size};
 pub(super) use refresh::{refresh_answer, refresh_request};
 pub(super) use revoke::{revoke_request, revoked_answer};

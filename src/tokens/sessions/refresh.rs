@@ -140,7 +140,7 @@ impl Sessions {
             Some(user_id) => Some(self.user(session, user_id, at_the_latest).await?),
             None => None,
         };
-        Ok(grant.issue_for(session, user.as_ref())?)
+        Ok(grant.issue_for(session, user.as_ref().map(|user| &user.settings))?)
     }
 
     /// The user who began a session, who must be there and not disabled.

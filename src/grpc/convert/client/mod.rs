@@ -12,7 +12,7 @@ mod update;
 
 pub(crate) use fields::CLIENT_FIELDS;
 use fields::ClientField;
-pub(crate) use offline::{read_client, read_issue_request, shown_client};
+pub(crate) use offline::{read_client, shown_client};
 pub(in crate::grpc) use request::{client_id, optional_client_id, overlap};
 pub(in crate::grpc) use settings::{client_message, client_settings};
 pub(in crate::grpc) use update::{client_update, version};

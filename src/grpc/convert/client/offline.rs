@@ -2,8 +2,7 @@
 
 use super::settings::{client_message, client_settings};
 use crate::{
-    grpc::convert::issue_request,
-    model::{Client, ClientId, ClientRecord, IssueRequest, UnixTime, Violations},
+    model::{Client, ClientId, ClientRecord, UnixTime, Violations},
     proto::v1,
 };
 
@@ -24,12 +23,4 @@ pub(crate) fn read_client(message: v1::Client) -> Result<Client, Violations> {
 /// A client as the server would answer it, without its secrets.
 pub(crate) fn shown_client(client: Client) -> v1::Client {
     client_message(ClientRecord { client, secrets: Vec::new() })
-}
-
-/// What IssueToken would be asked for.
-///
-/// # Errors
-/// Everything for which the server would refuse it, allowed or not.
-pub(crate) fn read_issue_request(message: v1::IssueTokenRequest) -> Result<IssueRequest, Violations> {
-    issue_request(message).into_result()
 }
