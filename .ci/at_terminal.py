@@ -1,27 +1,39 @@
 """Runs a command at a terminal, and types a line whenever it asks for one; prints what the terminal then shows.
 
     at_terminal.py LINES-SEPARATED-BY-SLASHES COMMAND [ARGUMENT...]
+
+A line `^C` is an interrupt. When the command has ended, the terminal must show again what is typed.
 """
 
 import os
 import pty
+import select
 import sys
+import termios
 
 lines = sys.argv[1].split("/")
-process, terminal = pty.fork()
+# Both ends stay open here: the terminal is looked at when the command has ended.
+terminal, own = pty.openpty()
+process = os.fork()
 if process == 0:
+    os.login_tty(own)
     os.execvp(sys.argv[2], sys.argv[2:])
 
-shown = b""
+shown, status = b"", None
 while True:
-    try:
-        octets = os.read(terminal, 4096)
-    except OSError:  # Linux says so when the command has ended.
+    if select.select([terminal], [], [], 0.05)[0]:
+        shown += os.read(terminal, 4096)
+        # Echo is off before the question is asked.
+        if shown.endswith(b": ") and lines:
+            line = lines.pop(0)
+            os.write(terminal, b"\x03" if line == "^C" else line.encode() + b"\n")
+    elif status is not None:
         break
-    shown += octets
-    # Echo is off before the question is asked.
-    if shown.endswith(b": ") and lines:
-        os.write(terminal, lines.pop(0).encode() + b"\n")
+    elif (ended := os.waitpid(process, os.WNOHANG)) != (0, 0):
+        # What it wrote last is read once more.
+        status = os.waitstatus_to_exitcode(ended[1])
 
 sys.stdout.write(shown.decode())
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+if not termios.tcgetattr(own)[3] & termios.ECHO:
+    sys.exit("what is typed is not shown any more")
+sys.exit(status)

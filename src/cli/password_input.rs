@@ -4,13 +4,16 @@
 use std::{
     io::{self, IsTerminal as _, Read as _},
     process,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    thread,
 };
 
 use clap::Args;
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-use super::{failure::Failure, output::talk};
+use super::failure::Failure;
 
 /// What shells make of a command that ended by SIGINT.
 const INTERRUPTED: i32 = 130;
@@ -68,21 +71,48 @@ fn prompt(words: &str) -> Result<Zeroizing<String>, Failure> {
         return Err(Failure::usage("there is nobody to ask for the password: say --password-stdin"));
     }
     let terminal = tcgetattr(io::stdin()).map_err(io::Error::from)?;
-    let question = words.to_owned();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let typed = runtime.block_on(async {
-        tokio::select! {
-            typed = tokio::task::spawn_blocking(|| rpassword::prompt_password(question)) => typed?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                // What is typed would stay unseen after the end of the process.
-                tcsetattr(io::stdin(), OptionalActions::Now, &terminal).map_err(io::Error::from)?;
-                talk("");
-                process::exit(INTERRUPTED);
-            }
-        }
-    });
+    let typed = {
+        let _prompting = Prompting::begin()?;
+        // Before the question, which may be answered at once.
+        let mut unseen = terminal.clone();
+        unseen.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
+        tcsetattr(io::stdin(), OptionalActions::Now, &unseen).map_err(io::Error::from)?;
+        let typed = rpassword::prompt_password(words);
+        tcsetattr(io::stdin(), OptionalActions::Now, &terminal).map_err(io::Error::from)?;
+        typed
+    };
+    if typed.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+        process::exit(INTERRUPTED);
+    }
     filled(Zeroizing::new(typed?), "password")
+}
+
+/// While there is one, SIGINT does not end the process: the prompt hears of it, and the terminal is then made what it was.
+struct Prompting;
+
+static PROMPTING: AtomicBool = AtomicBool::new(false);
+
+impl Prompting {
+    fn begin() -> io::Result<Self> {
+        PROMPTING.store(true, SeqCst);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut interrupts = runtime.block_on(async { signal(SignalKind::interrupt()) })?;
+        // For who listens once, it never ends the process by itself again.
+        thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
+            while runtime.block_on(interrupts.recv()).is_some() {
+                if !PROMPTING.load(SeqCst) {
+                    process::exit(INTERRUPTED);
+                }
+            }
+        })?;
+        Ok(Self)
+    }
+}
+
+impl Drop for Prompting {
+    fn drop(&mut self) {
+        PROMPTING.store(false, SeqCst);
+    }
 }
 
 fn from_stdin(what: &str) -> Result<Zeroizing<String>, Failure> {
