@@ -7,15 +7,19 @@ use serde_json::Value;
 use crate::model::{ClaimCondition, any_match};
 
 /// Whether a claim with this JSON text is what `allowed` says. What is inside of a claim and not there is no value, and so
-/// none that is forbidden. A list or an object as a whole matches nothing, and neither does `null`.
+/// none that is forbidden; but what it would be inside of must be an object, or a list where a place in one is named. A list
+/// or an object as a whole matches nothing, and neither does `null`.
 pub(super) fn is_among(json: &str, allowed: &ClaimCondition) -> bool {
     let Ok(claim) = serde_json::from_str::<Value>(json) else { return false };
     let inside = allowed.claim.strip_prefix('/').and_then(|pointer| pointer.split_once('/'));
     let value = match inside {
-        None => Some(&claim),
-        Some((_, rest)) => claim.pointer(&format!("/{rest}")),
+        None => &claim,
+        Some((_, rest)) => match at(&claim, rest) {
+            At::Value(value) => value,
+            At::Nothing => return true,
+            At::Elsewhere => return false,
+        },
     };
-    let Some(value) = value else { return true };
     let text = match value {
         Value::String(text) => Cow::Borrowed(text.as_str()),
         // As it will be signed: a parsed number may be written in another way.
@@ -24,6 +28,35 @@ pub(super) fn is_among(json: &str, allowed: &ClaimCondition) -> bool {
         Value::Null | Value::Array(_) | Value::Object(_) => return false,
     };
     any_match(&allowed.values, &text)
+}
+
+/// What is at a place inside of a claim.
+enum At<'a> {
+    Value(&'a Value),
+    /// Nothing, in an object or a list that could hold it.
+    Nothing,
+    /// The claim is of a form that has no such place.
+    Elsewhere,
+}
+
+/// Follows a JSON pointer (RFC 6901) without its first `/`.
+fn at<'a>(claim: &'a Value, pointer: &str) -> At<'a> {
+    let mut value = claim;
+    for token in pointer.split('/') {
+        let inner = match value {
+            Value::Object(members) => members.get(&token.replace("~1", "/").replace("~0", "~")),
+            Value::Array(items) => match token.parse::<usize>() {
+                Ok(index) => items.get(index),
+                Err(_) => return At::Elsewhere,
+            },
+            _ => return At::Elsewhere,
+        };
+        match inner {
+            Some(inner) => value = inner,
+            None => return At::Nothing,
+        }
+    }
+    At::Value(value)
 }
 
 #[cfg(test)]
@@ -64,6 +97,10 @@ mod tests {
         assert!(
             !among(json, "/t/a~1b", &["*"]) && among("\"x\"", "/t", &["x"]) && !among("\"x\"", "/t", &["y"])
         );
-        assert!(among(json, "/t/burst", &["1"]) && among("\"x\"", "/t/rate", &["1"]), "nothing is there");
+        assert!(among(json, "/t/burst", &["1"]) && among("[[1]]", "/t/1/0", &["2"]), "nothing is there");
+        for other in ["\"x\"", "7", "true", "null", "[10]", r#"["rate"]"#] {
+            assert!(!among(other, "/t/rate", &["*"]), "{other}");
+        }
+        assert!(!among(r#"{"a":"x"}"#, "/t/a/rate", &["*"]) && among(r#"{"m~n":1}"#, "/t/m~0n", &["1"]));
     }
 }

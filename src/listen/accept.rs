@@ -201,3 +201,32 @@ async fn secure(
         Err(_elapsed) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How long the loop rests after this error, in milliseconds.
+    async fn rest(pauses: &mut Pauses, metrics: &ListenMetrics, error: io::Error) -> u128 {
+        let began = Instant::now();
+        pauses.after(&error, metrics).await;
+        began.elapsed().as_millis()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rests_grow_to_a_second_while_there_are_no_files_and_begin_anew() {
+        let (mut pauses, metrics) = (Pauses::default(), ListenMetrics::new("grpc"));
+        let no_files = || io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        for expected in [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
+            assert_eq!(rest(&mut pauses, &metrics, no_files()).await, expected);
+        }
+        // One that went away before it was accepted is no reason to rest.
+        assert_eq!(rest(&mut pauses, &metrics, io::ErrorKind::ConnectionAborted.into()).await, 0);
+        pauses.over();
+        assert_eq!(rest(&mut pauses, &metrics, no_files()).await, 5);
+        assert_eq!(metrics.refused(Refused::Exhausted), 12, "each is counted");
+        assert_eq!(pauses.begun, 2, "and each time that it begins");
+    }
+}

@@ -89,15 +89,18 @@ where
                 activity.take_back();
                 Some(Err(error.into()))
             }
-            Some(Ok(frame)) => match held.message(frame.data_ref().map_or(0, Bytes::len)) {
-                Ok(()) => Some(Ok(frame)),
-                Err(no_room) => Some(Err(no_room.into())),
-            },
+            Some(Ok(frame)) => {
+                let trailers = frame.trailers_ref().map_or(0, octets);
+                match held.message(frame.data_ref().map_or(trailers, Bytes::len)) {
+                    Ok(()) => Some(Ok(frame)),
+                    Err(no_room) => Some(Err(no_room.into())),
+                }
+            }
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.held.is_ok() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

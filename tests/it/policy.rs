@@ -127,6 +127,8 @@ async fn claims_have_the_values_that_policy_names() {
         (r#"{"tenant":null}"#, "claims.tenant"),
         (r#"{"tenant":42.0}"#, "claims.tenant"),
         (r#"{"limits":{"rate":20}}"#, "claims.limits"),
+        (r#"{"limits":"none"}"#, "claims.limits"),
+        (r#"{"limits":[20]}"#, "claims.limits"),
         (r#"{"tenant":"acme","other\n\u001b\"":1}"#, r#"claims.other\n\u{1b}\""#),
     ] {
         let status = assert_refused(issue(claims).await, Code::PermissionDenied, "CLAIM_NOT_ALLOWED");
