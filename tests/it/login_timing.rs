@@ -18,7 +18,7 @@ const ROUNDS: usize = 25;
 const CLOSE: std::ops::Range<f64> = 0.8..1.25;
 
 /// The same where the work is done in two parts, one of which may fit in a processor's cache and the other not: where others fill
-/// the caches meanwhile, that is up to a third. Without the other part they are at 0.5, 0.4 and 0.3.
+/// the caches meanwhile, that is up to a third. Without the other part the middles are at 0.6, 0.4 and 0.3.
 const CLOSE_IN_PARTS: std::ops::Range<f64> = 0.55..1.8;
 
 /// An argon2i hash of little work, by argon2-cffi.
