@@ -16,6 +16,10 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+/// So much is read of a connection before the others have their turn. A frame takes its sender nothing: who sends without end
+/// is to hold nobody up for longer than these take to be answered.
+const TURN: usize = 64 * 1024;
+
 /// A connection's octets.
 ///
 /// It says that it cannot write vectored, though it could: h2 then copies replies of up to 1,024 bytes behind their
@@ -24,6 +28,8 @@ use tokio_rustls::server::TlsStream;
 pub(super) struct Stream {
     octets: Octets,
     traffic: Traffic,
+    /// What was read in this turn.
+    turn: usize,
 }
 
 enum Octets {
@@ -55,11 +61,11 @@ impl Traffic {
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { octets: Octets::Plain(stream), traffic: Traffic::default() }
+        Self { octets: Octets::Plain(stream), traffic: Traffic::default(), turn: 0 }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self { octets: Octets::Tls(Box::new(stream)), traffic: Traffic::default() }
+        Self { octets: Octets::Tls(Box::new(stream)), traffic: Traffic::default(), turn: 0 }
     }
 
     /// Counts on while the stream is read and written.
@@ -74,20 +80,27 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { octets, traffic } = self.get_mut();
+        let Self { octets, traffic, turn } = self.get_mut();
+        if *turn >= TURN {
+            *turn = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let polled = match octets {
             Octets::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Octets::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        traffic.0.read.fetch_add(buffer.filled().len() - before, Relaxed);
+        let read = buffer.filled().len() - before;
+        traffic.0.read.fetch_add(read, Relaxed);
+        *turn = if polled.is_pending() { 0 } else { *turn + read };
         polled
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { octets: stream, traffic } = self.get_mut();
+        let Self { octets: stream, traffic, .. } = self.get_mut();
         let polled = match stream {
             Octets::Plain(stream) => Pin::new(stream).poll_write(context, octets),
             Octets::Tls(stream) => Pin::new(stream).poll_write(context, octets),
@@ -109,6 +122,59 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().octets {
             Octets::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Octets::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_sends_without_end_lets_others_have_their_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut stream = Stream::plain(listener.accept().await.unwrap().0);
+        let sent = tokio::spawn(async move {
+            sender.write_all(&vec![7; 8 * TURN]).await.unwrap();
+            sender
+        });
+        let mut read = 0;
+        while read < 8 * TURN {
+            // The system has more, as it may not always.
+            stream.readable().await;
+            let mut turn = 0;
+            let mut octets = [0; 8192];
+            let mut context = Context::from_waker(Waker::noop());
+            loop {
+                let mut buffer = ReadBuf::new(&mut octets);
+                if Pin::new(&mut stream).poll_read(&mut context, &mut buffer).is_pending() {
+                    break;
+                }
+                turn += buffer.filled().len();
+            }
+            assert!(turn < TURN + 8192, "{turn} octets in one turn");
+            read += turn;
+        }
+        // What is left of a turn does not lame the next one.
+        sent.await.unwrap().write_all(b"last").await.unwrap();
+        let mut last = [0; 4];
+        stream.read_exact(&mut last).await.unwrap();
+        assert_eq!(&last, b"last");
+    }
+
+    impl Stream {
+        async fn readable(&self) {
+            let Octets::Plain(stream) = &self.octets else { return };
+            stream.readable().await.unwrap();
         }
     }
 }
