@@ -86,6 +86,7 @@ impl AuditLog {
                 mode,
                 entries: coming,
                 untold: Arc::clone(&untold),
+                telling: None,
                 failing: Arc::clone(&failing),
                 counts: Arc::clone(&counts),
                 stamp: Arc::clone(&stamp),

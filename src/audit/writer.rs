@@ -50,6 +50,8 @@ pub(super) struct Writer {
     pub(super) entries: mpsc::Receiver<Entry>,
     /// Lost, and not told to the sink yet.
     pub(super) untold: Arc<AtomicU64>,
+    /// The line that says so, once it was made: it is one line, however often it has to be tried.
+    pub(super) telling: Option<Arc<Line>>,
     /// Whether the last attempt failed.
     pub(super) failing: Arc<AtomicBool>,
     pub(super) counts: Arc<SinkCounts>,
@@ -143,13 +145,18 @@ impl Writer {
 
     /// Says in the sink how many lines it did not get.
     async fn tell_lost(&mut self) {
-        let lost = self.untold.swap(0, Relaxed);
-        if lost == 0 {
-            return;
-        }
-        let line = Arc::new(self.stamp.lost(self.name, lost));
-        if self.attempt(&[line]).await.is_err() {
-            self.untold.fetch_add(lost, Relaxed);
+        loop {
+            let line = match self.telling.take() {
+                Some(line) => line,
+                None => match self.untold.swap(0, Relaxed) {
+                    0 => return,
+                    lost => Arc::new(self.stamp.lost(self.name, lost)),
+                },
+            };
+            if self.attempt(&[Arc::clone(&line)]).await.is_err() {
+                self.telling = Some(line);
+                return;
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
     client_secrets::Secrets,
     connection::{Caller, Connection},
     failure::Failure,
-    output::{Output, print, print_json, talk},
+    output::{Output, plain, print, print_json, talk},
     remote::{answer, call},
 };
 use crate::proto::v1::{
@@ -53,6 +53,9 @@ pub(super) struct Apply {
     /// A client that --prune leaves alone; may be repeated
     #[arg(long, value_name = "ID", requires = "prune")]
     keep: Vec<String>,
+    /// The caller's own client, which --prune leaves alone, where the credential does not tell which that is
+    #[arg(long, value_name = "ID", requires = "prune")]
+    caller: Option<String>,
     /// A folder for the secrets of new clients: a file for each, named by its id, that only its owner may read
     #[arg(long, value_name = "DIR")]
     secrets_dir: Option<PathBuf>,
@@ -68,10 +71,22 @@ impl Apply {
             Failure::usage(format!("{} changes nothing:\n{problems}", self.file.display()))
         })?;
         let caller_id = self.connection.caller_id()?;
-        if self.prune && caller_id.is_none() && self.keep.is_empty() {
+        if let (Some(told), Some(named)) = (&caller_id, &self.caller)
+            && told != named
+        {
+            return Err(Failure::usage(format!("--caller: the credential is that of `{}`", plain(told))));
+        }
+        let caller_id = caller_id.or_else(|| self.caller.clone());
+        if self.prune && caller_id.is_none() {
             return Err(Failure::usage(
-                "--prune: the credential does not tell which client is the caller's own; name it with --keep",
+                "--prune: the credential does not tell which client is the caller's own; name it with --caller",
             ));
+        }
+        if self.prune && wanted.is_empty() {
+            return Err(Failure::usage(format!(
+                "--prune: {} has no client, and every other would be deleted",
+                self.file.display()
+            )));
         }
         call(&self.connection, async |caller| self.apply(caller, wanted, caller_id.as_deref()).await)
     }
@@ -84,6 +99,14 @@ impl Apply {
     ) -> Result<(), Failure> {
         let mut service = ClientServiceClient::new(caller);
         let present = all_clients(&mut service).await?;
+        let named =
+            self.keep.iter().map(|id| ("--keep", id)).chain(self.caller.iter().map(|id| ("--caller", id)));
+        for (flag, id) in named {
+            // A misspelt one would be deleted.
+            if !present.iter().any(|client| client.client_id == *id) {
+                return Err(Failure::usage(format!("{flag}: there is no client `{}`", plain(id))));
+            }
+        }
         let keep = self.keep.iter().map(String::as_str).chain(caller_id).map(str::to_owned).collect();
         let terms = Terms { present: &present, prune: self.prune, keep, caller: caller_id };
         let steps = plan(wanted, &terms)?;

@@ -58,11 +58,13 @@ fn clients(mut file: Table, problems: &mut Problems) -> Vec<Client> {
 
 fn client(index: usize, table: Table, problems: &mut Problems) -> Client {
     let place = match table.get("client_id").and_then(Value::as_str) {
-        Some(id) => place(id),
-        None => format!("client {}: ", index + 1),
+        Some(id) if !id.is_empty() => place(id),
+        _ => format!("client {}: ", index + 1),
     };
     if !table.contains_key("client_id") {
         problems.add(format!("{place}client_id: must be given"));
+    } else if table.get("client_id").and_then(Value::as_str) == Some("") {
+        problems.add(format!("{place}client_id: must not be empty"));
     }
     let mut section = Section::new(place, table);
     let client = Client {

@@ -21,7 +21,8 @@ pub(super) struct ClientFlags {
     /// A method that it may call, such as TokenService/IssueToken or ClientService/*; may be repeated
     #[arg(long = "method", value_name = "PATTERN", help_heading = "Permissions")]
     methods: Vec<String>,
-    /// Methods for operators: viewer, client-admin, user-admin, key-admin or admin; may be repeated
+    /// Methods for operators: viewer, client-admin, user-admin, key-admin,
+    /// session-admin or admin; may be repeated
     #[arg(long = "role", value_name = "ROLE", help_heading = "Permissions")]
     roles: Vec<String>,
     /// An audience that it may have tokens for; may be repeated

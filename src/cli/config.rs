@@ -1,5 +1,7 @@
 //! `tokend config`: the settings of `serve`, checked and shown.
 
+use std::sync::Arc;
+
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
@@ -9,11 +11,15 @@ use super::{
     setting_flags::SettingFlags,
     table::{row, table},
 };
-use crate::config::{Origin, Problems, Resolved};
+use crate::{
+    clock::SystemClock,
+    config::{Origin, Problems, Resolved, Transport},
+    listen::TlsKeeper,
+};
 
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Say whether `tokend serve` would start with these settings; opens neither store nor port
+    /// Say whether `tokend serve` would start with these settings; opens neither store, audit log nor port
     Check(Check),
     /// Print each setting with its value and where that comes from
     Show(Show),
@@ -40,7 +46,16 @@ pub(super) struct Check {
 
 impl Check {
     fn run(self) -> Result<(), Failure> {
-        let checked = self.settings.resolve().config().map(|_| ());
+        let checked = self.settings.resolve().config().and_then(|config| match config.transport {
+            Transport::Tls { files, .. } => {
+                TlsKeeper::open(files, Arc::new(SystemClock)).map(drop).map_err(|wrong| {
+                    let mut problems = Problems::default();
+                    problems.add(wrong.to_string());
+                    problems
+                })
+            }
+            Transport::Plaintext => Ok(()),
+        });
         if self.output.is_json() {
             let problems: Vec<&str> =
                 checked.as_ref().err().map(|found| found.iter().collect()).unwrap_or_default();

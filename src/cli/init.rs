@@ -75,6 +75,7 @@ impl Init {
     pub(super) fn run(self) -> Result<(), Failure> {
         let dir = std::path::absolute(&self.dir)?;
         let file = dir.join(CONFIGURATION);
+        self.agrees_with(&file)?;
         let mut resolved = self.resolve(&file, env::vars_os().collect());
         // A file for it that is named already, as a container's variables do, is where it will be made. Where Vault seals,
         // none is made unless one is named.
@@ -118,6 +119,29 @@ impl Init {
         }
         talk("the secret of the client `admin`, shown once:");
         print(secret.reveal())
+    }
+
+    /// Refuses flags that a configuration which is there, and stays as it is, contradicts: the server that it starts would be
+    /// another one.
+    fn agrees_with(&self, file: &Path) -> Result<(), Failure> {
+        if !file.exists() {
+            return Ok(());
+        }
+        let there = Inputs { file: Some(file.to_owned()), ..Inputs::default() }.resolve();
+        for (name, given) in
+            [("issuer", &self.issuer), ("store", &self.store), ("store_file", &self.store_file)]
+        {
+            if let (Some(given), Some(kept)) = (given, there.text(name))
+                && given != kept
+            {
+                let flag = name.replace('_', "-");
+                return Err(Failure::usage(format!(
+                    "--{flag}: {} says otherwise, and stays as it is; change it there, or leave the flag out",
+                    file.display()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn resolve(&self, file: &Path, variables: HashMap<OsString, OsString>) -> Resolved {

@@ -43,6 +43,9 @@ impl Asked<'_> {
         let (method, planned) = (self.method, self.planned);
         let token = self.token.request()?;
         match what {
+            What::Issue if token.not_before_time.is_some() => {
+                Err(Failure::usage("issue: policy does not look at --not-before; leave it out"))
+            }
             What::Issue => read_issue_request(token).map(Question::Issue).map_err(|wrong| malformed(&wrong)),
             What::Verify => {
                 let message = VerifyTokenRequest { audiences: token.audiences, ..Default::default() };

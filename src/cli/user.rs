@@ -12,7 +12,7 @@ use super::{
     remote::{answer, call},
     user_claims::Claims,
     user_update::Update,
-    user_view::{description, overview, print_document, print_documents},
+    user_view::{description, overview, print_document, print_document_and_ended_sessions, print_documents},
 };
 use crate::proto::v1::{
     CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, SetUserPasswordRequest, User,
@@ -229,7 +229,7 @@ impl SetPassword {
         })?;
         let user = set.user.unwrap_or_default();
         if self.output.is_json() {
-            return print_document(&user);
+            return print_document_and_ended_sessions(&user, set.ended_sessions);
         }
         talk(&match (self.keep_sessions, set.ended_sessions) {
             (true, _) => {

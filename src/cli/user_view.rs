@@ -16,6 +16,14 @@ pub(super) fn print_document(user: &User) -> Result<(), Failure> {
     print(&indented(&document(user)).map_err(|error| Failure::refused(error.to_string()))?)
 }
 
+/// The same with how many sessions the change ended.
+pub(super) fn print_document_and_ended_sessions(user: &User, ended: i32) -> Result<(), Failure> {
+    let document = document(user);
+    let members = document.strip_suffix('}').unwrap_or_default();
+    let whole = format!("{members},\"ended_sessions\":{ended}}}");
+    print(&indented(&whole).map_err(|error| Failure::refused(error.to_string()))?)
+}
+
 /// Prints users as a JSON list.
 pub(super) fn print_documents(users: &[User]) -> Result<(), Failure> {
     let documents: Vec<String> = users.iter().map(document).collect();

@@ -101,6 +101,9 @@ pub struct Parts {
 /// The longest message of a watch, in bytes: it needs no credential, and holds a name and a number.
 const LONGEST_WATCH_MESSAGE: usize = 4096;
 
+/// And of health and reflection: it holds a name.
+const LONGEST_NAME_MESSAGE: usize = 4096;
+
 /// Reflection could not read the descriptors.
 #[derive(Debug, thiserror::Error)]
 #[error("the descriptors for reflection cannot be read: {0}")]
@@ -183,8 +186,10 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
             v1::trust_bundle_service_server::TrustBundleServiceServer::new(trust)
                 .max_decoding_message_size(LONGEST_WATCH_MESSAGE),
         )
-        .add_service(health.service())
-        .add_service(reflection().build_v1().map_err(failed)?)
-        .add_service(reflection().build_v1alpha().map_err(failed)?);
+        .add_service(health.service().max_decoding_message_size(LONGEST_NAME_MESSAGE))
+        .add_service(reflection().build_v1().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE))
+        .add_service(
+            reflection().build_v1alpha().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE),
+        );
     Ok(routes.routes().prepare())
 }

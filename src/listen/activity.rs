@@ -15,6 +15,8 @@ const MOST_TAKEN_BACK: u64 = 500;
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     begun: AtomicU64,
+    /// Calls that have not come to their end.
+    open: AtomicU64,
     answered: AtomicU64,
     taken_back: AtomicU64,
     /// Parts of answers that the client made room for.
@@ -33,6 +35,7 @@ impl Activity {
     /// A call begins.
     pub(super) fn call(self: &Arc<Self>) -> Call {
         self.begun.fetch_add(1, Relaxed);
+        self.open.fetch_add(1, Relaxed);
         Call { activity: Arc::clone(self), answered: false }
     }
 
@@ -47,6 +50,11 @@ impl Activity {
     /// A number that grows as long as anything goes on. An answer that its client makes no room for is no activity.
     pub(super) fn progress(&self) -> u64 {
         [&self.begun, &self.answered, &self.parts].map(|count| count.load(Relaxed)).iter().sum()
+    }
+
+    /// Whether any call goes on.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Relaxed) > 0
     }
 
     /// Resolves when the client has taken back far more calls than it let be answered.
@@ -69,6 +77,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
+        self.activity.open.fetch_sub(1, Relaxed);
         if self.answered {
             self.activity.answered.fetch_add(1, Relaxed);
         } else {

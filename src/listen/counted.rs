@@ -48,14 +48,15 @@ where
         request.extensions_mut().insert(self.peer.clone());
         let held = self.memory.call(octets(request.headers())).map(Arc::new);
         let call = Some((self.activity.call(), held.as_ref().ok().map(Arc::clone)));
-        let request = request.map(|body| Question { body, activity: Arc::clone(&self.activity), held });
+        let activity = Arc::clone(&self.activity);
+        let request = request.map(|body| Question { body, activity, held, lengths: Lengths::default() });
         Answering { call, future: self.service.call(request) }
     }
 }
 
 /// What metadata holds in memory: its octets, and its place in the table.
 fn octets(metadata: &HeaderMap) -> usize {
-    metadata.iter().map(|(name, value)| name.as_str().len() + value.len() + 64).sum()
+    metadata.iter().map(|(name, value)| name.as_str().len() + value.len() + 160).sum()
 }
 
 /// A request's body. It ends with an error when its client resets the stream, and when there is [no room](NoRoom) for more of
@@ -64,6 +65,47 @@ pub struct Question<B> {
     body: B,
     activity: Arc<Activity>,
     held: Result<Arc<Held>, NoRoom>,
+    lengths: Lengths,
+}
+
+/// Reads how long the messages are that come (the length-prefixed messages of gRPC over HTTP/2: an octet for compression, four for
+/// the length). Whoever reads a message makes room for all of it when it begins, and so that is when it counts.
+#[derive(Debug, Default)]
+struct Lengths {
+    prefix: [u8; 5],
+    /// How much of the prefix is there.
+    have: usize,
+    /// How much of the message is to come.
+    left: usize,
+}
+
+impl Lengths {
+    /// The length of the messages that begin in these octets.
+    fn begun(&mut self, mut octets: &[u8]) -> usize {
+        let mut begun = 0_usize;
+        while !octets.is_empty() {
+            if self.left > 0 {
+                let (_, rest) = octets.split_at(self.left.min(octets.len()));
+                self.left -= octets.len() - rest.len();
+                octets = rest;
+                continue;
+            }
+            let (Some(place), Some((octet, rest))) = (self.prefix.get_mut(self.have), octets.split_first())
+            else {
+                break;
+            };
+            *place = *octet;
+            octets = rest;
+            self.have += 1;
+            if self.have == self.prefix.len() {
+                let [_, length @ ..] = self.prefix;
+                self.left = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+                self.have = 0;
+                begun = begun.saturating_add(self.left);
+            }
+        }
+        begun
+    }
 }
 
 impl<B> Body for Question<B>
@@ -78,7 +120,7 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { body, activity, held } = &mut *self;
+        let Self { body, activity, held, lengths } = &mut *self;
         let held = match held {
             Ok(held) => held,
             Err(no_room) => return Poll::Ready(Some(Err((*no_room).into()))),
@@ -91,7 +133,7 @@ where
             }
             Some(Ok(frame)) => {
                 let trailers = frame.trailers_ref().map_or(0, octets);
-                match held.message(frame.data_ref().map_or(trailers, Bytes::len)) {
+                match held.message(frame.data_ref().map_or(trailers, |data| lengths.begun(data))) {
                     Ok(()) => Some(Ok(frame)),
                     Err(no_room) => Some(Err(no_room.into())),
                 }
@@ -141,10 +183,10 @@ pub(super) struct Answer<A> {
     held: Option<Arc<Held>>,
 }
 
-/// A part of an answer, which counts as held until it was written.
+/// A part of an answer, which counts as held until it was written, and with it what is left of its call.
 pub(super) struct Part {
     octets: Bytes,
-    _held: Option<Held>,
+    _held: Option<(Held, Arc<Held>)>,
 }
 
 fn answered(call: &mut Option<Call>) {
@@ -194,7 +236,7 @@ impl<A> Answer<A> {
         let mut part = None;
         if let Some(octets) = frame.data_ref() {
             held.answered();
-            part = Some(held.share().hold(octets.len())?);
+            part = Some((held.share().hold(octets.len())?, Arc::clone(held)));
         }
         Ok(frame.map_data(|octets| Part { octets, _held: part }))
     }
@@ -211,5 +253,24 @@ impl Buf for Part {
 
     fn advance(&mut self, count: usize) {
         self.octets.advance(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lengths;
+
+    #[test]
+    fn a_message_counts_when_it_begins_however_it_is_cut() {
+        // Of 3, of none, and of 300, of which two octets have come.
+        let octets = [&[0, 0, 0, 0, 3, 1, 2, 3][..], &[0, 0, 0, 0, 0], &[0, 0, 0, 1, 44, 9, 9]].concat();
+        for size in 1..=octets.len() {
+            let mut lengths = Lengths::default();
+            let begun: Vec<usize> = octets.chunks(size).map(|chunk| lengths.begun(chunk)).collect();
+            assert_eq!(begun.iter().sum::<usize>(), 303, "{size}");
+            assert_eq!((lengths.left, lengths.have), (298, 0), "{size}");
+        }
+        // The length is known before anything of the message has come.
+        assert_eq!(Lengths::default().begun(&[0, 255, 255, 255, 255]), 4_294_967_295);
     }
 }

@@ -16,7 +16,7 @@ use super::{
     activity::Activity,
     counted::{Counted, Question},
     memory::CallMemory,
-    stop::Stop,
+    stop::{LEAVE, Stop},
     stream::Stream,
 };
 use crate::{model::Peer, random};
@@ -72,9 +72,9 @@ impl<S> Grpc<S> {
             .max_header_list_size(limits.max_header_bytes)
             .keep_alive_interval(limits.keepalive_interval)
             .keep_alive_timeout(limits.keepalive_timeout)
-            // Bounds what one stream or connection may send before it is read.
-            .initial_stream_window_size(256 * 1024)
-            .initial_connection_window_size(1024 * 1024)
+            // Bounds what one stream or connection may send before it is read. Messages are small, and read at once.
+            .initial_stream_window_size(64 * 1024)
+            .initial_connection_window_size(256 * 1024)
             // And what waits for a client that does not read.
             .max_send_buf_size(64 * 1024)
             // Streams that are reset before they were looked at: a flood ends the connection (CVE-2023-44487). Those
@@ -106,6 +106,7 @@ where
         let mut greeting = pin!(tokio::time::sleep(self.greeting_timeout));
         let mut end = pin!(end(self.lifetime, &activity));
         let mut grace = pin!(sleep_until(far()));
+        let (mut leave, mut moved) = (pin!(sleep_until(far())), 0);
         let (mut greeted, mut ending, mut stopping) = (false, false, false);
         let ended = loop {
             tokio::select! {
@@ -123,7 +124,17 @@ where
                         return;
                     }
                     stopping = true;
+                    leave.as_mut().reset(Instant::now() + LEAVE);
                     connection.as_mut().graceful_shutdown();
+                }
+                // hyper waits for its client's word, which may never come.
+                () = &mut leave, if stopping => {
+                    let now = traffic.progress();
+                    if !activity.is_open() && now == moved {
+                        return;
+                    }
+                    moved = now;
+                    leave.as_mut().reset(Instant::now() + LEAVE);
                 }
                 () = &mut end, if !ending => {
                     ending = true;

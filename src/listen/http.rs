@@ -12,7 +12,7 @@ use tower::Service;
 
 use super::{
     accept::Protocol,
-    stop::Stop,
+    stop::{LEAVE, Stop},
     stream::{Stream, Traffic},
 };
 use crate::model::Peer;
@@ -56,6 +56,8 @@ where
                 ended = &mut connection => break ended,
                 () = stop.asked(), if !stopping => {
                     stopping = true;
+                    // A head that is not whole may never be.
+                    stalled.set(self::stalled(LEAVE, &traffic));
                     connection.as_mut().graceful_shutdown();
                 }
                 () = &mut stalled => return,

@@ -21,13 +21,19 @@ use prometheus_client::{
 
 use crate::model::{NoRoom, Source};
 
-/// What a call takes beside its octets: the streams of h2 and of tonic, its buffer, its future.
+/// What a call takes beside its octets until it is answered: the streams of h2 and of tonic, its buffer, its future.
 const OF_ONE_CALL: usize = 16 * 1024;
+
+/// What is left of that while an answer goes on or waits to be read: a watch, for example.
+const OF_ONE_ANSWER: usize = 6 * 1024;
+
+/// So much is any source's, whatever the others hold: a few attackers cannot keep everybody out.
+const OWN: usize = 128 * 1024;
 
 /// What calls may hold in memory, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct CallMemoryCaps {
-    /// All calls.
+    /// All calls; beyond it each source may still hold a little.
     pub all: usize,
     /// Those of one source: an IPv4 address, or the /64 network of an IPv6 address.
     pub of_one_source: usize,
@@ -106,11 +112,12 @@ impl Share {
     fn take(&self, octets: usize) -> Result<(), NoRoom> {
         let Self { memory, source, held } = self;
         let caps = memory.caps;
-        if held.fetch_add(octets, Relaxed).saturating_add(octets) > caps.of_one_source {
+        let own = held.fetch_add(octets, Relaxed).saturating_add(octets);
+        if own > caps.of_one_source {
             held.fetch_sub(octets, Relaxed);
             return Err(memory.refuse(&memory.refused_source, "max_call_memory_per_source", *source));
         }
-        if memory.all.fetch_add(octets, Relaxed).saturating_add(octets) > caps.all {
+        if memory.all.fetch_add(octets, Relaxed).saturating_add(octets) > caps.all && own > OWN {
             self.give_back(octets);
             return Err(memory.refuse(&memory.refused_all, "max_call_memory", *source));
         }
@@ -134,17 +141,26 @@ impl Drop for Share {
 }
 
 impl Held {
-    /// So many octets of a message have come. They count twice: as they came, and as what they mean.
+    /// A message of so many octets begins, and room is made for it at once. They count twice: as they come, and as what they
+    /// mean. One that no source could hold is refused for its size by whoever reads it.
     pub(super) fn message(&self, octets: usize) -> Result<(), NoRoom> {
         let octets = octets.saturating_mul(2);
+        if octets > self.share.memory.caps.of_one_source {
+            return Ok(());
+        }
         self.share.take(octets)?;
         self.octets.fetch_add(octets, Relaxed);
         Ok(())
     }
 
-    /// What came so far has been answered: it is no longer held.
+    /// What came so far has been answered: of the call there is left what its answer takes.
     pub(super) fn answered(&self) {
-        self.share.give_back(self.octets.swap(0, Relaxed));
+        let held = self.octets.load(Relaxed);
+        let left = held.min(OF_ONE_ANSWER);
+        // What comes at this moment is given back with the rest.
+        if self.octets.compare_exchange(held, left, Relaxed, Relaxed).is_ok() {
+            self.share.give_back(held - left);
+        }
     }
 
     /// Whose it is.
@@ -194,17 +210,21 @@ mod tests {
 
     #[test]
     fn one_source_cannot_take_all_of_it() {
-        let memory = memory(300, 200);
+        let memory = memory(3 * OWN, 2 * OWN);
         let of = |text: &str| memory.share(text.parse().unwrap());
         let (first, same, other) = (of("10.0.0.1"), of("::ffff:10.0.0.1"), of("10.0.0.2"));
-        let _most = first.hold(150).unwrap();
+        let _most = first.hold(2 * OWN - 50).unwrap();
         assert!(same.hold(51).is_err());
         let rest = same.hold(50).unwrap();
-        let _others = other.hold(100).unwrap();
+        let _others = other.hold(OWN).unwrap();
         assert!(other.hold(1).is_err(), "all of it is taken");
-        drop(rest);
+        // But for a little, which is anybody's.
+        let third = of("10.0.0.3");
+        let _own = third.hold(OWN).unwrap();
+        assert!(third.hold(1).is_err());
+        drop((rest, _own));
         let _again = other.hold(50).unwrap();
-        assert_eq!((memory.refused_source.load(Relaxed), memory.refused_all.load(Relaxed)), (1, 1));
+        assert_eq!((memory.refused_source.load(Relaxed), memory.refused_all.load(Relaxed)), (1, 2));
     }
 
     #[test]
@@ -214,10 +234,12 @@ mod tests {
         let call = share.call(1_000).unwrap();
         call.message(500).unwrap();
         assert_eq!(held(&memory), OF_ONE_CALL + 2_000);
-        assert!(call.message(90_000).is_err());
+        assert!(call.message(45_000).is_err());
         assert_eq!(held(&memory), OF_ONE_CALL + 2_000, "what found no room is not held");
+        call.message(1 << 30).unwrap();
+        assert_eq!(held(&memory), OF_ONE_CALL + 2_000, "nor is what will be refused for its size");
         call.answered();
-        assert_eq!(held(&memory), 0);
+        assert_eq!(held(&memory), OF_ONE_ANSWER);
         call.message(10).unwrap();
         drop((call, share));
         assert_eq!((held(&memory), memory.sources.lock().unwrap().len()), (0, 0));

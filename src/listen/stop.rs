@@ -1,6 +1,11 @@
 //! Telling connections to finish.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
+
+/// How long a connection on which nothing goes on has to take its leave.
+pub(super) const LEAVE: Duration = Duration::from_secs(1);
 
 /// Tells connections to finish, once.
 #[derive(Debug)]

@@ -78,6 +78,17 @@ impl LogFilter {
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    // A word alone that is no level would be taken for a target, and all others would be silent.
+    let is_known = |word: &str| {
+        LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+            || word.contains(['=', '[', ':'])
+            || matches!(word, "" | "tokend")
+    };
+    if let Some(word) = filter.split(',').map(str::trim).find(|word| !is_known(word)) {
+        let problem = format!("`{word}` is none of {}, and no TARGET=LEVEL", LEVELS.join(", "));
+        return Err(LogError::Filter(problem));
+    }
     EnvFilter::builder().parse(filter).map_err(|error| LogError::Filter(error.to_string()))
 }
 

@@ -270,9 +270,20 @@ fn clients_that_are_not_in_the_file_go_only_when_told_and_the_caller_never() {
     let pruned = apply(folder, FILE, &["--prune", "--keep", "precious"]);
     assert_eq!((pruned.status.code(), stderr(&pruned)), (Some(0), "- old\n"));
     assert_eq!(ids(folder), ["dev", "orders", "precious", "web"]);
-    let empty = apply(folder, "", &["--prune"]);
-    assert_eq!(empty.status.code(), Some(0), "{}", stderr(&empty));
-    assert_eq!(ids(folder), ["dev"]);
+    // What would delete everything is more likely a mistake, and so is a client to keep that there is none of.
+    for (text, more, problem) in [
+        ("", &["--prune"][..], "has no client"),
+        (FILE, &["--prune", "--keep", "precius"], "--keep: there is no client `precius`"),
+        (FILE, &["--prune", "--caller", "web"], "--caller: the credential is that of `dev`"),
+    ] {
+        let refused = apply(folder, text, more);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(problem), "{}", stderr(&refused));
+    }
+    assert_eq!(ids(folder), ["dev", "orders", "precious", "web"]);
+    let one = apply(folder, "[[client]]\nclient_id = \"web\"\n", &["--prune"]);
+    assert_eq!(one.status.code(), Some(0), "{}", stderr(&one));
+    assert_eq!(ids(folder), ["dev", "web"]);
 }
 
 #[test]
@@ -283,17 +294,20 @@ fn nobody_is_pruned_by_a_caller_who_cannot_be_told() {
     let addr =
         lines.iter().find_map(|line| Some(line.split_once("127.0.0.1:")?.1.split(' ').next()?.to_owned()));
     let addr = format!("127.0.0.1:{}", addr.unwrap());
-    fs::write(folder.join("clients.toml"), "").unwrap();
+    fs::write(folder.join("clients.toml"), "[[client]]\nclient_id = \"web\"\n").unwrap();
     let prune = |arguments: &[&str]| {
         let all =
             [&["client", "apply", "-f", "clients.toml", "--prune", "--addr", &addr], arguments].concat();
         tokend(folder, &all).env("TOKEND_CLIENT_SECRET", "dev-secret").output().unwrap()
     };
-    let refused = prune(&[]);
-    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
-    assert!(stderr(&refused).contains("--keep"), "{}", stderr(&refused));
-    let kept = prune(&["--keep", "dev"]);
-    assert_eq!((kept.status.code(), stderr(&kept)), (Some(0), "nothing to change\n"));
+    // To keep somebody says nothing of who that is.
+    for arguments in [&[][..], &["--keep", "dev"]] {
+        let refused = prune(arguments);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("--caller"), "{}", stderr(&refused));
+    }
+    let kept = prune(&["--caller", "dev"]);
+    assert_eq!((kept.status.code(), stderr(&kept)), (Some(0), "+ web (new)\n"));
 }
 
 #[test]

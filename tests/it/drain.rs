@@ -95,3 +95,20 @@ async fn nobody_waits_for_a_handshake_that_was_only_begun() {
     server.stopped().await;
     drop(silent);
 }
+
+#[tokio::test]
+async fn nobody_waits_for_connections_on_which_nothing_goes_on() {
+    let day = Duration::from_secs(86_400);
+    let mut server = TestServer::with(|settings| {
+        (settings.serving.handshake_timeout, settings.serving.drain_timeout) = (day, day);
+    })
+    .await;
+    // One that answers no ping, and one whose request has no end.
+    let silent = crate::frames::Frames::connect(server.grpc, &[]).await;
+    let mut half = tokio::net::TcpStream::connect(server.http).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut half, b"GET /livez HTTP/1.1\r\nho").await.unwrap();
+    while !server.get("/metrics").await.2.contains("tokend_connections{port=\"grpc\"} 2") {}
+    server.begin_stop();
+    server.stopped().await;
+    drop((silent, half));
+}

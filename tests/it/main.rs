@@ -141,6 +141,7 @@ mod store_backends;
 mod store_concurrency;
 mod store_conformance;
 mod store_followers;
+mod store_full_disk;
 mod store_keys;
 mod store_location;
 mod store_metrics;

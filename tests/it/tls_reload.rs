@@ -144,10 +144,18 @@ async fn bad_files_leave_the_old_ones_in_use_and_say_so() {
     let before = shown(&server, &authority).await;
     let torn = Pair { certificate: second.certificate.clone(), key: first.key.clone() };
     let garbage = Pair { certificate: "garbage".to_owned(), key: first.key.clone() };
-    for (failed, (pair, ca)) in
-        [(&torn, &*authority.pem), (&garbage, &authority.pem), (&first, "no authority")]
-            .into_iter()
-            .enumerate()
+    let broken = crate::tls::pem("CERTIFICATE", b"no certificate");
+    let broken = Pair { certificate: format!("{}{broken}", second.certificate), key: second.key.clone() };
+    let endless = Pair { certificate: second.certificate.repeat(11), key: second.key.clone() };
+    for (failed, (pair, ca)) in [
+        (&torn, &*authority.pem),
+        (&garbage, &authority.pem),
+        (&broken, &authority.pem),
+        (&endless, &authority.pem),
+        (&first, "no authority"),
+    ]
+    .into_iter()
+    .enumerate()
     {
         files.write(pair, ca);
         let wanted = format!("tokend_tls_reloads_total{{result=\"failed\"}} {}", failed + 1);
@@ -159,7 +167,7 @@ async fn bad_files_leave_the_old_ones_in_use_and_say_so() {
         assert_eq!(shown(&server, &authority).await, before);
     }
     fs::remove_file(files.path().join("tls.key")).unwrap();
-    while !server.get("/metrics").await.2.contains("result=\"failed\"} 4") {}
+    while !server.get("/metrics").await.2.contains("result=\"failed\"} 6") {}
     assert_eq!(shown(&server, &authority).await, before);
     // Once they go together, they are taken over.
     files.write(&second, &authority.pem);

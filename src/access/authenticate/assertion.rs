@@ -47,7 +47,10 @@ pub(super) fn check(
         SetLookup::OtherAlgorithm | SetLookup::Unknown => None,
     };
     let signed = decoys.verify(key, algorithm, token.message(), token.signature());
-    let known = known.ok_or(Refusal::new(Reason::KeyUnknown, "there is no client of that id"))?;
+    let known = known.ok_or(Refusal::new(
+        Reason::KeyUnknown,
+        "there is no client of that id, and no trusted issuer of that name",
+    ))?;
     match lookup {
         _ if signed => {}
         SetLookup::Found(_) => {

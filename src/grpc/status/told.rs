@@ -9,6 +9,7 @@ use super::CallError;
 use crate::{
     access::{AuthenticationError, Denial, PolicyError, RegistryError},
     audit::AuditUnavailable,
+    grpc::trail,
     keys::TooManyWatches,
     model::Violations,
     store::StoreError,
@@ -195,6 +196,11 @@ impl Told {
     pub(super) fn log(&self, error: &CallError) {
         let reason = self.reason;
         match self.code {
+            // Whoever asks for no time, or fills the memory, would fill the log too; both are counted.
+            _ if matches!(error, CallError::NoRoom(_)) => tracing::debug!(reason, %error, "call refused"),
+            Code::DeadlineExceeded if !trail::knows_its_caller() => {
+                tracing::debug!(reason, %error, "call failed");
+            }
             Code::Internal => tracing::error!(reason, %error, "call failed"),
             Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
             _ => match error {

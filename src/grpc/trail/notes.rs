@@ -158,6 +158,11 @@ pub(in crate::grpc) fn cause(cause: &str) {
     Trail::note(|details| details.cause = Some(cause).filter(|cause| !cause.is_empty()).map(Text::of));
 }
 
+/// Whether it is known by now who calls.
+pub(in crate::grpc) fn knows_its_caller() -> bool {
+    Trail::with(|trail| trail.caller.is_some()).unwrap_or_default()
+}
+
 /// The call is refused, or failed.
 pub(in crate::grpc) fn refused(reason: &'static str, error: &CallError, field: Option<&str>) {
     Trail::with(|trail| {

@@ -8,11 +8,15 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
+use webpki::EndEntityCert;
 
 use super::{
     files::{ClientAuth, Contents, TlsError, TlsFiles, unreadable},
     validity::Validity,
 };
+
+/// Leaf, intermediates and root are four or so.
+const LONGEST_CHAIN: usize = 10;
 
 /// What both ports work with, of one set of files.
 pub(super) struct Configs {
@@ -38,6 +42,18 @@ impl Configs {
             }
             _ => None,
         };
+        // One that cannot be read, or a chain that nobody reads to its end, would fail at every client.
+        if chain.iter().any(|certificate| EndEntityCert::try_from(certificate).is_err()) {
+            return Err(unreadable(
+                "tls_cert_file",
+                &files.certificate,
+                &"a certificate in it cannot be read",
+            ));
+        }
+        if chain.len() > LONGEST_CHAIN {
+            let problem = format!("there are more than {LONGEST_CHAIN} certificates in it");
+            return Err(unreadable("tls_cert_file", &files.certificate, &problem));
+        }
         let validity = chain.first().and_then(Validity::of);
         Ok(Self {
             grpc: config(chain.clone(), key()?, client_verifier, b"h2")?,

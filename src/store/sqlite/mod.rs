@@ -36,6 +36,7 @@ pub(super) struct SqliteStore {
     writer: SqlitePool,
     /// Reading connections; in memory, the writer.
     readers: SqlitePool,
+    in_memory: bool,
     /// Grows with each change that this process makes; what another process changes is found by polling.
     changed: watch::Sender<u64>,
 }
@@ -43,7 +44,15 @@ pub(super) struct SqliteStore {
 impl SqliteStore {
     /// Begins a write. Dropped without a commit, on an error or with the caller's future, it is rolled back.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            // SQLite has ended a transaction by itself, as it does when the disk is full. To sqlx the connection is in it for
+            // ever, so that another has to take its place; but a database in memory would go with it.
+            Err(sqlx::Error::InvalidSavePointStatement) if !self.in_memory => {
+                self.writer.acquire().await?.close().await?;
+                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     /// Commits a change, and tells of it.

@@ -35,7 +35,7 @@ impl SqliteStore {
         let writer =
             one_connection(options).await.map_err(|error| open_error(Path::new("memory"), &error))?;
         migrate(&writer, Path::new("memory")).await?;
-        Ok(Self { readers: writer.clone(), writer, changed: watch::Sender::new(0) })
+        Ok(Self { readers: writer.clone(), writer, in_memory: true, changed: watch::Sender::new(0) })
     }
 
     /// The database in the file at `path`, made if there is none.
@@ -54,7 +54,7 @@ impl SqliteStore {
         migrate(&writer, path).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
         let readers = readers.connect_lazy_with(options.read_only(true));
-        Ok(Self { writer, readers, changed: watch::Sender::new(0) })
+        Ok(Self { writer, readers, in_memory: false, changed: watch::Sender::new(0) })
     }
 }
 
