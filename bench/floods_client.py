@@ -254,9 +254,10 @@ def resets(address, authority, secret, _):
 
 
 def begin_messages(sock, block, end):
-    """Messages of a mebibyte on as many streams as there may be, of each as much as the server takes, and none whole."""
+    """Messages of a mebibyte on as many streams as there may be, of each as much as the server takes, and none whole. Yields
+    how much it sent."""
     sock.sendall(PREFACE)
-    chunk, credit, buffer, sent = b"\x80" * 16384, 65535, b"", 0
+    chunk, credit, buffer = b"\x80" * 16384, 65535, b""
     for stream in range(1, 500, 2):
         sock.sendall(frame(HEADERS, END_HEADERS, stream, block))
     for turn in range(15):
@@ -271,10 +272,10 @@ def begin_messages(sock, block, end):
                     buffer = buffer[9 + length :]
             body = b"\0\0\x10\0\0" + chunk[5:] if turn == 0 else chunk
             sock.sendall(frame(DATA, 0, stream, body))
-            credit, sent = credit - len(body), sent + len(body)
+            credit -= len(body)
+            yield len(body)
         if time.monotonic() > end:
             break
-    return sent
 
 
 def reset():
@@ -290,7 +291,8 @@ def messages(address, authority, secret, _):
             sock = tls(address, "127.0.0.202", context)
             held.append(sock)
             sock.settimeout(2)
-            begun += begin_messages(sock, block, end)
+            for sent in begin_messages(sock, block, end):
+                begun += sent
         except (OSError, ssl.SSLError):
             ended += 1
         if number == 3:
