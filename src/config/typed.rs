@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     access::CallerSettings,
-    keys::{RotationSchedule, SealingSettings},
+    keys::{RotationSchedule, SealingSettings, VerifierCaps},
     model::{Algorithm, Pattern, Ttl},
     revocations::RevocationSettings,
     server::{CallerSources, PeopleSettings},
@@ -55,7 +55,7 @@ pub struct Config {
     pub request_timeout: Duration,
     pub drain_delay: Duration,
     pub drain_timeout: Duration,
-    pub max_watches: usize,
+    pub max_watches: VerifierCaps,
     pub refresh_interval: Duration,
     /// The settings of the audit log, of traces, and of how much is taken on.
     pub trace: TraceConfig,
@@ -110,7 +110,10 @@ impl Resolved {
         let log = reader.word("log");
         let log_format = reader.word("log_format");
         let cache_ttl = reader.duration("cache_ttl");
-        let max_watches = reader.number("max_watches");
+        let max_watches = VerifierCaps {
+            all: reader.number("max_watches"),
+            of_one_source: reader.number("max_watches_per_source"),
+        };
         let request_timeout = reader.duration("request_timeout");
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");

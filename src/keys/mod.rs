@@ -37,4 +37,4 @@ pub use seal::{
 };
 pub use settings::{KeyError, KeySettings, SharedSecret};
 pub use trust::{News, RevokedKey, TrustState, TrustUpdate};
-pub use verifiers::{TooManyWatches, Verifiers, Watch};
+pub use verifiers::{TooManyWatches, VerifierCaps, Verifiers, Watch};

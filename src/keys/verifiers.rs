@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::model::{ChangeSequence, Held};
+use crate::model::{ChangeSequence, Held, Source};
 
 /// The verifiers that watch.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Verifiers(Mutex<Watching>);
 struct Watching {
     last_watch: u64,
     by_name: HashMap<Name, Verifier>,
+    /// How many of them are of each source.
+    by_source: HashMap<Source, usize>,
 }
 
 /// A verifier's own name, or the number of a watch without one.
@@ -29,6 +31,16 @@ struct Verifier {
     /// Its latest watch. The ones before it, whose end was not noticed yet, no longer count.
     watch: u64,
     held: ChangeSequence,
+    source: Option<Source>,
+}
+
+/// How many verifiers may watch.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifierCaps {
+    /// In all.
+    pub all: usize,
+    /// Of one source: they need no credential, and nobody is to take every place.
+    pub of_one_source: usize,
 }
 
 /// One watch of one verifier, which counts until this is dropped.
@@ -45,8 +57,8 @@ pub struct Watch {
 pub struct TooManyWatches;
 
 impl Verifiers {
-    /// Begins a watch of the verifier called `name`, or of one without a name, which holds `held`; of at most `most`
-    /// verifiers.
+    /// Begins a watch of the verifier called `name`, or of one without a name, which holds `held` and calls from `source`; of at
+    /// most as many verifiers as `caps` says.
     ///
     /// # Errors
     /// When there are that many.
@@ -54,16 +66,23 @@ impl Verifiers {
         self: &Arc<Self>,
         name: Option<String>,
         held: ChangeSequence,
-        most: usize,
+        source: Option<Source>,
+        caps: VerifierCaps,
     ) -> Result<Watch, TooManyWatches> {
         let mut watching = self.lock();
         let number = watching.last_watch + 1;
         let name = name.map_or(Name::Watch(number), Name::Own);
-        if watching.by_name.len() >= most && !watching.by_name.contains_key(&name) {
-            return Err(TooManyWatches);
+        // One that watches again has its place already.
+        if !watching.by_name.contains_key(&name) {
+            let of_source =
+                source.and_then(|source| watching.by_source.get(&source)).copied().unwrap_or_default();
+            if watching.by_name.len() >= caps.all || of_source >= caps.of_one_source {
+                return Err(TooManyWatches);
+            }
         }
         watching.last_watch = number;
-        watching.by_name.insert(name.clone(), Verifier { watch: number, held });
+        watching.remove(&name);
+        watching.insert(name.clone(), Verifier { watch: number, held, source });
         Ok(Watch { verifiers: Arc::clone(self), name, number })
     }
 
@@ -87,6 +106,27 @@ impl Verifiers {
     }
 }
 
+impl Watching {
+    fn insert(&mut self, name: Name, verifier: Verifier) {
+        if let Some(source) = verifier.source {
+            *self.by_source.entry(source).or_default() += 1;
+        }
+        self.by_name.insert(name, verifier);
+    }
+
+    fn remove(&mut self, name: &Name) {
+        let source = self.by_name.remove(name).and_then(|verifier| verifier.source);
+        if let Some(source) = source
+            && let Some(count) = self.by_source.get_mut(&source)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+    }
+}
+
 impl Watch {
     /// The verifier holds the change `held`.
     pub fn acknowledge(&self, held: ChangeSequence) {
@@ -102,7 +142,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let mut watching = self.verifiers.lock();
         if watching.by_name.get(&self.name).is_some_and(|verifier| verifier.watch == self.number) {
-            watching.by_name.remove(&self.name);
+            watching.remove(&self.name);
         }
     }
 }
@@ -116,12 +156,36 @@ mod tests {
         ChangeSequence(sequence)
     }
 
+    const TWO: VerifierCaps = VerifierCaps { all: 2, of_one_source: 2 };
+
+    #[test]
+    fn one_source_cannot_take_every_place() {
+        let verifiers = Arc::new(Verifiers::default());
+        let caps = VerifierCaps { all: 3, of_one_source: 2 };
+        let of = |text: &str| Some(Source::of(text.parse().unwrap()));
+        let named = || Some("gateway".to_owned());
+        let begin = |name, source| verifiers.begin(name, at(1), source, caps);
+        let (first, _second) =
+            (begin(named(), of("10.0.0.1")).unwrap(), begin(None, of("::ffff:10.0.0.1")).unwrap());
+        assert_eq!(begin(None, of("10.0.0.1")).unwrap_err(), TooManyWatches);
+        // One that watches again takes no other place, from wherever it calls.
+        let again = begin(named(), of("10.0.0.2")).unwrap();
+        drop(first);
+        let _third = begin(None, of("10.0.0.1")).unwrap();
+        assert_eq!(begin(None, of("10.0.0.3")).unwrap_err(), TooManyWatches, "of all");
+        drop(again);
+        let last = begin(None, of("10.0.0.3")).unwrap();
+        drop((_second, _third, last));
+        let watching = verifiers.lock();
+        assert!(watching.by_name.is_empty() && watching.by_source.is_empty());
+    }
+
     #[test]
     fn a_verifier_counts_once_however_often_it_watches() {
         let verifiers = Arc::new(Verifiers::default());
         let named = || Some("gateway".to_owned());
-        let first = verifiers.begin(named(), at(1), 2).unwrap();
-        let second = verifiers.begin(named(), at(2), 2).unwrap();
+        let first = verifiers.begin(named(), at(1), None, TWO).unwrap();
+        let second = verifiers.begin(named(), at(2), None, TWO).unwrap();
         first.acknowledge(at(9));
         assert_eq!(
             verifiers.held(at(99)),
@@ -130,10 +194,10 @@ mod tests {
         );
         drop(first);
         assert_eq!(verifiers.count(), 1);
-        let nameless = verifiers.begin(None, at(2), 2).unwrap();
+        let nameless = verifiers.begin(None, at(2), None, TWO).unwrap();
         assert_eq!(verifiers.held(at(99)), [Held { sequence: 2, count: 2 }]);
-        assert_eq!(verifiers.begin(None, at(0), 2).unwrap_err(), TooManyWatches);
-        let again = verifiers.begin(named(), at(0), 2).unwrap();
+        assert_eq!(verifiers.begin(None, at(0), None, TWO).unwrap_err(), TooManyWatches);
+        let again = verifiers.begin(named(), at(0), None, TWO).unwrap();
         again.acknowledge(at(3));
         assert_eq!(verifiers.held(at(99)), [Held { sequence: 2, count: 1 }, Held { sequence: 3, count: 1 }]);
         assert_eq!(verifiers.held(at(2)), [Held { sequence: 2, count: 2 }], "what came after 2 was no key");

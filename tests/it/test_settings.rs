@@ -9,7 +9,7 @@ use tokend::{
     audit::AuditSettings,
     grpc::{AdmissionLimits, Limits, WatchLimits},
     http::Discovery,
-    keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings},
+    keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings, VerifierCaps},
     listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, Lifetime},
     model::{Algorithm, ClientLimits, ClientSettings, Pattern, Permissions, Ttl},
     revocations::RevocationSettings,
@@ -87,7 +87,7 @@ pub fn settings() -> Settings {
         audit: AuditSettings::off(),
         traces: None,
         watches: WatchLimits {
-            most: 100,
+            most: VerifierCaps { all: 100, of_one_source: 100 },
             heartbeat: Duration::from_secs(3600),
             unread: Duration::from_secs(3600),
         },

@@ -234,12 +234,19 @@ async fn a_verifier_that_does_not_read_is_cut_off() {
 
 #[tokio::test]
 async fn there_are_as_many_watches_as_may_be() {
-    let server = TestServer::with(|settings| settings.watches.most = 2).await;
+    let server = TestServer::with(|settings| settings.watches.most.all = 2).await;
     let _one = Verifier::begin(&server, 0, "one").await.unwrap();
     let _two = Verifier::begin(&server, 0, "").await.unwrap();
     let third = Verifier::begin(&server, 0, "").await;
     let status = assert_refused(third, Code::ResourceExhausted, "RATE_LIMITED");
     assert!(status.get_details_retry_info().is_some());
+    Verifier::begin(&server, 0, "one").await.unwrap();
+
+    // And of one address, which is not to take every place.
+    let server = TestServer::with(|settings| settings.watches.most.of_one_source = 1).await;
+    let _one = Verifier::begin(&server, 0, "one").await.unwrap();
+    let second = Verifier::begin(&server, 0, "").await;
+    assert_refused(second, Code::ResourceExhausted, "RATE_LIMITED");
     Verifier::begin(&server, 0, "one").await.unwrap();
 }
 

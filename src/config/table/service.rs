@@ -153,6 +153,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         (0, 1_000_000),
         "Verifiers that may watch the trust bundle at once; they need no credential",
     ),
+    number(
+        "max_watches_per_source",
+        "2500",
+        (0, 1_000_000),
+        "And those of one IPv4 address or IPv6 /64 network",
+    ),
     duration(
         "refresh_interval",
         "500ms",

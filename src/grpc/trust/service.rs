@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     grpc::{Drain, convert, status::CallError},
-    keys::{KeyRing, Verifiers},
+    keys::{KeyRing, VerifierCaps, Verifiers},
+    model::{Peer, Source},
     proto::v1::{self, trust_bundle_service_server::TrustBundleService},
     revocations::Revocations,
 };
@@ -20,8 +21,8 @@ use crate::{
 /// The bounds of a watch.
 #[derive(Debug, Clone, Copy)]
 pub struct WatchLimits {
-    /// Watches at once. They need no credential.
-    pub most: usize,
+    /// Verifiers at once.
+    pub most: VerifierCaps,
     /// How often a verifier is sent something while nothing changes.
     pub heartbeat: Duration,
     /// How long a verifier may leave unread what it was sent.
@@ -59,16 +60,22 @@ impl TrustBundleService for TrustApi {
         &self,
         request: Request<Streaming<v1::WatchTrustBundleRequest>>,
     ) -> Result<Response<Feed>, Status> {
-        self.watch(request.into_inner()).await.map(Response::new).map_err(CallError::into_status)
+        let source = request.extensions().get::<Peer>().map(|peer| Source::of(peer.address));
+        self.watch(request.into_inner(), source).await.map(Response::new).map_err(CallError::into_status)
     }
 }
 
 impl TrustApi {
-    async fn watch(&self, mut requests: Streaming<v1::WatchTrustBundleRequest>) -> Result<Feed, CallError> {
+    async fn watch(
+        &self,
+        mut requests: Streaming<v1::WatchTrustBundleRequest>,
+        source: Option<Source>,
+    ) -> Result<Feed, CallError> {
         let first =
             requests.message().await.map_err(|status| CallError::Undecodable(status.message().to_owned()))?;
         let subscription = convert::subscription(first)?;
-        let watch = self.verifiers.begin(subscription.verifier_id, subscription.after, self.limits.most)?;
+        let watch =
+            self.verifiers.begin(subscription.verifier_id, subscription.after, source, self.limits.most)?;
         let (sender, feed) = feed::channel(self.limits.unread);
         let watcher = Watcher {
             ring: Arc::clone(&self.ring),
