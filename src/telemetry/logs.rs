@@ -125,11 +125,22 @@ pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<(), LogError> 
 
 #[cfg(test)]
 mod tests {
-    use super::is_own;
+    use super::{LogFilter, is_own};
 
     #[test]
     fn other_crates_are_not_taken_for_this_one() {
         assert!(is_own("tokend") && is_own("tokend::grpc::status"));
         assert!(!is_own("h2::codec") && !is_own("tokend_other") && !is_own("hyper::tokend") && !is_own(""));
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_does_not_silence_everything() {
+        for good in ["warn", "INFO", "off", "tokend", "info,h2=debug", "tokend::grpc=trace, warn", ""] {
+            assert!(good.parse::<LogFilter>().is_ok(), "{good}");
+        }
+        for bad in ["warning", "loud", "info,verbose", "h2"] {
+            let problem = bad.parse::<LogFilter>().map(|_| ()).map_err(|error| error.to_string());
+            assert!(problem.is_err_and(|text| text.contains("is none of off, error, warn")), "{bad}");
+        }
     }
 }

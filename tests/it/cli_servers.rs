@@ -172,6 +172,21 @@ fn init_makes_what_serve_needs_and_never_overwrites() {
     let again = run(&["init", "--dir", "etc"]);
     assert_eq!((again.status.code(), stdout(&again)), (Some(1), ""));
     assert!(stderr(&again).contains("--new-admin-secret"), "{}", stderr(&again));
+    let other = run(&["init", "--dir", "etc", "--issuer", "https://other.example.com"]);
+    assert_eq!((other.status.code(), stdout(&other)), (Some(2), ""), "the configuration says another");
+    assert!(stderr(&other).contains("--issuer: "), "{}", stderr(&other));
+    let check = [
+        "config",
+        "check",
+        "--config",
+        "etc/tokend.toml",
+        "--tls-cert-file",
+        "none",
+        "--tls-key-file",
+        "none",
+    ];
+    let check = run(&check);
+    assert!(!check.status.success() && stderr(&check).contains("`tls_cert_file`: none cannot be read"));
     let renewed = run(&["init", "--dir", "etc", "--new-admin-secret"]);
     assert!(
         stdout(&renewed).starts_with("tkd_admin_") && stdout(&renewed) != stdout(&made),

@@ -272,7 +272,8 @@ fn clients_that_are_not_in_the_file_go_only_when_told_and_the_caller_never() {
     assert_eq!(ids(folder), ["dev", "orders", "precious", "web"]);
     // What would delete everything is more likely a mistake, and so is a client to keep that there is none of.
     for (text, more, problem) in [
-        ("", &["--prune"][..], "has no client"),
+        ("[[client]]\nclient_id = \"\"\n", &[][..], "client 1: client_id: must not be empty"),
+        ("", &["--prune"], "has no client"),
         (FILE, &["--prune", "--keep", "precius"], "--keep: there is no client `precius`"),
         (FILE, &["--prune", "--caller", "web"], "--caller: the credential is that of `dev`"),
     ] {

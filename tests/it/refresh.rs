@@ -18,6 +18,19 @@ use crate::{
 
 const DAY: i64 = 86_400;
 
+/// A client that may have any token.
+fn for_tokens(client_id: &str) -> v1::Client {
+    let permissions = v1::Permissions {
+        methods: vec!["TokenService/*".to_owned()],
+        audiences: vec!["*".to_owned()],
+        scopes: vec!["*".to_owned()],
+        subjects: vec!["*".to_owned()],
+        max_ttl: Some(prost_types::Duration { seconds: 3_600, nanos: 0 }),
+        ..Default::default()
+    };
+    v1::Client { client_id: client_id.to_owned(), permissions: Some(permissions), ..Default::default() }
+}
+
 #[tokio::test]
 async fn a_refresh_token_is_used_and_another_takes_its_place() {
     let server = TestServer::start().await;
@@ -180,17 +193,7 @@ async fn without_the_store_no_session_begins_and_none_is_lost() {
 #[tokio::test]
 async fn a_session_is_bound_to_the_client_that_began_it() {
     let server = TestServer::start().await;
-    let permissions = v1::Permissions {
-        methods: vec!["TokenService/*".to_owned()],
-        audiences: vec!["*".to_owned()],
-        scopes: vec!["*".to_owned()],
-        subjects: vec!["*".to_owned()],
-        max_ttl: Some(prost_types::Duration { seconds: 3_600, nanos: 0 }),
-        ..Default::default()
-    };
-    let client =
-        v1::Client { client_id: "thief".to_owned(), permissions: Some(permissions), ..Default::default() };
-    let thief = server.client(client).await;
+    let thief = server.client(for_tokens("thief")).await;
     let used = begin(&server.root).await;
     let good = refreshed(&server.root, &used).await;
     server.clock.advance(60);
@@ -207,16 +210,7 @@ async fn a_session_is_bound_to_the_client_that_began_it() {
 #[tokio::test]
 async fn a_client_made_anew_has_nothing_of_the_one_that_was_deleted() {
     let server = TestServer::start().await;
-    let permissions = v1::Permissions {
-        methods: vec!["TokenService/*".to_owned()],
-        audiences: vec!["*".to_owned()],
-        scopes: vec!["*".to_owned()],
-        subjects: vec!["*".to_owned()],
-        max_ttl: Some(prost_types::Duration { seconds: 3_600, nanos: 0 }),
-        ..Default::default()
-    };
-    let web =
-        v1::Client { client_id: "web".to_owned(), permissions: Some(permissions), ..Default::default() };
+    let web = for_tokens("web");
     let token = begin(&server.client(web.clone()).await).await;
     let delete = v1::DeleteClientRequest { client_id: "web".to_owned(), ..Default::default() };
     accepted(server.root.clients().delete_client(server.root.request(delete)).await);
