@@ -25,6 +25,7 @@ const SQLITE: Texts = &[
     (4, "users", include_str!("migrations/sqlite/0004_users.sql")),
     (5, "assertions", include_str!("migrations/sqlite/0005_assertions.sql")),
     (6, "sessions", include_str!("migrations/sqlite/0006_sessions.sql")),
+    (7, "json_or_null", include_str!("migrations/sqlite/0007_json_or_null.sql")),
 ];
 const POSTGRES: Texts = &[
     (1, "foundation", include_str!("migrations/postgres/0001_foundation.sql")),
@@ -33,6 +34,7 @@ const POSTGRES: Texts = &[
     (4, "users", include_str!("migrations/postgres/0004_users.sql")),
     (5, "assertions", include_str!("migrations/postgres/0005_assertions.sql")),
     (6, "sessions", include_str!("migrations/postgres/0006_sessions.sql")),
+    (7, "json_or_null", include_str!("migrations/postgres/0007_json_or_null.sql")),
 ];
 
 /// A migration that a database says was applied to it: version and checksum.
@@ -104,6 +106,12 @@ impl Schema {
         let is_applied =
             |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
         Ok(if self.migrator.iter().all(is_applied) { Standing::Current } else { Standing::Behind })
+    }
+
+    /// Whether a database's list holds this schema's first migration: no other program's list does.
+    pub(super) fn recognizes(&self, applied: &[Applied]) -> bool {
+        let Some(first) = self.migrator.iter().next() else { return false };
+        applied.iter().any(|(version, checksum)| *version == first.version && **checksum == *first.checksum)
     }
 
     /// A failed migration in our words.

@@ -138,6 +138,15 @@ impl Drop for Server {
 
 /// The folder with `initdb` and `postgres`.
 fn programs() -> Option<PathBuf> {
+    folders().find(|folder| ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file()))
+}
+
+/// One of PostgreSQL's programs, if it is installed.
+pub fn program(name: &str) -> Option<PathBuf> {
+    folders().map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+fn folders() -> impl Iterator<Item = PathBuf> {
     let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let pg_config = Command::new("pg_config").arg("--bindir").output().ok();
     let pg_config = pg_config.and_then(|output| String::from_utf8(output.stdout).ok());
@@ -145,7 +154,7 @@ fn programs() -> Option<PathBuf> {
     let mut folders = on_path.unwrap_or_default();
     folders.extend(pg_config.map(|folder| PathBuf::from(folder.trim())));
     folders.extend(installed.map(|version| version.path().join("bin")));
-    folders.into_iter().find(|folder| ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file()))
+    folders.into_iter()
 }
 
 /// User and group of `postgres`, or of `nobody`.

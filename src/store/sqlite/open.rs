@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const READERS: u32 = 4;
 /// What the first migration writes into the file's header.
 const APPLICATION_ID: i64 = 1_953_459_044;
+/// Sets it again after a restore.
+const MARK: &str = "PRAGMA application_id = 1953459044";
 
 impl SqliteStore {
     /// A fresh database in this process' memory.
@@ -169,6 +171,13 @@ async fn look_through(connection: &mut SqliteConnection) -> Result<Found, sqlx::
     if id == APPLICATION_ID {
         return applied(connection).await.map(Found::Ours);
     }
+    if id == 0 {
+        // The dump of `sqlite3` leaves the application_id out: a database restored from one is known by its first migration.
+        let applied = applied(connection).await?;
+        if Schema::sqlite().recognizes(&applied) {
+            return Ok(Found::Ours(applied));
+        }
+    }
     let things: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await?;
     // A start that was killed before its first migration leaves a database with nothing in it.
     Ok(if things == 0 && id == 0 { Found::Empty } else { Found::Foreign })
@@ -194,7 +203,10 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let applied = applied(&mut write).await.map_err(failed)?;
     if schema.standing(&applied)? == Standing::Behind {
         schema.apply(&mut *write).await?;
-        return write.commit().await.map_err(failed);
     }
-    write.rollback().await.map_err(failed)
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *write).await.map_err(failed)?;
+    if id != APPLICATION_ID {
+        sqlx::raw_sql(MARK).execute(&mut *write).await.map_err(failed)?;
+    }
+    write.commit().await.map_err(failed)
 }
