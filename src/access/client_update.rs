@@ -1,6 +1,6 @@
 //! Changing a registered client: read, decide, and write only what nobody else has changed meanwhile.
 
-use super::{AdminGrant, ClientRegistry, RegistryError};
+use super::{ClientGrant, ClientRegistry, RegistryError};
 use crate::model::{CertificateNames, ClientId, ClientRecord, ClientSettings, ClientVersion, Violations};
 
 /// How often a change that names no version is tried when others come before it. Of those at once one gets through each
@@ -12,7 +12,7 @@ impl ClientRegistry {
     /// change that changes nothing makes no new version.
     pub(crate) async fn update(
         &self,
-        grant: &AdminGrant,
+        grant: &ClientGrant,
         client_id: &ClientId,
         base: Option<ClientVersion>,
         change: impl Fn(&ClientSettings) -> Result<ClientSettings, Violations> + Send + Sync,
@@ -23,7 +23,9 @@ impl ClientRegistry {
             if base.is_some_and(|base| base != version) {
                 return Err(RegistryError::Changed);
             }
+            grant.covers(&record.client.settings.permissions)?;
             let settings = change(&record.client.settings).map_err(RegistryError::Invalid)?;
+            grant.covers(&settings.permissions)?;
             let unchanged = settings == record.client.settings;
             if !unchanged {
                 let names = &settings.authentication.certificate;
@@ -36,7 +38,7 @@ impl ClientRegistry {
                     continue;
                 }
                 record.client.revision = version.revision.saturating_add(1);
-                tracing::info!(%client_id, by = grant.caller(), policy = grant.policy(), "client changed");
+                tracing::info!(%client_id, by = grant.admin().caller(), policy = grant.policy(Some(client_id.as_str())), "client changed");
             }
             // Without a change too: the one before may have been made when memory could not follow.
             self.directory.refresh().await?;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{AdminGrant, Directory};
+use super::{ClientGrant, Denial, Directory};
 use crate::{
     clock::Clock,
     model::{
@@ -16,6 +16,9 @@ use crate::{
 /// Why a client was not registered, found or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
+    /// The caller may not bring about, or take over, a client with such permissions.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// The store failed, or there is no client of that id, or there is one already.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -92,10 +95,11 @@ impl ClientRegistry {
     /// Registers a client, with its first secret if it may present any.
     pub(crate) async fn create(
         &self,
-        _: &AdminGrant,
+        grant: &ClientGrant,
         client_id: ClientId,
         settings: ClientSettings,
     ) -> Result<NewClient, RegistryError> {
+        grant.covers(&settings.permissions)?;
         self.names_are_free(&client_id, &settings.authentication.certificate).await?;
         let (secret, secrets) = if settings.authentication.allows(AuthenticationMethod::ClientSecret) {
             let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
@@ -133,7 +137,7 @@ impl ClientRegistry {
     /// One client.
     pub(crate) async fn get(
         &self,
-        _: &AdminGrant,
+        _: &ClientGrant,
         client_id: &ClientId,
     ) -> Result<ClientRecord, RegistryError> {
         let mut record = self.store.client(client_id).await?;
@@ -141,15 +145,28 @@ impl ClientRegistry {
         Ok(record)
     }
 
-    /// Up to `limit` clients by id, after `after`; and whether there are more.
+    /// Up to `limit` clients by id, after `after`, of those that the caller may administer; and whether there are more.
     pub(crate) async fn list(
         &self,
-        _: &AdminGrant,
+        grant: &ClientGrant,
         after: Option<&ClientId>,
         limit: u32,
     ) -> Result<(Vec<ClientRecord>, bool), RegistryError> {
-        let mut records = self.store.clients_page(after, limit.saturating_add(1)).await?;
+        /// How many clients are read at once to find those of a bounded caller.
+        const CHUNK: u32 = 1000;
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let chunk = if grant.is_bounded() { CHUNK.max(limit) } else { limit }.saturating_add(1);
+        let mut records: Vec<ClientRecord> = Vec::new();
+        let mut after = after.cloned();
+        loop {
+            let page = self.store.clients_page(after.as_ref(), chunk).await?;
+            let is_last = page.len() < usize::try_from(chunk).unwrap_or(usize::MAX);
+            after = page.last().map(|record| record.client.client_id.clone());
+            records.extend(page.into_iter().filter(|record| grant.reaches(&record.client.client_id)));
+            if is_last || records.len() > wanted {
+                break;
+            }
+        }
         let more = records.len() > wanted;
         records.truncate(wanted);
         records.iter_mut().for_each(|record| self.keep_live(record));
@@ -159,7 +176,7 @@ impl ClientRegistry {
     /// Deletes a client with its secrets and its sessions; with a `base`, only if it is at that version still.
     pub(crate) async fn delete(
         &self,
-        _: &AdminGrant,
+        _: &ClientGrant,
         client_id: &ClientId,
         base: Option<ClientVersion>,
     ) -> Result<(), RegistryError> {
@@ -180,11 +197,12 @@ impl ClientRegistry {
     /// Gives a client another secret; those that it has end after `overlap`.
     pub(crate) async fn rotate_secret(
         &self,
-        _: &AdminGrant,
+        grant: &ClientGrant,
         client_id: &ClientId,
         overlap: Duration,
     ) -> Result<NewSecret, RegistryError> {
         let client = self.store.client(client_id).await?.client;
+        grant.covers(&client.settings.permissions)?;
         if !client.settings.authentication.allows(AuthenticationMethod::ClientSecret) {
             return Err(RegistryError::NoSecret);
         }

@@ -22,6 +22,7 @@ mod sealing_key;
 mod secret;
 mod session;
 mod source;
+mod subject;
 mod time;
 mod token;
 mod user;
@@ -57,6 +58,7 @@ pub use session::{
     SessionId, SessionRecord, SessionRotation, SessionScope,
 };
 pub use source::Source;
+pub use subject::{FOREIGN_SUBJECT, LONGEST_SUBJECT, foreign_prefix};
 pub use time::{Ttl, UnixTime};
 pub use token::{TokenId, TokenType};
 pub use user::{

@@ -49,6 +49,16 @@ pub struct Permissions {
     /// Sets of methods for operators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
+    /// Other issuers whose tokens it may verify and see, besides this issuer's own. Kept in a column of its own, as the two
+    /// below: the release before refuses a settings document with a field that it does not know.
+    #[serde(skip)]
+    pub verify_issuers: Vec<Pattern>,
+    /// Subjects whose tokens it may present as actor tokens, besides its own.
+    #[serde(skip)]
+    pub exchange_actors: Vec<Pattern>,
+    /// Clients that it may administer by the methods in `methods`.
+    #[serde(skip)]
+    pub admin_clients: Vec<Pattern>,
 }
 
 impl Permissions {
@@ -76,6 +86,9 @@ impl Default for Permissions {
             exchange_issuers: Vec::new(),
             impersonate: false,
             roles: Vec::new(),
+            verify_issuers: Vec::new(),
+            exchange_actors: Vec::new(),
+            admin_clients: Vec::new(),
         }
     }
 }

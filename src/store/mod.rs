@@ -4,6 +4,7 @@
 //! May import: `model`, `clock`, and `jose` for strict JSON. Invariant: each method is one domain action in one transaction, so that a
 //! caller who goes away in the middle leaves nothing half done.
 
+mod ambiguous;
 mod error;
 mod failure;
 mod location;
@@ -91,11 +92,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Registers a client with its secrets.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] if there is one of that id.
+    /// [`StoreError::AlreadyExists`] if there is a client or a user with that id.
     async fn create_client(&self, record: &ClientRecord) -> Result<(), StoreError>;
 
     /// Makes a client exactly what `record` says, with exactly its secrets, whether it was there or not. If it was,
     /// it keeps its creation time and its revision grows by one.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if it was not there, and a user has that id.
     async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError>;
 
     /// Makes the settings and the update time of a client what `client` says, if it is at `base` still: of any number of
@@ -144,7 +148,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Registers a user.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] if there is one of that id or name.
+    /// [`StoreError::AlreadyExists`] if there is a user with that id or name, or a client with that id.
     async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError>;
 
     /// One user, by id.

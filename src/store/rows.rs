@@ -1,10 +1,13 @@
 //! From columns to records, for both backends: whatever makes no sense is an error that names the place and shows
 //! neither sealed keys nor digests.
 
+use serde::{Deserialize, Serialize};
+
 use super::StoreError;
 use crate::model::{
     ChangeSequence, Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, KeyUsage,
-    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord, UnixTime,
+    Pattern, Permissions, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord,
+    UnixTime,
 };
 
 /// The columns of `signing_keys` that [`KeyColumns`] holds, in its order.
@@ -37,10 +40,37 @@ pub(super) type KeyColumns = (
 /// `replica_id, held, verifiers` of `replicas`.
 pub(super) type ReplicaColumns = (String, i64, String);
 
-/// `client_id, settings, created_at, updated_at, revision` of `clients` beside `secret_id, digest, created_at,
+/// `client_id, settings, permissions, created_at, updated_at, revision` of `clients` beside `secret_id, digest, created_at,
 /// expires_at` of one of its `client_secrets`, or of none.
-pub(super) type ClientColumns =
-    (String, String, i64, i64, i64, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>);
+pub(super) type ClientColumns = (
+    String,
+    String,
+    Option<String>,
+    i64,
+    i64,
+    i64,
+    Option<String>,
+    Option<Vec<u8>>,
+    Option<i64>,
+    Option<i64>,
+);
+
+/// The `permissions` column of `clients`: what `settings` cannot hold while the release before reads it too.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LaterPermissions {
+    verify_issuers: Vec<Pattern>,
+    exchange_actors: Vec<Pattern>,
+    admin_clients: Vec<Pattern>,
+}
+
+impl LaterPermissions {
+    /// What a client may do that was registered by a release without these permissions: all that it could do there.
+    fn of_release_before() -> Self {
+        let any = || vec![Pattern::any()];
+        Self { verify_issuers: any(), exchange_actors: any(), admin_clients: any() }
+    }
+}
 
 fn corrupt(
     table: &'static str,
@@ -117,14 +147,21 @@ pub(super) fn verifiers_text(report: &ReplicaReport) -> Result<String, StoreErro
 /// The clients of rows that are in the order of their ids, and for each the secrets in the order of the rows.
 pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, StoreError> {
     let mut records: Vec<ClientRecord> = Vec::new();
-    for (client_id, settings, created_at, updated_at, revision, secret_id, digest, secret_at, expires_at) in
-        rows
-    {
+    for row in rows {
+        let (client_id, settings, permissions, created_at, updated_at, revision, ..) = row;
+        let (.., secret_id, digest, secret_at, expires_at) = row;
         let secret = secret(secret_id, digest, secret_at, expires_at)?;
         match records.last_mut() {
             Some(last) if last.client.client_id.as_str() == client_id => last.secrets.extend(secret),
             _ => records.push(ClientRecord {
-                client: client(&client_id, &settings, created_at, updated_at, revision)?,
+                client: Client {
+                    settings: settings_of(&client_id, &settings, permissions.as_deref())?,
+                    create_time: UnixTime::from_seconds(created_at),
+                    update_time: UnixTime::from_seconds(updated_at),
+                    revision,
+                    client_id: ClientId::parse(client_id.as_str())
+                        .map_err(|error| corrupt("clients", "client_id", &client_id, error))?,
+                },
                 secrets: secret.into_iter().collect(),
             }),
         }
@@ -132,23 +169,19 @@ pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, Sto
     Ok(records)
 }
 
-fn client(
+fn settings_of(
     client_id: &str,
     settings: &str,
-    created_at: i64,
-    updated_at: i64,
-    revision: i64,
-) -> Result<Client, StoreError> {
-    let settings: ClientSettings =
-        serde_json::from_str(settings).map_err(|error| corrupt("clients", "settings", client_id, error))?;
-    Ok(Client {
-        client_id: ClientId::parse(client_id)
-            .map_err(|error| corrupt("clients", "client_id", client_id, error))?,
-        settings,
-        create_time: UnixTime::from_seconds(created_at),
-        update_time: UnixTime::from_seconds(updated_at),
-        revision,
-    })
+    permissions: Option<&str>,
+) -> Result<ClientSettings, StoreError> {
+    let bad = |column| move |error| corrupt("clients", column, client_id, error);
+    let mut settings: ClientSettings = serde_json::from_str(settings).map_err(bad("settings"))?;
+    let later = permissions.map(serde_json::from_str).transpose().map_err(bad("permissions"))?;
+    let later = later.unwrap_or_else(LaterPermissions::of_release_before);
+    let LaterPermissions { verify_issuers, exchange_actors, admin_clients } = later;
+    settings.permissions =
+        Permissions { verify_issuers, exchange_actors, admin_clients, ..settings.permissions };
+    Ok(settings)
 }
 
 fn secret(
@@ -175,4 +208,12 @@ fn secret(
 pub(super) fn settings_text(client: &Client) -> Result<String, StoreError> {
     serde_json::to_string(&client.settings)
         .map_err(|error| corrupt("clients", "settings", client.client_id.as_str(), error))
+}
+
+/// The `permissions` column for a client.
+pub(super) fn permissions_text(client: &Client) -> Result<String, StoreError> {
+    let Permissions { verify_issuers, exchange_actors, admin_clients, .. } =
+        client.settings.permissions.clone();
+    serde_json::to_string(&LaterPermissions { verify_issuers, exchange_actors, admin_clients })
+        .map_err(|error| corrupt("clients", "permissions", client.client_id.as_str(), error))
 }

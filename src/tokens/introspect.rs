@@ -63,6 +63,9 @@ impl Introspector {
     /// The session of a refresh token that is good, and belongs to the caller. Asking about it uses nothing up, and one that was
     /// used before ends nothing here: whoever only asks may have found it anywhere.
     async fn refresh_token(&self, grant: &IntrospectGrant) -> Result<Option<Session>, StoreError> {
+        if !grant.accepts_issuer(&self.verifier.policy().issuer, true) {
+            return Ok(None);
+        }
         let known = self.sessions.look(grant.token()).await?;
         let good = known.filter(|known| known.is_good).map(|known| known.session);
         let Some(session) = good.filter(|good| grant.owns(&good.client_id, &good.scope.audiences)) else {
@@ -73,6 +76,9 @@ impl Introspector {
 
     async fn access_token(&self, grant: &IntrospectGrant) -> Result<Option<IntrospectedToken>, VerifyError> {
         let token = self.verifier.examine(grant.token()).await?;
+        if !grant.accepts_issuer(&token.claims.issuer, token.is_own) {
+            return Ok(None);
+        }
         // In tokens of other issuers `client_id` names a client of theirs.
         let client_id = token.claims.client_id.as_deref().filter(|_| token.is_own);
         if !grant.shows(&token.claims.audiences, client_id) {

@@ -99,6 +99,10 @@ impl Verifier {
     pub(crate) async fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
         let token = self.examine(grant.token()).await?;
         let claims = &token.claims;
+        if !grant.accepts_issuer(&claims.issuer, token.is_own) {
+            let detail = "the caller does not accept tokens of this issuer";
+            return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
+        }
         let audiences: Vec<String> =
             claims.audiences.iter().filter(|audience| grant.answers_for(audience)).cloned().collect();
         if audiences.is_empty() {

@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod admin_clients;
 mod admission;
 mod algorithms;
 mod audit;
@@ -64,6 +65,7 @@ mod exchange;
 mod exchange_actors;
 mod exchange_audit;
 mod exchange_foreign;
+mod exchange_identity;
 mod exchange_lifetime;
 mod exchange_revoked;
 mod exchanges;
@@ -155,8 +157,10 @@ mod store_sealing;
 mod store_session_races;
 mod store_session_rows;
 mod store_sessions;
+mod store_shared_ids;
 mod store_upgrade;
 mod store_upgrade_nulls;
+mod store_upgrade_permissions;
 mod store_upgrade_sessions;
 mod store_user_sessions;
 mod store_users;
@@ -175,3 +179,4 @@ mod vault;
 mod vault_process;
 mod vault_stand_in;
 mod vault_story;
+mod verify_issuers;

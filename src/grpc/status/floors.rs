@@ -73,7 +73,7 @@ impl Told {
             UserError::Store(StoreError::AlreadyExists) => Self::new(
                 Code::AlreadyExists,
                 "USER_ALREADY_EXISTS",
-                "there is a user of that id or that name already",
+                "a user with that id or name, or a client with that id, already exists; both are subjects of tokens",
             ),
             UserError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
             UserError::Changed => Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string()),

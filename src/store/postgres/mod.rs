@@ -223,7 +223,12 @@ impl Store for PostgresStore {
     }
 
     async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError> {
-        bounded(users::create(&self.pool, record)).await
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            users::create(&mut write, record).await?;
+            Ok(write.commit().await?)
+        })
+        .await
     }
 
     async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError> {

@@ -18,7 +18,7 @@ pub(super) async fn page(
     limit: i64,
 ) -> Result<Vec<ClientRecord>, StoreError> {
     let rows: Vec<ClientColumns> = sqlx::query_as(
-        "SELECT c.client_id, c.settings, c.created_at, c.updated_at, c.revision, \
+        "SELECT c.client_id, c.settings, c.permissions, c.created_at, c.updated_at, c.revision, \
                 s.secret_id, s.digest, s.created_at, s.expires_at \
          FROM (SELECT * FROM clients WHERE client_id > ?1 ORDER BY client_id LIMIT ?2) AS c \
          LEFT JOIN client_secrets AS s ON s.client_id = c.client_id \
@@ -34,7 +34,7 @@ pub(super) async fn page(
 /// One client.
 pub(super) async fn one(readers: &SqlitePool, client_id: &ClientId) -> Result<ClientRecord, StoreError> {
     let rows: Vec<ClientColumns> = sqlx::query_as(
-        "SELECT c.client_id, c.settings, c.created_at, c.updated_at, c.revision, \
+        "SELECT c.client_id, c.settings, c.permissions, c.created_at, c.updated_at, c.revision, \
                 s.secret_id, s.digest, s.created_at, s.expires_at \
          FROM clients AS c LEFT JOIN client_secrets AS s ON s.client_id = c.client_id \
          WHERE c.client_id = ?1 ORDER BY s.created_at, s.ordinal",
@@ -49,11 +49,14 @@ pub(super) async fn one(readers: &SqlitePool, client_id: &ClientId) -> Result<Cl
 pub(super) async fn create(write: &mut SqliteConnection, record: &ClientRecord) -> Result<(), StoreError> {
     changes::count(write).await?;
     let client = &record.client;
+    id_is_free(write, &client.client_id).await?;
     sqlx::query(
-        "INSERT INTO clients (client_id, settings, created_at, updated_at, revision) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO clients (client_id, settings, permissions, created_at, updated_at, revision) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )
     .bind(client.client_id.as_str())
     .bind(rows::settings_text(client)?)
+    .bind(rows::permissions_text(client)?)
     .bind(client.create_time.seconds())
     .bind(client.update_time.seconds())
     .bind(client.revision)
@@ -66,13 +69,16 @@ pub(super) async fn create(write: &mut SqliteConnection, record: &ClientRecord) 
 pub(super) async fn put(write: &mut SqliteConnection, record: &ClientRecord) -> Result<(), StoreError> {
     changes::count(write).await?;
     let client = &record.client;
+    id_is_free(write, &client.client_id).await?;
     sqlx::query(
-        "INSERT INTO clients (client_id, settings, created_at, updated_at, revision) VALUES (?1, ?2, ?3, ?4, ?5) \
+        "INSERT INTO clients (client_id, settings, permissions, created_at, updated_at, revision) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
          ON CONFLICT (client_id) DO UPDATE \
-         SET settings = excluded.settings, updated_at = excluded.updated_at, revision = clients.revision + 1",
+         SET settings = excluded.settings, permissions = excluded.permissions, updated_at = excluded.updated_at, revision = clients.revision + 1",
     )
     .bind(client.client_id.as_str())
     .bind(rows::settings_text(client)?)
+    .bind(rows::permissions_text(client)?)
     .bind(client.create_time.seconds())
     .bind(client.update_time.seconds())
     .bind(client.revision)
@@ -80,6 +86,19 @@ pub(super) async fn put(write: &mut SqliteConnection, record: &ClientRecord) -> 
     .await?;
     secrets::delete_all(write, &client.client_id).await?;
     secrets::insert(write, &client.client_id, &record.secrets).await
+}
+
+/// Refuses the id of a user for a new client: both are subjects of tokens (RFC 9700 section 4.15). A client that is there keeps its
+/// id.
+async fn id_is_free(write: &mut SqliteConnection, client_id: &ClientId) -> Result<(), StoreError> {
+    let taken: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE user_id = ?1) \
+            AND NOT EXISTS (SELECT 1 FROM clients WHERE client_id = ?1)",
+    )
+    .bind(client_id.as_str())
+    .fetch_one(write)
+    .await?;
+    if taken { Err(StoreError::AlreadyExists) } else { Ok(()) }
 }
 
 /// Changes a client that is at `base` still. Answers whether it was.
@@ -90,11 +109,12 @@ pub(super) async fn update(
 ) -> Result<bool, StoreError> {
     changes::count(write).await?;
     let updated = sqlx::query(
-        "UPDATE clients SET settings = ?2, updated_at = ?3, revision = revision + 1 \
-         WHERE client_id = ?1 AND created_at = ?4 AND revision = ?5",
+        "UPDATE clients SET settings = ?2, permissions = ?3, updated_at = ?4, revision = revision + 1 \
+         WHERE client_id = ?1 AND created_at = ?5 AND revision = ?6",
     )
     .bind(client.client_id.as_str())
     .bind(rows::settings_text(client)?)
+    .bind(rows::permissions_text(client)?)
     .bind(client.update_time.seconds())
     .bind(base.create_time.seconds())
     .bind(base.revision)

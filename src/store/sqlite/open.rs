@@ -14,7 +14,7 @@ use super::{
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
 };
 use crate::store::{
-    OpenError,
+    OpenError, ambiguous,
     schema::{Applied, MIGRATIONS_TABLE, Schema, Standing},
 };
 
@@ -54,6 +54,7 @@ impl SqliteStore {
             options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = open_writer(&writing).await.map_err(|error| open_error(path, &error))?;
         migrate(&writer, path).await?;
+        warn_of_ambiguous(&writer, path).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
         let readers = readers.connect_lazy_with(options.read_only(true));
         Ok(Self { writer, readers, in_memory: false, changed: watch::Sender::new(0) })
@@ -196,6 +197,14 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Vec<Applied>, sqlx
 
 /// Applies what is missing, all or nothing. The write lock keeps out other processes, and taking it proves that the
 /// file can be written even when nothing is missing.
+/// Warns of users whose tokens could be taken for those of others.
+async fn warn_of_ambiguous(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+    let found: Result<Vec<String>, _> =
+        sqlx::query_scalar(ambiguous::AMBIGUOUS_USERS).fetch_all(writer).await;
+    ambiguous::warn(&found.map_err(|error| open_error(path, &error))?);
+    Ok(())
+}
+
 async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| open_error(path, &error);
     let schema = Schema::sqlite();
