@@ -6,6 +6,7 @@
 mod authenticate;
 mod check;
 mod claim_value;
+mod client_rows;
 mod client_update;
 mod clients;
 mod denial;

@@ -18,6 +18,7 @@ mod replica;
 mod request;
 mod revocation;
 mod role;
+mod row_content;
 mod sealing_key;
 mod secret;
 mod session;
@@ -33,7 +34,9 @@ pub use authentication::{
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
 };
 pub use claims::{Actor, ExtraClaims, TokenClaims};
-pub use client::{Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, SecretRecord};
+pub use client::{
+    Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, MOST_SECRETS, SecretRecord,
+};
 pub use field::{FieldViolation, Violations};
 pub use key::{InvalidKeyId, KeyId, KeyState, KeyUsage};
 pub use key_record::{KeyRecord, KeyRevocation, TransitionError};
@@ -50,6 +53,7 @@ pub use request::{
 };
 pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTarget, is_revocable};
 pub use role::{Role, UnknownRole};
+pub use row_content::RowContent;
 pub use sealing_key::{SealingKeyId, SealingKeyRecord};
 pub use secret::{ClientSecret, SecretDigest};
 pub use session::{

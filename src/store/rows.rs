@@ -11,7 +11,7 @@ use crate::model::{
 macro_rules! key_columns {
     () => {
         "key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, retire_at, expire_at, \
-         revocation, publish_sequence, changed_sequence"
+         revocation, publish_sequence, changed_sequence, mac"
     };
 }
 pub(super) use key_columns;
@@ -32,15 +32,34 @@ pub(super) type KeyColumns = (
     Option<String>,
     i64,
     i64,
+    Option<Vec<u8>>,
 );
 
 /// `replica_id, held, verifiers` of `replicas`.
 pub(super) type ReplicaColumns = (String, i64, String);
 
-/// `client_id, settings, created_at, updated_at, revision` of `clients` beside `secret_id, digest, created_at,
-/// expires_at` of one of its `client_secrets`, or of none.
-pub(super) type ClientColumns =
-    (String, String, i64, i64, i64, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>);
+/// The columns of `clients` and `client_secrets` that [`ClientColumns`] holds, in its order.
+macro_rules! client_columns {
+    () => {
+        "c.client_id, c.settings, c.created_at, c.updated_at, c.revision, c.mac, \
+         s.secret_id, s.digest, s.created_at, s.expires_at"
+    };
+}
+pub(super) use client_columns;
+
+/// What `client_columns!` selects: a client beside one of its secrets, or none.
+pub(super) type ClientColumns = (
+    String,
+    String,
+    i64,
+    i64,
+    i64,
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<Vec<u8>>,
+    Option<i64>,
+    Option<i64>,
+);
 
 fn corrupt(
     table: &'static str,
@@ -59,7 +78,7 @@ pub(super) fn change_sequence(value: Option<i64>) -> Result<ChangeSequence, Stor
 /// One key.
 pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
     let (key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, ..) = columns;
-    let (.., retire_at, expire_at, revocation, publish_sequence, changed_sequence) = columns;
+    let (.., retire_at, expire_at, revocation, publish_sequence, changed_sequence, mac) = columns;
     let bad = |column, problem: &str| corrupt("signing_keys", column, &key_id, problem);
     let revocation = revocation.as_deref().map(serde_json::from_str).transpose();
     Ok(KeyRecord {
@@ -76,6 +95,7 @@ pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
         revocation: revocation.map_err(|_| bad("revocation", "not a revocation"))?,
         publish_sequence: ChangeSequence(publish_sequence),
         change_sequence: ChangeSequence(changed_sequence),
+        mac,
         key_id: KeyId::from_text(key_id),
     })
 }
@@ -117,14 +137,14 @@ pub(super) fn verifiers_text(report: &ReplicaReport) -> Result<String, StoreErro
 /// The clients of rows that are in the order of their ids, and for each the secrets in the order of the rows.
 pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, StoreError> {
     let mut records: Vec<ClientRecord> = Vec::new();
-    for (client_id, settings, created_at, updated_at, revision, secret_id, digest, secret_at, expires_at) in
-        rows
-    {
+    for row in rows {
+        let (client_id, settings, created_at, updated_at, revision, mac, ..) = row;
+        let (.., secret_id, digest, secret_at, expires_at) = row;
         let secret = secret(secret_id, digest, secret_at, expires_at)?;
         match records.last_mut() {
             Some(last) if last.client.client_id.as_str() == client_id => last.secrets.extend(secret),
             _ => records.push(ClientRecord {
-                client: client(&client_id, &settings, created_at, updated_at, revision)?,
+                client: Client { mac, ..client(&client_id, &settings, created_at, updated_at, revision)? },
                 secrets: secret.into_iter().collect(),
             }),
         }
@@ -148,6 +168,7 @@ fn client(
         create_time: UnixTime::from_seconds(created_at),
         update_time: UnixTime::from_seconds(updated_at),
         revision,
+        mac: None,
     })
 }
 
