@@ -1,11 +1,7 @@
 //! Changing a registered client: read, decide, and write only what nobody else has changed meanwhile.
 
-use super::{ClientGrant, ClientRegistry, RegistryError};
+use super::{ClientGrant, ClientRegistry, RegistryError, clients::MOST_ATTEMPTS};
 use crate::model::{CertificateNames, ClientId, ClientRecord, ClientSettings, ClientVersion, Violations};
-
-/// How often a change that names no version is tried when others come before it. Of those at once one gets through each
-/// time, so that this many may come together.
-const MOST_ATTEMPTS: usize = 100;
 
 impl ClientRegistry {
     /// Changes a client's settings to what `change` makes of them; with a `base`, only if it is at that version still. A
@@ -18,7 +14,7 @@ impl ClientRegistry {
         change: impl Fn(&ClientSettings) -> Result<ClientSettings, Violations> + Send + Sync,
     ) -> Result<ClientRecord, RegistryError> {
         for _ in 0..MOST_ATTEMPTS {
-            let mut record = self.store.client(client_id).await?;
+            let mut record = self.stored(client_id).await?;
             let version = record.client.version();
             if base.is_some_and(|base| base != version) {
                 return Err(RegistryError::Changed);
@@ -34,6 +30,7 @@ impl ClientRegistry {
                 }
                 record.client.settings = settings;
                 record.client.update_time = self.clock.now();
+                self.directory.rows().sign(&mut record)?;
                 if !self.store.update_client(&record.client, version).await? {
                     continue;
                 }

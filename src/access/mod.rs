@@ -7,6 +7,7 @@ mod administer;
 mod authenticate;
 mod check;
 mod claim_value;
+mod client_rows;
 mod client_update;
 mod clients;
 mod denial;

@@ -13,10 +13,12 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
 
-use super::{JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap};
+use super::{
+    JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap, checked,
+};
 use crate::{
     clock::Clock,
-    model::{Algorithm, KeyId, KeySet, UnixTime},
+    model::{Algorithm, KeyChange, KeyId, KeyRecord, KeySet, UnixTime},
     store::Store,
 };
 
@@ -25,7 +27,7 @@ pub struct KeyRing {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: KeySettings,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     /// The algorithm whose secret others share.
     shared: Option<Algorithm>,
     snapshot: ArcSwap<Ring>,
@@ -69,7 +71,7 @@ impl KeyRing {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyError> {
         let now = clock.now();
-        let sealer = Sealer::new(&settings.sealing, &store, &clock)?;
+        let sealer = Arc::new(Sealer::new(&settings.sealing, &store, &clock)?);
         let shared = bootstrap::ensure_keys(&*store, &settings, &sealer, now).await?;
         let ring = Ring::open(store.keys().await?, &settings, &sealer, None);
         report_problems(&BTreeMap::new(), ring.problems());
@@ -111,13 +113,13 @@ impl KeyRing {
         if self.snapshot.load().problems().is_empty() {
             return;
         }
-        let set = self.set();
-        let sealed = set.keys.iter().filter_map(|record| record.sealed.as_deref());
+        let stored = Arc::clone(&self.snapshot.load().checked().stored);
         // Not with the lock: whoever gives out sealing keys may take its time, and a change must not wait for it.
-        if self.sealer.load(sealed, Patience::Brief).await {
+        if self.sealer.load(checked::sealed_parts(&stored), Patience::Brief).await {
             let _one_at_a_time = self.refreshing.lock().await;
             let before = self.snapshot.load_full();
-            let ring = Ring::open(KeySet::clone(before.set()), &self.settings, &self.sealer, Some(&before));
+            let stored = KeySet::clone(&before.checked().stored);
+            let ring = Ring::open(stored, &self.settings, &self.sealer, Some(&before));
             self.put(&before, ring);
         }
     }
@@ -184,6 +186,10 @@ impl KeyRing {
         if ring.is_revoked(key_id) {
             return Some(KeyLookup::Revoked);
         }
+        // A key whose row is known to be forged is no key.
+        if ring.checked().untrusted.get(key_id).is_some_and(|key| !key.unknown) {
+            return None;
+        }
         ring.problems().get(key_id).map(|problem| KeyLookup::Unavailable(problem.clone()))
     }
 
@@ -202,9 +208,32 @@ impl KeyRing {
         self.trust.subscribe()
     }
 
-    /// The stored keys that are in memory.
+    /// The stored keys that are in memory, without those that are not trusted.
     pub(super) fn set(&self) -> Arc<KeySet> {
         Arc::clone(self.snapshot.load().set())
+    }
+
+    /// Makes a change to the keys in the store, and signs its rows. Answers whether it was made.
+    pub(super) async fn change(&self, change: &KeyChange) -> Result<bool, KeyError> {
+        Ok(checked::change_keys(&*self.store, &self.sealer, change).await?.is_some())
+    }
+
+    /// The stored key of that id, if it is not trusted.
+    pub(super) fn untrusted(&self, key_id: &KeyId) -> Option<KeyRecord> {
+        self.snapshot.load().checked().untrusted.get(key_id).map(|key| key.record.clone())
+    }
+
+    /// The algorithms whose keys cannot be changed because one of them is not trusted, each with the problem.
+    pub(super) fn blocked(&self) -> BTreeMap<Algorithm, KeyError> {
+        let ring = self.snapshot.load();
+        let blocked = |algorithm| Some((algorithm, ring.checked().blocks(algorithm)?.error()));
+        Algorithm::ALL.into_iter().filter_map(blocked).collect()
+    }
+
+    /// How many stored keys are not trusted, and how many are accepted without a valid MAC.
+    pub fn row_counts(&self) -> (usize, usize) {
+        let ring = self.snapshot.load();
+        (ring.checked().untrusted.len(), ring.checked().unsigned)
     }
 
     /// Whether this replica can sign with the key, when it may.
@@ -234,8 +263,8 @@ impl KeyRing {
         self.shared
     }
 
-    /// What seals and opens private keys.
-    pub(super) const fn sealer(&self) -> &Sealer {
+    /// What seals and opens private keys, and signs and checks rows.
+    pub(crate) const fn sealer(&self) -> &Arc<Sealer> {
         &self.sealer
     }
 

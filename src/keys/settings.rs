@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{RotationSchedule, SealingError, SealingSettings};
 use crate::{
     jose::MaterialError,
-    model::{Algorithm, KeyId, KeyState, SealingKeyId, TransitionError},
+    model::{Algorithm, ClientId, KeyId, KeyState, SealingKeyId, TransitionError},
     store::StoreError,
 };
 
@@ -61,6 +61,12 @@ pub enum KeyError {
     /// A sealed key is damaged.
     #[error("the stored key {0} is damaged: it does not open under the very sealing key that sealed it")]
     Damaged(KeyId),
+    /// The row of a stored key fails its check, and the key is not used.
+    #[error("the stored key {0} is not trusted: {1}; restore its row from a backup, or revoke the key")]
+    Untrusted(KeyId, String),
+    /// The row of a stored client fails its check.
+    #[error("the stored client {0} is not trusted: {1}; restore its row from a backup, or delete the client")]
+    UntrustedClient(ClientId, String),
     /// A key's octets are not what its row says.
     #[error("the stored key {0} cannot be used: {1}")]
     Unusable(KeyId, String),

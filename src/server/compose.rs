@@ -19,7 +19,7 @@ use crate::{
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
     listen::{CallMemory, ListenMetrics, TlsError, TlsKeeper},
-    model::{ClientId, ClientSecret, ClientSettings, KeyId},
+    model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     revocations::Revocations,
     store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
@@ -171,7 +171,9 @@ impl Server {
         let revocations = Arc::new(revocations);
         // What is read after them is complete up to where they are.
         ring.refresh().await?;
-        let directory = Arc::new(Directory::open(Arc::clone(&store), caller_sources.jwks_dir.clone()).await?);
+        let jwks_dir = caller_sources.jwks_dir.clone();
+        let sealer = Arc::clone(ring.sealer());
+        let directory = Arc::new(Directory::open(Arc::clone(&store), sealer, jwks_dir).await?);
         revocations.publish(*revocations.held().borrow());
         let CallerSources { trusted_issuers, refresh, .. } = caller_sources;
         let issuers = Arc::new(TrustedIssuers::new(trusted_issuers, refresh, Arc::clone(&clock)));
@@ -259,6 +261,7 @@ impl Server {
             issuers,
             store: store_metrics,
             ring: Arc::clone(&ring),
+            directory: Arc::clone(&directory),
             verifiers: Arc::clone(&verifiers),
             revocations: Arc::clone(&revocations),
             call_memory: Arc::clone(&call_memory),
@@ -342,6 +345,14 @@ impl Server {
         secret: Option<ClientSecret>,
     ) -> Result<ClientSecret, RegistryError> {
         self.clients.put(client_id, settings, secret).await
+    }
+
+    /// A client as the store has it; not found, too, if its row is not trusted. For the one who runs the server.
+    ///
+    /// # Errors
+    /// When the store fails, or there is no such client.
+    pub async fn stored_client(&self, client_id: &ClientId) -> Result<ClientRecord, RegistryError> {
+        self.clients.stored(client_id).await
     }
 
     /// The key that signs by default.

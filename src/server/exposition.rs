@@ -11,7 +11,7 @@ use prometheus_client::{
 
 use super::revocation_gauges::RevocationGauges;
 use crate::{
-    access::{AuthenticationMetrics, TrustedIssuers},
+    access::{AuthenticationMetrics, Directory, TrustedIssuers},
     audit::AuditMetrics,
     grpc::{AdmissionMetrics, LoginMetrics, RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
     http::WriteMetrics,
@@ -35,6 +35,7 @@ pub(super) struct Exposition {
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
+    pub(super) directory: Arc<Directory>,
     pub(super) verifiers: Arc<Verifiers>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) call_memory: Arc<CallMemory>,
@@ -62,7 +63,11 @@ impl Exposition {
             registry.register_collector(Box::new(tls));
         }
         registry.register_collector(Box::new(RevocationGauges(self.revocations)));
-        registry.register_collector(Box::new(Gauges { ring: self.ring, verifiers: self.verifiers }));
+        registry.register_collector(Box::new(Gauges {
+            ring: self.ring,
+            directory: self.directory,
+            verifiers: self.verifiers,
+        }));
         Arc::new(move || {
             let mut written = String::new();
             text::encode(&mut written, &registry)?;
@@ -75,6 +80,7 @@ impl Exposition {
 #[derive(Debug)]
 struct Gauges {
     ring: Arc<KeyRing>,
+    directory: Arc<Directory>,
     verifiers: Arc<Verifiers>,
 }
 
@@ -99,6 +105,17 @@ impl Collector for Gauges {
         for (key_id, problem) in self.ring.usability() {
             let labels = [("key_id", key_id.as_str())];
             ConstGauge::new(u64::from(problem.is_none())).encode(usable.encode_family(&labels)?)?;
+        }
+        let counts = [("signing_keys", self.ring.row_counts()), ("clients", self.directory.row_counts())];
+        for (name, help, count) in [
+            ("tokend_rows_untrusted", "Stored rows that fail their check and are not used", 0),
+            ("tokend_rows_unsigned", "Stored rows in use without a valid MAC", 1),
+        ] {
+            let mut rows = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (table, (untrusted, unsigned)) in counts {
+                let value = u64::try_from(if count == 0 { untrusted } else { unsigned }).unwrap_or(u64::MAX);
+                ConstGauge::new(value).encode(rows.encode_family(&[("table", table)])?)?;
+            }
         }
         let age = self.ring.view_age().as_secs();
         let help = "Time since the keys in memory were known to be the store's";

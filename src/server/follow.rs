@@ -81,12 +81,14 @@ impl Follower {
     async fn tend(&self) -> Result<(), StartError> {
         self.directory.follow_files().await;
         self.ring.retry().await;
+        let clients = self.directory.retry().await;
         // One step that fails keeps none of the others from being taken.
         let kept = self.keeper.tend().await;
         let reported = self.keeper.report().await;
         let swept = self.used_assertions.tidy().await;
         self.revocations.tidy().await?;
         swept?;
+        clients?;
         kept?;
         Ok(reported?)
     }

@@ -1,12 +1,10 @@
 //! From columns to records, for both backends: whatever makes no sense is an error that names the place and shows
 //! neither sealed keys nor digests.
 
-use serde::{Deserialize, Serialize};
-
 use super::StoreError;
 use crate::model::{
     ChangeSequence, Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, KeyUsage,
-    Pattern, Permissions, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord,
+    LaterPermissions, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord,
     UnixTime,
 };
 
@@ -14,7 +12,7 @@ use crate::model::{
 macro_rules! key_columns {
     () => {
         "key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, retire_at, expire_at, \
-         revocation, publish_sequence, changed_sequence"
+         revocation, publish_sequence, changed_sequence, mac"
     };
 }
 pub(super) use key_columns;
@@ -35,13 +33,22 @@ pub(super) type KeyColumns = (
     Option<String>,
     i64,
     i64,
+    Option<Vec<u8>>,
 );
 
 /// `replica_id, held, verifiers` of `replicas`.
 pub(super) type ReplicaColumns = (String, i64, String);
 
-/// `client_id, settings, permissions, created_at, updated_at, revision` of `clients` beside `secret_id, digest, created_at,
-/// expires_at` of one of its `client_secrets`, or of none.
+/// The columns of `clients` and `client_secrets` that [`ClientColumns`] holds, in its order.
+macro_rules! client_columns {
+    () => {
+        "c.client_id, c.settings, c.permissions, c.created_at, c.updated_at, c.revision, c.mac, \
+         s.secret_id, s.digest, s.created_at, s.expires_at"
+    };
+}
+pub(super) use client_columns;
+
+/// What `client_columns!` selects: a client beside one of its secrets, or none.
 pub(super) type ClientColumns = (
     String,
     String,
@@ -49,28 +56,12 @@ pub(super) type ClientColumns = (
     i64,
     i64,
     i64,
+    Option<Vec<u8>>,
     Option<String>,
     Option<Vec<u8>>,
     Option<i64>,
     Option<i64>,
 );
-
-/// The `permissions` column of `clients`: what `settings` cannot hold while the release before reads it too.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LaterPermissions {
-    verify_issuers: Vec<Pattern>,
-    exchange_actors: Vec<Pattern>,
-    admin_clients: Vec<Pattern>,
-}
-
-impl LaterPermissions {
-    /// What a client may do that was registered by a release without these permissions: all that it could do there.
-    fn of_release_before() -> Self {
-        let any = || vec![Pattern::any()];
-        Self { verify_issuers: any(), exchange_actors: any(), admin_clients: any() }
-    }
-}
 
 fn corrupt(
     table: &'static str,
@@ -89,7 +80,7 @@ pub(super) fn change_sequence(value: Option<i64>) -> Result<ChangeSequence, Stor
 /// One key.
 pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
     let (key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, ..) = columns;
-    let (.., retire_at, expire_at, revocation, publish_sequence, changed_sequence) = columns;
+    let (.., retire_at, expire_at, revocation, publish_sequence, changed_sequence, mac) = columns;
     let bad = |column, problem: &str| corrupt("signing_keys", column, &key_id, problem);
     let revocation = revocation.as_deref().map(serde_json::from_str).transpose();
     Ok(KeyRecord {
@@ -106,6 +97,7 @@ pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
         revocation: revocation.map_err(|_| bad("revocation", "not a revocation"))?,
         publish_sequence: ChangeSequence(publish_sequence),
         change_sequence: ChangeSequence(changed_sequence),
+        mac,
         key_id: KeyId::from_text(key_id),
     })
 }
@@ -148,7 +140,7 @@ pub(super) fn verifiers_text(report: &ReplicaReport) -> Result<String, StoreErro
 pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, StoreError> {
     let mut records: Vec<ClientRecord> = Vec::new();
     for row in rows {
-        let (client_id, settings, permissions, created_at, updated_at, revision, ..) = row;
+        let (client_id, settings, permissions, created_at, updated_at, revision, mac, ..) = row;
         let (.., secret_id, digest, secret_at, expires_at) = row;
         let secret = secret(secret_id, digest, secret_at, expires_at)?;
         match records.last_mut() {
@@ -159,6 +151,7 @@ pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, Sto
                     create_time: UnixTime::from_seconds(created_at),
                     update_time: UnixTime::from_seconds(updated_at),
                     revision,
+                    mac,
                     client_id: ClientId::parse(client_id.as_str())
                         .map_err(|error| corrupt("clients", "client_id", &client_id, error))?,
                 },
@@ -177,10 +170,7 @@ fn settings_of(
     let bad = |column| move |error| corrupt("clients", column, client_id, error);
     let mut settings: ClientSettings = serde_json::from_str(settings).map_err(bad("settings"))?;
     let later = permissions.map(serde_json::from_str).transpose().map_err(bad("permissions"))?;
-    let later = later.unwrap_or_else(LaterPermissions::of_release_before);
-    let LaterPermissions { verify_issuers, exchange_actors, admin_clients } = later;
-    settings.permissions =
-        Permissions { verify_issuers, exchange_actors, admin_clients, ..settings.permissions };
+    settings.permissions.set_later(later.unwrap_or_else(LaterPermissions::of_release_before));
     Ok(settings)
 }
 
@@ -212,8 +202,6 @@ pub(super) fn settings_text(client: &Client) -> Result<String, StoreError> {
 
 /// The `permissions` column for a client.
 pub(super) fn permissions_text(client: &Client) -> Result<String, StoreError> {
-    let Permissions { verify_issuers, exchange_actors, admin_clients, .. } =
-        client.settings.permissions.clone();
-    serde_json::to_string(&LaterPermissions { verify_issuers, exchange_actors, admin_clients })
+    serde_json::to_string(&client.settings.permissions.later())
         .map_err(|error| corrupt("clients", "permissions", client.client_id.as_str(), error))
 }

@@ -105,6 +105,7 @@ async fn a_clients_own_limit_goes_before_the_servers() {
         create_time: start,
         update_time: start,
         revision: 1,
+        mac: None,
     };
     let secret = ClientSecret::from_text("tkd_fast_secret-of-the-tests");
     let record = SecretRecord {

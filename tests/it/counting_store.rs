@@ -10,8 +10,8 @@ use tokend::{
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
         OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
-        SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
-        SessionRotation, UnixTime, User, UserId, UserRecord, Username,
+        SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+        UnixTime, User, UserId, UserRecord, Username,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -255,14 +255,13 @@ impl Store for CountingStore {
         self.inner.delete_client(client_id).await
     }
 
-    async fn add_client_secret(
+    async fn update_client_secrets(
         &self,
-        client_id: &ClientId,
-        secret: &SecretRecord,
-        others_expire: UnixTime,
-    ) -> Result<(), StoreError> {
+        record: &ClientRecord,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
         self.enter().await?;
-        self.inner.add_client_secret(client_id, secret, others_expire).await
+        self.inner.update_client_secrets(record, base).await
     }
 
     async fn use_assertion(

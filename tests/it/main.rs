@@ -135,6 +135,7 @@ mod rotation;
 mod rotation_load;
 mod rotation_replicas;
 mod rotation_years;
+mod row_macs;
 mod sealing;
 mod serving;
 mod sessions;

@@ -46,6 +46,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "What seals where both are given, `vault` or `local`; the other still opens (default: `vault`, if its settings are given)",
     ),
     setting(
+        "require_row_macs",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Refuse keys and clients in the store without a valid MAC under a sealing key; first let `tokend key reseal` sign those that are there",
+    ),
+    setting(
         "vault_addr",
         Kind::Text,
         "URL",

@@ -143,6 +143,11 @@ impl Told {
             KeyError::Shared(_) => {
                 Self::new(Code::FailedPrecondition, "KEY_NOT_ROTATABLE", error.to_string())
             }
+            KeyError::Untrusted(..) => Self::new(
+                Code::FailedPrecondition,
+                "KEY_NOT_ROTATABLE",
+                "a stored key of that algorithm fails its check; see the log, then revoke the key or restore its row",
+            ),
             KeyError::TooManyRetired(_) | KeyError::TooManyVerifying(_) => {
                 Self::new(Code::FailedPrecondition, "TOO_MANY_KEYS", error.to_string())
             }
@@ -153,6 +158,7 @@ impl Told {
             | KeyError::Sealing(_)
             | KeyError::SealingKeyMissing { .. }
             | KeyError::Reseal(_)
+            | KeyError::UntrustedClient(..)
             | KeyError::Damaged(_)
             | KeyError::Unusable(..)
             | KeyError::Make(..)
