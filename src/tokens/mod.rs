@@ -12,7 +12,7 @@ mod revoke_everything;
 mod sessions;
 mod verify;
 
-pub(crate) use exchange::ExchangeError;
+pub(crate) use exchange::{ExchangeError, KeysOf, PresentedTokens};
 pub use exchange::Exchanger;
 pub use introspect::Introspector;
 pub(crate) use introspect::{IntrospectError, IntrospectedToken};
