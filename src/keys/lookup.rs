@@ -19,11 +19,30 @@ pub(super) struct Lookups {
     /// The last look-up that ended, and why it failed if it did.
     ended: u64,
     failure: Option<String>,
+    /// How many look-ups failed.
+    failed: u64,
     /// Whether the task that runs look-ups exists.
     running: bool,
 }
 
+/// Figures about look-ups, for the metrics.
+pub(crate) struct LookupCounts {
+    /// Calls that wait for a look-up.
+    pub(crate) waiting: usize,
+    /// Look-ups that read the store.
+    pub(crate) succeeded: u64,
+    /// Look-ups that failed.
+    pub(crate) failed: u64,
+}
+
 impl KeyRing {
+    /// Figures about look-ups, for the metrics.
+    pub(crate) fn lookups(&self) -> LookupCounts {
+        let Lookups { ended, failed, .. } = *self.lookups.borrow();
+        let waiting = WAITING.saturating_sub(self.waiting.available_permits());
+        LookupCounts { waiting, succeeded: ended.saturating_sub(failed), failed }
+    }
+
     /// Waits for a look-up that begins after this call: what is not in memory then is not in the store either. Invented key ids
     /// cost the store at most one read in each [`KeySettings::lookup_interval`](super::KeySettings), however many calls wait.
     ///
@@ -70,6 +89,7 @@ impl KeyRing {
             };
             self.lookups.send_modify(|lookups| {
                 lookups.ended = lookups.begun;
+                lookups.failed += u64::from(failure.is_some());
                 lookups.failure = failure;
             });
             sleep_until(next).await;

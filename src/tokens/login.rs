@@ -130,11 +130,7 @@ impl Logins {
     }
 
     /// The user who was found, if the password is that user's and the user may log in, with the hash that is kept of the password.
-    async fn prove(
-        &self,
-        grant: &LoginGrant,
-        found: Option<UserRecord>,
-    ) -> Result<UserRecord, LoginError> {
+    async fn prove(&self, grant: &LoginGrant, found: Option<UserRecord>) -> Result<UserRecord, LoginError> {
         let hash = found.as_ref().map(|record| record.password.clone());
         let compared = self.hasher.compare(grant.password().clone(), hash).await?;
         match (found, compared) {
