@@ -11,10 +11,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::{
     JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap, checked,
+    lookup::{Lookups, WAITING},
 };
 use crate::{
     clock::Clock,
@@ -22,7 +23,7 @@ use crate::{
     store::Store,
 };
 
-/// The keys in use. Reading never blocks and never asks the store, but for an unknown key id.
+/// The keys in use. Reading them never blocks and never reads the store; [`KeyRing::look_up`] does.
 pub struct KeyRing {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -37,26 +38,22 @@ pub struct KeyRing {
     confirmed: AtomicI64,
     /// Held from reading to swapping, so that what was read first is never put over what was read later.
     refreshing: Mutex<()>,
-    /// The last look into the store for an unknown key id. Held while looking, so that one looks for all.
-    last_look: Mutex<Option<Look>>,
+    /// The look-ups in the store for keys that are not in memory.
+    pub(super) lookups: watch::Sender<Lookups>,
+    /// Permits of the calls that wait for one.
+    pub(super) waiting: Semaphore,
 }
 
-/// A look into the store for an unknown key id.
-struct Look {
-    at: UnixTime,
-    failure: Option<String>,
-}
-
-/// What came of looking for a key.
+/// What the keys in memory say about a key id.
 pub(crate) enum KeyLookup {
     /// The key of that id.
     Found(Arc<RingKey>),
-    /// No key of ours has that id.
-    Unknown,
+    /// No key in memory has that id.
+    NotInMemory,
     /// The key of that id was revoked.
     Revoked,
-    /// It is not in memory, and the store could not be asked; or it is one that this replica cannot open.
-    Unavailable(String),
+    /// This replica cannot use the key of that id.
+    Unusable(String),
 }
 
 impl KeyRing {
@@ -80,7 +77,8 @@ impl KeyRing {
             snapshot: ArcSwap::from_pointee(ring),
             confirmed: AtomicI64::new(now.seconds()),
             refreshing: Mutex::new(()),
-            last_look: Mutex::new(None),
+            lookups: watch::Sender::default(),
+            waiting: Semaphore::new(WAITING),
             store,
             clock,
             settings,
@@ -156,41 +154,23 @@ impl KeyRing {
         key.filter(|key| key.can_sign()).cloned()
     }
 
-    /// The key of that id. An unknown id costs one look into the store at most, however many ask at once; then, for
-    /// [`KeySettings::unknown_key_pause`], unknown ids cost nothing. The pause is one for all ids, so that inventing ids
-    /// fills no memory. A key that was made meanwhile arrives with the next change that the store tells of.
-    pub(crate) async fn verification_key(&self, key_id: &str) -> KeyLookup {
-        if let Some(found) = self.look_up(key_id) {
-            return found;
-        }
-        let mut last_look = self.last_look.lock().await;
-        let pause = |look: &Look| self.clock.now().since(look.at) < self.settings.unknown_key_pause;
-        if !last_look.as_ref().is_some_and(pause) {
-            let failure = self.refresh().await.err().map(|error| error.to_string());
-            *last_look = Some(Look { at: self.clock.now(), failure });
-        }
-        // Whoever waited here finds what the first one brought.
-        self.look_up(key_id).unwrap_or_else(|| {
-            match last_look.as_ref().and_then(|look| look.failure.clone()) {
-                Some(failure) => KeyLookup::Unavailable(failure),
-                None => KeyLookup::Unknown,
-            }
-        })
-    }
-
-    fn look_up(&self, key_id: &str) -> Option<KeyLookup> {
+    /// The key of that id, from memory. For one that is not there, [look it up](Self::look_up) and call this again.
+    pub(crate) fn verification_key(&self, key_id: &str) -> KeyLookup {
         let ring = self.snapshot.load();
         if let Some(key) = ring.get(key_id) {
-            return Some(KeyLookup::Found(Arc::clone(key)));
+            return KeyLookup::Found(Arc::clone(key));
         }
         if ring.is_revoked(key_id) {
-            return Some(KeyLookup::Revoked);
+            return KeyLookup::Revoked;
         }
         // A key whose row is known to be forged is no key.
         if ring.checked().untrusted.get(key_id).is_some_and(|key| !key.unknown) {
-            return None;
+            return KeyLookup::NotInMemory;
         }
-        ring.problems().get(key_id).map(|problem| KeyLookup::Unavailable(problem.clone()))
+        match ring.problems().get(key_id) {
+            Some(problem) => KeyLookup::Unusable(problem.clone()),
+            None => KeyLookup::NotInMemory,
+        }
     }
 
     /// The public keys, as they are to be published now.

@@ -10,6 +10,7 @@ mod https;
 mod jwks;
 mod keeper;
 mod key_ring;
+mod lookup;
 mod make;
 mod orders;
 mod plan;

@@ -20,8 +20,10 @@ pub struct KeySettings {
     pub algorithms: Vec<Algorithm>,
     /// The secret for the HS algorithm among them, shared with services outside of tokend.
     pub shared_secret: Option<SharedSecret>,
-    /// How long after a look for an unknown key id the store is not asked for another.
-    pub unknown_key_pause: Duration,
+    /// The shortest time between the beginnings of two look-ups in the store for keys that are not in memory.
+    pub lookup_interval: Duration,
+    /// How long a call waits for such a look-up. It must be longer than the interval.
+    pub lookup_wait: Duration,
     /// How long verifiers may keep the JWK set.
     pub jwks_max_age: Duration,
     /// When keys are published, sign, retire and go.

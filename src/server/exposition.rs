@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _, text},
-    metrics::{MetricType, gauge::ConstGauge},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
 
@@ -121,6 +121,16 @@ impl Collector for Gauges {
         let help = "Time since the keys in memory were known to be the store's";
         let view = encoder.encode_descriptor("tokend_view_age_seconds", help, None, MetricType::Gauge)?;
         ConstGauge::new(age).encode(view)?;
+        let lookups = self.ring.lookups();
+        let help = "Calls that wait for a look-up of a key in the store";
+        let name = "tokend_key_lookups_waiting";
+        let waiting = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(u64::try_from(lookups.waiting).unwrap_or(u64::MAX)).encode(waiting)?;
+        let help = "Look-ups in the store for keys that are not in memory, by result";
+        let mut ended = encoder.encode_descriptor("tokend_key_lookups", help, None, MetricType::Counter)?;
+        for (result, count) in [("ok", lookups.succeeded), ("failed", lookups.failed)] {
+            ConstCounter::new(count).encode(ended.encode_family(&[("result", result)])?)?;
+        }
         let help = "Verifiers that watch the trust bundle at this replica";
         let watching = encoder.encode_descriptor("tokend_verifiers", help, None, MetricType::Gauge)?;
         ConstGauge::new(u64::try_from(self.verifiers.count()).unwrap_or(u64::MAX)).encode(watching)?;

@@ -53,6 +53,7 @@ impl Follower {
     async fn other_round(&self) -> Result<(), StartError> {
         // They need no store.
         self.issuers.tend();
+        self.directory.follow_files().await;
         self.follow().await?;
         self.tend().await
     }
@@ -79,7 +80,6 @@ impl Follower {
 
     /// Does what is due.
     async fn tend(&self) -> Result<(), StartError> {
-        self.directory.follow_files().await;
         self.ring.retry().await;
         let clients = self.directory.retry().await;
         // One step that fails keeps none of the others from being taken.

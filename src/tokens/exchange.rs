@@ -32,6 +32,9 @@ pub(crate) enum ExchangeError {
     /// Nobody can say whether the tokens are good.
     #[error(transparent)]
     Unknown(VerifyError),
+    /// The key of one of the tokens is not in memory. Whether it exists, only [a look-up](Exchanger::look_up) tells.
+    #[error("the token's key is not in memory")]
+    KeyNotInMemory(KeysOf),
     /// The keys of a trusted issuer could not be had.
     #[error("the keys of the trusted issuer `{0}` are not there")]
     IssuerKeys(String),
@@ -41,6 +44,21 @@ pub(crate) enum ExchangeError {
     /// No token could be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
+}
+
+/// Keys that can be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeysOf {
+    /// Those in the store.
+    Store,
+    /// Those of the trusted issuer of this name.
+    Issuer(String),
+}
+
+/// The tokens of an exchange, which are good.
+pub(crate) struct PresentedTokens {
+    subject: PresentedToken,
+    actor: Option<PresentedToken>,
 }
 
 /// Exchanges tokens.
@@ -63,17 +81,39 @@ impl Exchanger {
         Self { verifier, trusted, issuer, clock }
     }
 
-    /// Checks the tokens that `grant` allows the client to exchange. Answers leave for what comes of them.
-    pub(crate) async fn check(
+    /// Waits for a look-up of keys. The caller must hold no permit of work that needs memory alone.
+    pub(crate) async fn look_up(&self, keys: &KeysOf) -> Result<(), ExchangeError> {
+        match keys {
+            KeysOf::Store => self.verifier.look_up_keys().await.map_err(ExchangeError::Unknown),
+            KeysOf::Issuer(issuer) => {
+                let fetched = self.trusted.fetch(issuer).await;
+                fetched.map_err(|_| ExchangeError::IssuerKeys(issuer.clone()))
+            }
+        }
+    }
+
+    /// Checks the tokens that `grant` allows the client to exchange, from memory. `looked_up` are the keys that were looked up for
+    /// these tokens: what is not among them now does not exist.
+    pub(crate) fn presented_tokens(
+        &self,
+        grant: &ExchangeGrant,
+        looked_up: &[KeysOf],
+    ) -> Result<PresentedTokens, ExchangeError> {
+        let actor = grant.actor_token();
+        Ok(PresentedTokens {
+            subject: self.presented("subject_token", grant.subject_token(), looked_up)?,
+            actor: actor.map(|token| self.presented("actor_token", token, looked_up)).transpose()?,
+        })
+    }
+
+    /// Permission for what comes of the tokens.
+    pub(crate) fn check(
         &self,
         grant: ExchangeGrant,
+        tokens: PresentedTokens,
         rules: &IssueRules,
     ) -> Result<IssueGrant, ExchangeError> {
-        let subject = self.presented("subject_token", grant.subject_token()).await?;
-        let actor = match grant.actor_token() {
-            Some(token) => Some(self.presented("actor_token", token).await?),
-            None => None,
-        };
+        let PresentedTokens { subject, actor } = tokens;
         let acting = acting(&subject, actor.as_ref())?;
         let own_issuer = &self.verifier.policy().issuer;
         Ok(grant.issue_for(subject, actor.as_ref(), acting, own_issuer, rules)?)
@@ -86,15 +126,30 @@ impl Exchanger {
 
     /// The token in `field`, if it is good: by the keys of the trusted issuer that it names, or else by those that VerifyToken
     /// goes by.
-    async fn presented(&self, field: &'static str, text: &str) -> Result<PresentedToken, ExchangeError> {
+    fn presented(
+        &self,
+        field: &'static str,
+        text: &str,
+        looked_up: &[KeysOf],
+    ) -> Result<PresentedToken, ExchangeError> {
         let refused = |refusal| ExchangeError::Refused { field, refusal };
+        let is_looked_up = |keys: &KeysOf| looked_up.contains(keys);
         let not_verified = |error| match error {
-            VerifyError::Refused(refusal) => refused(refusal),
-            error => ExchangeError::Unknown(error),
+            VerifyError::KeyNotInMemory if !is_looked_up(&KeysOf::Store) => {
+                ExchangeError::KeyNotInMemory(KeysOf::Store)
+            }
+            error => match error.after_lookup() {
+                VerifyError::Refused(refusal) => refused(refusal),
+                error => ExchangeError::Unknown(error),
+            },
         };
         let (now, leeway) = (self.clock.now(), self.verifier.policy().leeway);
-        let foreign = self.trusted.token(text, leeway, now).await.map_err(|error| match error {
+        let is_fetched = |issuer: &str| is_looked_up(&KeysOf::Issuer(issuer.to_owned()));
+        let foreign = self.trusted.token(text, leeway, now, is_fetched).map_err(|error| match error {
             ForeignTokenError::Refused(refusal) => refused(refusal),
+            ForeignTokenError::KeyNotInMemory(issuer) => {
+                ExchangeError::KeyNotInMemory(KeysOf::Issuer(issuer))
+            }
             ForeignTokenError::KeysMissing(issuer) => ExchangeError::IssuerKeys(issuer),
         })?;
         let (claims, members, extra, is_own) = match foreign {
@@ -103,7 +158,7 @@ impl Exchanger {
                 self.verifier.check_revoked(&token.claims, false).map_err(not_verified)?;
                 (token.claims, token.members, ExtraClaims::default(), false)
             }
-            None => self.verified(text).await.map_err(not_verified)?,
+            None => self.verified(text).map_err(not_verified)?,
         };
         let token = self.identified(claims, is_own).map_err(refused)?;
         let token = PresentedToken { may_act: members.get(MAY_ACT).cloned(), extra, ..token };
@@ -145,11 +200,11 @@ impl Exchanger {
     }
 
     /// A token that VerifyToken would take, for whomever it is, with every claim.
-    async fn verified(
+    fn verified(
         &self,
         text: &str,
     ) -> Result<(TokenClaims, Map<String, Value>, ExtraClaims, bool), VerifyError> {
-        let token = self.verifier.examine(text).await?;
+        let token = self.verifier.examine(text)?;
         self.verifier.check_good(&token)?;
         let extra = if token.is_own { extra_claims(&token.payload)? } else { ExtraClaims::default() };
         Ok((token.claims, token.members, extra, token.is_own))

@@ -36,7 +36,7 @@ pub struct CountingStore {
     pub keys_down: AtomicBool,
     pub revocations_down: AtomicBool,
     /// Each call takes a permit, when it has come this far.
-    gate: Semaphore,
+    pub gate: Semaphore,
     /// How many calls wait at the gate, or have passed it.
     arrived: Semaphore,
     /// Whether the next list of clients is held back after it was read.

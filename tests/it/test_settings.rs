@@ -41,7 +41,9 @@ pub fn settings() -> Settings {
             sealing: SealingSettings::only(SealingKey::parse(SEALING_KEY).unwrap()),
             algorithms: vec![Algorithm::Es256],
             shared_secret: None,
-            unknown_key_pause: Duration::from_secs(5),
+            lookup_interval: Duration::from_millis(1),
+            // Longer than any machine takes; where the wait is what is tested, it is another.
+            lookup_wait: Duration::from_secs(10),
             jwks_max_age: Duration::from_secs(300),
             schedule: RotationSchedule::new(schedule()).unwrap(),
         },

@@ -8,7 +8,7 @@ use crate::{
     keys::KeyError,
     model::Violations,
     store::StoreError,
-    tokens::{ExchangeError, IssueError, LoginError, RevokeError, SessionError, VerifyError},
+    tokens::{ExchangeError, IssueError, KeysOf, LoginError, RevokeError, SessionError, VerifyError},
 };
 
 impl Told {
@@ -35,7 +35,8 @@ impl Told {
                 Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
             }
             VerifyError::Stale(stale) => Self::new(Code::Unavailable, "STATE_STALE", stale.to_string()),
-            VerifyError::KeyUnavailable(_) => Self::store_unavailable(),
+            // Nobody has asked the store yet: the answer may be another one the next time.
+            VerifyError::KeyNotInMemory | VerifyError::KeyUnavailable(_) => Self::store_unavailable(),
         }
     }
 
@@ -47,7 +48,10 @@ impl Told {
                 Self { field: Some((*field).to_owned()), ..told }
             }
             ExchangeError::Unknown(error) => Self::of_verify(error),
-            ExchangeError::IssuerKeys(_) => Self::issuer_keys_missing(),
+            ExchangeError::KeyNotInMemory(KeysOf::Store) => Self::store_unavailable(),
+            ExchangeError::KeyNotInMemory(KeysOf::Issuer(_)) | ExchangeError::IssuerKeys(_) => {
+                Self::issuer_keys_missing()
+            }
             ExchangeError::Policy(error) => Self::of_policy(error),
             ExchangeError::Issue(error) => Self::of_issue(error),
         }

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     access::{Caller, IssueGrant, IssueRules, PolicyError, RegistryError, RevokeGrant},
     audit::{AuditUnavailable, Target, Text},
-    grpc::{admission::LaneName, status::CallError},
+    grpc::{
+        admission::{LaneName, Place},
+        status::CallError,
+    },
     model::{
         ClientId, ExchangeRequest, IssueRequest, KeyId, RevocationTarget, RevokeTarget, SessionId, UserId,
         foreign_prefix,
@@ -40,14 +43,21 @@ pub(in crate::grpc) async fn admit(caller: &Caller) -> Result<(), CallError> {
 /// The call is of another kind than its method said, and goes on in that one's lane. The place that it had is free before it waits
 /// for the other.
 pub(in crate::grpc) async fn change_lane(lane: LaneName) -> Result<(), CallError> {
-    let put =
-        |place| Trail::with(|trail| trail.admitted.as_mut().map(|admitted| admitted.put(place))).flatten();
     if put(None).is_some()
         && let Some(admission) = Trail::with(|trail| Arc::clone(&trail.admission))
     {
         put(admission.place(Some(lane)).await?);
     }
     Ok(())
+}
+
+/// Gives up the call's place in its lane: it is about to wait for something that limits its waiting calls by itself.
+pub(in crate::grpc) fn leave_lane() {
+    put(None);
+}
+
+fn put(place: Option<Place>) -> Option<()> {
+    Trail::with(|trail| trail.admitted.as_mut().map(|admitted| admitted.put(place))).flatten()
 }
 
 /// A token is asked for, in a request of which all is well-formed.
