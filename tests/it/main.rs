@@ -109,6 +109,7 @@ mod policy_explain_sessions;
 mod policy_scene;
 mod postgres;
 mod process;
+mod readiness;
 mod ready;
 mod reasons;
 mod reflection;
