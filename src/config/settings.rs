@@ -78,6 +78,7 @@ impl From<Config> for Settings {
                 tls_check_interval: TLS_CHECK,
                 handshake_timeout: config.connections.handshake_timeout,
                 refresh_interval: config.refresh_interval,
+                ready_when_degraded: config.ready_when_degraded,
                 drain_delay: config.drain_delay,
                 drain_timeout: config.drain_timeout,
             },

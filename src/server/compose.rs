@@ -180,6 +180,8 @@ impl Server {
         let used_assertions = Arc::new(UsedAssertions::new(Arc::clone(&store), Arc::clone(&clock)));
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
+        let (health, readiness, drain) =
+            (Health::not_serving().await, Readiness::starting(serving.ready_when_degraded), Drain::default());
         let follower = Arc::new(Follower {
             store: Arc::clone(&store),
             revocations: Arc::clone(&revocations),
@@ -190,6 +192,9 @@ impl Server {
             issuers: Arc::clone(&issuers),
             keeper: Arc::clone(&keeper),
             clock: Arc::clone(&clock),
+            audit: Arc::clone(&audit),
+            readiness: readiness.clone(),
+            health: health.clone(),
             seen: Mutex::default(),
         });
         let authentications = Arc::new(AuthenticationMetrics::default());
@@ -268,8 +273,6 @@ impl Server {
             ports: vec![Arc::clone(&grpc_metrics), Arc::clone(&http_metrics)],
             tls: tls.clone(),
         };
-        let (health, readiness, drain) =
-            (Health::not_serving().await, Readiness::default(), Drain::default());
         let repeats = Arc::new(Repeats::new(Arc::clone(&clock))?);
         let parts = grpc::Parts {
             authenticator: Arc::new(authenticator),

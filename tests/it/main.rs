@@ -113,6 +113,7 @@ mod policy_explain_sessions;
 mod policy_scene;
 mod postgres;
 mod process;
+mod readiness;
 mod ready;
 mod reasons;
 mod reflection;

@@ -113,6 +113,7 @@ pub fn settings() -> Settings {
             tls_check_interval: Duration::from_secs(3600),
             handshake_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(3600),
+            ready_when_degraded: false,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
         },

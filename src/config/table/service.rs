@@ -142,6 +142,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The largest gRPC message that is read, in bytes",
     ),
     duration("request_timeout", "10s", 600, "The longest that a call may take"),
+    setting(
+        "ready_when_degraded",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Keep /readyz and health ready while some calls fail (STATE_STALE, AUDIT_UNAVAILABLE), so that a failure shared by all replicas does not take all of them out of rotation",
+    ),
     delay(
         "drain_delay",
         "5s",
