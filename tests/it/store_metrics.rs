@@ -56,7 +56,7 @@ async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
 
     store.create_client(&client("billing", vec![])).await.unwrap();
     store.put_client(&client("billing", vec![])).await.unwrap();
-    add_secret(&*store, &billing, &secret(1, 1, None), at(2)).await.unwrap();
+    add_secret(&store, &billing, &secret(1, 1, None), at(2)).await.unwrap();
     assert_eq!(store.client(&billing).await.unwrap(), backend.store.client(&billing).await.unwrap());
     assert_eq!(store.clients().await.unwrap(), backend.store.clients().await.unwrap());
     assert_eq!(store.clients_page(None, 1).await.unwrap().len(), 1);
