@@ -38,6 +38,11 @@ pub enum RegistryError {
     /// Others changed the client again and again meanwhile.
     #[error("the client was changed by others again and again")]
     Contended,
+    /// A user has the id.
+    #[error(
+        "a user has this id, and users and clients share the subjects of tokens: delete the user, or use another id"
+    )]
+    UserHasId,
     /// The client may present no secret.
     #[error("the client may present no secret: `CLIENT_SECRET` is not among its `authentication.methods`")]
     NoSecret,
@@ -133,7 +138,11 @@ impl ClientRegistry {
             None => ClientSecret::generate(&client_id)?,
         };
         let new = NewSecret::of(secret, self.clock.now())?;
-        self.store.put_client(&self.record(client_id, settings, vec![new.record])?).await?;
+        let record = self.record(client_id, settings, vec![new.record])?;
+        self.store.put_client(&record).await.map_err(|error| match error {
+            StoreError::AlreadyExists => RegistryError::UserHasId,
+            error => error.into(),
+        })?;
         self.directory.refresh().await?;
         Ok(new.secret)
     }

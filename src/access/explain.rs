@@ -33,7 +33,7 @@ pub(crate) enum Question {
     /// To revoke something.
     Revoke(RevokeTarget, Whose),
     /// To exchange a token.
-    Exchange(PlannedExchange),
+    Exchange(Box<PlannedExchange>),
 }
 
 /// A session, as far as policy looks at it.
@@ -155,7 +155,7 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
         Question::Login(request, user_scopes) => explain_login(client, request, &user_scopes, rules),
         Question::Refresh(request, session) => explain_refresh(client, request, session, rules),
         Question::Revoke(target, whose) => explain_revoke(client, target, &whose),
-        Question::Exchange(planned) => explain_exchange(client, planned, rules),
+        Question::Exchange(planned) => explain_exchange(client, *planned, rules),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::all_clients,
-    client_file,
+    client_file::{self, ClientFile},
     client_plan::{Step, Terms, plan},
     client_secrets::Secrets,
     connection::{Caller, Connection},
@@ -17,8 +17,7 @@ use super::{
     remote::{answer, call},
 };
 use crate::proto::v1::{
-    Client, CreateClientRequest, DeleteClientRequest, UpdateClientRequest,
-    client_service_client::ClientServiceClient,
+    CreateClientRequest, DeleteClientRequest, UpdateClientRequest, client_service_client::ClientServiceClient,
 };
 
 #[derive(Args)]
@@ -35,6 +34,8 @@ A file holds a [[client]] for each, with the names of the API:
 
 The whole file is checked first; one that is wrong changes nothing. The difference is printed before anything is done; of a
 new client that is all that the file says beyond the defaults.
+What is left out has its default, but for verify_issuers, exchange_actors and admin_clients: a client that is there keeps these
+until the file names them.
 A client that somebody else changes meanwhile is left alone, and the command fails: run it again. The secret of each
 new client goes to stdout, as CLIENT SECRET, or into --secrets-dir.")]
 pub(super) struct Apply {
@@ -67,7 +68,7 @@ pub(super) struct Apply {
 
 impl Apply {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let wanted = client_file::read(&self.file).map_err(|problems| {
+        let file = client_file::read(&self.file).map_err(|problems| {
             Failure::usage(format!("{} changes nothing:\n{problems}", self.file.display()))
         })?;
         let caller_id = self.connection.caller_id()?;
@@ -82,21 +83,16 @@ impl Apply {
                 "--prune: the credential does not tell which client is the caller's own; name it with --caller",
             ));
         }
-        if self.prune && wanted.is_empty() {
+        if self.prune && file.clients.is_empty() {
             return Err(Failure::usage(format!(
                 "--prune: {} has no client, and every other would be deleted",
                 self.file.display()
             )));
         }
-        call(&self.connection, async |caller| self.apply(caller, wanted, caller_id.as_deref()).await)
+        call(&self.connection, async |caller| self.apply(caller, file, caller_id.as_deref()).await)
     }
 
-    async fn apply(
-        &self,
-        caller: Caller,
-        wanted: Vec<Client>,
-        caller_id: Option<&str>,
-    ) -> Result<(), Failure> {
+    async fn apply(&self, caller: Caller, file: ClientFile, caller_id: Option<&str>) -> Result<(), Failure> {
         let mut service = ClientServiceClient::new(caller);
         let present = all_clients(&mut service).await?;
         let named =
@@ -108,7 +104,8 @@ impl Apply {
             }
         }
         let keep = self.keep.iter().map(String::as_str).chain(caller_id).map(str::to_owned).collect();
-        let terms = Terms { present: &present, prune: self.prune, keep, caller: caller_id };
+        let ClientFile { clients: wanted, kept } = file;
+        let terms = Terms { present: &present, prune: self.prune, keep, caller: caller_id, kept };
         let steps = plan(wanted, &terms)?;
         if self.dry_run || self.check {
             return self.show(&steps);

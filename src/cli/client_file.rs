@@ -15,11 +15,23 @@ use crate::{
     },
 };
 
-/// The clients of a file, each of which the server would take.
+/// What a file says.
+pub(super) struct ClientFile {
+    /// The clients, each of which the server would take.
+    pub(super) clients: Vec<Client>,
+    /// Of each client by its id, the fields that keep what the server has, because the file does not name them.
+    pub(super) kept: HashMap<String, Vec<&'static str>>,
+}
+
+/// Permissions that files of the release before do not name: a client registered there has them all, and keeps them.
+const KEPT: [&str; 3] =
+    ["permissions.verify_issuers", "permissions.exchange_actors", "permissions.admin_clients"];
+
+/// Reads a file.
 ///
 /// # Errors
 /// Everything that is wrong with it, one problem a line, with client and key.
-pub(super) fn read(path: &Path) -> Result<Vec<Client>, Problems> {
+pub(super) fn read(path: &Path) -> Result<ClientFile, Problems> {
     let failed = |problem: String| Problems::of(format!("{}: {problem}", path.display()));
     let text = fs::read_to_string(path).map_err(|error| failed(format!("cannot be read: {error}")))?;
     let file: Table = text.parse().map_err(|error: toml::de::Error| {
@@ -29,9 +41,24 @@ pub(super) fn read(path: &Path) -> Result<Vec<Client>, Problems> {
         failed(format!("line {line}: {}", error.message().replace('\n', ", ")))
     })?;
     let mut problems = Problems::default();
+    let kept = kept(&file);
     let clients = clients(file, &mut problems);
     check(&clients, &mut problems);
-    if problems.is_empty() { Ok(clients) } else { Err(problems) }
+    if problems.is_empty() { Ok(ClientFile { clients, kept }) } else { Err(problems) }
+}
+
+fn kept(file: &Table) -> HashMap<String, Vec<&'static str>> {
+    let of_client = |client: &Value| {
+        let permissions = client.get("permissions");
+        let is_named = |path: &str| {
+            let name = path.strip_prefix("permissions.").unwrap_or(path);
+            permissions.is_some_and(|permissions| permissions.get(name).is_some())
+        };
+        let client_id = client.get("client_id")?.as_str()?.to_owned();
+        Some((client_id, KEPT.into_iter().filter(|path| !is_named(path)).collect()))
+    };
+    let clients = file.get("client").and_then(Value::as_array);
+    clients.into_iter().flatten().filter_map(of_client).collect()
 }
 
 fn clients(mut file: Table, problems: &mut Problems) -> Vec<Client> {

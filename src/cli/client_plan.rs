@@ -50,6 +50,8 @@ pub(super) struct Terms<'a> {
     pub(super) keep: HashSet<String>,
     /// The caller itself, if it can be told: it is changed last.
     pub(super) caller: Option<&'a str>,
+    /// Of each client of the file by its id, the fields that stay as they are.
+    pub(super) kept: HashMap<String, Vec<&'static str>>,
 }
 
 /// The steps, in the order in which they are to be made.
@@ -70,7 +72,10 @@ pub(super) fn plan(wanted: Vec<Client>, terms: &Terms<'_>) -> Result<Vec<Step>, 
     for client in wanted {
         match present.get(client.client_id.as_str()) {
             None => steps.push(create(client)?),
-            Some(there) => steps.extend(update(there, client)?),
+            Some(there) => {
+                let kept = terms.kept.get(&client.client_id).map_or(&[][..], Vec::as_slice);
+                steps.extend(update(there, client, kept)?);
+            }
         }
     }
     let gone = terms.present.iter().filter(|client| goes(client));
@@ -102,8 +107,9 @@ fn shown(client: Client) -> Result<Client, Failure> {
     Ok(shown_client(read))
 }
 
-fn update(there: &Client, mut wanted: Client) -> Result<Option<Step>, Failure> {
-    let fields = diff(there, &shown(wanted.clone())?);
+fn update(there: &Client, mut wanted: Client, kept: &[&'static str]) -> Result<Option<Step>, Failure> {
+    let mut fields = diff(there, &shown(wanted.clone())?);
+    fields.retain(|field| !kept.contains(&field.path));
     wanted.etag.clone_from(&there.etag);
     Ok((!fields.is_empty()).then(|| Step::Update { client: Box::new(wanted), fields }))
 }
@@ -178,7 +184,7 @@ impl Step {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     use super::{Step, Terms, plan};
     use crate::proto::v1::{Authentication, AuthenticationMethod, CertificateNames, Client};
@@ -203,7 +209,7 @@ mod tests {
 
     fn order(present: &[Client], wanted: Vec<Client>, caller: Option<&str>) -> Result<Vec<String>, String> {
         let keep: HashSet<String> = caller.map(str::to_owned).into_iter().collect();
-        let terms = Terms { present, prune: true, keep, caller };
+        let terms = Terms { present, prune: true, keep, caller, kept: HashMap::new() };
         let steps = plan(wanted, &terms).map_err(|failure| failure.message().unwrap().to_owned())?;
         let word = |step: &Step| match step {
             Step::Create { .. } => "create",
@@ -245,8 +251,13 @@ mod tests {
 
     #[test]
     fn an_update_has_the_etag_of_what_is_there() {
-        let terms =
-            Terms { present: &[client("web", None)], prune: false, keep: HashSet::new(), caller: None };
+        let terms = Terms {
+            present: &[client("web", None)],
+            prune: false,
+            keep: HashSet::new(),
+            caller: None,
+            kept: HashMap::new(),
+        };
         let wanted = Client { disabled: true, etag: String::new(), ..client("web", None) };
         let steps = plan(vec![wanted], &terms).map_err(|_| ()).unwrap();
         assert!(matches!(

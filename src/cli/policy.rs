@@ -139,8 +139,8 @@ impl Explain {
 fn client(client_id: String, file: Option<&Path>, connection: &Connection) -> Result<Client, Failure> {
     let message = match file {
         Some(path) => {
-            let clients = client_file::read(path).map_err(|problems| Failure::usage(problems.to_string()))?;
-            let found = clients.into_iter().find(|client| client.client_id == client_id);
+            let file = client_file::read(path).map_err(|problems| Failure::usage(problems.to_string()))?;
+            let found = file.clients.into_iter().find(|client| client.client_id == client_id);
             found.ok_or_else(|| {
                 Failure::refused(format!("{} has no client `{}`", path.display(), plain(&client_id)))
             })?

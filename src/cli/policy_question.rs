@@ -242,7 +242,7 @@ fn exchange(client_id: &str, token: IssueTokenRequest, planned: PlannedFlags) ->
     };
     let request = read_exchange_request(message).map_err(|wrong| malformed(&wrong))?;
     let own_issuer = planned.server_issuer.unwrap_or_default();
-    Ok(Question::Exchange(PlannedExchange { request, subject, actor, own_issuer }))
+    Ok(Question::Exchange(Box::new(PlannedExchange { request, subject, actor, own_issuer })))
 }
 
 /// What `flag` says that somebody has. It must say it, be it nothing, where scopes are asked for.

@@ -1,6 +1,6 @@
 //! Verifying tokens. Each step refuses for one reason; the order is part of the API:
 //! size, form, header (`crit`, content, `alg`, `typ`, `kid`), key (unknown, revoked), algorithm of the key, signature, JSON, claims' types,
-//! `iss`, `aud`, `exp`, `nbf` and `iat`, scopes, revocations.
+//! `iss`, the issuers that the caller accepts, `aud`, `exp`, `nbf` and `iat`, scopes, revocations.
 
 use std::{sync::Arc, time::Duration};
 

@@ -9,8 +9,11 @@ use tonic::Code;
 
 use crate::{
     audit::{events, to_file},
+    caller_workloads::{CLUSTER, by_cluster, cluster_keys, pod, trusting},
     exchanges::{alices, assert_denied, client, exchange_by, exchange_of, orders_may, texts},
     harness::{START, TestServer, accepted, assert_refused, for_alice},
+    jwks_stand_in::{Answer, JwksStandIn},
+    made_keys::with,
 };
 
 /// The event of the last call of this method.
@@ -67,6 +70,33 @@ async fn an_exchange_says_for_whom_who_acts_and_by_which_lines() {
     assert_eq!((&event["reason"], &event["field"]), (&json!("TOKEN_MALFORMED"), &json!("actor_token")));
     let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
     assert!(!text.contains(&subject) && !text.contains(&actor) && !text.contains(&answer.access_token));
+}
+
+#[tokio::test]
+async fn identities_of_another_issuer_are_written_with_it() {
+    let folder = TempDir::new().unwrap();
+    let settings = to_file(folder.path(), AuditMode::Required, 1000);
+    let stand_in = JwksStandIn::start(Answer::Set(cluster_keys())).await;
+    let trust = trusting(&stand_in.uri());
+    let server = TestServer::with(|own| {
+        *own = settings;
+        trust(own);
+    });
+    let server = server.await;
+    let may = v1::Permissions {
+        exchange_issuers: texts(&["*"]),
+        exchange_audiences: texts(&["*"]),
+        exchange_subjects: texts(&["*"]),
+        ..orders_may()
+    };
+    let orders = client(&server, "orders", may).await;
+    let theirs = by_cluster(&with(&pod(), "sub", "root"));
+    let request =
+        v1::ExchangeTokenRequest { audiences: texts(&["billing"]), ..exchange_by(&theirs, &theirs) };
+    accepted(orders.exchange(request).await);
+    let event = last(folder.path(), "ExchangeToken").unwrap();
+    let expected = json!(format!("foreign:{CLUSTER}#root"));
+    assert_eq!((&event["subject"], &event["actor"]), (&expected, &expected));
 }
 
 #[tokio::test]

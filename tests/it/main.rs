@@ -43,6 +43,7 @@ mod cli_exchange;
 mod cli_health;
 mod cli_key_calls;
 mod cli_keys;
+mod cli_permissions;
 mod cli_servers;
 mod cli_sessions;
 mod cli_token;

@@ -13,7 +13,8 @@ client_id = "orders"
 methods = ["TokenService/ExchangeToken"]
 audiences = ["billing"]
 scopes = ["read"]
-exchange_subjects = ["user:*"]
+exchange_subjects = ["user:*", "foreign:https://cluster#user:*"]
+exchange_actors = ["job"]
 exchange_audiences = ["shop"]
 exchange_issuers = ["https://cluster"]
 max_ttl = "10m"
@@ -53,7 +54,7 @@ fn each_value_of_an_exchange_has_its_line() {
         "permissions.methods[0]",
         "permissions.audiences[0]",
         "permissions.scopes[0]",
-        "permissions.exchange_subjects[0] \"user:*\"",
+        "permissions.exchange_subjects[1] \"foreign:https://cluster#user:*\"",
         "permissions.exchange_audiences[0]",
         "permissions.exchange_issuers[0]",
     ] {

@@ -11,18 +11,19 @@ use crate::{
 
 on_every_store!(an_id_of_one_kind_is_refused_for_the_other, of_a_user_and_a_client_at_once_one_is_made,);
 
-fn taken<T>(result: Result<T, StoreError>) {
-    assert!(matches!(result, Err(StoreError::AlreadyExists)));
+#[track_caller]
+fn taken(result: &Result<(), StoreError>) {
+    assert!(matches!(result, Err(StoreError::AlreadyExists)), "{result:?}");
 }
 
 async fn an_id_of_one_kind_is_refused_for_the_other(store: Arc<dyn Store>) {
     store.create_client(&client("admin", vec![])).await.unwrap();
-    taken(store.create_user(&record("admin", "alice")).await);
+    taken(&store.create_user(&record("admin", "alice")).await);
     assert!(store.user(&user_id("admin")).await.is_err());
     store.create_user(&record("u-1", "alice")).await.unwrap();
     let before = store.change_sequence().await.unwrap();
-    taken(store.create_client(&client("u-1", vec![])).await);
-    taken(store.put_client(&client("u-1", vec![])).await);
+    taken(&store.create_client(&client("u-1", vec![])).await);
+    taken(&store.put_client(&client("u-1", vec![])).await);
     assert!(store.client(&id("u-1")).await.is_err());
     assert_eq!(store.change_sequence().await.unwrap(), before, "nothing was done");
     // A user's name is no id, and an id that is free again is anybody's.

@@ -1,7 +1,11 @@
 //! A database of the release before the permissions `verify_issuers`, `exchange_actors` and `admin_clients`: its clients keep their
 //! rights; and that release's statements on the new schema, for its replicas run on while others are replaced.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    io,
+    sync::{Arc, Mutex},
+};
 
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, SqlSafeStr as _, SqliteConnection,
@@ -47,8 +51,10 @@ fn registering(client_id: &str) -> String {
     )
 }
 
-const A_USER: &str = "INSERT INTO users (user_id, username, disabled, claims, scopes, password_hash, created_at, updated_at, \
-     password_updated_at, revision) VALUES ('before', 'alice', FALSE, '{}', '[]', 'hash', 1, 1, 1, 1)";
+const USERS: &str = "INSERT INTO users (user_id, username, disabled, claims, scopes, password_hash, created_at, updated_at, \
+     password_updated_at, revision) VALUES ('before', 'alice', FALSE, '{}', '[]', 'hash', 1, 1, 1, 1), \
+     ('foreign:https://a#x', 'bob', FALSE, '{}', '[]', 'hash', 1, 1, 1, 1), \
+     ('carol', 'carol', FALSE, '{}', '[]', 'hash', 1, 1, 1, 1)";
 
 /// How that release changes a client.
 fn changing(client_id: &str) -> String {
@@ -62,6 +68,40 @@ fn changing(client_id: &str) -> String {
 fn its_settings(display_name: &str) -> String {
     let settings = serde_json::to_string(&client("x", vec![]).client.settings).unwrap();
     settings.replace("\"x\"", &format!("\"{display_name}\""))
+}
+
+/// What comes of `action`, and what was logged on the way.
+async fn warnings_of<T>(action: impl Future<Output = T>) -> (T, String) {
+    let log = LogTo::default();
+    let written = Arc::clone(&log.0);
+    let subscriber = tracing_subscriber::fmt().with_writer(move || log.clone()).with_ansi(false).finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let done = action.await;
+    drop(guard);
+    let text = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    (done, text)
+}
+
+#[derive(Clone, Default)]
+struct LogTo(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for LogTo {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The user with a client's id, and the one that is called like a subject of another issuer; and no other.
+fn warns_of_both(log: &str) {
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].contains("user_id=\"before\"") && lines[0].contains("RFC 9700"), "{log}");
+    assert!(lines[1].contains("user_id=\"foreign:https://a#x\""), "{log}");
 }
 
 fn rights(record: &ClientRecord) -> [Vec<String>; 3] {
@@ -126,10 +166,12 @@ async fn clients_of_the_release_before_in_sqlite() {
     let url = format!("sqlite:{}?mode=rwc", path.display());
     let mut old = SqliteConnection::connect(&url).await.unwrap();
     apply(&mut old, migrations!("sqlite")).await;
-    for sql in [registering("before"), A_USER.to_owned()] {
+    for sql in [registering("before"), USERS.to_owned()] {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut old).await.unwrap();
     }
-    let store = store::open(&Location::Sqlite(path)).await.unwrap();
+    let (store, warnings) = warnings_of(store::open(&Location::Sqlite(path))).await;
+    warns_of_both(&warnings);
+    let store = store.unwrap();
     check(&*store, async |sql| {
         assert_eq!(sqlx::query(AssertSqlSafe(sql)).execute(&mut old).await.unwrap().rows_affected(), 1);
     })
@@ -141,10 +183,11 @@ async fn clients_of_the_release_before_in_postgres() {
     let Some(database) = Database::create().await else { return };
     let mut old = PgConnection::connect(database.url.as_str()).await.unwrap();
     apply(&mut old, migrations!("postgres")).await;
-    for sql in [registering("before"), A_USER.to_owned()] {
+    for sql in [registering("before"), USERS.to_owned()] {
         sqlx::query(AssertSqlSafe(sql)).execute(&mut old).await.unwrap();
     }
-    let store = open_postgres(&database).await;
+    let (store, warnings) = warnings_of(open_postgres(&database)).await;
+    warns_of_both(&warnings);
     check(&*store, async |sql| {
         assert_eq!(sqlx::query(AssertSqlSafe(sql)).execute(&mut old).await.unwrap().rows_affected(), 1);
     })

@@ -5,7 +5,7 @@ use tonic::{Code, Status};
 
 use crate::{
     counting_store::CountingStore,
-    harness::{TestClient, TestServer, accepted, assert_refused, fields, refused, settings},
+    harness::{TestClient, TestServer, accepted, assert_refused, fields, reason, refused, settings},
 };
 
 const PASSWORD: &str = "correct horse battery";
@@ -92,6 +92,29 @@ async fn a_name_belongs_to_one_user() {
     let renamed = v1::User { username: "Alice".to_owned(), ..bob };
     let refused = update(&server.root, renamed, &["username"]).await;
     assert_refused(refused, Code::AlreadyExists, "USER_ALREADY_EXISTS");
+}
+
+/// RFC 9700 section 4.15: a client must not be able to have a subject that is taken for a user's, nor the other way round.
+#[tokio::test]
+async fn no_id_is_that_of_a_user_and_of_a_client() {
+    let server = TestServer::start().await;
+    let as_root = v1::User { user_id: "root".to_owned(), ..user("mallory") };
+    let answer = create(&server.root, as_root, PASSWORD).await;
+    assert_refused(answer, Code::AlreadyExists, "USER_ALREADY_EXISTS");
+    let alice = v1::User { user_id: "alice".to_owned(), ..user("alice") };
+    accepted(create(&server.root, alice, PASSWORD).await);
+    let client = v1::Client { client_id: "alice".to_owned(), ..Default::default() };
+    let request = v1::CreateClientRequest { client: Some(client), ..Default::default() };
+    let answer = server.root.clients().create_client(server.root.request(request)).await;
+    let status = assert_refused(answer, Code::AlreadyExists, "CLIENT_ALREADY_EXISTS");
+    assert!(status.message().contains("a client or a user"), "{}", status.message());
+    // Nor is a new user called like a subject of another issuer.
+    let foreign = v1::User { user_id: "foreign:https://partner.test#alice".to_owned(), ..user("bob") };
+    let status = refused(create(&server.root, foreign, PASSWORD).await);
+    assert_eq!(
+        (reason(&status).as_str(), fields(&status)),
+        ("FIELD_INVALID", vec!["user.user_id".to_owned()])
+    );
 }
 
 #[tokio::test]

@@ -111,7 +111,9 @@ impl Told {
             CallError::Registry(RegistryError::Store(StoreError::NotFound)) => {
                 Self::new(Code::NotFound, "CLIENT_NOT_FOUND", "there is no client of that id")
             }
-            CallError::Registry(RegistryError::Store(StoreError::AlreadyExists)) => Self::new(
+            CallError::Registry(
+                RegistryError::Store(StoreError::AlreadyExists) | RegistryError::UserHasId,
+            ) => Self::new(
                 Code::AlreadyExists,
                 "CLIENT_ALREADY_EXISTS",
                 "a client or a user with that id already exists; both are subjects of tokens",
