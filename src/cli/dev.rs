@@ -108,7 +108,8 @@ impl Dev {
         };
         let (grpc, http) = (listeners.grpc.local_addr()?, listeners.http.local_addr()?);
         let config = self.config(http)?;
-        init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
+        let _logs =
+            init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
         let (issuer, jwks_uri) = (config.issuer.clone(), config.jwks_uri.clone());
         let server = Server::open(config.into(), Arc::new(SystemClock)).await.map_err(refused)?;
         let secret = server
@@ -116,7 +117,7 @@ impl Dev {
             .await
             .map_err(refused)?;
         let key_id = server.default_key_id();
-        let serving = tokio::spawn(server.run(listeners, shutdown));
+        let mut serving = tokio::spawn(server.run(listeners, shutdown));
 
         let banner = Banner {
             grpc,
@@ -129,19 +130,26 @@ impl Dev {
             token: sample(grpc, &authorization(CLIENT, secret.reveal())).await?,
             secret: secret.clone(),
         };
-        print(&banner.text())?;
         let profile = Profile {
             addr: format!("http://{grpc}"),
             client_id: CLIENT.to_owned(),
             client_secret: secret.reveal().to_owned(),
             http_addr: http.to_string(),
         };
-        if let Err(problem) = profile.write() {
-            talk(&format!(
-                "warning: other tokend commands will not find this server by themselves: {problem}"
-            ));
+        // On a thread of its own: a stdout or stderr whose reader is stalled must not keep the server from stopping.
+        let printing = tokio::task::spawn_blocking(move || {
+            print(&banner.text())?;
+            if let Err(problem) = profile.write() {
+                talk(&format!(
+                    "warning: other tokend commands will not find this server by themselves: {problem}"
+                ));
+            }
+            print(&format!("ready in {} ms", started.elapsed().as_millis()))
+        });
+        tokio::select! {
+            served = &mut serving => return served.map_err(refused)?.map_err(refused),
+            printed = printing => printed.map_err(refused)??,
         }
-        print(&format!("ready in {} ms", started.elapsed().as_millis()))?;
         serving.await.map_err(refused)?.map_err(refused)
     }
 

@@ -33,7 +33,8 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = self.settings.resolve().config().map_err(|problems| config::refused(&problems))?;
-        init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
+        let _logs =
+            init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(serve(config));
         // A thread that reads a file whose disk hangs never ends.

@@ -26,6 +26,8 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
+use self::edge::UntilDrain;
+
 pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
 pub(crate) use convert::{
     CLIENT_FIELDS, read_client, read_exchange_request, read_introspect_request, read_issue_request,
@@ -145,8 +147,9 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         verifiers: parts.verifiers,
         revocations: parts.revocations,
         limits: parts.watches,
-        drain: parts.drain,
+        drain: parts.drain.clone(),
     };
+    let drain = parts.drain;
     let users = user_service::UserApi {
         authenticator: Arc::clone(&parts.authenticator),
         users: parts.users,
@@ -186,10 +189,20 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
             v1::trust_bundle_service_server::TrustBundleServiceServer::new(trust)
                 .max_decoding_message_size(LONGEST_WATCH_MESSAGE),
         )
-        .add_service(health.service().max_decoding_message_size(LONGEST_NAME_MESSAGE))
-        .add_service(reflection().build_v1().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE))
-        .add_service(
-            reflection().build_v1alpha().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE),
-        );
+        .add_service(UntilDrain {
+            service: health.service().max_decoding_message_size(LONGEST_NAME_MESSAGE),
+            drain: drain.clone(),
+        })
+        .add_service(UntilDrain {
+            service: reflection().build_v1().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE),
+            drain: drain.clone(),
+        })
+        .add_service(UntilDrain {
+            service: reflection()
+                .build_v1alpha()
+                .map_err(failed)?
+                .max_decoding_message_size(LONGEST_NAME_MESSAGE),
+            drain,
+        });
     Ok(routes.routes().prepare())
 }

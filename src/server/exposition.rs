@@ -19,6 +19,7 @@ use crate::{
     listen::{CallMemory, CallMemoryMetrics, ListenMetrics, ListenMetricsOf, TlsKeeper},
     revocations::Revocations,
     store::StoreMetrics,
+    telemetry::LogMetrics,
 };
 
 /// Everything that is counted.
@@ -50,6 +51,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.tokens));
         registry.register_collector(Box::new(self.admission));
         registry.register_collector(Box::new(self.audit));
+        registry.register_collector(Box::new(LogMetrics));
         registry.register_collector(Box::new(self.authentications));
         registry.register_collector(Box::new(self.logins));
         registry.register_collector(Box::new(self.revoked));

@@ -100,7 +100,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    fn of(stream: impl Read + Send + 'static) -> Self {
+    pub fn of(stream: impl Read + Send + 'static) -> Self {
         let (lines, coming) = channel();
         thread::spawn(move || {
             // The test may be over.

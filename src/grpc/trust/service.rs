@@ -71,8 +71,11 @@ impl TrustApi {
         mut requests: Streaming<v1::WatchTrustBundleRequest>,
         source: Option<Source>,
     ) -> Result<Feed, CallError> {
-        let first =
-            requests.message().await.map_err(|status| CallError::Undecodable(status.message().to_owned()))?;
+        let first = tokio::select! {
+            first = requests.message() => first,
+            () = self.drain.begun() => return Err(CallError::ShuttingDown),
+        };
+        let first = first.map_err(|status| CallError::Undecodable(status.message().to_owned()))?;
         let subscription = convert::subscription(first)?;
         let watch =
             self.verifiers.begin(subscription.verifier_id, subscription.after, source, self.limits.most)?;
