@@ -105,9 +105,10 @@ impl Dev {
         let listeners = Listeners {
             grpc: bind("--grpc-addr", self.grpc_addr).await?,
             http: bind("--http-addr", self.http_addr).await?,
+            metrics: None,
         };
         let (grpc, http) = (listeners.grpc.local_addr()?, listeners.http.local_addr()?);
-        let config = self.config(http)?;
+        let config = self.config(grpc, http)?;
         let _logs =
             init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
         let (issuer, jwks_uri) = (config.issuer.clone(), config.jwks_uri.clone());
@@ -154,13 +155,17 @@ impl Dev {
     }
 
     /// The settings of `serve` with their defaults, and what is different here.
-    fn config(&self, http: SocketAddr) -> Result<Config, Failure> {
+    fn config(&self, grpc: SocketAddr, http: SocketAddr) -> Result<Config, Failure> {
         let sealing_key = match &self.data {
             Some(data) => sealing_key(&beside(data))?,
             None => SealingKey::generate().map_err(refused)?.to_text(),
         };
         let flags = [
             ("issuer", format!("http://{http}")),
+            ("grpc_addr", grpc.to_string()),
+            ("http_addr", http.to_string()),
+            // Nobody but this machine reaches them.
+            ("metrics_addr", http.to_string()),
             // `serve` refuses a store in memory; where it is to be one, it is put in below.
             ("store", format!("sqlite:{}", self.data.as_deref().unwrap_or(Path::new("dev")).display())),
             ("algorithms", self.algorithms.clone()),

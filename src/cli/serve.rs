@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::{config, failure::Failure, setting_flags::SettingFlags, signals};
 use crate::{
     clock::SystemClock,
-    config::{Config, Transport},
+    config::{Config, Metrics, Transport},
     server::{Listeners, Server},
     telemetry::init_logs,
 };
@@ -51,6 +51,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let listeners = Listeners {
         grpc: bind("grpc_addr", config.grpc_addr).await?,
         http: bind("http_addr", config.http_addr).await?,
+        metrics: match config.metrics {
+            Metrics::At(address) => Some(bind("metrics_addr", address).await?),
+            Metrics::Off | Metrics::WithHttp => None,
+        },
     };
     let (issuer, store) = (config.issuer.clone(), config.store.clone());
     let tls = config.transport != Transport::Plaintext;

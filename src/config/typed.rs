@@ -27,6 +27,17 @@ use crate::{
     tokens::SessionPolicy,
 };
 
+/// Where the metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metrics {
+    /// Nowhere.
+    Off,
+    /// On the HTTP port.
+    WithHttp,
+    /// On a port of their own.
+    At(SocketAddr),
+}
+
 /// Everything that `tokend serve` needs to know. Each field is the setting of its name.
 #[derive(Debug)]
 #[expect(missing_docs, reason = "the table of settings documents each")]
@@ -44,6 +55,7 @@ pub struct Config {
     pub max_ttl: Ttl,
     pub grpc_addr: SocketAddr,
     pub http_addr: SocketAddr,
+    pub metrics: Metrics,
     pub transport: Transport,
     pub connections: ConnectionSettings,
     pub leeway: Duration,
@@ -93,6 +105,7 @@ impl Resolved {
         if grpc_addr.is_some_and(|address| address.port() != 0) && grpc_addr == http_addr {
             reader.wrong("http_addr", "is the address of grpc_addr too");
         }
+        let metrics = metrics(&mut reader, grpc_addr, http_addr);
         let (leeway, max_leeway) = (reader.duration("leeway"), reader.duration("max_leeway"));
         if leeway > max_leeway {
             reader.wrong("leeway", "is larger than max_leeway");
@@ -148,6 +161,7 @@ impl Resolved {
                 max_ttl,
                 grpc_addr,
                 http_addr,
+                metrics,
                 transport,
                 connections,
                 leeway,
@@ -173,6 +187,18 @@ impl Resolved {
             _ => Err(problems),
         }
     }
+}
+
+/// Port 0 is a port of its own wherever it stands.
+fn metrics(reader: &mut Reader<'_>, grpc: Option<SocketAddr>, http: Option<SocketAddr>) -> Metrics {
+    let Some(address) = reader.address("metrics_addr") else { return Metrics::Off };
+    if address.port() != 0 && Some(address) == http {
+        return Metrics::WithHttp;
+    }
+    if address.port() != 0 && Some(address) == grpc {
+        reader.wrong("metrics_addr", "is the address of grpc_addr too");
+    }
+    Metrics::At(address)
 }
 
 fn issuer(reader: &mut Reader<'_>) -> Option<String> {

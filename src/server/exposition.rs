@@ -44,7 +44,7 @@ pub(super) struct Exposition {
 }
 
 impl Exposition {
-    /// What writes it in the exposition format.
+    /// What writes it in the OpenMetrics text format.
     pub(super) fn into_writer(self) -> Arc<WriteMetrics> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self.calls));

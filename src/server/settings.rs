@@ -92,8 +92,10 @@ pub struct Serving {
     pub http_connections: ConnectionCaps,
     /// What calls may hold in memory.
     pub call_memory: CallMemoryCaps,
-    /// Whether the HTTP port is served over TLS too.
+    /// Whether the HTTP port, and that of the metrics, are served over TLS too.
     pub http_tls: bool,
+    /// Whether the metrics are served on the HTTP port.
+    pub metrics_on_http: bool,
     /// How often changed TLS files are looked for.
     pub tls_check_interval: Duration,
     /// The longest that a TLS handshake, the preface of HTTP/2 or an HTTP request's head may take.

@@ -98,6 +98,7 @@ mod login_logs;
 mod login_timing;
 mod logs;
 mod made_keys;
+mod metrics_page;
 mod mtls;
 mod openssl;
 mod password_sessions;

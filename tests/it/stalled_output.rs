@@ -32,6 +32,7 @@ struct Stalled {
     running: Running,
     grpc: SocketAddr,
     http: SocketAddr,
+    metrics: SocketAddr,
     stdout: ChildStdout,
     stderr: BufReader<ChildStderr>,
 }
@@ -39,7 +40,8 @@ struct Stalled {
 impl Stalled {
     fn start(folder: &Path, more: &[&str]) -> Self {
         let arguments = ["serve", "--config", "tokend.toml", "--allow-plaintext", "--log", "debug"];
-        let all = [&arguments[..], &FREE_PORTS, more].concat();
+        let metrics = ["--metrics-addr", "127.0.0.1:0"];
+        let all = [&arguments[..], &FREE_PORTS, &metrics, more].concat();
         let mut child = tokend(folder, &all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -50,7 +52,8 @@ impl Stalled {
             let serving = entry(line.trim());
             if serving["message"] == "serving" {
                 let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
-                return Self { running, grpc: address("grpc"), http: address("http"), stdout, stderr };
+                let (grpc, http, metrics) = (address("grpc"), address("http"), address("metrics"));
+                return Self { running, grpc, http, metrics, stdout, stderr };
             }
         }
     }
@@ -110,9 +113,9 @@ fn ended(child: &mut Child) -> Option<i32> {
 }
 
 /// The value of a metric.
-async fn metric(http: SocketAddr, name: &str) -> u64 {
+async fn metric(metrics: SocketAddr, name: &str) -> u64 {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(http).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(metrics).await.unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(LATE, stream.read_to_string(&mut answer)).await.expect("late").unwrap();
@@ -141,12 +144,12 @@ async fn calls_are_answered_and_what_was_lost_is_reported_when_the_readers_come_
         () = verifying => {}
     }
     tokio::time::timeout(LATE, good.issue(for_alice())).await.expect("late").unwrap();
-    let dropped = metric(server.http, "tokend_log_lines_dropped_total").await;
-    let lost = metric(server.http, "tokend_audit_events_lost_total{sink=\"stdout\"}").await;
+    let dropped = metric(server.metrics, "tokend_log_lines_dropped_total").await;
+    let lost = metric(server.metrics, "tokend_audit_events_lost_total{sink=\"stdout\"}").await;
     assert!(dropped > 0 && lost > 0, "{dropped} lines and {lost} events");
 
     // The readers come back.
-    let Stalled { mut running, http, stdout, stderr, .. } = server;
+    let Stalled { mut running, metrics, stdout, stderr, .. } = server;
     let (mut stdout, mut stderr) = (Lines::of(stdout), Lines::of(stderr));
     let report =
         stderr.until(|line| entry(line)["message"].as_str().is_some_and(|text| text.contains("dropped")));
@@ -156,7 +159,7 @@ async fn calls_are_answered_and_what_was_lost_is_reported_when_the_readers_come_
     let report: Value = entry(&stdout.until(|line| entry(line)["event"] == "events_lost"));
     assert_eq!(report["lost"], lost);
     assert_eq!(
-        metric(http, "tokend_log_lines_dropped_total").await,
+        metric(metrics, "tokend_log_lines_dropped_total").await,
         dropped,
         "the report itself is not lost"
     );
@@ -237,14 +240,14 @@ async fn readers_that_went_away_hold_nothing_up() {
     let secret = init(folder.path());
     let server = Stalled::start(folder.path(), &["--drain-delay", "0s"]);
     let client = server.client(&secret).await;
-    let Stalled { mut running, http, stdout, stderr, .. } = server;
+    let Stalled { mut running, metrics, stdout, stderr, .. } = server;
     drop((stdout, stderr));
     let token = client.token().await;
     for _ in 0..100 {
         refused(client.check("a.b.c").await);
     }
     accepted(client.check(&token).await);
-    while metric(http, "tokend_log_lines_dropped_total").await < 100 {
+    while metric(metrics, "tokend_log_lines_dropped_total").await < 100 {
         tokio::task::yield_now().await;
     }
     running.signal("-TERM");

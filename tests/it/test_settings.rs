@@ -108,6 +108,7 @@ pub fn settings() -> Settings {
             http_connections: ConnectionCaps { all: 256, of_one_source: 256 },
             call_memory: CallMemoryCaps { all: 256 * 1024 * 1024, of_one_source: 256 * 1024 * 1024 },
             http_tls: false,
+            metrics_on_http: true,
             tls_check_interval: Duration::from_secs(3600),
             handshake_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(3600),

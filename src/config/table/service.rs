@@ -116,7 +116,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Address,
         "IP:PORT",
         Some("127.0.0.1:8080"),
-        "Where JWK set, discovery documents, probes and metrics are served; plaintext, nothing secret on it",
+        "Where JWK set, discovery documents and probes are served; plaintext, nothing secret on it",
+    ),
+    setting(
+        "metrics_addr",
+        Kind::Address,
+        "IP:PORT",
+        None,
+        "Where metrics are served, which name clients and keys: an address that only scrapers reach; that of `http_addr` serves them there (default: not served)",
     ),
     seconds(
         "leeway",
