@@ -63,6 +63,7 @@ impl From<Config> for Settings {
             sessions: config.sessions,
             revocations: config.revocations,
             watches: WatchLimits { most: config.max_watches, heartbeat: HEARTBEAT, unread: UNREAD },
+            trust_privacy: config.trust_privacy,
             max_message_bytes: config.max_message_bytes,
             serving: Serving {
                 connections: config.connections.limits(),

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     access::CallerSettings,
+    grpc::TrustPrivacy,
     keys::{RotationSchedule, SealingSettings, VerifierCaps},
     model::{Algorithm, Pattern, Ttl},
     revocations::RevocationSettings,
@@ -69,6 +70,8 @@ pub struct Config {
     pub drain_delay: Duration,
     pub drain_timeout: Duration,
     pub max_watches: VerifierCaps,
+    /// `trust_bundle_…`.
+    pub trust_privacy: TrustPrivacy,
     pub refresh_interval: Duration,
     /// The settings of the audit log, of traces, and of how much is taken on.
     pub trace: TraceConfig,
@@ -128,6 +131,10 @@ impl Resolved {
             all: reader.number("max_watches"),
             of_one_source: reader.number("max_watches_per_source"),
         };
+        let trust_privacy = TrustPrivacy {
+            requires_credential: reader.bool("trust_bundle_requires_credential").unwrap_or_default(),
+            hashes_subjects: reader.bool("trust_bundle_hashes_subjects").unwrap_or_default(),
+        };
         let request_timeout = reader.duration("request_timeout");
         let ready_when_degraded = reader.bool("ready_when_degraded").unwrap_or_default();
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
@@ -175,6 +182,7 @@ impl Resolved {
                 drain_delay,
                 drain_timeout,
                 max_watches,
+                trust_privacy,
                 refresh_interval,
                 trace,
                 callers,

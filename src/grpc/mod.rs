@@ -26,14 +26,13 @@ use std::sync::Arc;
 
 use tonic::service::Routes;
 
-use self::edge::UntilDrain;
-
 pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
 pub(crate) use convert::{
     CLIENT_FIELDS, read_client, read_exchange_request, read_introspect_request, read_issue_request,
     read_login_request, read_refresh_request, read_revoke_request, read_verify_request, shown_client,
     struct_members,
 };
+use edge::UntilDrain;
 pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use health::Health;
 pub use login_metrics::LoginMetrics;
@@ -41,7 +40,7 @@ pub use metrics::{RpcMetrics, TokenMetrics};
 pub use repeat::Repeats;
 pub use revoke_metrics::RevokeMetrics;
 pub use session_metrics::SessionMetrics;
-pub use trust::WatchLimits;
+pub use trust::{TrustPrivacy, WatchLimits};
 
 use crate::{
     access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry, UserRegistry},
@@ -70,6 +69,8 @@ pub struct Parts {
     pub verifiers: Arc<Verifiers>,
     /// The bounds of a watch.
     pub watches: WatchLimits,
+    /// What keeps the trust bundle from strangers.
+    pub privacy: TrustPrivacy,
     /// Tells watches when to end.
     pub drain: Drain,
     /// What holds for every client's tokens.
@@ -143,6 +144,8 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
     let tokens = token_service::SharedTokenApi(Arc::new(tokens));
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {
+        authenticator: Arc::clone(&parts.authenticator),
+        privacy: parts.privacy,
         ring: parts.ring,
         verifiers: parts.verifiers,
         revocations: parts.revocations,

@@ -152,6 +152,7 @@ impl Server {
             sessions,
             revocations,
             watches,
+            trust_privacy,
             max_message_bytes,
             serving,
             ..
@@ -280,6 +281,7 @@ impl Server {
             ring: Arc::clone(&ring),
             verifiers,
             watches,
+            privacy: trust_privacy,
             drain: drain.clone(),
             rules,
             issuer,

@@ -8,7 +8,7 @@ use crate::{
         TrustedIssuerSettings,
     },
     audit::AuditSettings,
-    grpc::{self, AdmissionLimits, WatchLimits},
+    grpc::{self, AdmissionLimits, TrustPrivacy, WatchLimits},
     http::Discovery,
     keys::KeySettings,
     listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, TlsFiles},
@@ -55,6 +55,8 @@ pub struct Settings {
     pub revocations: RevocationSettings,
     /// The bounds of a watch of the trust bundle.
     pub watches: WatchLimits,
+    /// What keeps the trust bundle from strangers.
+    pub trust_privacy: TrustPrivacy,
     /// The largest message, in bytes.
     pub max_message_bytes: usize,
     /// How connections are served, and how serving ends.

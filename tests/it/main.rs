@@ -172,6 +172,7 @@ mod tls_harness;
 mod tls_reload;
 mod traces;
 mod trust_bundle;
+mod trust_privacy;
 mod trust_revocations;
 mod users;
 mod vault;

@@ -7,7 +7,7 @@ use tokend::{
         Backoff, CallerSettings, HashCost, HashingSettings, IssueRules, LoginLimitSettings, RefreshSettings,
     },
     audit::AuditSettings,
-    grpc::{AdmissionLimits, Limits, WatchLimits},
+    grpc::{AdmissionLimits, Limits, TrustPrivacy, WatchLimits},
     http::Discovery,
     keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings, VerifierCaps},
     listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, Lifetime},
@@ -91,6 +91,7 @@ pub fn settings() -> Settings {
             heartbeat: Duration::from_secs(3600),
             unread: Duration::from_secs(3600),
         },
+        trust_privacy: TrustPrivacy::default(),
         max_message_bytes: 1024 * 1024,
         serving: Serving {
             connections: GrpcLimits {

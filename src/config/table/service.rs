@@ -173,6 +173,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         (0, 1_000_000),
         "And those of one IPv4 address or IPv6 /64 network",
     ),
+    setting(
+        "trust_bundle_requires_credential",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Serve the trust bundle only to clients with permission for `TrustBundleService/…`; without it, subjects and client ids of revocations are public",
+    ),
+    setting(
+        "trust_bundle_hashes_subjects",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Send subjects of revocations as salted hashes only; verifiers that do not ask for hashes (`subject_hash_salt`) are refused",
+    ),
     duration(
         "refresh_interval",
         "500ms",
