@@ -46,7 +46,7 @@ impl Durations {
     /// # Errors
     /// When the writer fails.
     pub fn encode(&self, encoder: &mut MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let bounds = SECONDS.iter().copied().chain([f64::MAX]);
+        let bounds = SECONDS.iter().copied().chain([f64::INFINITY]);
         let counts: Vec<(f64, u64)> =
             bounds.zip(&self.buckets).map(|(bound, count)| (bound, count.load(Relaxed))).collect();
         let total = counts.iter().map(|(_, count)| count).sum();

@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{clock::Clock, random, spans};
 
+/// How long a sink may write nothing at all before the end does not wait for it any more.
+const STALLED: Duration = Duration::from_secs(3);
+
 /// How long a call waits for its event to be durable.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -173,7 +176,7 @@ impl AuditLog {
         Arc::clone(&self.metrics)
     }
 
-    /// Takes no more, and waits until what waits has been written, up to `bound`.
+    /// Takes no more, and waits until what waits has been written, up to `bound`, and not for sinks that are stalled.
     pub async fn close(&self, bound: Duration) {
         self.closing.send_replace(true);
         let ended = async {
@@ -182,8 +185,25 @@ impl AuditLog {
                 let _ = queue.ended.clone().wait_for(|ended| *ended).await;
             }
         };
-        if tokio::time::timeout(bound, ended).await.is_err() {
-            tracing::warn!("the end of the audit log was not written in time");
+        tokio::select! {
+            () = ended => {}
+            () = tokio::time::sleep(bound) => tracing::warn!("the end of the audit log was not written in time"),
+            () = self.stalled() => tracing::warn!("the end of the audit log was not written: the sinks are stalled"),
+        }
+    }
+
+    /// Resolves when no sink has written anything for a while, as a pipe does that is not read.
+    async fn stalled(&self) {
+        let tried = || {
+            let counts = self.queues.iter().map(|queue| &queue.counts);
+            counts.map(|counts| counts.written.load(Relaxed) + counts.failed.load(Relaxed)).sum::<u64>()
+        };
+        loop {
+            let before = tried();
+            tokio::time::sleep(STALLED).await;
+            if tried() == before {
+                return;
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use super::{
     client::ClientCommand, completions::Completions, config::ConfigCommand, dev::Dev, failure::Failure,
-    healthcheck::Healthcheck, init::Init, key::KeyCommand, output::talk, policy::PolicyCommand,
+    healthcheck::Healthcheck, init::Init, key::KeyCommand, output::last_words, policy::PolicyCommand,
     revoke::RevokeCommand, serve::Serve, session::SessionCommand, token::TokenCommand, user::UserCommand,
     version::Version,
 };
@@ -90,7 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
                 if let Some(message) = failure.message() {
-                    talk(&format!("error: {message}"));
+                    last_words(&format!("error: {message}"));
                 }
                 failure.exit_code()
             }

@@ -105,10 +105,12 @@ impl Dev {
         let listeners = Listeners {
             grpc: bind("--grpc-addr", self.grpc_addr).await?,
             http: bind("--http-addr", self.http_addr).await?,
+            metrics: None,
         };
         let (grpc, http) = (listeners.grpc.local_addr()?, listeners.http.local_addr()?);
-        let config = self.config(http)?;
-        init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
+        let config = self.config(grpc, http)?;
+        let _logs =
+            init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
         let (issuer, jwks_uri) = (config.issuer.clone(), config.jwks_uri.clone());
         let server = Server::open(config.into(), Arc::new(SystemClock)).await.map_err(refused)?;
         let secret = server
@@ -116,7 +118,7 @@ impl Dev {
             .await
             .map_err(refused)?;
         let key_id = server.default_key_id();
-        let serving = tokio::spawn(server.run(listeners, shutdown));
+        let mut serving = tokio::spawn(server.run(listeners, shutdown));
 
         let banner = Banner {
             grpc,
@@ -129,30 +131,41 @@ impl Dev {
             token: sample(grpc, &authorization(CLIENT, secret.reveal())).await?,
             secret: secret.clone(),
         };
-        print(&banner.text())?;
         let profile = Profile {
             addr: format!("http://{grpc}"),
             client_id: CLIENT.to_owned(),
             client_secret: secret.reveal().to_owned(),
             http_addr: http.to_string(),
         };
-        if let Err(problem) = profile.write() {
-            talk(&format!(
-                "warning: other tokend commands will not find this server by themselves: {problem}"
-            ));
+        // On a thread of its own: a stdout or stderr whose reader is stalled must not keep the server from stopping.
+        let printing = tokio::task::spawn_blocking(move || {
+            print(&banner.text())?;
+            if let Err(problem) = profile.write() {
+                talk(&format!(
+                    "warning: other tokend commands will not find this server by themselves: {problem}"
+                ));
+            }
+            print(&format!("ready in {} ms", started.elapsed().as_millis()))
+        });
+        tokio::select! {
+            served = &mut serving => return served.map_err(refused)?.map_err(refused),
+            printed = printing => printed.map_err(refused)??,
         }
-        print(&format!("ready in {} ms", started.elapsed().as_millis()))?;
         serving.await.map_err(refused)?.map_err(refused)
     }
 
     /// The settings of `serve` with their defaults, and what is different here.
-    fn config(&self, http: SocketAddr) -> Result<Config, Failure> {
+    fn config(&self, grpc: SocketAddr, http: SocketAddr) -> Result<Config, Failure> {
         let sealing_key = match &self.data {
             Some(data) => sealing_key(&beside(data))?,
             None => SealingKey::generate().map_err(refused)?.to_text(),
         };
         let flags = [
             ("issuer", format!("http://{http}")),
+            ("grpc_addr", grpc.to_string()),
+            ("http_addr", http.to_string()),
+            // Nobody but this machine reaches them.
+            ("metrics_addr", http.to_string()),
             // `serve` refuses a store in memory; where it is to be one, it is put in below.
             ("store", format!("sqlite:{}", self.data.as_deref().unwrap_or(Path::new("dev")).display())),
             ("algorithms", self.algorithms.clone()),

@@ -3,12 +3,16 @@
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::failure::Failure;
+use crate::telemetry::flush_logs;
 
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,6 +52,26 @@ pub(super) fn print_json(document: &Value) -> Result<(), Failure> {
 /// Says a line on stderr. When nobody listens there, nobody is to be told.
 pub(super) fn talk(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// How long a server waits at its end for the reader of stderr.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Says the last line of a command on stderr, after its log. A command that served ends even if stderr's reader is stalled.
+pub(super) fn last_words(text: &str) {
+    if !flush_logs() {
+        return talk(text);
+    }
+    let (said, done) = mpsc::channel();
+    let text = text.to_owned();
+    let talking = thread::Builder::new().spawn(move || {
+        talk(&text);
+        // The process may have ended.
+        let _ = said.send(());
+    });
+    if talking.is_ok() {
+        let _ = done.recv_timeout(LAST_WORDS);
+    }
 }
 
 /// A text that came from elsewhere, fit for a terminal: control characters are written out.

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::{config, failure::Failure, setting_flags::SettingFlags, signals};
 use crate::{
     clock::SystemClock,
-    config::{Config, Transport},
+    config::{Config, Metrics, Transport},
     server::{Listeners, Server},
     telemetry::init_logs,
 };
@@ -33,7 +33,8 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = self.settings.resolve().config().map_err(|problems| config::refused(&problems))?;
-        init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
+        let _logs =
+            init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(serve(config));
         // A thread that reads a file whose disk hangs never ends.
@@ -50,6 +51,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let listeners = Listeners {
         grpc: bind("grpc_addr", config.grpc_addr).await?,
         http: bind("http_addr", config.http_addr).await?,
+        metrics: match config.metrics {
+            Metrics::At(address) => Some(bind("metrics_addr", address).await?),
+            Metrics::Off | Metrics::WithHttp => None,
+        },
     };
     let (issuer, store) = (config.issuer.clone(), config.store.clone());
     let tls = config.transport != Transport::Plaintext;

@@ -7,7 +7,7 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::output::talk;
+use super::output::last_words;
 
 /// How long the process waits at its end for threads that are not done.
 pub(super) const LAST_MOMENT: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub(super) fn shutdown() -> io::Result<impl Future<Output = ()>> {
         either(&mut terminate, &mut interrupt).await;
         let _ = first.send(());
         either(&mut terminate, &mut interrupt).await;
-        talk("stopped at once by a second signal");
+        last_words("stopped at once by a second signal");
         process::exit(1);
     });
     Ok(async move {

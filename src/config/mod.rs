@@ -39,4 +39,4 @@ pub use secret::{Secret, SharedSecret};
 pub use table::{Kind, Setting, settings};
 pub use trace::TraceConfig;
 pub use transport::{ConnectionSettings, Transport};
-pub use typed::Config;
+pub use typed::{Config, Metrics};

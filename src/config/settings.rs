@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Transport};
+use super::{Config, Metrics, Transport};
 use crate::{
     access::IssueRules,
     grpc::{Limits, WatchLimits},
@@ -68,6 +68,7 @@ impl From<Config> for Settings {
             sessions: config.sessions,
             revocations: config.revocations,
             watches: WatchLimits { most: config.max_watches, heartbeat: HEARTBEAT, unread: UNREAD },
+            trust_privacy: config.trust_privacy,
             max_message_bytes: config.max_message_bytes,
             serving: Serving {
                 connections: config.connections.limits(),
@@ -75,6 +76,7 @@ impl From<Config> for Settings {
                 http_connections,
                 call_memory: config.connections.call_memory(),
                 http_tls,
+                metrics_on_http: config.metrics == Metrics::WithHttp,
                 tls_check_interval: TLS_CHECK,
                 handshake_timeout: config.connections.handshake_timeout,
                 refresh_interval: config.refresh_interval,

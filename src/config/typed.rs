@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     access::CallerSettings,
+    grpc::TrustPrivacy,
     keys::{RotationSchedule, SealingSettings, VerifierCaps},
     model::{Algorithm, Pattern, Ttl},
     revocations::RevocationSettings,
@@ -26,6 +27,17 @@ use crate::{
     telemetry::{LogFilter, LogFormat},
     tokens::SessionPolicy,
 };
+
+/// Where the metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metrics {
+    /// Nowhere.
+    Off,
+    /// On the HTTP port.
+    WithHttp,
+    /// On a port of their own.
+    At(SocketAddr),
+}
 
 /// Everything that `tokend serve` needs to know. Each field is the setting of its name.
 #[derive(Debug)]
@@ -44,6 +56,7 @@ pub struct Config {
     pub max_ttl: Ttl,
     pub grpc_addr: SocketAddr,
     pub http_addr: SocketAddr,
+    pub metrics: Metrics,
     pub transport: Transport,
     pub connections: ConnectionSettings,
     pub leeway: Duration,
@@ -57,6 +70,8 @@ pub struct Config {
     pub drain_delay: Duration,
     pub drain_timeout: Duration,
     pub max_watches: VerifierCaps,
+    /// `trust_bundle_…`.
+    pub trust_privacy: TrustPrivacy,
     pub refresh_interval: Duration,
     /// The settings of the audit log, of traces, and of how much is taken on.
     pub trace: TraceConfig,
@@ -93,6 +108,7 @@ impl Resolved {
         if grpc_addr.is_some_and(|address| address.port() != 0) && grpc_addr == http_addr {
             reader.wrong("http_addr", "is the address of grpc_addr too");
         }
+        let metrics = metrics(&mut reader, grpc_addr, http_addr);
         let (leeway, max_leeway) = (reader.duration("leeway"), reader.duration("max_leeway"));
         if leeway > max_leeway {
             reader.wrong("leeway", "is larger than max_leeway");
@@ -114,6 +130,10 @@ impl Resolved {
         let max_watches = VerifierCaps {
             all: reader.number("max_watches"),
             of_one_source: reader.number("max_watches_per_source"),
+        };
+        let trust_privacy = TrustPrivacy {
+            requires_credential: reader.bool("trust_bundle_requires_credential").unwrap_or_default(),
+            hashes_subjects: reader.bool("trust_bundle_hashes_subjects").unwrap_or_default(),
         };
         let request_timeout = reader.duration("request_timeout");
         let ready_when_degraded = reader.bool("ready_when_degraded").unwrap_or_default();
@@ -148,6 +168,7 @@ impl Resolved {
                 max_ttl,
                 grpc_addr,
                 http_addr,
+                metrics,
                 transport,
                 connections,
                 leeway,
@@ -161,6 +182,7 @@ impl Resolved {
                 drain_delay,
                 drain_timeout,
                 max_watches,
+                trust_privacy,
                 refresh_interval,
                 trace,
                 callers,
@@ -173,6 +195,18 @@ impl Resolved {
             _ => Err(problems),
         }
     }
+}
+
+/// Port 0 is a port of its own wherever it stands.
+fn metrics(reader: &mut Reader<'_>, grpc: Option<SocketAddr>, http: Option<SocketAddr>) -> Metrics {
+    let Some(address) = reader.address("metrics_addr") else { return Metrics::Off };
+    if address.port() != 0 && Some(address) == http {
+        return Metrics::WithHttp;
+    }
+    if address.port() != 0 && Some(address) == grpc {
+        reader.wrong("metrics_addr", "is the address of grpc_addr too");
+    }
+    Metrics::At(address)
 }
 
 fn issuer(reader: &mut Reader<'_>) -> Option<String> {

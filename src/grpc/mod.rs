@@ -32,6 +32,7 @@ pub(crate) use convert::{
     read_login_request, read_refresh_request, read_revoke_request, read_verify_request, shown_client,
     struct_members,
 };
+use edge::UntilDrain;
 pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use health::Health;
 pub use login_metrics::LoginMetrics;
@@ -39,7 +40,7 @@ pub use metrics::{RpcMetrics, TokenMetrics};
 pub use repeat::Repeats;
 pub use revoke_metrics::RevokeMetrics;
 pub use session_metrics::SessionMetrics;
-pub use trust::WatchLimits;
+pub use trust::{TrustPrivacy, WatchLimits};
 
 use crate::{
     access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry, UserRegistry},
@@ -68,6 +69,8 @@ pub struct Parts {
     pub verifiers: Arc<Verifiers>,
     /// The bounds of a watch.
     pub watches: WatchLimits,
+    /// What keeps the trust bundle from strangers.
+    pub privacy: TrustPrivacy,
     /// Tells watches when to end.
     pub drain: Drain,
     /// What holds for every client's tokens.
@@ -141,12 +144,15 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
     let tokens = token_service::SharedTokenApi(Arc::new(tokens));
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {
+        authenticator: Arc::clone(&parts.authenticator),
+        privacy: parts.privacy,
         ring: parts.ring,
         verifiers: parts.verifiers,
         revocations: parts.revocations,
         limits: parts.watches,
-        drain: parts.drain,
+        drain: parts.drain.clone(),
     };
+    let drain = parts.drain;
     let users = user_service::UserApi {
         authenticator: Arc::clone(&parts.authenticator),
         users: parts.users,
@@ -186,10 +192,20 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
             v1::trust_bundle_service_server::TrustBundleServiceServer::new(trust)
                 .max_decoding_message_size(LONGEST_WATCH_MESSAGE),
         )
-        .add_service(health.service().max_decoding_message_size(LONGEST_NAME_MESSAGE))
-        .add_service(reflection().build_v1().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE))
-        .add_service(
-            reflection().build_v1alpha().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE),
-        );
+        .add_service(UntilDrain {
+            service: health.service().max_decoding_message_size(LONGEST_NAME_MESSAGE),
+            drain: drain.clone(),
+        })
+        .add_service(UntilDrain {
+            service: reflection().build_v1().map_err(failed)?.max_decoding_message_size(LONGEST_NAME_MESSAGE),
+            drain: drain.clone(),
+        })
+        .add_service(UntilDrain {
+            service: reflection()
+                .build_v1alpha()
+                .map_err(failed)?
+                .max_decoding_message_size(LONGEST_NAME_MESSAGE),
+            drain,
+        });
     Ok(routes.routes().prepare())
 }

@@ -1,22 +1,21 @@
-//! HTTP: the public documents, probes and metrics. Plaintext on purpose: nothing secret is here.
+//! HTTP: the public documents and probes, in plaintext on purpose, as nothing secret is there; and the metrics, on a port of their own.
 //!
 //! May import everything below, but not `grpc`.
 
 mod documents;
+mod metrics;
 mod probes;
 mod readiness;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, routing::get};
 
 pub use documents::Discovery;
+pub use metrics::WriteMetrics;
 pub use readiness::{NotReady, Readiness};
 
 use crate::keys::KeyRing;
-
-/// Writes the metrics in the exposition format.
-pub type WriteMetrics = dyn Fn() -> Result<String, fmt::Error> + Send + Sync;
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -27,18 +26,24 @@ pub struct Parts {
     pub discovery: Arc<Discovery>,
     /// Whether the replica is ready.
     pub readiness: Readiness,
-    /// Writes the metrics.
-    pub metrics: Arc<WriteMetrics>,
 }
 
-/// Every route on the HTTP port.
-pub fn routes(parts: Parts) -> Router {
-    Router::new()
+/// Every route on the HTTP port, `/metrics` among them if they are served there.
+pub fn routes(parts: Parts, metrics: Option<Arc<WriteMetrics>>) -> Router {
+    let routes = Router::new()
         .route("/.well-known/jwks.json", get(documents::jwk_set))
         .route("/.well-known/openid-configuration", get(documents::discovery))
         .route("/.well-known/oauth-authorization-server", get(documents::discovery))
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
-        .route("/metrics", get(probes::metrics))
-        .with_state(parts)
+        .with_state(parts);
+    match metrics {
+        Some(write) => routes.merge(metrics_routes(write)),
+        None => routes,
+    }
+}
+
+/// `/metrics`, for a port of its own: the metrics name clients and keys, which are not public.
+pub fn metrics_routes(write: Arc<WriteMetrics>) -> Router {
+    Router::new().route("/metrics", get(metrics::metrics)).with_state(write)
 }

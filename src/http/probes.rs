@@ -1,10 +1,6 @@
-//! Probes for orchestrators, and metrics.
+//! Probes for orchestrators.
 
-use axum::{
-    extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode};
 
 use super::Parts;
 
@@ -17,12 +13,4 @@ pub(super) async fn live() -> &'static str {
 pub(super) async fn ready(State(parts): State<Parts>) -> (StatusCode, String) {
     let status = if parts.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, parts.readiness.body())
-}
-
-pub(super) async fn metrics(State(parts): State<Parts>) -> Response {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match (parts.metrics)() {
-        Ok(text) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
 }

@@ -160,11 +160,13 @@ pub enum Method {
     UpdateUser,
     SetUserPassword,
     DeleteUser,
+    GetTrustBundle,
+    WatchTrustBundle,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::IssueToken,
         Self::VerifyToken,
         Self::BatchVerifyTokens,
@@ -191,6 +193,8 @@ impl Method {
         Self::ImportKey,
         Self::RotateKeys,
         Self::RevokeKey,
+        Self::GetTrustBundle,
+        Self::WatchTrustBundle,
     ];
 
     /// How permissions name it: `Service/Method`, without the package.
@@ -222,6 +226,8 @@ impl Method {
             Self::UpdateUser => "UserService/UpdateUser",
             Self::SetUserPassword => "UserService/SetUserPassword",
             Self::DeleteUser => "UserService/DeleteUser",
+            Self::GetTrustBundle => "TrustBundleService/GetTrustBundle",
+            Self::WatchTrustBundle => "TrustBundleService/WatchTrustBundle",
         }
     }
 }

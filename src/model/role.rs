@@ -54,15 +54,17 @@ impl Role {
     /// Whether the role may call `method`.
     pub fn allows(self, method: Method) -> bool {
         let Some((service, verb)) = method.name().split_once('/') else { return false };
+        // Tokens and the trust bundle are for services, whatever their operators may.
+        if matches!(service, "TokenService" | "TrustBundleService") {
+            return false;
+        }
         match self {
-            Self::Viewer => {
-                service != "TokenService" && (verb.starts_with("Get") || verb.starts_with("List"))
-            }
+            Self::Viewer => verb.starts_with("Get") || verb.starts_with("List"),
             Self::ClientAdmin => service == "ClientService",
             Self::UserAdmin => service == "UserService",
             Self::KeyAdmin => service == "KeyService",
             Self::SessionAdmin => service == "SessionService",
-            Self::Admin => service != "TokenService",
+            Self::Admin => true,
         }
     }
 }
@@ -92,7 +94,7 @@ mod tests {
             let (service, verb) = method.name().split_once('/').unwrap_or_default();
             let reads = verb.starts_with("Get") || verb.starts_with("List");
             let own = match service {
-                "TokenService" => None,
+                "TokenService" | "TrustBundleService" => None,
                 "ClientService" => Some(ClientAdmin),
                 "UserService" => Some(UserAdmin),
                 "KeyService" => Some(KeyAdmin),
@@ -101,7 +103,6 @@ mod tests {
             };
             for role in Role::ALL {
                 let expected = match (role, own) {
-                    // Tokens are for services, whatever their operators may.
                     (_, None) => false,
                     (Admin, Some(_)) => true,
                     (Viewer, Some(_)) => reads,

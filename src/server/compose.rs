@@ -65,8 +65,8 @@ pub struct Server {
     pub(super) follower: Arc<Follower>,
     pub(super) tls: Option<Arc<TlsKeeper>>,
     pub(super) call_memory: Arc<CallMemory>,
-    pub(super) grpc_metrics: Arc<ListenMetrics>,
-    pub(super) http_metrics: Arc<ListenMetrics>,
+    /// Those of the ports for gRPC, for HTTP and for the metrics.
+    pub(super) port_metrics: [Arc<ListenMetrics>; 3],
     pub(super) edge: Edge,
     pub(super) audit: Arc<AuditLog>,
     pub(super) traces: Option<Traces>,
@@ -74,6 +74,7 @@ pub struct Server {
     pub(super) health: Health,
     pub(super) readiness: Readiness,
     pub(super) http: axum::Router,
+    pub(super) metrics: axum::Router,
     pub(super) repeats: Arc<Repeats>,
     clients: Arc<ClientRegistry>,
 }
@@ -151,6 +152,7 @@ impl Server {
             sessions,
             revocations,
             watches,
+            trust_privacy,
             max_message_bytes,
             serving,
             ..
@@ -248,8 +250,7 @@ impl Server {
         );
 
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
-        let (grpc_metrics, http_metrics) =
-            (Arc::new(ListenMetrics::new("grpc")), Arc::new(ListenMetrics::new("http")));
+        let port_metrics = ["grpc", "http", "metrics"].map(|port| Arc::new(ListenMetrics::new(port)));
         let call_memory = Arc::new(CallMemory::new(serving.call_memory));
         let login_metrics = Arc::new(LoginMetrics::default());
         let revoke_metrics = Arc::new(RevokeMetrics::default());
@@ -270,7 +271,7 @@ impl Server {
             verifiers: Arc::clone(&verifiers),
             revocations: Arc::clone(&revocations),
             call_memory: Arc::clone(&call_memory),
-            ports: vec![Arc::clone(&grpc_metrics), Arc::clone(&http_metrics)],
+            ports: port_metrics.to_vec(),
             tls: tls.clone(),
         };
         let repeats = Arc::new(Repeats::new(Arc::clone(&clock))?);
@@ -283,6 +284,7 @@ impl Server {
             ring: Arc::clone(&ring),
             verifiers,
             watches,
+            privacy: trust_privacy,
             drain: drain.clone(),
             rules,
             issuer,
@@ -308,12 +310,13 @@ impl Server {
             spans: traces.as_ref().map(Traces::spans),
         };
         let edge = Edge::new(routes, edge);
-        let http = http::routes(http::Parts {
+        let parts = http::Parts {
             ring: Arc::clone(&ring),
             discovery: Arc::new(discovery),
             readiness: readiness.clone(),
-            metrics: exposition.into_writer(),
-        });
+        };
+        let metrics = exposition.into_writer();
+        let http = http::routes(parts, serving.metrics_on_http.then(|| Arc::clone(&metrics)));
         Ok(Self {
             serving,
             store,
@@ -322,8 +325,7 @@ impl Server {
             follower,
             tls,
             call_memory,
-            grpc_metrics,
-            http_metrics,
+            port_metrics,
             edge,
             audit,
             traces,
@@ -331,6 +333,7 @@ impl Server {
             health,
             readiness,
             http,
+            metrics: http::metrics_routes(metrics),
             repeats,
             clients,
         })

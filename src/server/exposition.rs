@@ -19,6 +19,7 @@ use crate::{
     listen::{CallMemory, CallMemoryMetrics, ListenMetrics, ListenMetricsOf, TlsKeeper},
     revocations::Revocations,
     store::StoreMetrics,
+    telemetry::LogMetrics,
 };
 
 /// Everything that is counted.
@@ -44,13 +45,14 @@ pub(super) struct Exposition {
 }
 
 impl Exposition {
-    /// What writes it in the exposition format.
+    /// What writes it in the OpenMetrics text format.
     pub(super) fn into_writer(self) -> Arc<WriteMetrics> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self.calls));
         registry.register_collector(Box::new(self.tokens));
         registry.register_collector(Box::new(self.admission));
         registry.register_collector(Box::new(self.audit));
+        registry.register_collector(Box::new(LogMetrics));
         registry.register_collector(Box::new(self.authentications));
         registry.register_collector(Box::new(self.logins));
         registry.register_collector(Box::new(self.revoked));

@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::watch};
 use super::{Server, Serving};
 use crate::{
     http::NotReady,
-    listen::{Acceptor, Connections, Grpc, Http, TlsUse},
+    listen::{Acceptor, ConnectionCaps, Connections, Grpc, Http, TlsUse},
 };
 
 /// The ports, bound already.
@@ -17,6 +17,8 @@ pub struct Listeners {
     pub grpc: TcpListener,
     /// HTTP.
     pub http: TcpListener,
+    /// The metrics, if they have a port of their own.
+    pub metrics: Option<TcpListener>,
 }
 
 /// Serving ended other than by the shutdown.
@@ -41,8 +43,7 @@ impl Server {
             follower,
             tls,
             call_memory,
-            grpc_metrics,
-            http_metrics,
+            port_metrics: [grpc_metrics, http_metrics, metrics_metrics],
             edge,
             audit,
             traces,
@@ -50,6 +51,7 @@ impl Server {
             health,
             readiness,
             http,
+            metrics,
             repeats,
             ..
         } = self;
@@ -65,16 +67,27 @@ impl Server {
             caps: serving.grpc_connections,
             metrics: grpc_metrics,
         };
-        let http = Acceptor {
-            listener: listeners.http,
-            protocol: Http::new(http, serving.handshake_timeout),
+        let on_http = |listener, routes, caps, metrics| Acceptor {
+            listener,
+            protocol: Http::new(routes, serving.handshake_timeout),
             tls: tls.clone().filter(|_| serving.http_tls).map(TlsUse::Http),
             handshake_timeout: serving.handshake_timeout,
-            caps: serving.http_connections,
-            metrics: http_metrics,
+            caps,
+            metrics,
         };
+        let metrics_addr = match &listeners.metrics {
+            Some(listener) => listener.local_addr().map_err(failed)?.to_string(),
+            None if serving.metrics_on_http => http_addr.to_string(),
+            None => "not served: set metrics_addr".to_owned(),
+        };
+        let metrics_port = listeners
+            .metrics
+            .map(|listener| on_http(listener, metrics, METRICS_CONNECTIONS, metrics_metrics));
+        let http = on_http(listeners.http, http, serving.http_connections, http_metrics);
         let grpc = tokio::spawn(grpc.run(until(stopped.clone())));
         let http = tokio::spawn(http.run(until(stopped)));
+        // Scrapes are answered while the server drains too, and are not waited for.
+        let scraping = metrics_port.map(|port| tokio::spawn(port.run(std::future::pending())));
         // The other replicas are to know of this one before it is asked anything.
         let first = follower.round().await;
         if let Err(error) = &first {
@@ -86,7 +99,7 @@ impl Server {
 
         readiness.set(NotReady::Starting, false);
         health.report(|| readiness.is_ready()).await;
-        tracing::info!(grpc = %grpc_addr, http = %http_addr, "serving");
+        tracing::info!(grpc = %grpc_addr, http = %http_addr, metrics = metrics_addr, "serving");
         shutdown.await;
 
         readiness.set(NotReady::ShuttingDown, true);
@@ -106,11 +119,19 @@ impl Server {
         if let Some(watching_files) = watching_files {
             watching_files.abort();
         }
-        audit.close(LAST_EVENTS).await;
-        if let Err(error) = keeper.leave().await {
-            tracing::debug!(%error, "the other replicas were not told that this one stops");
+        if let Some(scraping) = scraping {
+            scraping.abort();
         }
-        store.close().await;
+        audit.close(LAST_EVENTS).await;
+        let leave = async {
+            if let Err(error) = keeper.leave().await {
+                tracing::debug!(%error, "the other replicas were not told that this one stops");
+            }
+            store.close().await;
+        };
+        if tokio::time::timeout(LAST_WRITES, leave).await.is_err() {
+            tracing::warn!("the store was not closed in time");
+        }
         if let Some(traces) = traces {
             traces.close(LAST_SPANS).await;
         }
@@ -132,8 +153,14 @@ async fn finish(grpc: Connections, http: Connections, serving: &Serving, end_cal
     let _ = tokio::time::timeout(LAST_MOMENT, &mut all).await;
 }
 
+/// Scrapers are few; the files for their connections are among those kept for the process itself.
+const METRICS_CONNECTIONS: ConnectionCaps = ConnectionCaps { all: 8, of_one_source: 8 };
+
 /// How long the audit log has for what still waits.
 const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long the store has for what this replica leaves there.
+const LAST_WRITES: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How long the collector has for the last spans.
 const LAST_SPANS: std::time::Duration = std::time::Duration::from_secs(2);

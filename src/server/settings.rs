@@ -8,7 +8,7 @@ use crate::{
         TrustedIssuerSettings,
     },
     audit::AuditSettings,
-    grpc::{self, AdmissionLimits, WatchLimits},
+    grpc::{self, AdmissionLimits, TrustPrivacy, WatchLimits},
     http::Discovery,
     keys::KeySettings,
     listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, TlsFiles},
@@ -55,6 +55,8 @@ pub struct Settings {
     pub revocations: RevocationSettings,
     /// The bounds of a watch of the trust bundle.
     pub watches: WatchLimits,
+    /// What keeps the trust bundle from strangers.
+    pub trust_privacy: TrustPrivacy,
     /// The largest message, in bytes.
     pub max_message_bytes: usize,
     /// How connections are served, and how serving ends.
@@ -92,8 +94,10 @@ pub struct Serving {
     pub http_connections: ConnectionCaps,
     /// What calls may hold in memory.
     pub call_memory: CallMemoryCaps,
-    /// Whether the HTTP port is served over TLS too.
+    /// Whether the HTTP port, and that of the metrics, are served over TLS too.
     pub http_tls: bool,
+    /// Whether the metrics are served on the HTTP port.
+    pub metrics_on_http: bool,
     /// How often changed TLS files are looked for.
     pub tls_check_interval: Duration,
     /// The longest that a TLS handshake, the preface of HTTP/2 or an HTTP request's head may take.

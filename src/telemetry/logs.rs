@@ -1,12 +1,22 @@
 //! Logs: to stderr, as text on a terminal and as JSON elsewhere.
 //!
-//! Invariant: no token and no secret is logged, whatever the filter says.
+//! Invariants: no token and no secret is logged, whatever the filter says; and logging never waits, whatever becomes of stderr.
 
 use std::{
-    io::{IsTerminal as _, stderr},
+    fs::File,
+    io::{self, IsTerminal as _, stderr},
+    os::fd::AsFd as _,
+    panic,
     str::FromStr,
+    sync::OnceLock,
+    time::Duration,
 };
 
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _},
+    metrics::{MetricType, counter::ConstCounter},
+};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter,
@@ -14,6 +24,14 @@ use tracing_subscriber::{
     fmt,
     prelude::*,
 };
+
+use super::log_queue::LogQueue;
+
+/// The queue before stderr: one, as there is one stderr and one subscriber in a process.
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
+
+/// How long the last lines have to be written at the end of the process.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,6 +77,9 @@ pub enum LogError {
     /// The process has a subscriber.
     #[error("logs were set up already")]
     Twice,
+    /// There is no thread or file descriptor for the log.
+    #[error("the log cannot be started: {0}")]
+    Start(#[from] io::Error),
 }
 
 impl FromStr for LogFilter {
@@ -103,15 +124,34 @@ fn is_own(target: &str) -> bool {
     target.strip_prefix("tokend").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Starts to write logs to stderr.
+/// Writes the last lines when it is dropped: at the end of the command, and when it panics.
+#[derive(Debug)]
+#[must_use = "the last lines are written when it is dropped"]
+pub struct Logs(());
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        flush_logs();
+    }
+}
+
+/// Waits until the lines that were logged before are written, for a second at most. Returns whether logs were started.
+pub fn flush_logs() -> bool {
+    QUEUE.get().map(|queue| queue.flush(LAST_LINES)).is_some()
+}
+
+/// Starts to write logs to stderr, panics among them.
 ///
 /// # Errors
-/// When the filter cannot be read, or when it was done before.
-pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<(), LogError> {
+/// When the filter cannot be read, when the log cannot be started, or when it was done before.
+pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<Logs, LogError> {
     let terminal = stderr().is_terminal();
     let filter = parse(filter.as_str())?;
+    // A descriptor of its own: the thread that waits for stderr's reader must not hold the lock of the standard library's stderr.
+    let queue = LogQueue::start(File::from(stderr().as_fd().try_clone_to_owned()?))?;
     let registry = tracing_subscriber::registry().with(filter).with(cap());
-    let lines = fmt::layer().with_writer(stderr);
+    // The layer's own errors would go to stderr directly.
+    let lines = fmt::layer().log_internal_errors(false).with_writer(queue.clone());
     let done = match format {
         LogFormat::Text => registry.with(lines.with_ansi(terminal)).try_init(),
         LogFormat::Auto if terminal => registry.with(lines.with_ansi(true)).try_init(),
@@ -120,7 +160,28 @@ pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<(), LogError> 
             registry.with(lines).try_init()
         }
     };
-    done.map_err(|_| LogError::Twice)
+    done.map_err(|_| LogError::Twice)?;
+    QUEUE.set(queue).map_err(|_| LogError::Twice)?;
+    // The standard library's hook writes to stderr directly, and would wait for its reader.
+    panic::set_hook(Box::new(|info| {
+        let location = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or_default();
+        tracing::error!(location, message, "panic");
+    }));
+    Ok(Logs(()))
+}
+
+/// Counts what became of log lines.
+#[derive(Debug)]
+pub struct LogMetrics;
+
+impl Collector for LogMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Log lines that were dropped because stderr was not read fast enough, or failed";
+        let dropped =
+            encoder.encode_descriptor("tokend_log_lines_dropped", help, None, MetricType::Counter)?;
+        ConstCounter::new(QUEUE.get().map_or(0, LogQueue::dropped)).encode(dropped)
+    }
 }
 
 #[cfg(test)]

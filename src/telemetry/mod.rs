@@ -1,10 +1,12 @@
 //! What the process tells of itself: logs on stderr, and traces for a collector.
 //!
-//! May import: `random`, `spans`. Invariant: no token and no secret leaves by either, whatever the settings say.
+//! May import: `random`, `spans`. Invariants: no token and no secret leaves by either, whatever the settings say, and neither holds
+//! anything up.
 
 mod exporter;
+mod log_queue;
 mod logs;
 mod traces;
 
-pub use logs::{LogError, LogFilter, LogFormat, UnknownLogFormat, init_logs};
+pub use logs::{LogError, LogFilter, LogFormat, LogMetrics, Logs, UnknownLogFormat, flush_logs, init_logs};
 pub use traces::{TraceError, TraceSettings, Traces};

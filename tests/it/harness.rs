@@ -137,7 +137,7 @@ impl TestServer {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            server.run(Listeners { grpc, http }, shutdown).await.unwrap();
+            server.run(Listeners { grpc, http, metrics: None }, shutdown).await.unwrap();
         });
         let root = TestClient::with_tls(grpc_addr, Some(secret), tls).await;
         let server = Self {

@@ -86,6 +86,7 @@ async fn serve_leaves_no_token_and_no_secret() {
     let settings =
         ["--allow-plaintext", "--log", "trace,h2=trace,hyper=trace,sqlx=trace", "--log-format", "json"];
     let mut settings = [&settings[..], &["--drain-delay", "0s", "--audit-mode", "required"]].concat();
+    settings.extend(["--metrics-addr", "127.0.0.1:0"]);
     settings.extend(["--audit-file", "audit.jsonl", "--audit-sinks"]);
     // Every sink that there is.
     let database = Database::create().await;
@@ -121,7 +122,7 @@ async fn serve_leaves_no_token_and_no_secret() {
     let sealing_key = fs::read_to_string(folder.path().join("sealing.key")).unwrap();
     story.hide("the sealing key", sealing_key.trim());
     story.play("root").await;
-    let metrics = metrics(server.http).await;
+    let metrics = metrics(server.metrics.unwrap()).await;
     assert!(metrics.contains("tokend_client_calls_total"), "{metrics}");
     story.search("the metrics", metrics.lines());
     let ended = server.stop();

@@ -100,7 +100,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    fn of(stream: impl Read + Send + 'static) -> Self {
+    pub fn of(stream: impl Read + Send + 'static) -> Self {
         let (lines, coming) = channel();
         thread::spawn(move || {
             // The test may be over.
@@ -199,11 +199,19 @@ pub struct Serve {
     pub process: Watched,
     pub grpc: SocketAddr,
     pub http: SocketAddr,
+    /// Where the metrics are, if they are served.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Serve {
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
         Self::of(Watched::start(folder, &Self::arguments(arguments)))
+    }
+
+    /// The same on these ports.
+    pub fn start_at(folder: &Path, ports: &[&str], arguments: &[&str]) -> Self {
+        let all = [&["serve", "--config", "tokend.toml"], ports, arguments].concat();
+        Self::of(Watched::start(folder, &all))
     }
 
     /// The same with leave to open so many files and no more.
@@ -218,7 +226,8 @@ impl Serve {
     fn of(mut process: Watched) -> Self {
         let serving = process.logged("serving");
         let address = |name: &str| serving[name].as_str().unwrap().parse().unwrap();
-        Self { grpc: address("grpc"), http: address("http"), process }
+        let metrics = serving["metrics"].as_str().unwrap().parse().ok();
+        Self { grpc: address("grpc"), http: address("http"), metrics, process }
     }
 
     pub fn stop(self) -> Ended {

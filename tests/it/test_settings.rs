@@ -7,7 +7,7 @@ use tokend::{
         Backoff, CallerSettings, HashCost, HashingSettings, IssueRules, LoginLimitSettings, RefreshSettings,
     },
     audit::AuditSettings,
-    grpc::{AdmissionLimits, Limits, WatchLimits},
+    grpc::{AdmissionLimits, Limits, TrustPrivacy, WatchLimits},
     http::Discovery,
     keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings, VerifierCaps},
     listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, Lifetime},
@@ -93,6 +93,7 @@ pub fn settings() -> Settings {
             heartbeat: Duration::from_secs(3600),
             unread: Duration::from_secs(3600),
         },
+        trust_privacy: TrustPrivacy::default(),
         max_message_bytes: 1024 * 1024,
         serving: Serving {
             connections: GrpcLimits {
@@ -110,6 +111,7 @@ pub fn settings() -> Settings {
             http_connections: ConnectionCaps { all: 256, of_one_source: 256 },
             call_memory: CallMemoryCaps { all: 256 * 1024 * 1024, of_one_source: 256 * 1024 * 1024 },
             http_tls: false,
+            metrics_on_http: true,
             tls_check_interval: Duration::from_secs(3600),
             handshake_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(3600),

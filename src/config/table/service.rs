@@ -123,7 +123,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Address,
         "IP:PORT",
         Some("127.0.0.1:8080"),
-        "Where JWK set, discovery documents, probes and metrics are served; plaintext, nothing secret on it",
+        "Where JWK set, discovery documents and probes are served; plaintext, nothing secret on it",
+    ),
+    setting(
+        "metrics_addr",
+        Kind::Address,
+        "IP:PORT",
+        None,
+        "Where metrics are served, which name clients and keys: an address that only scrapers reach; that of `http_addr` serves them there (default: not served)",
     ),
     seconds(
         "leeway",
@@ -172,6 +179,20 @@ pub(super) const SETTINGS: &[Setting] = &[
         "2500",
         (0, 1_000_000),
         "And those of one IPv4 address or IPv6 /64 network",
+    ),
+    setting(
+        "trust_bundle_requires_credential",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Serve the trust bundle only to clients with permission for `TrustBundleService/…`; without it, subjects and client ids of revocations are public",
+    ),
+    setting(
+        "trust_bundle_hashes_subjects",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Send subjects of revocations as salted hashes only; verifiers that do not ask for hashes (`subject_hash_salt`) are refused",
     ),
     duration(
         "refresh_interval",

@@ -1,5 +1,7 @@
 //! TrustBundleService's messages.
 
+use aws_lc_rs::hmac;
+
 use super::scalar;
 use crate::{
     grpc::status::CallError,
@@ -15,6 +17,9 @@ use crate::{
 /// The longest name of a verifier, in characters.
 const LONGEST_NAME: usize = 128;
 
+/// The length of a salt for hashes of subjects, in bytes.
+const SALT: std::ops::RangeInclusive<usize> = 16..=64;
+
 /// What a verifier asks for.
 #[derive(Debug)]
 pub(in crate::grpc) struct Subscription {
@@ -22,17 +27,26 @@ pub(in crate::grpc) struct Subscription {
     pub(in crate::grpc) after: ChangeSequence,
     /// Its name.
     pub(in crate::grpc) verifier_id: Option<String>,
+    /// Hashes subjects, if it asks for hashes.
+    pub(in crate::grpc) subject_hash: Option<hmac::Key>,
 }
 
-/// Reads the first request of a watch.
+/// Reads the first request of a watch. With `hashes_only` it must ask for hashes of subjects.
 pub(in crate::grpc) fn subscription(
     message: Option<WatchTrustBundleRequest>,
+    hashes_only: bool,
 ) -> Result<Subscription, CallError> {
-    let Some(WatchTrustBundleRequest { after_sequence, verifier_id, held_sequence }) = message else {
+    let Some(message) = message else {
         let problem = "must be given in a first request, be it zero";
         return Err(CallError::Invalid(Violations::of("after_sequence", problem)));
     };
+    let WatchTrustBundleRequest { after_sequence, verifier_id, held_sequence, subject_hash_salt } = message;
     let mut violations = Violations::default();
+    if subject_hash_salt.is_empty() && hashes_only {
+        violations.add("subject_hash_salt", "must be given: this server sends hashes in place of subjects");
+    } else if !subject_hash_salt.is_empty() && !SALT.contains(&subject_hash_salt.len()) {
+        violations.add("subject_hash_salt", "must be 16 to 64 bytes");
+    }
     if after_sequence < 0 {
         violations.add("after_sequence", "must not be negative");
     }
@@ -47,6 +61,9 @@ pub(in crate::grpc) fn subscription(
     Ok(Subscription {
         after: ChangeSequence(after_sequence),
         verifier_id: Some(verifier_id).filter(|name| !name.is_empty()),
+        subject_hash: Some(subject_hash_salt)
+            .filter(|salt| !salt.is_empty())
+            .map(|salt| hmac::Key::new(hmac::HMAC_SHA256, &salt)),
     })
 }
 
@@ -55,6 +72,9 @@ pub(in crate::grpc) fn acknowledged(message: &WatchTrustBundleRequest) -> Result
     let mut violations = Violations::default();
     if message.after_sequence != 0 {
         violations.add("after_sequence", "must be given in the first request only");
+    }
+    if !message.subject_hash_salt.is_empty() {
+        violations.add("subject_hash_salt", "must be given in the first request only");
     }
     if message.held_sequence < 0 {
         violations.add("held_sequence", "must not be negative");
@@ -76,13 +96,16 @@ pub(in crate::grpc) fn news(news: News) -> Update {
     }
 }
 
-/// What is revoked, as a message.
-pub(in crate::grpc) fn revocation(revocation: model::Revocation) -> Update {
+/// What is revoked, as a message; with `subject_hash`, a subject as its hash.
+pub(in crate::grpc) fn revocation(revocation: model::Revocation, subject_hash: Option<&hmac::Key>) -> Update {
     let issued_before_time = revocation.target.issued_before().map(scalar::instant_message);
     let target = match revocation.target {
         RevocationTarget::Token(jwt_id) => Target::JwtId(jwt_id),
         RevocationTarget::Session(session_id) => Target::SessionId(session_id.as_str().to_owned()),
-        RevocationTarget::Subject(subject, _) => Target::Subject(subject),
+        RevocationTarget::Subject(subject, _) => match subject_hash {
+            Some(key) => Target::SubjectHash(hmac::sign(key, subject.as_bytes()).as_ref().to_vec()),
+            None => Target::Subject(subject),
+        },
         RevocationTarget::Client(client_id, _) => Target::ClientId(client_id.as_str().to_owned()),
         RevocationTarget::Everything(_) => Target::Everything(Everything {}),
     };

@@ -4,6 +4,8 @@ mod deadline;
 mod drain;
 mod request_id;
 mod service;
+mod until_drain;
 
 pub use drain::Drain;
 pub use service::{Edge, EdgeParts, Limits};
+pub(super) use until_drain::UntilDrain;

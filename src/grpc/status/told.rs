@@ -195,15 +195,25 @@ impl Told {
         Status::with_error_details(self.code, &self.message, self.details())
     }
 
-    /// Once for each failure: what a caller did wrong is news, what tokend cannot do is a warning, a bug is an error.
+    /// Whether strangers can cause it as often as they like, by a call without a credential or by a token that is not good.
+    /// All of it is counted; above `debug` it would fill the log.
+    fn is_routine(&self, error: &CallError) -> bool {
+        match error {
+            CallError::NoRoom(_) | CallError::Verify(_) | CallError::ShuttingDown => true,
+            // Callers pass on tokens that are not theirs.
+            CallError::Exchange(ExchangeError::Refused { .. } | ExchangeError::Unknown(_))
+            | CallError::Introspect(_) => true,
+            // Limited by `max_failed_callers`.
+            CallError::Authentication(AuthenticationError::Invalid(_)) => false,
+            _ => !matches!(self.code, Code::Internal | Code::Unavailable) && !trail::knows_its_caller(),
+        }
+    }
+
+    /// Once for each failure: a refusal is information, what tokend cannot do is a warning, a bug is an error.
     pub(super) fn log(&self, error: &CallError) {
         let reason = self.reason;
         match self.code {
-            // Whoever asks for no time, or fills the memory, would fill the log too; both are counted.
-            _ if matches!(error, CallError::NoRoom(_)) => tracing::debug!(reason, %error, "call refused"),
-            Code::DeadlineExceeded if !trail::knows_its_caller() => {
-                tracing::debug!(reason, %error, "call failed");
-            }
+            _ if self.is_routine(error) => tracing::debug!(reason, %error, "call refused"),
             Code::Internal => tracing::error!(reason, %error, "call failed"),
             Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
             _ => match error {

@@ -1,4 +1,4 @@
-//! `tokend.v1.TrustBundleService`: the one service that asks for no credential.
+//! `tokend.v1.TrustBundleService`: the one service that needs no credential, unless the settings say so.
 
 mod feed;
 mod line;
@@ -6,4 +6,4 @@ mod service;
 mod watch;
 
 pub(super) use service::TrustApi;
-pub use service::WatchLimits;
+pub use service::{TrustPrivacy, WatchLimits};

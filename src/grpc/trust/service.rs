@@ -11,9 +11,10 @@ use super::{
     watch::Watcher,
 };
 use crate::{
-    grpc::{Drain, convert, status::CallError},
+    access::Authenticator,
+    grpc::{Drain, caller::administer, convert, status::CallError},
     keys::{KeyRing, VerifierCaps, Verifiers},
-    model::{Peer, Source},
+    model::{Method, Peer, Source},
     proto::v1::{self, trust_bundle_service_server::TrustBundleService},
     revocations::Revocations,
 };
@@ -29,9 +30,20 @@ pub struct WatchLimits {
     pub unread: Duration,
 }
 
-/// The trust bundle: what any verifier may know.
+/// What keeps the trust bundle from strangers. By default nothing does.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TrustPrivacy {
+    /// Whether callers need a credential, and permission for the method.
+    pub requires_credential: bool,
+    /// Whether subjects of revocations are sent as hashes only.
+    pub hashes_subjects: bool,
+}
+
+/// The trust bundle: what verifiers may know.
 #[derive(Debug)]
 pub(in crate::grpc) struct TrustApi {
+    pub(in crate::grpc) authenticator: Arc<Authenticator>,
+    pub(in crate::grpc) privacy: TrustPrivacy,
     pub(in crate::grpc) ring: Arc<KeyRing>,
     pub(in crate::grpc) verifiers: Arc<Verifiers>,
     pub(in crate::grpc) revocations: Arc<Revocations>,
@@ -45,8 +57,9 @@ impl TrustBundleService for TrustApi {
 
     async fn get_trust_bundle(
         &self,
-        _: Request<v1::GetTrustBundleRequest>,
+        request: Request<v1::GetTrustBundleRequest>,
     ) -> Result<Response<v1::GetTrustBundleResponse>, Status> {
+        self.admit(&request, Method::GetTrustBundle).await.map_err(CallError::into_status)?;
         let state = self.ring.trust().borrow().clone();
         Ok(Response::new(v1::GetTrustBundleResponse {
             jwks_json: state.jwk_set.json.clone(),
@@ -60,20 +73,32 @@ impl TrustBundleService for TrustApi {
         &self,
         request: Request<Streaming<v1::WatchTrustBundleRequest>>,
     ) -> Result<Response<Feed>, Status> {
+        self.admit(&request, Method::WatchTrustBundle).await.map_err(CallError::into_status)?;
         let source = request.extensions().get::<Peer>().map(|peer| Source::of(peer.address));
         self.watch(request.into_inner(), source).await.map(Response::new).map_err(CallError::into_status)
     }
 }
 
 impl TrustApi {
+    /// Checks the caller, if callers need a credential.
+    async fn admit<T: Sync>(&self, request: &Request<T>, method: Method) -> Result<(), CallError> {
+        if self.privacy.requires_credential {
+            administer(&self.authenticator, request, method).await?;
+        }
+        Ok(())
+    }
+
     async fn watch(
         &self,
         mut requests: Streaming<v1::WatchTrustBundleRequest>,
         source: Option<Source>,
     ) -> Result<Feed, CallError> {
-        let first =
-            requests.message().await.map_err(|status| CallError::Undecodable(status.message().to_owned()))?;
-        let subscription = convert::subscription(first)?;
+        let first = tokio::select! {
+            first = requests.message() => first,
+            () = self.drain.begun() => return Err(CallError::ShuttingDown),
+        };
+        let first = first.map_err(|status| CallError::Undecodable(status.message().to_owned()))?;
+        let subscription = convert::subscription(first, self.privacy.hashes_subjects)?;
         let watch =
             self.verifiers.begin(subscription.verifier_id, subscription.after, source, self.limits.most)?;
         let (sender, feed) = feed::channel(self.limits.unread);
@@ -82,6 +107,7 @@ impl TrustApi {
             revocations: Arc::clone(&self.revocations),
             after: subscription.after,
             heartbeat: self.limits.heartbeat,
+            subject_hash: subscription.subject_hash,
             line: Line { watch, sender, drain: self.drain.clone(), requests: Some(requests) },
         };
         tokio::spawn(watcher.run().instrument(tracing::Span::current()));

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use aws_lc_rs::hmac;
 use tokio::sync::watch::Receiver;
 
 use super::line::{End, Line};
@@ -25,6 +26,8 @@ pub(super) struct Watcher {
     /// What the verifier has.
     pub(super) after: ChangeSequence,
     pub(super) heartbeat: Duration,
+    /// Hashes subjects, for a verifier that asked for hashes.
+    pub(super) subject_hash: Option<hmac::Key>,
     pub(super) line: Line,
 }
 
@@ -117,7 +120,7 @@ impl Watcher {
             let page = self.revocations.page(after, up_to);
             for record in page.records {
                 self.after = record.sequence;
-                self.send(convert::revocation(record.revocation)).await?;
+                self.send(convert::revocation(record.revocation, self.subject_hash.as_ref())).await?;
             }
             after = page.complete;
             // With nothing to send in many pieces, others must have their turn.

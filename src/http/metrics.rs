@@ -1,0 +1,121 @@
+//! The metrics page, in the format that the scraper accepts: OpenMetrics text, or Prometheus' classic text format.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    extract::State,
+    http::{
+        HeaderMap, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE, VARY},
+    },
+    response::{IntoResponse, Response},
+};
+
+/// Writes the metrics in the OpenMetrics text format.
+pub type WriteMetrics = dyn Fn() -> Result<String, fmt::Error> + Send + Sync;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) async fn metrics(State(write): State<Arc<WriteMetrics>>, headers: HeaderMap) -> Response {
+    let Ok(text) = write() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let (content_type, text) =
+        if prefers_open_metrics(&headers) { (OPEN_METRICS, text) } else { (CLASSIC, classic(&text)) };
+    ([(CONTENT_TYPE, content_type), (VARY, "accept")], text).into_response()
+}
+
+/// Whether `Accept` (RFC 9110 section 12.5.1) names a version of OpenMetrics that is written here, and prefers nothing to it that
+/// the classic format satisfies. Every scraper reads the classic format, so it is the default.
+fn prefers_open_metrics(headers: &HeaderMap) -> bool {
+    let (mut open_metrics, mut classic) = (0.0, 0.0);
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    for range in values.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
+        let parameter = |name: &str| {
+            let found = parameters.iter().find(|(given, _)| given.trim().eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.trim().trim_matches('"'))
+        };
+        let quality = parameter("q").map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
+        let best = match (media_type.as_str(), parameter("version")) {
+            ("application/openmetrics-text", None | Some("1.0.0" | "0.0.1")) => &mut open_metrics,
+            ("text/plain", None | Some("0.0.4")) | ("text/*" | "*/*", _) => &mut classic,
+            _ => continue,
+        };
+        *best = quality.max(*best);
+    }
+    open_metrics > 0.0 && open_metrics >= classic
+}
+
+/// The same metrics in the classic text format: a counter has the name of its samples, and units and the end are not marked.
+fn classic(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len());
+    let mut help = None;
+    for line in open_metrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next().unwrap_or_default()) {
+            (Some("#"), Some("HELP"), Some(name), rest) => help = Some((name, rest)),
+            (Some("#"), Some("TYPE"), Some(name), kind) => {
+                let suffix = if kind == "counter" { "_total" } else { "" };
+                if let Some((_, help)) = help.take().filter(|(described, _)| *described == name) {
+                    text.extend(["# HELP ", name, suffix, " ", help, "\n"]);
+                }
+                text.extend(["# TYPE ", name, suffix, " ", kind, "\n"]);
+            }
+            (Some("#"), ..) => {}
+            _ => text.extend([line, "\n"]),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(values: &[&'static str]) -> bool {
+        let values = values.iter().map(|value| (ACCEPT, axum::http::HeaderValue::from_static(value)));
+        prefers_open_metrics(&values.collect())
+    }
+
+    #[test]
+    fn the_format_is_what_accept_asks_for() {
+        for open_metrics in [
+            &["application/openmetrics-text"][..],
+            &["application/openmetrics-text; version=1.0.0; charset=utf-8"],
+            &["Application/OpenMetrics-Text;version=\"1.0.0\";q=0.5, */*;q=0.1"],
+            &["text/plain;version=0.0.4;q=0.2", "application/openmetrics-text;version=0.0.1;q=0.3"],
+            // Prometheus 3.
+            &[
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            ],
+        ] {
+            assert!(accepts(open_metrics), "{open_metrics:?}");
+        }
+        for classic in [
+            &[][..],
+            &["*/*"],
+            &["text/plain"],
+            &["application/json"],
+            &["application/openmetrics-text;q=0"],
+            &["application/openmetrics-text;q=none"],
+            &["application/openmetrics-text;version=2.0.0"],
+            &["application/openmetrics-text;q=0.3,text/plain;q=0.5"],
+            &["text/html, application/xhtml+xml, */*;q=0.8"],
+        ] {
+            assert!(!accepts(classic), "{classic:?}");
+        }
+    }
+
+    #[test]
+    fn the_classic_format_names_counters_after_their_samples() {
+        let open_metrics = "# HELP calls Calls, by \\\"code\\\".\n# TYPE calls counter\ncalls_total{code=\"a # b\"} 3\n\
+                            # HELP age_seconds Age.\n# TYPE age_seconds gauge\n# UNIT age_seconds seconds\nage_seconds 1.5\n\
+                            # TYPE bare counter\nbare_total 1\n# EOF\n";
+        let expected = "# HELP calls_total Calls, by \\\"code\\\".\n# TYPE calls_total counter\ncalls_total{code=\"a # b\"} 3\n\
+                        # HELP age_seconds Age.\n# TYPE age_seconds gauge\nage_seconds 1.5\n\
+                        # TYPE bare_total counter\nbare_total 1\n";
+        assert_eq!(classic(open_metrics), expected);
+    }
+}
