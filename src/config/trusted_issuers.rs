@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::issuer::check_address;
 use crate::{
     access::{KeySource, TrustedIssuerSettings},
+    database::printable,
     model::{Algorithm, ClientId},
 };
 
@@ -51,7 +52,11 @@ fn parse(text: &str, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, St
     let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
     let mut issuers: Vec<TrustedIssuerSettings> = Vec::new();
     for (index, table) in file.issuer.into_iter().enumerate() {
-        let name = table.get("issuer").and_then(toml::Value::as_str).map(|name| format!(" (`{name}`)"));
+        let name =
+            table.get("issuer").and_then(toml::Value::as_str).map(|name| match name.contains(['@', ':']) {
+                true => format!(" (`{}`)", printable(name)),
+                false => format!(" (`{name}`)"),
+            });
         let place = format!("issuer[{index}]{}", name.unwrap_or_default());
         let entry: Entry = table
             .try_into()

@@ -189,6 +189,7 @@ impl Server {
             keeper: Arc::clone(&keeper),
             clock: Arc::clone(&clock),
             seen: Mutex::default(),
+            takes_writes: true.into(),
         });
         let authentications = Arc::new(AuthenticationMetrics::default());
         let authenticator = Authenticator::new(

@@ -1,7 +1,13 @@
 //! Following the store: what other replicas changed is in memory here as soon as the store tells of it, and within the
 //! refresh interval at the latest. On the same rounds the keys are kept as planned, and it is told what is held here.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::Mutex,
@@ -31,6 +37,8 @@ pub(super) struct Follower {
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Whether the store took writes when it was last asked.
+    pub(super) takes_writes: AtomicBool,
     /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
     pub(super) seen: Mutex<Option<ChangeSequence>>,
 }
@@ -54,7 +62,21 @@ impl Follower {
         // They need no store.
         self.issuers.tend();
         self.follow().await?;
-        self.tend().await
+        let asked = self.ask_for_writes().await;
+        self.tend().await?;
+        asked
+    }
+
+    /// Finds out whether the store takes writes. A change is logged.
+    async fn ask_for_writes(&self) -> Result<(), StartError> {
+        let problem = self.store.write_problem().await?;
+        let took_writes = self.takes_writes.swap(problem.is_none(), Relaxed);
+        match problem {
+            Some(problem) if took_writes => tracing::error!(problem, "the store takes no writes"),
+            None if !took_writes => tracing::info!("the store takes writes again"),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Brings keys and clients in memory to the store's state. Answers whether they have changed.
