@@ -57,7 +57,7 @@ pub async fn connect(
     session: &'static str,
     patience: Duration,
 ) -> Result<Connected, ConnectError> {
-    let servers = location.servers().map_err(ConnectError)?;
+    let servers = location.servers().await.map_err(ConnectError)?;
     let (mut best, mut problems) = (None, Vec::new());
     for server in &servers {
         if let Some(writable) = attempt(server.clone(), session, patience, &mut best, &mut problems).await {
@@ -147,7 +147,7 @@ async fn addresses(server: &PgConnectOptions, patience: Duration) -> Vec<PgConne
 
 /// What went wrong, without the user: it may be a misplaced password.
 fn problem(error: &sqlx::Error, server: &PgConnectOptions) -> String {
-    match error.as_database_error().and_then(|error| error.code()) {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         Some(code) if code == "28P01" => "the server refuses user or password (28P01)".to_owned(),
         _ => error.to_string().replace(&format!("\"{}\"", server.get_username()), "\"…\""),
     }

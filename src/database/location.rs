@@ -76,9 +76,15 @@ impl DatabaseLocation {
         }
     }
 
-    /// How to connect to each server, as of now. Where the file cannot be read or makes no sense, as of the last time that it
-    /// could be and did: it may be about to be written.
-    pub(super) fn servers(&self) -> Result<Vec<PgConnectOptions>, String> {
+    /// How to connect to each server, as of now. On a thread that may wait: a file may be on a disk that hangs.
+    pub(super) async fn servers(&self) -> Result<Vec<PgConnectOptions>, String> {
+        let location = self.clone();
+        let read = tokio::task::spawn_blocking(move || location.read());
+        read.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// Where the file cannot be read or makes no sense, as of the last time that it could be and did: it may be about to be written.
+    fn read(&self) -> Result<Vec<PgConnectOptions>, String> {
         if let Some(file) = &self.file {
             let problem = self.read_again(file).err();
             let mut text = self.text();
@@ -92,9 +98,10 @@ impl DatabaseLocation {
     }
 
     /// Whether the file holds another text than the one that was read last.
-    pub fn has_changed(&self) -> bool {
-        let Some(file) = self.file.as_deref() else { return false };
-        files::read_secret(file).is_ok_and(|text| text != self.text().seen)
+    pub async fn has_changed(&self) -> bool {
+        let Some(file) = self.file.clone() else { return false };
+        let read = tokio::task::spawn_blocking(move || files::read_secret(&file)).await;
+        matches!(read, Ok(Ok(text)) if text != self.text().seen)
     }
 
     fn read_again(&self, file: &Path) -> Result<(), String> {

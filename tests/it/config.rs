@@ -296,8 +296,8 @@ fn a_secret_comes_from_a_variable_or_a_file_and_never_both() {
     assert!(given.problem().contains("empty.key is empty"));
 }
 
-#[test]
-fn a_store_comes_from_its_setting_or_a_file_and_never_both() {
+#[tokio::test]
+async fn a_store_comes_from_its_setting_or_a_file_and_never_both() {
     let url = "postgres://tokend:hunter2@db.internal/tokend";
     let without = || Given::sound().variable("TOKEND_STORE", "");
     let folder = TempDir::new().unwrap();
@@ -324,9 +324,9 @@ fn a_store_comes_from_its_setting_or_a_file_and_never_both() {
     };
     let given = without().variable("TOKEND_STORE", url).resolve().config().unwrap().store;
     let Location::Postgres(of_variable) = given else { panic!() };
-    assert!(!of_file.has_changed());
+    assert!(!of_file.has_changed().await);
     file("store", "postgres://tokend:another@db.internal/tokend");
-    assert!(of_file.has_changed() && !of_variable.has_changed());
+    assert!(of_file.has_changed().await && !of_variable.has_changed().await);
     let both = Given::sound().variable("TOKEND_STORE_FILE", &path).problem();
     assert_eq!(both, "store_file: given together with store: leave one out (variable TOKEND_STORE_FILE)");
     assert!(

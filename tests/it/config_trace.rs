@@ -36,8 +36,8 @@ fn without_a_word_events_are_buffered_to_stdout_and_nothing_else_is_on() {
     assert_eq!((client.calls_per_second, client.concurrent_calls), (None, None));
 }
 
-#[test]
-fn the_audit_database_is_its_own_or_the_stores() {
+#[tokio::test]
+async fn the_audit_database_is_its_own_or_the_stores() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -56,9 +56,9 @@ fn the_audit_database_is_its_own_or_the_stores() {
     assert_eq!(url(&both), "postgres://a:5432/audit");
     // Read again for each connection, as the store's file is.
     let [SinkSettings::Postgres(database)] = &both.trace.audit.sinks[..] else { panic!("no sink") };
-    assert!(!database.has_changed());
+    assert!(!database.has_changed().await);
     file("own", "postgres://audit:another@a/audit\n");
-    assert!(database.has_changed());
+    assert!(database.has_changed().await);
     assert!(!format!("{both:?}").contains("hunter2"));
     let missing = config(&[postgres]).unwrap_err().join("\n");
     assert!(

@@ -78,6 +78,7 @@ fn try_all(folder: &Path, setting: &str, value: &str, and_serve: bool) {
         ("TOKEND_SEALING_KEY", SEALING_KEY),
         ("TOKEND_ALLOW_PLAINTEXT", "true"),
         ("TOKEND_LOG", "debug"),
+        ("TOKEND_AUDIT_SINKS", if setting == "TOKEND_AUDIT_POSTGRES" { "postgres" } else { "stdout" }),
     ];
     let commands: [&[&str]; 4] = [
         &["config", "check"],
@@ -106,7 +107,8 @@ fn no_part_of_a_password_in_the_stores_address_is_printed() {
         // Nothing listens at port 1; each of these ends by itself.
         try_all(folder.path(), "TOKEND_STORE", store, true);
         fs::write(folder.path().join("store"), store).unwrap();
-        try_all(folder.path(), "TOKEND_STORE_FILE", "store", true);
+        try_all(folder.path(), "TOKEND_STORE_FILE", "store", false);
+        try_all(folder.path(), "TOKEND_AUDIT_POSTGRES", store, false);
         // The address where its file should be named. A word alone may be a file's name.
         if store.contains(['@', '=', '/']) {
             try_all(folder.path(), "TOKEND_STORE_FILE", store, false);
@@ -123,6 +125,21 @@ fn no_part_of_a_password_in_another_address_is_printed() {
         for setting in ["TOKEND_ISSUER", "TOKEND_JWKS_URI", "TOKEND_VAULT_ADDR", "TOKEND_OTLP_ENDPOINT"] {
             try_all(folder.path(), setting, address, false);
         }
+    }
+}
+
+#[test]
+fn no_line_of_a_file_with_an_address_is_quoted() {
+    let folder = TempDir::new().unwrap();
+    for line in
+        ["jwks_uri = \"https://user:zebra@host/\" x", "jwks_uri = \"https://user:zeb/ra@host/\"", "zebra"]
+    {
+        fs::write(
+            folder.path().join("issuers.toml"),
+            format!("[[issuer]]\nissuer = \"https://a.example\"\n{line}\n"),
+        )
+        .unwrap();
+        try_all(folder.path(), "TOKEND_TRUSTED_ISSUERS_FILE", "issuers.toml", false);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::{Connection as _, PgPool, postgres::PgConnectOptions};
 use tokio::{
     sync::{Mutex, Notify, watch},
     task::JoinHandle,
@@ -101,7 +101,7 @@ impl Servers {
 
     /// Reads a rewritten file before the next connection is made.
     pub(super) async fn follow_file(&self, pool: &PgPool) {
-        if self.location.has_changed() {
+        if self.location.has_changed().await {
             // What is wrong with it is logged there; connections are made as before.
             let _ = self.look(pool).await;
         }
@@ -124,8 +124,8 @@ impl Servers {
         let _one = self.looking.lock().await;
         let Connected { connection, options, access } =
             database::connect(&self.location, "", PATIENCE).await?;
-        // It was only a try; the pool makes its own.
-        drop(connection);
+        // It was only a try; the pool makes its own. How it ends does not matter.
+        let _ = tokio::time::timeout(PAUSE, connection.close()).await;
         let server = |options: &PgConnectOptions| {
             (options.get_host().to_owned(), options.get_port(), options.get_socket().cloned())
         };
