@@ -1,8 +1,17 @@
 //! The files that operators put beside the server.
 
-use std::{fs::File, io, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
 
 use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+/// More than any secret needs: a path that names something else is noticed.
+const LONGEST_SECRET: u64 = 64 * 1024;
 
 /// Opens a file to read it. What is no regular file is refused: whoever reads a pipe waits until somebody writes to it.
 ///
@@ -12,6 +21,40 @@ pub fn open(path: &Path) -> io::Result<File> {
     let without_waiting = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
     let file = File::options().read(true).custom_flags(without_waiting).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
+}
+
+/// A path as logs and errors may print it: `…` for what looks like a secret that was given in place of a file's path.
+pub fn printable(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_secret =
+        text.contains("://") || text.contains(['=', '@']) || text.len() >= 32 && !text.contains('/');
+    if is_secret { "…".to_owned() } else { text.into_owned() }
+}
+
+/// Reads a secret from a regular file, without the line ends after it.
+///
+/// # Errors
+/// When the file cannot be read, is empty, or holds no text. The error says nothing of what it holds.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
+    let file = open(path).map_err(|error| format!("{} cannot be read: {error}", printable(path)))?;
+    secret(file, path)
+}
+
+/// Reads a secret from an open file, as [`read_secret`] does.
+///
+/// # Errors
+/// As those of [`read_secret`].
+pub fn secret(file: File, path: &Path) -> Result<Zeroizing<String>, String> {
+    let mut text = Zeroizing::new(String::new());
+    file.take(LONGEST_SECRET + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("{} cannot be read: {error}", printable(path)))?;
+    if text.len() as u64 > LONGEST_SECRET {
+        return Err(format!("{} is too long for a secret", printable(path)));
+    }
+    let end = text.trim_end_matches(['\r', '\n']).len();
+    text.truncate(end);
+    if text.is_empty() { Err(format!("{} is empty", printable(path))) } else { Ok(text) }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! | 4 transport | [`grpc`], [`http`], [`listen`] | wire to model and back; the only place with status codes |
 //! | 3 decisions | [`access`], [`tokens`] | who may; issue, verify, refresh, revoke, exchange |
 //! | 2 state | [`keys`], [`revocations`] | signing keys: ring, sealing, JWK set; what is revoked |
-//! | 1 store | [`store`], [`audit`], [`files`] | persistence: the trait, SQLite, PostgreSQL; the audit log; operators' files |
+//! | 1 store | [`store`], [`audit`], [`database`], [`files`] | persistence: the trait, SQLite, PostgreSQL; the audit log; connections to PostgreSQL; operators' files |
 //! | 0 plain | [`model`], `jose`, [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
 //!
 //! [`proto`] holds the generated code, for the floors above the third.
@@ -19,6 +19,7 @@ pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod database;
 pub mod files;
 pub mod grpc;
 pub mod http;

@@ -4,15 +4,15 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection, SqlSafeStr as _,
+    Connection as _, PgConnection, SqlSafeStr as _,
     migrate::{Migration, MigrationType, Migrator},
-    postgres::PgConnectOptions,
 };
 
 use super::{
     line::Line,
     sink::{AuditOpenError, Sink, SinkError},
 };
+use crate::database::{self, Access, Connected, DatabaseLocation};
 
 /// How long a batch may take, a new connection included: a little less than a call waits for it.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -36,20 +36,21 @@ const INSERT: &str = "INSERT INTO audit_events (instance, sequence, time, event)
 /// The table `audit_events`.
 #[derive(Debug)]
 pub(super) struct PostgresSink {
-    options: PgConnectOptions,
-    /// None after a failure: the next batch makes another.
+    location: DatabaseLocation,
+    /// None after a failure: the next batch makes another, to whichever server takes writes then.
     connection: Option<PgConnection>,
 }
 
 impl PostgresSink {
     /// Connects, and makes the table if there is none.
-    pub(super) async fn open(url: &str) -> Result<Self, AuditOpenError> {
-        let failed = |problem: String| AuditOpenError { setting: "audit_postgres", problem };
-        let options: PgConnectOptions =
-            url.parse().map_err(|error: sqlx::Error| failed(error.to_string()))?;
-        let options = options.disable_statement_logging();
+    pub(super) async fn open(location: DatabaseLocation) -> Result<Self, AuditOpenError> {
+        location.warn_of_ignored();
+        let failed = |problem: String| {
+            let problem = format!("{location}: {problem}");
+            AuditOpenError { setting: "audit_postgres", problem }
+        };
         let prepare = async {
-            let mut connection = options.connect().await.map_err(|error| error.to_string())?;
+            let mut connection = connect(&location, "").await.map_err(|SinkError(problem)| problem)?;
             migrate(&mut connection).await?;
             // All is done; how the connection ends does not matter.
             let _ = connection.close().await;
@@ -59,17 +60,13 @@ impl PostgresSink {
             Ok(prepared) => prepared.map_err(failed)?,
             Err(_) => return Err(failed(format!("no answer within {} s", MIGRATION.as_secs()))),
         }
-        Ok(Self { options, connection: None })
+        Ok(Self { location, connection: None })
     }
 
-    async fn insert(&mut self, lines: &[Arc<Line>]) -> Result<(), sqlx::Error> {
+    async fn insert(&mut self, lines: &[Arc<Line>]) -> Result<(), SinkError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => {
-                let mut fresh = self.options.connect().await?;
-                sqlx::raw_sql(SESSION).execute(&mut fresh).await?;
-                fresh
-            }
+            None => connect(&self.location, SESSION).await?,
         };
         let instances: Vec<&str> = lines.iter().map(|line| &*line.instance).collect();
         let sequences: Vec<i64> =
@@ -80,6 +77,15 @@ impl PostgresSink {
         insert.execute(&mut connection).await?;
         self.connection = Some(connection);
         Ok(())
+    }
+}
+
+/// Connects to a server that takes writes.
+async fn connect(location: &DatabaseLocation, session: &'static str) -> Result<PgConnection, SinkError> {
+    match database::connect(location, session, PATIENCE).await {
+        Ok(Connected { connection, access: Access::ReadWrite, .. }) => Ok(connection),
+        Ok(Connected { access, .. }) => Err(SinkError(access.problem().to_owned())),
+        Err(error) => Err(SinkError(error.to_string())),
     }
 }
 
@@ -114,7 +120,7 @@ impl Sink for PostgresSink {
             }
         };
         match tokio::time::timeout(PATIENCE, write).await {
-            Ok(written) => Ok(written?),
+            Ok(written) => written,
             Err(_) => Err(SinkError(format!("no answer within {} s", PATIENCE.as_secs()))),
         }
     }

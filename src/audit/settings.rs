@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use zeroize::Zeroizing;
+use crate::database::DatabaseLocation;
 
 /// What becomes of calls whose event cannot be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub enum SinkSettings {
     Stdout,
     /// A file, which is made if there is none.
     File(PathBuf),
-    /// The table `audit_events` of the database at this URL, which holds a password.
-    Postgres(Zeroizing<String>),
+    /// The table `audit_events` of this database.
+    Postgres(DatabaseLocation),
 }
 
 impl SinkSettings {

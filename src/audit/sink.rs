@@ -52,7 +52,7 @@ pub(super) async fn open(settings: SinkSettings, mode: AuditMode) -> Result<Box<
     Ok(match settings {
         SinkSettings::Stdout => Box::new(StdoutSink),
         SinkSettings::File(path) => Box::new(FileSink::open(path, mode == AuditMode::Required)?),
-        SinkSettings::Postgres(url) => Box::new(PostgresSink::open(&url).await?),
+        SinkSettings::Postgres(database) => Box::new(PostgresSink::open(database).await?),
     })
 }
 

@@ -2,49 +2,59 @@
 
 use url::{Host, Url};
 
+use crate::database::printable;
+
 /// Checks an issuer: an https URL in its one normal form, for verifiers compare it byte by byte
 /// (RFC 8414 section 2). Plain http is for a loopback host, or where plaintext was allowed aloud.
 pub(super) fn check_issuer(text: &str, allow_http: bool) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    let url = parse(text)?;
     check_scheme(&url, text, allow_http)?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("`{text}` must have no query and no fragment"));
+        return Err(format!("`{}` must have no query and no fragment", printable(text)));
     }
     if text.ends_with('/') {
-        return Err(format!("`{text}` must not end in a slash"));
+        return Err(format!("`{}` must not end in a slash", printable(text)));
     }
     let normal = url.as_str().trim_end_matches('/');
-    if normal == text { Ok(()) } else { Err(format!("`{text}` must be written as `{normal}`")) }
+    if normal == text {
+        Ok(())
+    } else {
+        Err(format!("`{}` must be written as `{}`", printable(text), printable(normal)))
+    }
 }
 
 /// Checks where the JWK set is said to be.
 pub(super) fn check_jwks_uri(text: &str, allow_http: bool) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
-    check_scheme(&url, text, allow_http)
+    check_scheme(&parse(text)?, text, allow_http)
 }
 
 /// Checks the address of a server that tokend calls: https, or http to this machine.
 pub(super) fn check_address(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    let url = parse(text)?;
     check_scheme(&url, text, true)?;
     if url.scheme() == "http" && !is_loopback(&url) {
-        return Err(format!("`{text}` must start with https:// (http:// is for loopback hosts)"));
+        let shown = printable(text);
+        return Err(format!("`{shown}` must start with https:// (http:// is for loopback hosts)"));
     }
     Ok(url)
 }
 
+fn parse(text: &str) -> Result<Url, String> {
+    Url::parse(text).map_err(|error| format!("`{}` is not a URL: {error}", printable(text)))
+}
+
 fn check_scheme(url: &Url, text: &str, allow_http: bool) -> Result<(), String> {
     if !url.username().is_empty() || url.password().is_some() {
-        // Not quoted: it holds a password.
         return Err("must hold no user name and no password".to_owned());
     }
     match url.scheme() {
         "https" => Ok(()),
         "http" if allow_http || is_loopback(url) => Ok(()),
         "http" => Err(format!(
-            "`{text}` must start with https:// (http:// is for loopback hosts and --allow-plaintext)"
+            "`{}` must start with https:// (http:// is for loopback hosts and --allow-plaintext)",
+            printable(text)
         )),
-        _ => Err(format!("`{text}` must start with https://")),
+        _ => Err(format!("`{}` must start with https://", printable(text))),
     }
 }
 

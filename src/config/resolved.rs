@@ -1,9 +1,16 @@
 //! The value of each setting with its origin.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use super::{Origin, Problems, secret::Secret, table::settings};
-use crate::store::Location;
+use super::{
+    Origin, Problems,
+    secret::Secret,
+    table::{Kind, Setting, settings},
+};
+use crate::{database::printable, files, store::Location};
 
 /// A setting's value as it was given.
 #[derive(Debug, Clone)]
@@ -42,8 +49,8 @@ impl Resolved {
         let mut problems = self.problems.clone();
         for (name, value) in &self.values {
             if let Value::Absent(path, origin) = value {
-                problems
-                    .add(format!("{name}: {} cannot be read: it does not exist ({origin})", path.display()));
+                let path = files::printable(path);
+                problems.add(format!("{name}: {path} cannot be read: it does not exist ({origin})"));
             }
         }
         problems
@@ -86,15 +93,12 @@ impl Resolved {
         settings()
             .map(|setting| {
                 let (value, origin) = match self.values.get(setting.name) {
-                    Some(Value::Plain(text, origin)) if setting.name == "store" => {
-                        (Some(store(text)), origin.clone())
-                    }
-                    Some(Value::Plain(text, origin)) => (Some(text.clone()), origin.clone()),
+                    Some(Value::Plain(text, origin)) => (Some(shown(setting, text)), origin.clone()),
                     Some(Value::Secret(_, origin) | Value::Absent(_, origin) | Value::Unreadable(origin)) => {
                         (Some("set".to_owned()), origin.clone())
                     }
                     None if setting.name == "jwks_uri" => {
-                        (issuer.map(|issuer| default_jwks_uri(issuer)), Origin::Default)
+                        (issuer.map(|issuer| printable(&default_jwks_uri(issuer))), Origin::Default)
                     }
                     None => (None, Origin::Default),
                 };
@@ -109,7 +113,14 @@ pub(super) fn default_jwks_uri(issuer: &str) -> String {
     format!("{issuer}/.well-known/jwks.json")
 }
 
-/// A store's location without its password, or nothing of it when it cannot be read.
-fn store(text: &str) -> String {
-    text.parse::<Location>().map_or_else(|_| "not a store".to_owned(), |location| location.to_string())
+/// A value without what could be a password.
+fn shown(setting: &Setting, text: &str) -> String {
+    match (setting.name, setting.kind) {
+        ("store", _) => {
+            text.parse::<Location>().map_or_else(|_| "not a store".to_owned(), |at| at.to_string())
+        }
+        ("issuer" | "jwks_uri" | "vault_addr" | "otlp_endpoint", _) => printable(text),
+        (_, Kind::Path) => files::printable(Path::new(text)),
+        _ => text.to_owned(),
+    }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use url::Url;
 
 use super::{issuer::check_address, reader::Reader};
-use crate::keys::{Retry, SealWith, SealingSettings, VaultSettings, parse_local_keys};
+use crate::{
+    database::printable,
+    keys::{Retry, SealWith, SealingSettings, VaultSettings, parse_local_keys},
+};
 
 /// How Vault is tried: an attempt of a second or two is usual where it is busy, and an orchestrator that starts it
 /// together with tokend needs a moment.
@@ -70,7 +73,7 @@ fn vault(reader: &mut Reader<'_>, mount: Option<String>) -> Option<VaultSettings
 fn address(text: &str) -> Result<Url, String> {
     let url = check_address(text)?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("`{text}` must have no query and no fragment"));
+        return Err(format!("`{}` must have no query and no fragment", printable(text)));
     }
     Ok(url)
 }

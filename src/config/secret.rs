@@ -1,23 +1,27 @@
 //! Values that cannot be printed.
 
-use std::{fmt, fs::File, io::Read as _, path::Path};
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::model::Algorithm;
-
-/// More than any secret needs: a path that names something else is noticed.
-const LONGEST_FILE: u64 = 64 * 1024;
+use crate::{files, model::Algorithm};
 
 /// A secret's text. Its memory is wiped.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret {
+    text: Zeroizing<String>,
+    file: Option<PathBuf>,
+}
 
 impl Secret {
     /// A secret of this text.
     pub fn from_text(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self { text: Zeroizing::new(text.into()), file: None }
     }
 
     /// Reads a secret from a file; line ends after it are left out.
@@ -25,21 +29,20 @@ impl Secret {
     /// # Errors
     /// When the file cannot be read, is empty, or holds no text. The error says nothing of what it holds.
     pub fn from_file(path: &Path) -> Result<Self, String> {
-        let mut text = Zeroizing::new(String::new());
-        File::open(path)
-            .and_then(|file| file.take(LONGEST_FILE + 1).read_to_string(&mut text))
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-        if text.len() as u64 > LONGEST_FILE {
-            return Err(format!("{} is too long for a secret", path.display()));
-        }
-        let end = text.trim_end_matches(['\r', '\n']).len();
-        text.truncate(end);
-        if text.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(Self(text)) }
+        // A pipe will do, such as a shell's `<(…)`.
+        let file = File::open(path)
+            .map_err(|error| format!("{} cannot be read: {error}", files::printable(path)))?;
+        files::secret(file, path).map(|text| Self { text, file: Some(path.to_owned()) })
     }
 
     /// The text itself, for the one who may see it.
     pub fn reveal(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The file that it was read from.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 }
 

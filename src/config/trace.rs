@@ -3,7 +3,6 @@
 use std::{num::NonZeroU32, path::PathBuf};
 
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::{
     reader::{Reader, find},
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::{
     audit::{AuditMode, AuditSettings, SinkSettings},
+    database::{DatabaseLocation, printable},
     grpc::AdmissionLimits,
     model::ClientLimits,
     store::Location,
@@ -48,8 +48,8 @@ fn traces(reader: &mut Reader<'_>) -> Option<TraceSettings> {
     let endpoint = Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.password().is_none());
-    // Not quoted: it may have been given a password.
-    let wanted = || "must be a URL such as http://collector:4317, without a password".to_owned();
+    let wanted =
+        || format!("`{}` must be a URL such as http://collector:4317, without a password", printable(text));
     let endpoint = reader.note("otlp_endpoint", endpoint.ok_or_else(wanted))?;
     Some(TraceSettings { endpoint, sample_ratio: sample_ratio?, follow_callers: follow_callers? })
 }
@@ -90,19 +90,18 @@ fn file(reader: &mut Reader<'_>) -> Option<PathBuf> {
 }
 
 /// The database for the events: its own setting, else the store's.
-fn postgres(reader: &mut Reader<'_>, store: Option<&Location>) -> Option<Zeroizing<String>> {
+fn postgres(reader: &mut Reader<'_>, store: Option<&Location>) -> Option<DatabaseLocation> {
     if let Some(secret) = reader.secret("audit_postgres") {
-        // A location's own errors quote nothing that could be a password.
-        return match secret.reveal().parse() {
-            Ok(Location::Postgres(url)) => Some(url),
-            _ => {
-                reader.wrong("audit_postgres", "must be postgres://USER:PASSWORD@HOST/DATABASE");
-                None
-            }
-        };
+        let location =
+            DatabaseLocation::parse(secret.reveal()).map_err(|problem| format!("the URL {problem}"));
+        let location = reader.note("audit_postgres", location)?;
+        return Some(match secret.file() {
+            Some(file) => location.in_file(file),
+            None => location,
+        });
     }
     match store {
-        Some(Location::Postgres(url)) => Some(url.clone()),
+        Some(Location::Postgres(database)) => Some(database.clone()),
         Some(_) if !reader.is_given("audit_postgres") => {
             let given_by = find("audit_postgres").map(Setting::given_by).unwrap_or_default();
             reader.problems.add(format!(

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::issuer::check_address;
 use crate::{
     access::{KeySource, TrustedIssuerSettings},
+    database::printable,
     model::{Algorithm, ClientId, FOREIGN_SUBJECT, foreign_prefix},
 };
 
@@ -52,10 +53,18 @@ fn parse(text: &str, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, St
     if text.len() > LONGEST_FILE {
         return Err("is larger than 1 MiB".to_owned());
     }
-    let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    // Its message only: the whole error would quote the line, and with it what stands there.
+    let file: File = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        format!("line {}: {}", before.matches('\n').count() + 1, error.message())
+    })?;
     let mut issuers: Vec<TrustedIssuerSettings> = Vec::new();
     for (index, table) in file.issuer.into_iter().enumerate() {
-        let name = table.get("issuer").and_then(toml::Value::as_str).map(|name| format!(" (`{name}`)"));
+        let name =
+            table.get("issuer").and_then(toml::Value::as_str).map(|name| match name.contains(['@', ':']) {
+                true => format!(" (`{}`)", printable(name)),
+                false => format!(" (`{name}`)"),
+            });
         let place = format!("issuer[{index}]{}", name.unwrap_or_default());
         let entry: Entry = table
             .try_into()
@@ -207,7 +216,7 @@ mod tests {
         let uri = "jwks_uri = \"https://a.example/jwks\"\n";
         for (text, expected) in [
             (String::new(), "there is no [[issuer]]"),
-            ("issuers = []".to_owned(), "unknown field `issuers`"),
+            ("issuers = []".to_owned(), "line 1: unknown field `issuers`"),
             ("[[issuer]]\njwks_file = \"a\"".to_owned(), "issuer[0]: missing field `issuer`"),
             (entry(&format!("{uri}jwks = 1")), "issuer[0] (`https://a.example`): unknown field `jwks`"),
             (entry("jwks_uri = 1"), "issuer[0] (`https://a.example`): invalid type"),

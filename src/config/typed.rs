@@ -231,6 +231,7 @@ fn jwks_uri(reader: &mut Reader<'_>, issuer: &Option<String>) -> String {
 }
 
 fn store(reader: &mut Reader<'_>) -> Option<Location> {
+    let admits_read_only = reader.bool("allow_read_only_store").unwrap_or_default();
     let (name, text) = match (reader.text("store"), reader.path("store_file")) {
         (Some(text), None) => ("store", Secret::from_text(text)),
         (None, Some(path)) => ("store_file", reader.note("store_file", Secret::from_file(&path))?),
@@ -248,7 +249,7 @@ fn store(reader: &mut Reader<'_>) -> Option<Location> {
             return None;
         }
     };
-    // A location's own errors quote nothing that could be a password.
+    // A location's own errors quote nothing of it.
     match text.reveal().parse() {
         Ok(Location::Memory) => {
             reader.wrong(
@@ -257,6 +258,13 @@ fn store(reader: &mut Reader<'_>) -> Option<Location> {
             );
             None
         }
-        read => reader.note(name, read.map_err(|error: crate::store::OpenError| error.to_string())),
+        Ok(Location::Postgres(database)) => {
+            let database = database.admit_read_only(admits_read_only);
+            Some(Location::Postgres(match text.file() {
+                Some(file) => database.in_file(file),
+                None => database,
+            }))
+        }
+        read => reader.note(name, read.map_err(|error| error.to_string())),
     }
 }

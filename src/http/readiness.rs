@@ -15,6 +15,8 @@ pub enum NotReady {
     StateStale,
     /// The audit log is required and cannot be written: calls that need an audit event are refused.
     AuditUnavailable,
+    /// The store accepts no writes: keys cannot rotate, and what changes something fails.
+    StoreReadOnly,
 }
 
 impl NotReady {
@@ -25,6 +27,7 @@ impl NotReady {
             Self::ShuttingDown => "SHUTTING_DOWN",
             Self::StateStale => "STATE_STALE",
             Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
+            Self::StoreReadOnly => "STORE_READ_ONLY",
         }
     }
 
@@ -37,6 +40,7 @@ impl NotReady {
                 "the revocations have not been read from the store for longer than staleness_bound"
             }
             Self::AuditUnavailable => "the audit log is required and cannot be written",
+            Self::StoreReadOnly => "the store accepts no writes",
         }
     }
 
@@ -60,8 +64,8 @@ impl Readiness {
         Self { causes: watch::Sender::new(BTreeSet::from([NotReady::Starting])), ready_when_degraded }
     }
 
-    /// Says whether a cause holds now. A change is logged once.
-    pub fn set(&self, cause: NotReady, holds: bool) {
+    /// Says whether a cause holds now, and returns whether that is a change. A change is logged once.
+    pub fn set(&self, cause: NotReady, holds: bool) -> bool {
         let changed = self
             .causes
             .send_if_modified(|causes| if holds { causes.insert(cause) } else { causes.remove(&cause) });
@@ -73,6 +77,7 @@ impl Readiness {
                 tracing::info!(reason, ready, "no longer degraded");
             }
         }
+        changed
     }
 
     /// Whether the replica is ready.

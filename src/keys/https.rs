@@ -101,9 +101,9 @@ pub(crate) async fn read_token(path: &Path) -> Result<Zeroizing<String>, String>
         Ok(text)
     };
     let read = tokio::task::spawn_blocking(read).await.map_err(io::Error::other).flatten();
-    let text = read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = read.map_err(|error| format!("{} cannot be read: {error}", files::printable(path)))?;
     let token = Zeroizing::new(text.trim().to_owned());
-    if token.is_empty() { Err(format!("{} is empty", path.display())) } else { Ok(token) }
+    if token.is_empty() { Err(format!("{} is empty", files::printable(path))) } else { Ok(token) }
 }
 
 /// An error with what is behind it: hyper's own texts say only at which step it failed.

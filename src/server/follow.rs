@@ -68,7 +68,19 @@ impl Follower {
         self.issuers.tend();
         self.directory.follow_files().await;
         self.follow().await?;
-        self.tend().await
+        let asked = self.ask_for_writes().await;
+        self.tend().await?;
+        asked
+    }
+
+    /// Finds out whether the store accepts writes.
+    async fn ask_for_writes(&self) -> Result<(), StartError> {
+        let problem = self.store.write_problem().await?;
+        let changed = self.readiness.set(NotReady::StoreReadOnly, problem.is_some());
+        if let Some(problem) = problem.filter(|_| changed) {
+            tracing::error!(problem, "the store accepts no writes");
+        }
+        Ok(())
     }
 
     /// Brings keys and clients in memory to the store's state. Answers whether they have changed.

@@ -5,7 +5,7 @@
 pub enum StoreError {
     /// The store cannot be reached or did not answer; nothing was changed, or nobody knows.
     #[error("the store is unavailable: {0}")]
-    Unavailable(String),
+    Unavailable(StoreFailure),
     /// There is nothing of that name.
     #[error("not found")]
     NotFound,
@@ -26,11 +26,33 @@ pub enum StoreError {
     },
 }
 
+/// Why a store is unavailable.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct StoreFailure {
+    problem: String,
+    /// Whether the connection must not be used again.
+    pub(super) is_lost: bool,
+}
+
+impl StoreFailure {
+    /// A failure that says that its connection is of no further use.
+    pub(super) fn lost(problem: impl Into<String>) -> Self {
+        Self { problem: problem.into(), is_lost: true }
+    }
+}
+
+impl<T: Into<String>> From<T> for StoreFailure {
+    fn from(problem: T) -> Self {
+        Self { problem: problem.into(), is_lost: false }
+    }
+}
+
 /// Why a store cannot be opened. Its text is for the operator at start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The location is of no known form.
-    #[error("`{0}` names no store: it must be `memory`, `sqlite:PATH` or `postgres://…`")]
+    #[error("{0}")]
     Location(String),
     /// The database was written by a newer tokend.
     #[error("the database has schema version {found}, this tokend knows up to {known}: run a newer tokend")]

@@ -1,6 +1,7 @@
 //! From the database driver's errors to the store's.
 
-use super::StoreError;
+use super::{StoreError, error::StoreFailure};
+use crate::database;
 
 impl From<sqlx::Error> for StoreError {
     /// A violated uniqueness is an answer. Everything else (no connection, a timeout, a server on its way down, a full
@@ -9,9 +10,10 @@ impl From<sqlx::Error> for StoreError {
         match error {
             sqlx::Error::Database(error) if error.is_unique_violation() => Self::AlreadyExists,
             sqlx::Error::ColumnDecode { index, source } => {
-                Self::Unavailable(format!("column {index} of an answer has the wrong type: {source}"))
+                Self::Unavailable(format!("column {index} of an answer has the wrong type: {source}").into())
             }
-            error => Self::Unavailable(error.to_string()),
+            error if database::is_lost(&error) => Self::Unavailable(StoreFailure::lost(error.to_string())),
+            error => Self::Unavailable(error.to_string().into()),
         }
     }
 }

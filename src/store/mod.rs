@@ -22,7 +22,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-pub use error::{OpenError, StoreError};
+pub use error::{OpenError, StoreError, StoreFailure};
 pub use location::Location;
 pub use timed::{StoreMetrics, TimedStore};
 
@@ -246,6 +246,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// that it has ended: until [`Self::forget_sessions`] has found none left, and none can come any more.
     async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError>;
 
+    /// Why the store takes no writes now; none if it takes them. Leaves no trace in the store.
+    async fn write_problem(&self) -> Result<Option<String>, StoreError>;
+
     /// Ends every connection, for a clean stop.
     async fn close(&self);
 }
@@ -258,6 +261,6 @@ pub async fn open(location: &Location) -> Result<Arc<dyn Store>, OpenError> {
     Ok(match location {
         Location::Memory => Arc::new(sqlite::SqliteStore::in_memory().await?),
         Location::Sqlite(path) => Arc::new(sqlite::SqliteStore::open(path).await?),
-        Location::Postgres(url) => Arc::new(postgres::PostgresStore::open(url).await?),
+        Location::Postgres(database) => Arc::new(postgres::PostgresStore::open(database).await?),
     })
 }

@@ -98,10 +98,11 @@ pub struct StoreMetrics {
     revoke: Action,
     revocations: Action,
     forget_revocations: Action,
+    write_problem: Action,
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 36] {
+    const fn actions(&self) -> [(&'static str, &Action); 37] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -139,6 +140,7 @@ impl StoreMetrics {
             ("revoke", &self.revoke),
             ("revocations", &self.revocations),
             ("forget_revocations", &self.forget_revocations),
+            ("write_problem", &self.write_problem),
         ]
     }
 }
@@ -376,6 +378,10 @@ impl Store for TimedStore {
 
     async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
         self.metrics.forget_revocations.observe(self.inner.forget_revocations(now, limit)).await
+    }
+
+    async fn write_problem(&self) -> Result<Option<String>, StoreError> {
+        self.metrics.write_problem.observe(self.inner.write_problem()).await
     }
 
     async fn close(&self) {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokend::{
     audit::{AuditMode, AuditSettings, SinkSettings},
+    database::DatabaseLocation,
     server::Settings,
 };
 use tonic::Code;
@@ -15,7 +16,7 @@ use crate::{
 };
 
 fn to_database(url: &Url) -> Settings {
-    let sinks = vec![SinkSettings::Postgres(url.to_string().into())];
+    let sinks = vec![SinkSettings::Postgres(DatabaseLocation::parse(url.as_str()).unwrap())];
     Settings { audit: AuditSettings { mode: AuditMode::Required, sinks, buffer: 1000 }, ..settings() }
 }
 

@@ -36,8 +36,8 @@ fn without_a_word_events_are_buffered_to_stdout_and_nothing_else_is_on() {
     assert_eq!((client.calls_per_second, client.concurrent_calls), (None, None));
 }
 
-#[test]
-fn the_audit_database_is_its_own_or_the_stores() {
+#[tokio::test]
+async fn the_audit_database_is_its_own_or_the_stores() {
     let folder = TempDir::new().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -51,9 +51,14 @@ fn the_audit_database_is_its_own_or_the_stores() {
     };
     let store = ("store", "postgres://tokend:hunter3@b/tokend");
     let postgres = ("audit_sinks", "postgres");
-    assert_eq!(url(&config(&[postgres, store]).unwrap()), "postgres://tokend:hunter3@b/tokend");
+    assert_eq!(url(&config(&[postgres, store]).unwrap()), "postgres://b:5432/tokend");
     let both = config(&[postgres, store, ("audit_postgres", &own)]).unwrap();
-    assert_eq!(url(&both), "postgres://audit:hunter2@a/audit");
+    assert_eq!(url(&both), "postgres://a:5432/audit");
+    // Read again for each connection, as the store's file is.
+    let [SinkSettings::Postgres(database)] = &both.trace.audit.sinks[..] else { panic!("no sink") };
+    assert!(!database.has_changed().await);
+    file("own", "postgres://audit:another@a/audit\n");
+    assert!(database.has_changed().await);
     assert!(!format!("{both:?}").contains("hunter2"));
     let missing = config(&[postgres]).unwrap_err().join("\n");
     assert!(
@@ -63,7 +68,10 @@ fn the_audit_database_is_its_own_or_the_stores() {
     assert!(missing.contains("TOKEND_AUDIT_POSTGRES_FILE"), "{missing}");
     let wrong = file("wrong", "mysql://audit:hunter2@a/audit");
     let wrong = config(&[postgres, ("audit_postgres", &wrong)]).unwrap_err().join("\n");
-    assert!(wrong.contains("audit_postgres: must be postgres://") && !wrong.contains("hunter2"), "{wrong}");
+    assert!(
+        wrong.contains("audit_postgres: the URL must begin with postgres://") && !wrong.contains("hunter2"),
+        "{wrong}"
+    );
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn what_is_wrong_is_named() {
         (&[("audit_buffer", "0")], "audit_buffer: `0` is not a whole number from 1"),
         (&[("trace_sample_ratio", "1.5")], "trace_sample_ratio: `1.5` is no number from 0 to 1"),
         (&[("trace_sample_ratio", "NaN")], "trace_sample_ratio: `NaN` is no number"),
-        (&[("otlp_endpoint", "collector:4317")], "otlp_endpoint: must be a URL such as"),
+        (&[("otlp_endpoint", "collector:4317")], "otlp_endpoint: `…` must be a URL such as"),
         (&[("client_calls_per_second", "-1")], "client_calls_per_second: `-1`"),
     ] {
         let problems = config(flags).unwrap_err();

@@ -140,7 +140,7 @@ impl CountingStore {
         self.arrived.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
         if self.down.load(SeqCst) || down.load(SeqCst) {
-            Err(StoreError::Unavailable("told to be down".to_owned()))
+            Err(StoreError::Unavailable("told to be down".into()))
         } else {
             Ok(())
         }
@@ -386,6 +386,14 @@ impl Store for CountingStore {
     async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
         self.enter().await?;
         self.inner.forget_revocations(now, limit).await
+    }
+
+    async fn write_problem(&self) -> Result<Option<String>, StoreError> {
+        // No part of what callers wait for, and so not counted.
+        if self.down.load(SeqCst) {
+            return Err(StoreError::Unavailable("told to be down".into()));
+        }
+        self.inner.write_problem().await
     }
 
     async fn close(&self) {

@@ -68,6 +68,26 @@ impl Server {
         Some(server)
     }
 
+    /// A standby of this server, in a folder of its own.
+    pub fn standby(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("tokend-pg").tempdir().unwrap().keep();
+        let mut copy = Command::new(program("pg_basebackup").expect("pg_basebackup, of the server programs"));
+        copy.args(["-U", "tokend", "-R", "-X", "stream", "-c", "fast", "-h"]).arg(&self.folder);
+        copy.arg("-D").arg(folder.join("data"));
+        as_unprivileged(&mut copy, &folder);
+        let copied = copy.output().unwrap();
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        let (programs, durable) = (self.programs.clone(), self.durable);
+        let mut standby = Self { programs, folder, durable, watchdog: None };
+        standby.resume();
+        standby
+    }
+
+    /// The folder of its socket and its data.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Starts the server, again or for the first time, and waits until it answers.
     pub fn resume(&mut self) {
         let mut command = Command::new("sh");
@@ -75,12 +95,7 @@ impl Server {
         command.arg(if self.durable { "on" } else { "off" });
         // A group of its own: what the terminal sends to the tests must not kill the watchdog first.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-        if fs::metadata("/proc/self").unwrap().uid() == 0 {
-            // PostgreSQL refuses to run as root.
-            let (user, group) = unprivileged();
-            std::os::unix::fs::chown(&self.folder, Some(user), Some(group)).unwrap();
-            command.uid(user).gid(group);
-        }
+        as_unprivileged(&mut command, &self.folder);
         let mut watchdog = command.spawn().unwrap();
         let mut log = BufReader::new(watchdog.stdout.take().unwrap()).lines();
         self.watchdog = Some(watchdog);
@@ -88,7 +103,8 @@ impl Server {
         loop {
             let Some(line) = log.next() else { panic!("PostgreSQL did not start:\n{}", seen.join("\n")) };
             seen.push(line.unwrap());
-            if seen.last().unwrap().contains("ready to accept connections") {
+            // A standby accepts read-only ones.
+            if seen.last().unwrap().contains("ready to accept") {
                 break;
             }
         }
@@ -170,6 +186,15 @@ fn folders() -> impl Iterator<Item = PathBuf> {
     folders.extend(pg_config.map(|folder| PathBuf::from(folder.trim())));
     folders.extend(installed.map(|version| version.path().join("bin")));
     folders.into_iter()
+}
+
+/// PostgreSQL refuses to run as root.
+fn as_unprivileged(command: &mut Command, folder: &Path) {
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        let (user, group) = unprivileged();
+        std::os::unix::fs::chown(folder, Some(user), Some(group)).unwrap();
+        command.uid(user).gid(group);
+    }
 }
 
 /// User and group of `postgres`, or of `nobody`.

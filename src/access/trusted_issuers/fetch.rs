@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use super::KeySource;
 use crate::{
+    database::printable,
     files,
     keys::{https_client, read_token, sources},
 };
@@ -49,6 +50,7 @@ async fn get(
     bearer_token_file: Option<&Path>,
     timeout: Duration,
 ) -> Result<Vec<u8>, String> {
+    let shown = printable(uri.as_str());
     let token = match bearer_token_file {
         Some(path) => Some(bearer(path).await?),
         None => None,
@@ -62,13 +64,13 @@ async fn get(
         request = request.header(AUTHORIZATION, token);
     }
     let request = request.body(Full::<Bytes>::default()).map_err(|error| error.to_string())?;
-    let answer = client.request(request).await.map_err(|error| format!("{uri}: {}", sources(&error)))?;
+    let answer = client.request(request).await.map_err(|error| format!("{shown}: {}", sources(&error)))?;
     // A redirect is an answer like any other: where it leads is not for that server to say.
     if answer.status() != http::StatusCode::OK {
-        return Err(format!("{uri}: the answer is {}", answer.status()));
+        return Err(format!("{shown}: the answer is {}", answer.status()));
     }
     let body = Limited::new(answer.into_body(), LARGEST_SET).collect().await;
-    let body = body.map_err(|error| format!("{uri}: the answer broke off or is too large: {error}"))?;
+    let body = body.map_err(|error| format!("{shown}: the answer broke off or is too large: {error}"))?;
     Ok(body.to_bytes().to_vec())
 }
 

@@ -29,7 +29,14 @@ pub(super) const SETTINGS: &[Setting] = &[
         Kind::Path,
         "FILE",
         None,
-        "A file that holds the value of `store`, in place of `store`: for one with a password",
+        "A file that holds the value of `store`, in place of `store`: for one with a password; read again for each connection",
+    ),
+    setting(
+        "allow_read_only_store",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Start although the PostgreSQL database takes no writes, such as a standby: calls that write fail, and keys are not rotated",
     ),
     setting(
         "sealing_key",

@@ -15,6 +15,7 @@ use super::{
     vault_answer::{Attempt, failed},
 };
 use crate::{
+    files,
     keys::https::{HttpsClient, HttpsError, https_client, read_token, sources},
     random, spans,
 };
@@ -163,7 +164,7 @@ impl VaultHttp {
             token
         });
         let token = token.map_err(|_| {
-            let path = self.settings.token_file.display();
+            let path = files::printable(&self.settings.token_file);
             Attempt::last("vault_token_file", format!("{path} holds what is no token"))
         })?;
         let base = addr.as_str().trim_end_matches('/');

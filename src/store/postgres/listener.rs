@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use sqlx::{
     PgPool,
-    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
+    postgres::{PgListener, PgPoolOptions},
 };
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::changes::CHANNEL;
+use super::{
+    changes::CHANNEL,
+    servers::{Current, Servers},
+};
 
 /// How long to wait before another attempt to connect.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -23,10 +26,12 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Begins to listen, on a connection of its own.
-    pub(super) fn start(options: PgConnectOptions) -> Self {
+    pub(super) fn start(servers: &Servers) -> Self {
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5));
         let heard = watch::Sender::new(0);
-        let task = tokio::spawn(listen(pool.connect_lazy_with(options), heard.clone()));
+        let server = servers.follow();
+        let pool = pool.connect_lazy_with((*server.borrow().options).clone());
+        let task = tokio::spawn(listen(pool, server, heard.clone()));
         Self { heard, task }
     }
 
@@ -47,17 +52,27 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(pool: PgPool, heard: watch::Sender<u64>) {
+async fn listen(pool: PgPool, mut server: watch::Receiver<Current>, heard: watch::Sender<u64>) {
     let tell = || heard.send_modify(|count| *count = count.wrapping_add(1));
     loop {
-        if let Ok(mut listener) = PgListener::connect_with(&pool).await
-            && listener.listen(CHANNEL).await.is_ok()
-        {
-            // Whatever happened while nobody listened.
-            tell();
-            // None: the connection was lost, and made anew; something may have been missed.
-            while listener.try_recv().await.is_ok() {
+        pool.set_connect_options((*server.borrow_and_update().options).clone());
+        if let Ok(mut listener) = PgListener::connect_with(&pool).await {
+            // Not by itself: the server may be another by then.
+            listener.eager_reconnect(false);
+            if listener.listen(CHANNEL).await.is_ok() {
+                // Whatever happened while nothing listened.
                 tell();
+                loop {
+                    tokio::select! {
+                        received = listener.try_recv() => match received {
+                            Ok(Some(_)) => tell(),
+                            // The connection was lost.
+                            Ok(None) | Err(_) => break,
+                        },
+                        // Connections are dropped, this one too.
+                        _ = server.changed() => break,
+                    }
+                }
             }
         }
         // Polling goes on meanwhile, and says that the store cannot be read.

@@ -13,17 +13,21 @@ mod replicas;
 mod revocations;
 mod sealing_keys;
 mod secrets;
+mod servers;
 mod sessions;
 mod sweep;
 mod users;
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use sqlx::{PgPool, postgres::PgConnectOptions};
-use tokio::sync::watch;
+use sqlx::PgPool;
+use tokio::{sync::watch, task::JoinHandle};
 
-use self::listener::Listener;
+use self::{listener::Listener, servers::Servers};
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
@@ -40,15 +44,34 @@ const ACTION: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct PostgresStore {
     pool: PgPool,
-    options: PgConnectOptions,
+    servers: Arc<Servers>,
+    /// Looks for another server when there is need.
+    watch: JoinHandle<()>,
     /// Started by the first who wants to hear of changes: a command that only writes needs none.
     listener: OnceLock<Listener>,
 }
 
-async fn bounded<T>(action: impl Future<Output = Result<T, StoreError>> + Send) -> Result<T, StoreError> {
-    match tokio::time::timeout(ACTION, action).await {
-        Ok(result) => result,
-        Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", ACTION.as_secs()))),
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.watch.abort();
+    }
+}
+
+impl PostgresStore {
+    /// Waits for an action, with a limit, and looks at what its failure says of the server.
+    async fn bounded<T>(
+        &self,
+        action: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let followed = async {
+            self.servers.follow_file(&self.pool).await;
+            action.await
+        };
+        let late =
+            |_| Err(StoreError::Unavailable(format!("no answer within {} s", ACTION.as_secs()).into()));
+        let result = tokio::time::timeout(ACTION, followed).await.unwrap_or_else(late);
+        self.servers.note(result.as_ref().err());
+        result
     }
 }
 
@@ -56,19 +79,19 @@ async fn bounded<T>(action: impl Future<Output = Result<T, StoreError>> + Send) 
 #[async_trait]
 impl Store for PostgresStore {
     async fn change_sequence(&self) -> Result<ChangeSequence, StoreError> {
-        bounded(changes::read(&self.pool)).await
+        self.bounded(changes::read(&self.pool)).await
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.listener.get_or_init(|| Listener::start(self.options.clone())).changes()
+        self.listener.get_or_init(|| Listener::start(&self.servers)).changes()
     }
 
     async fn keys(&self) -> Result<KeySet, StoreError> {
-        bounded(keys::all(&self.pool)).await
+        self.bounded(keys::all(&self.pool)).await
     }
 
     async fn change_keys(&self, change: &KeyChange) -> Result<Option<ChangeSequence>, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let made = keys::change(&mut write, change).await?;
             match made {
@@ -81,7 +104,7 @@ impl Store for PostgresStore {
     }
 
     async fn sealing_keys(&self) -> Result<Vec<SealingKeyRecord>, StoreError> {
-        bounded(sealing_keys::all(&self.pool)).await
+        self.bounded(sealing_keys::all(&self.pool)).await
     }
 
     async fn ensure_sealing_key(
@@ -89,7 +112,7 @@ impl Store for PostgresStore {
         candidate: &SealingKeyRecord,
         after: Option<SealingKeyId>,
     ) -> Result<SealingKeyRecord, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let inserted = sealing_keys::insert(&mut write, candidate, after).await?;
             let newest = sealing_keys::newest(&mut *write, &candidate.provider).await?;
@@ -104,23 +127,23 @@ impl Store for PostgresStore {
     }
 
     async fn report_replica(&self, report: &ReplicaReport) -> Result<(), StoreError> {
-        bounded(replicas::report(&self.pool, report)).await
+        self.bounded(replicas::report(&self.pool, report)).await
     }
 
     async fn replicas(&self) -> Result<Vec<ReplicaReport>, StoreError> {
-        bounded(replicas::all(&self.pool)).await
+        self.bounded(replicas::all(&self.pool)).await
     }
 
     async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
-        bounded(replicas::forget(&self.pool, replica_id)).await
+        self.bounded(replicas::forget(&self.pool, replica_id)).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {
-        bounded(clients::page(&self.pool, None, i64::MAX)).await
+        self.bounded(clients::page(&self.pool, None, i64::MAX)).await
     }
 
     async fn client(&self, client_id: &ClientId) -> Result<ClientRecord, StoreError> {
-        bounded(clients::one(&self.pool, client_id)).await
+        self.bounded(clients::one(&self.pool, client_id)).await
     }
 
     async fn clients_page(
@@ -128,11 +151,11 @@ impl Store for PostgresStore {
         after: Option<&ClientId>,
         limit: u32,
     ) -> Result<Vec<ClientRecord>, StoreError> {
-        bounded(clients::page(&self.pool, after, i64::from(limit))).await
+        self.bounded(clients::page(&self.pool, after, i64::from(limit))).await
     }
 
     async fn create_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             clients::create(&mut write, record).await?;
             Ok(write.commit().await?)
@@ -141,7 +164,7 @@ impl Store for PostgresStore {
     }
 
     async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             clients::put(&mut write, record).await?;
             Ok(write.commit().await?)
@@ -150,7 +173,7 @@ impl Store for PostgresStore {
     }
 
     async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let updated = clients::update(&mut write, client, base).await?;
             if updated {
@@ -168,7 +191,7 @@ impl Store for PostgresStore {
         client_id: &ClientId,
         base: ClientVersion,
     ) -> Result<bool, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let deleted = clients::delete_version(&mut write, client_id, base).await?;
             if deleted {
@@ -185,7 +208,7 @@ impl Store for PostgresStore {
     }
 
     async fn delete_client(&self, client_id: &ClientId) -> Result<(), StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             clients::delete(&mut write, client_id).await?;
             sessions::end_of_client(&mut write, client_id).await?;
@@ -199,7 +222,7 @@ impl Store for PostgresStore {
         record: &ClientRecord,
         base: ClientVersion,
     ) -> Result<bool, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let updated = clients::update_with_secrets(&mut write, record, base).await?;
             if updated {
@@ -218,15 +241,15 @@ impl Store for PostgresStore {
         expire_time: UnixTime,
         now: UnixTime,
     ) -> Result<bool, StoreError> {
-        bounded(assertions::use_once(&self.pool, digest, expire_time, now)).await
+        self.bounded(assertions::use_once(&self.pool, digest, expire_time, now)).await
     }
 
     async fn forget_assertions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
-        bounded(assertions::forget(&self.pool, now, limit)).await
+        self.bounded(assertions::forget(&self.pool, now, limit)).await
     }
 
     async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             users::create(&mut write, record).await?;
             Ok(write.commit().await?)
@@ -235,19 +258,19 @@ impl Store for PostgresStore {
     }
 
     async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError> {
-        bounded(users::one(&self.pool, user_id)).await
+        self.bounded(users::one(&self.pool, user_id)).await
     }
 
     async fn user_by_name(&self, username: &Username) -> Result<UserRecord, StoreError> {
-        bounded(users::by_name(&self.pool, username)).await
+        self.bounded(users::by_name(&self.pool, username)).await
     }
 
     async fn users_page(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
-        bounded(users::page(&self.pool, after, i64::from(limit))).await
+        self.bounded(users::page(&self.pool, after, i64::from(limit))).await
     }
 
     async fn update_user(&self, user: &User) -> Result<bool, StoreError> {
-        bounded(users::update(&self.pool, user)).await
+        self.bounded(users::update(&self.pool, user)).await
     }
 
     async fn set_user_password(
@@ -257,7 +280,7 @@ impl Store for PostgresStore {
         at: UnixTime,
         sessions: OldSessions,
     ) -> Result<PasswordSet, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let record = users::set_password(&mut write, user_id, password, at).await?;
             let ended_sessions = match sessions {
@@ -276,11 +299,11 @@ impl Store for PostgresStore {
         from: &PasswordHash,
         to: &PasswordHash,
     ) -> Result<bool, StoreError> {
-        bounded(users::rehash(&self.pool, user_id, from, to)).await
+        self.bounded(users::rehash(&self.pool, user_id, from, to)).await
     }
 
     async fn delete_user(&self, user_id: &UserId, revision: Option<i64>) -> Result<bool, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let deleted = users::delete(&mut write, user_id, revision).await?;
             if deleted {
@@ -293,7 +316,7 @@ impl Store for PostgresStore {
     }
 
     async fn create_session(&self, record: &SessionRecord) -> Result<(), StoreError> {
-        bounded(sessions::create(&self.pool, record)).await
+        self.bounded(sessions::create(&self.pool, record)).await
     }
 
     async fn create_user_session(
@@ -301,7 +324,7 @@ impl Store for PostgresStore {
         record: &SessionRecord,
         proved: &PasswordHash,
     ) -> Result<bool, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let is_proved = sessions::is_proved(&mut write, record, proved).await?;
             if is_proved {
@@ -314,11 +337,11 @@ impl Store for PostgresStore {
     }
 
     async fn session(&self, session_id: &SessionId, now: UnixTime) -> Result<SessionRecord, StoreError> {
-        bounded(sessions::one(&self.pool, session_id, now)).await
+        self.bounded(sessions::one(&self.pool, session_id, now)).await
     }
 
     async fn rotate_session(&self, rotation: &SessionRotation) -> Result<bool, StoreError> {
-        bounded(sessions::rotate(&self.pool, rotation)).await
+        self.bounded(sessions::rotate(&self.pool, rotation)).await
     }
 
     async fn sessions_page(
@@ -328,11 +351,11 @@ impl Store for PostgresStore {
         after: Option<&SessionId>,
         limit: u32,
     ) -> Result<Vec<Session>, StoreError> {
-        bounded(sessions::page(&self.pool, filter, now, after, i64::from(limit))).await
+        self.bounded(sessions::page(&self.pool, filter, now, after, i64::from(limit))).await
     }
 
     async fn forget_sessions(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let limit = u64::from(limit);
             let expired = sessions::forget_expired(&mut write, now, limit).await?;
@@ -344,7 +367,7 @@ impl Store for PostgresStore {
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<RevocationRecord, StoreError> {
-        bounded(async {
+        self.bounded(async {
             let mut write = self.pool.begin().await?;
             let record = revocations::make(&mut write, revocation).await?;
             write.commit().await?;
@@ -354,14 +377,19 @@ impl Store for PostgresStore {
     }
 
     async fn revocations(&self, after: ChangeSequence, limit: u32) -> Result<RevocationPage, StoreError> {
-        bounded(revocations::page(&self.pool, after, limit)).await
+        self.bounded(revocations::page(&self.pool, after, limit)).await
     }
 
     async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
-        bounded(revocations::forget(&self.pool, now, limit)).await
+        self.bounded(revocations::forget(&self.pool, now, limit)).await
+    }
+
+    async fn write_problem(&self) -> Result<Option<String>, StoreError> {
+        self.bounded(self.servers.write_problem(&self.pool)).await
     }
 
     async fn close(&self) {
+        self.watch.abort();
         if let Some(listener) = self.listener.get() {
             listener.stop();
         }

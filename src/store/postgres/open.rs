@@ -1,16 +1,19 @@
 //! Opening a PostgreSQL database.
 
-use std::{sync::OnceLock, time::Duration};
-
-use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-use super::PostgresStore;
-use crate::store::{
-    Location, OpenError, ambiguous,
-    schema::{Applied, MIGRATIONS_TABLE, Schema, Standing},
+use sqlx::{Connection as _, PgConnection, postgres::PgPoolOptions};
+
+use super::{PostgresStore, servers::Servers};
+use crate::{
+    database::{self, Access, Connected, DatabaseLocation},
+    store::{
+        OpenError, ambiguous,
+        schema::{Applied, MIGRATIONS_TABLE, Schema, Standing},
+    },
 };
 
 /// How long an action waits for a connection, a new one included.
@@ -31,18 +34,19 @@ const SESSION: &str = "SET statement_timeout = 5000; SET idle_in_transaction_ses
 const MIGRATION_SESSION: &str = "SET lock_timeout = 60000";
 
 impl PostgresStore {
-    /// The database at `url`.
-    pub(in crate::store) async fn open(url: &str) -> Result<Self, OpenError> {
-        let location = Location::Postgres(url.to_owned().into()).to_string();
-        let unreachable = |problem: String| OpenError::Unreachable { location: location.clone(), problem };
-        let options: PgConnectOptions =
-            url.parse().map_err(|error: sqlx::Error| unreachable(error.to_string()))?;
-        let options = options.disable_statement_logging();
-
-        let connected = tokio::time::timeout(CONNECT, options.connect()).await;
-        let mut connection = connected
-            .map_err(|_| unreachable(format!("no answer within {} s", CONNECT.as_secs())))?
-            .map_err(|error| unreachable(error.to_string()))?;
+    /// The database at this place.
+    pub(in crate::store) async fn open(location: &DatabaseLocation) -> Result<Self, OpenError> {
+        let unreachable =
+            |problem: String| OpenError::Unreachable { location: location.to_string(), problem };
+        location.warn_of_ignored();
+        let connected = database::connect(location, "", CONNECT).await;
+        let Connected { mut connection, options, access } =
+            connected.map_err(|error| unreachable(error.to_string()))?;
+        if access != Access::ReadWrite && !location.admits_read_only() {
+            let path = location.to_string();
+            let problem = format!("{}; `allow_read_only_store` starts in spite of that", access.problem());
+            return Err(OpenError::ReadOnly { path, problem });
+        }
         // A connection of its own: after a failure it is closed, and with it goes the lock of the migrations.
         migrate(&mut connection, &unreachable).await?;
         let found: Result<Vec<String>, _> =
@@ -50,30 +54,45 @@ impl PostgresStore {
         ambiguous::warn(&found.map_err(|error| unreachable(error.to_string()))?);
         // All is done; how the connection ends does not matter.
         let _ = connection.close().await;
-        Ok(Self { pool: pool().connect_lazy_with(options.clone()), options, listener: OnceLock::new() })
+        let servers = Arc::new(Servers::new(location.clone(), options.clone(), access));
+        let pool = pool(&servers).connect_lazy_with(options);
+        let watch = servers.watch(pool.clone());
+        Ok(Self { pool, servers, watch, listener: OnceLock::new() })
     }
 }
 
-fn pool() -> PgPoolOptions {
+fn pool(servers: &Arc<Servers>) -> PgPoolOptions {
+    let [started, acquired, released] = [(); 3].map(|()| Arc::clone(servers));
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECT)
         .test_before_acquire(false)
-        .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::raw_sql(SESSION).execute(connection).await.map(|_| ()) })
-        })
-        .before_acquire(|connection, about| {
+        .after_connect(move |connection, _| {
+            let servers = Arc::clone(&started);
             Box::pin(async move {
-                if about.idle_for > TRUSTED {
-                    connection.ping().await?;
+                let access = database::start(connection, SESSION).await?;
+                if servers.admits(access) {
+                    Ok(())
+                } else {
+                    Err(sqlx::Error::Configuration(access.problem().into()))
                 }
-                Ok(true)
             })
         })
-        // The pool tries a returned connection without a limit of time: a dead network must not hold its place.
-        .after_release(|connection, _| {
+        .before_acquire(move |connection, about| {
+            let servers = Arc::clone(&acquired);
             Box::pin(async move {
-                Ok(tokio::time::timeout(RETURN, connection.ping()).await.is_ok_and(|pong| pong.is_ok()))
+                let is_trusted = about.idle_for <= TRUSTED;
+                Ok(servers.is_current(about.age)
+                    && (is_trusted || servers.suffices(database::access(connection).await?)))
+            })
+        })
+        // One that takes no writes is not kept: its server was demoted. Within a limit, for a dead network must not hold its place.
+        .after_release(move |connection, about| {
+            let servers = Arc::clone(&released);
+            Box::pin(async move {
+                let access = tokio::time::timeout(RETURN, database::access(connection));
+                Ok(servers.is_current(about.age)
+                    && matches!(access.await, Ok(Ok(access)) if servers.suffices(access)))
             })
         })
 }

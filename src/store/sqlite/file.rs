@@ -2,8 +2,15 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{ErrorKind, Read as _},
+    io::{self, ErrorKind, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+};
+
+use rustix::{
+    fs::{Access, AtFlags, CWD, accessat},
+    io::Errno,
+    process::{getegid, geteuid},
 };
 
 use crate::store::OpenError;
@@ -24,32 +31,52 @@ pub(super) struct DatabaseFile {
 impl DatabaseFile {
     /// Looks at what is at `path`. The permission bits count even for root, who could write in spite of them.
     pub(super) fn find(path: &Path) -> Result<Self, OpenError> {
-        let path = std::path::absolute(path).map_err(|error| read_only(path, &error))?;
+        let path = std::path::absolute(path).map_err(|error| refused(path, &error))?;
         let folder = path.parent().unwrap_or(&path);
         match fs::metadata(folder) {
-            Ok(found) if !found.is_dir() => return Err(read_only(folder, &"it is no folder")),
+            Ok(found) if !found.is_dir() => return Err(read_only(folder, "it is no folder")),
             Ok(found) if found.permissions().readonly() => {
                 return Err(read_only(
                     folder,
-                    &"the folder is read-only; SQLite keeps files beside the database",
+                    "the folder is read-only; SQLite keeps files beside the database",
                 ));
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(read_only(folder, &"there is no such folder; make it first"));
+                return Err(read_only(folder, "there is no such folder; make it first"));
             }
-            Err(error) => return Err(read_only(folder, &error)),
+            Err(error) => return Err(refused(folder, &error)),
         }
         let length = match fs::metadata(&path) {
-            Ok(found) if !found.is_file() => return Err(read_only(&path, &"it is no file")),
+            Ok(found) if !found.is_file() => return Err(read_only(&path, "it is no file")),
             Ok(found) if found.permissions().readonly() => {
-                return Err(read_only(&path, &"the file is read-only"));
+                return Err(read_only(&path, "the file is read-only"));
             }
             Ok(found) => found.len(),
             Err(error) if error.kind() == ErrorKind::NotFound => 0,
-            Err(error) => return Err(read_only(&path, &error)),
+            Err(error) => return Err(refused(&path, &error)),
         };
-        Ok(Self { path, length })
+        let file = Self { path, length };
+        file.check_access()?;
+        Ok(file)
+    }
+
+    /// Whether this process may write the folder, the database and the files beside it: SQLite opens a file that it may only read
+    /// without a word.
+    pub(super) fn check_access(&self) -> Result<(), OpenError> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let files = ["", "-wal", "-shm", "-journal"].map(|suffix| self.beside(suffix));
+        let existing = files.into_iter().filter(|file| file.exists());
+        let wanted = Access::READ_OK | Access::WRITE_OK;
+        for path in std::iter::once(folder.to_owned()).chain(existing) {
+            match accessat(CWD, &path, wanted, AtFlags::EACCESS) {
+                Ok(()) => {}
+                // Gone since it was seen: another process has closed the database.
+                Err(Errno::NOENT) if path != folder => {}
+                Err(error) => return Err(refused(&path, &error.into())),
+            }
+        }
+        Ok(())
     }
 
     /// The file's absolute path.
@@ -70,10 +97,8 @@ impl DatabaseFile {
             Err(OpenError::Damaged { path: self.path.display().to_string(), problem: problem.to_owned() })
         };
         let (mut magic, mut page) = ([0; MAGIC.len()], [0; 2]);
-        let read = File::open(&self.path).and_then(|mut file| {
-            file.read_exact(&mut magic)?;
-            file.read_exact(&mut page)
-        });
+        let mut file = File::open(&self.path).map_err(|error| refused(&self.path, &error))?;
+        let read = file.read_exact(&mut magic).and_then(|()| file.read_exact(&mut page));
         if self.length < SMALLEST_PAGE || read.is_err() || magic != *MAGIC {
             return damaged("it does not begin as one");
         }
@@ -92,9 +117,13 @@ impl DatabaseFile {
 
     /// Whether there is a file of this name with `suffix`.
     fn has_beside(&self, suffix: &str) -> bool {
+        self.beside(suffix).exists()
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
         name.push(suffix);
-        Path::new(&name).exists()
+        name.into()
     }
 
     /// Makes the file if there is none, for its owner only. SQLite gives the files beside it the same mode.
@@ -103,12 +132,33 @@ impl DatabaseFile {
         options.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&self.path).map(|_| ()).map_err(|error| read_only(&self.path, &error))
+        options.open(&self.path).map(|_| ()).map_err(|error| refused(&self.path, &error))
     }
 }
 
-fn read_only(path: &Path, problem: &dyn std::fmt::Display) -> OpenError {
-    OpenError::ReadOnly { path: path.display().to_string(), problem: problem.to_string() }
+fn read_only(path: &Path, problem: &str) -> OpenError {
+    OpenError::ReadOnly { path: path.display().to_string(), problem: problem.to_owned() }
+}
+
+/// What the system refuses, with what an operator needs to put it right.
+fn refused(path: &Path, error: &io::Error) -> OpenError {
+    if error.kind() != ErrorKind::PermissionDenied {
+        return read_only(path, &error.to_string());
+    }
+    // Below a folder that may not be looked into, the folder is at fault.
+    let seen = path.ancestors().find_map(|place| Some((place, fs::metadata(place).ok()?)));
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let problem = seen.map(|(place, found)| {
+        let what = if place == path { "it".to_owned() } else { format!("the folder {}", place.display()) };
+        let mode = found.mode() & 0o7777;
+        format!(
+            "permission denied: {what} belongs to user {} and group {} and has mode {mode:04o}, and tokend runs as user {user} and \
+             group {group}; give it to that user",
+            found.uid(),
+            found.gid()
+        )
+    });
+    read_only(path, &problem.unwrap_or_else(|| error.to_string()))
 }
 
 /// Why a file does not open, from SQLite's result code (<https://www.sqlite.org/rescode.html>).
@@ -128,6 +178,11 @@ pub(super) fn open_error(path: &Path, error: &sqlx::Error) -> OpenError {
 /// Whether a connection that cannot write met a journal that must be rolled back (READONLY_ROLLBACK).
 pub(super) fn needs_rollback(error: &sqlx::Error) -> bool {
     result_code(error) == Some(776)
+}
+
+/// Whether a connection may not write (PERM, READONLY).
+pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
+    result_code(error).is_some_and(|code| matches!(code & 0xff, 3 | 8))
 }
 
 /// Whether another connection has what this one needs (BUSY).

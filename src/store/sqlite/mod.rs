@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::watch;
 
+use self::file::DatabaseFile;
 use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
@@ -36,7 +37,8 @@ pub(super) struct SqliteStore {
     writer: SqlitePool,
     /// Reading connections; in memory, the writer.
     readers: SqlitePool,
-    in_memory: bool,
+    /// None in memory.
+    file: Option<DatabaseFile>,
     /// Grows with each change that this process makes; what another process changes is found by polling.
     changed: watch::Sender<u64>,
 }
@@ -47,7 +49,7 @@ impl SqliteStore {
         match self.writer.begin_with("BEGIN IMMEDIATE").await {
             // SQLite has ended a transaction by itself, as it does when the disk is full. To sqlx the connection is in it for
             // ever, so that another has to take its place; but a database in memory would go with it.
-            Err(sqlx::Error::InvalidSavePointStatement) if !self.in_memory => {
+            Err(sqlx::Error::InvalidSavePointStatement) if self.file.is_some() => {
                 self.writer.acquire().await?.close().await?;
                 Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
             }
@@ -321,6 +323,22 @@ impl Store for SqliteStore {
 
     async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError> {
         revocations::forget(&self.writer, now, limit).await
+    }
+
+    async fn write_problem(&self) -> Result<Option<String>, StoreError> {
+        // A file system that became read-only shows here alone: nothing is written below.
+        if let Some(Err(problem)) = self.file.as_ref().map(DatabaseFile::check_access) {
+            return Ok(Some(problem.to_string()));
+        }
+        let mut write = self.write().await?;
+        match sqlx::raw_sql(open::TRY).execute(&mut *write).await {
+            Err(error) if file::is_read_only(&error) => Ok(Some(error.to_string())),
+            tried => {
+                tried?;
+                write.rollback().await?;
+                Ok(None)
+            }
+        }
     }
 
     async fn close(&self) {

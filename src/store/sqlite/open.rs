@@ -29,6 +29,9 @@ const APPLICATION_ID: i64 = 1_953_459_044;
 /// Sets it again after a restore.
 const MARK: &str = "PRAGMA application_id = 1953459044";
 
+/// A write that changes nothing.
+pub(super) const TRY: &str = "UPDATE change_sequence SET value = value";
+
 impl SqliteStore {
     /// A fresh database in this process' memory.
     pub(in crate::store) async fn in_memory() -> Result<Self, OpenError> {
@@ -37,13 +40,13 @@ impl SqliteStore {
         let writer =
             one_connection(options).await.map_err(|error| open_error(Path::new("memory"), &error))?;
         migrate(&writer, Path::new("memory")).await?;
-        Ok(Self { readers: writer.clone(), writer, in_memory: true, changed: watch::Sender::new(0) })
+        Ok(Self { readers: writer.clone(), writer, file: None, changed: watch::Sender::new(0) })
     }
 
     /// The database in the file at `path`, made if there is none.
     pub(in crate::store) async fn open(path: &Path) -> Result<Self, OpenError> {
         let file = DatabaseFile::find(path)?;
-        let path = file.path();
+        let path = &file.path().to_owned();
         let options = options().filename(path);
         if file.has_database()? {
             check(path, &options).await?;
@@ -57,7 +60,7 @@ impl SqliteStore {
         warn_of_ambiguous(&writer, path).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
         let readers = readers.connect_lazy_with(options.read_only(true));
-        Ok(Self { writer, readers, in_memory: false, changed: watch::Sender::new(0) })
+        Ok(Self { writer, readers, file: Some(file), changed: watch::Sender::new(0) })
     }
 }
 
@@ -195,8 +198,6 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Vec<Applied>, sqlx
     sqlx::query_as("SELECT version, checksum FROM tokend_migrations").fetch_all(connection).await
 }
 
-/// Applies what is missing, all or nothing. The write lock keeps out other processes, and taking it proves that the
-/// file can be written even when nothing is missing.
 /// Warns of users whose tokens could be taken for those of others.
 async fn warn_of_ambiguous(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let found: Result<Vec<String>, _> =
@@ -205,6 +206,8 @@ async fn warn_of_ambiguous(writer: &SqlitePool, path: &Path) -> Result<(), OpenE
     Ok(())
 }
 
+/// Applies what is missing, all or nothing. The write lock keeps out other processes. A write that changes nothing proves that
+/// the file can be written even when nothing is missing; `BEGIN IMMEDIATE` alone succeeds on a file that is open for reading.
 async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| open_error(path, &error);
     let schema = Schema::sqlite();
@@ -217,5 +220,6 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     if id != APPLICATION_ID {
         sqlx::raw_sql(MARK).execute(&mut *write).await.map_err(failed)?;
     }
+    sqlx::raw_sql(TRY).execute(&mut *write).await.map_err(failed)?;
     write.commit().await.map_err(failed)
 }
