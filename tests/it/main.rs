@@ -134,6 +134,7 @@ mod rotation_load;
 mod rotation_replicas;
 mod rotation_years;
 mod row_macs;
+mod row_macs_signing;
 mod sealing;
 mod serving;
 mod sessions;
