@@ -61,7 +61,7 @@ pub use session::{
     SessionId, SessionRecord, SessionRotation, SessionScope,
 };
 pub use source::Source;
-pub use time::{Ttl, UnixTime};
+pub use time::{StoreClock, Ttl, UnixTime};
 pub use token::{TokenId, TokenType};
 pub use user::{
     InvalidUserId, InvalidUsername, OldSessions, PasswordSet, User, UserId, UserRecord, UserSettings,

@@ -16,7 +16,7 @@ use crate::{
     keys::{Keeper, KeyRing},
     model::ChangeSequence,
     revocations::Revocations,
-    store::Store,
+    store::{ClockGuard, Store},
 };
 
 /// Follows the store's changes.
@@ -31,6 +31,7 @@ pub(super) struct Follower {
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) guard: Arc<ClockGuard>,
     /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
     pub(super) seen: Mutex<Option<ChangeSequence>>,
 }
@@ -53,8 +54,10 @@ impl Follower {
     async fn other_round(&self) -> Result<(), StartError> {
         // They need no store.
         self.issuers.tend();
+        let clocks = self.guard.observe().await;
         self.follow().await?;
-        self.tend().await
+        self.tend().await?;
+        Ok(clocks?)
     }
 
     /// Brings keys and clients in memory to the store's state. Answers whether they have changed.
@@ -85,7 +88,10 @@ impl Follower {
         // One step that fails keeps none of the others from being taken.
         let kept = self.keeper.tend().await;
         let reported = self.keeper.report().await;
-        let swept = self.used_assertions.tidy().await;
+        let swept = match self.guard.forget_time() {
+            Some(now) => self.used_assertions.tidy(now).await,
+            None => Ok(()),
+        };
         self.revocations.tidy().await?;
         swept?;
         clients?;

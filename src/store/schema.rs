@@ -25,7 +25,7 @@ const SQLITE: Texts = &[
     (4, "users", include_str!("migrations/sqlite/0004_users.sql")),
     (5, "assertions", include_str!("migrations/sqlite/0005_assertions.sql")),
     (6, "sessions", include_str!("migrations/sqlite/0006_sessions.sql")),
-    (9, "row_macs", include_str!("migrations/sqlite/0009_row_macs.sql")),
+    (9, "integrity", include_str!("migrations/sqlite/0009_integrity.sql")),
 ];
 const POSTGRES: Texts = &[
     (1, "foundation", include_str!("migrations/postgres/0001_foundation.sql")),
@@ -34,7 +34,7 @@ const POSTGRES: Texts = &[
     (4, "users", include_str!("migrations/postgres/0004_users.sql")),
     (5, "assertions", include_str!("migrations/postgres/0005_assertions.sql")),
     (6, "sessions", include_str!("migrations/postgres/0006_sessions.sql")),
-    (9, "row_macs", include_str!("migrations/postgres/0009_row_macs.sql")),
+    (9, "integrity", include_str!("migrations/postgres/0009_integrity.sql")),
 ];
 
 /// A migration that a database says was applied to it: version and checksum.

@@ -52,6 +52,7 @@ mod clients_authentication;
 mod clients_repeat;
 mod clients_update;
 mod clock_back;
+mod clock_doubt;
 mod config;
 mod config_sealing;
 mod config_trace;
