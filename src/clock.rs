@@ -18,6 +18,11 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
         UnixTime::from_seconds(i64::try_from(self.monotonic().as_secs()).unwrap_or(i64::MAX))
     }
 
+    /// The time since the machine was booted, its sleep included: for comparison with [`Self::now`].
+    fn boot(&self) -> Duration {
+        self.monotonic()
+    }
+
     /// The time since some instant, which never goes back: for rates. A clock that is moved by hand need only say its
     /// seconds.
     fn monotonic(&self) -> Duration {
@@ -35,6 +40,13 @@ impl Clock for SystemClock {
         // A clock before 1970 reads as 1970: every token is then "not yet valid", which fails closed.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime::from_seconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn boot(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let part = |value: i64| u64::try_from(value).unwrap_or_default();
+        Duration::from_secs(part(time.tv_sec)).saturating_add(Duration::from_nanos(part(time.tv_nsec)))
     }
 
     fn monotonic(&self) -> Duration {

@@ -45,12 +45,12 @@ impl UsedAssertions {
         self.store.use_assertion(digest, forget_time, self.clock.now()).await
     }
 
-    /// Deletes what nobody has to remember any more, now and then.
+    /// Deletes what has expired at `now`, now and then.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn tidy(&self) -> Result<(), StoreError> {
-        let (now, steady) = (self.clock.now(), self.clock.steady());
+    pub async fn tidy(&self, now: UnixTime) -> Result<(), StoreError> {
+        let steady = self.clock.steady();
         if steady.since(UnixTime::from_seconds(self.tidied.load(Relaxed))) < PAUSE {
             return Ok(());
         }

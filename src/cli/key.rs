@@ -7,6 +7,7 @@ use super::{
     confirm::confirm,
     connection::Connection,
     failure::Failure,
+    key_clock::AcceptClock,
     key_import::Import,
     key_reseal::Reseal,
     key_view::{document, rotation, station, timeline},
@@ -38,6 +39,8 @@ pub(super) enum KeyCommand {
     Revoke(Revoke),
     /// Seal every stored key, and sign every row of a key or a client, under the first sealing key; works on the store itself, while servers run or not
     Reseal(Reseal),
+    /// Accept this machine's clock, so that servers that doubt it rotate keys again; works on the store itself
+    AcceptClock(AcceptClock),
 }
 
 impl KeyCommand {
@@ -49,6 +52,7 @@ impl KeyCommand {
             Self::Rotate(command) => command.run(),
             Self::Revoke(command) => command.run(),
             Self::Reseal(command) => command.run(),
+            Self::AcceptClock(command) => command.run(),
         }
     }
 }

@@ -31,6 +31,7 @@ mod inspect;
 mod introspect;
 mod json_text;
 mod key;
+mod key_clock;
 mod key_import;
 mod key_material;
 mod key_reseal;

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     model::{Algorithm, KeyChange, KeyId, KeyRecord, KeySet, ReplicaReport, UnixTime, VerifiersReady},
     random::{self, RandomError},
-    store::Store,
+    store::{ClockGuard, Store},
 };
 
 /// Steps of the plan at once, at the most: more than that is a plan that runs in circles.
@@ -24,6 +24,8 @@ pub struct Keeper {
     pub(super) store: Arc<dyn Store>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Says whether the clock may be relied on.
+    pub(super) guard: Arc<ClockGuard>,
     replica_id: String,
     verifiers: Arc<Verifiers>,
     laggards: Laggards,
@@ -42,12 +44,14 @@ impl Keeper {
         ring: Arc<KeyRing>,
         verifiers: Arc<Verifiers>,
         clock: Arc<dyn Clock>,
+        guard: Arc<ClockGuard>,
         audit: Arc<AuditLog>,
     ) -> Result<Self, RandomError> {
         Ok(Self {
             store,
             ring,
             clock,
+            guard,
             replica_id: random::text::<12>()?,
             verifiers,
             laggards: Laggards::default(),
@@ -56,7 +60,8 @@ impl Keeper {
         })
     }
 
-    /// Does all that is due. It asks the store only if something is.
+    /// Does all that is due, unless the clock is in doubt: a step that a wrong clock made cannot be taken back. It asks the store
+    /// only if something is due.
     ///
     /// # Errors
     /// When the store fails or a key cannot be made; what was done until then is done.
@@ -106,7 +111,8 @@ impl Keeper {
 
     /// Takes the next step of the plan; whether there was one.
     async fn take_step(&self) -> Result<bool, KeyError> {
-        let (set, now) = (self.ring.set(), self.clock.now());
+        let Some(now) = self.guard.now() else { return Ok(false) };
+        let set = self.ring.set();
         let ready = self.may_activate(&set, now).await?;
         let may_activate = |key: &KeyRecord| ready.contains(&key.key_id);
         let blocked = self.ring.blocked();

@@ -91,7 +91,13 @@ impl Keeper {
     async fn carry_out(&self, order: Order<'_>) -> Result<Vec<KeyRecord>, KeyError> {
         for _ in 0..ATTEMPTS {
             self.ring.refresh().await?;
-            let (set, now) = (self.ring.set(), self.clock.now());
+            let set = self.ring.set();
+            let now = match (self.guard.now(), &order) {
+                (Some(now), _) => now,
+                // A leaked key is revoked by whatever clock.
+                (None, Order::Revoke { .. }) => self.clock.now(),
+                (None, _) => return Err(KeyError::ClockInDoubt),
+            };
             let (change, concerned) = match &order {
                 Order::Create(algorithm) => self.to_create(&set, *algorithm, now).await?,
                 Order::Import(keys, terms) => self.to_import(&set, keys, terms, now)?,

@@ -81,6 +81,11 @@ pub enum KeyError {
     /// The shared secret and the algorithms do not fit.
     #[error("setting `shared_secret`: {0}")]
     SharedSecret(String),
+    /// The clock is in doubt, so that no key is made or rotated.
+    #[error(
+        "the server's clock is in doubt: correct it, or accept it with `tokend key accept-clock`; the log says more"
+    )]
+    ClockInDoubt,
     /// There is no key of that id.
     #[error("there is no such key")]
     NotFound,

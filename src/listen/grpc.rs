@@ -68,6 +68,8 @@ impl<S> Grpc<S> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
+            // gRPC has no use for it, and hyper panics where the machine's clock is past the year 9999.
+            .auto_date_header(false)
             .max_concurrent_streams(limits.max_concurrent_streams)
             .max_header_list_size(limits.max_header_bytes)
             .keep_alive_interval(limits.keepalive_interval)

@@ -15,7 +15,10 @@ use super::{
     stop::{LEAVE, Stop},
     stream::{Stream, Traffic},
 };
-use crate::model::Peer;
+use crate::{
+    clock::{Clock as _, SystemClock},
+    model::{Peer, UnixTime},
+};
 
 /// HTTP/1.1, for documents and probes.
 #[derive(Debug, Clone)]
@@ -45,6 +48,8 @@ where
         let traffic = stream.traffic();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // hyper panics where the machine's clock is past the year 9999.
+            .auto_date_header(SystemClock.now() < UnixTime::MAX)
             .header_read_timeout(self.patience)
             .max_buf_size(16 * 1024)
             .serve_connection(TokioIo::new(stream), service);

@@ -63,7 +63,7 @@ pub use session::{
 };
 pub use source::Source;
 pub use subject::{FOREIGN_SUBJECT, LONGEST_SUBJECT, foreign_prefix};
-pub use time::{Ttl, UnixTime};
+pub use time::{StoreClock, Ttl, UnixTime};
 pub use token::{TokenId, TokenType};
 pub use user::{
     InvalidUserId, InvalidUsername, OldSessions, PasswordSet, User, UserId, UserRecord, UserSettings,

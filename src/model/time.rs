@@ -13,9 +13,10 @@ impl UnixTime {
     /// 9999-12-31T23:59:59Z: the last instant that a `google.protobuf.Timestamp` can say.
     pub const MAX: Self = Self(253_402_300_799);
 
-    /// The instant `seconds` after the epoch.
+    /// The instant `seconds` after the epoch, at most [`Self::MAX`]: no clock and no row makes a later one, which could be neither
+    /// formatted nor sent.
     pub const fn from_seconds(seconds: i64) -> Self {
-        Self(seconds)
+        if seconds > Self::MAX.0 { Self::MAX } else { Self(seconds) }
     }
 
     /// Seconds since the epoch.
@@ -43,6 +44,17 @@ impl UnixTime {
         let seconds = self.0.saturating_sub(earlier.0);
         if seconds < 0 { Duration::ZERO } else { Duration::from_secs(seconds.unsigned_abs()) }
     }
+}
+
+/// What the store knows of the time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreClock {
+    /// The latest time that a replica with a trusted clock has told it.
+    pub mark: Option<UnixTime>,
+    /// When an operator accepted the clock, by that clock.
+    pub accepted: Option<UnixTime>,
+    /// What the database's own clock says, if the database runs elsewhere.
+    pub now: Option<UnixTime>,
 }
 
 /// How long something lives: whole seconds, at least one.

@@ -10,9 +10,8 @@ use std::{
 
 use super::set::Set;
 use crate::{
-    clock::Clock,
     model::UnixTime,
-    store::{Store, StoreError},
+    store::{ClockGuard, Store, StoreError},
 };
 
 /// How often a replica deletes what has expired, unless it has not come to the end of it.
@@ -29,7 +28,7 @@ const PARTS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Purge {
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    guard: Arc<ClockGuard>,
     /// When this replica last came to the end.
     done: AtomicI64,
     /// The part of what is in memory that is next.
@@ -37,14 +36,14 @@ pub(super) struct Purge {
 }
 
 impl Purge {
-    pub(super) const fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, done: AtomicI64::new(0), part: AtomicUsize::new(0) }
+    pub(super) const fn new(store: Arc<dyn Store>, guard: Arc<ClockGuard>) -> Self {
+        Self { store, guard, done: AtomicI64::new(0), part: AtomicUsize::new(0) }
     }
 
     /// Deletes some of the sessions and revocations in the store that have ended: of the revocations none before every session
     /// that it may have ended.
     pub(super) async fn rows(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let Some(now) = self.guard.forget_time() else { return Ok(()) };
         if now.since(UnixTime::from_seconds(self.done.load(Relaxed))) < PAUSE {
             return Ok(());
         }
@@ -60,7 +59,7 @@ impl Purge {
 
     /// Lets go of what has expired in some parts of what is in memory.
     pub(super) fn memory(&self, set: &Set) {
-        let now = self.clock.now();
+        let Some(now) = self.guard.forget_time() else { return };
         for _ in 0..PARTS {
             set.tidy(self.part.fetch_add(1, Relaxed) % set.parts(), now);
         }

@@ -16,7 +16,7 @@ use super::{Kind, RevocationSettings, overlay::Overlay, purge::Purge, set::Set};
 use crate::{
     clock::Clock,
     model::{ChangeSequence, Revocation, RevocationPage, RevocationRecord, TokenClaims, UnixTime},
-    store::{Store, StoreError},
+    store::{ClockGuard, Store, StoreError},
 };
 
 /// How many revocations are read at once.
@@ -31,6 +31,7 @@ pub struct Stale;
 pub struct Revocations {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    guard: Arc<ClockGuard>,
     settings: RevocationSettings,
     set: ArcSwap<Set>,
     overlay: Overlay,
@@ -56,11 +57,12 @@ impl Revocations {
         store: Arc<dyn Store>,
         settings: RevocationSettings,
         clock: Arc<dyn Clock>,
+        guard: Arc<ClockGuard>,
     ) -> Result<Self, StoreError> {
         let view = Self {
             set: ArcSwap::from_pointee(Set::new()),
             overlay: Overlay::new(),
-            purge: Purge::new(Arc::clone(&store), Arc::clone(&clock)),
+            purge: Purge::new(Arc::clone(&store), Arc::clone(&guard)),
             held: watch::Sender::new(ChangeSequence(0)),
             complete: watch::Sender::new(ChangeSequence(0)),
             confirmed: AtomicI64::new(0),
@@ -68,6 +70,7 @@ impl Revocations {
             following: Mutex::new(()),
             store,
             clock,
+            guard,
             settings,
         };
         view.catch_up().await?;
@@ -118,7 +121,7 @@ impl Revocations {
         let record = self.store.revoke(revocation).await?;
         if let Err(error) = self.catch_up_to(record.sequence).await {
             tracing::warn!(%error, "a revocation that was made could not be read back; it is in force");
-            self.overlay.put(record.clone(), self.clock.now());
+            self.overlay.put(record.clone(), self.forget_time());
         }
         Ok(record)
     }
@@ -174,6 +177,11 @@ impl Revocations {
         self.set.load().bytes()
     }
 
+    /// As of when what has expired may be left out of memory: a wrong clock must not lose what is in force.
+    fn forget_time(&self) -> UnixTime {
+        self.guard.forget_time().unwrap_or(UnixTime::from_seconds(0))
+    }
+
     /// Reads what is new. Only ever called with `following` held.
     async fn follow(&self) -> Result<ChangeSequence, StoreError> {
         // Before anything is read.
@@ -199,7 +207,7 @@ impl Revocations {
             if page.complete < after {
                 return Ok(None);
             }
-            let now = self.clock.now();
+            let now = self.forget_time();
             for record in page.records.into_iter().filter(|record| !record.revocation.has_expired(now)) {
                 set.put(record, now);
             }
@@ -213,7 +221,7 @@ impl Revocations {
         let set = Set::new();
         let mut pages = Pages::after(&*self.store, ChangeSequence(0));
         while let Some(page) = pages.next().await? {
-            let now = self.clock.now();
+            let now = self.forget_time();
             for mut record in page.records {
                 if let Some(held) = old.get(&record.revocation.target) {
                     record.revocation = record.revocation.widened_by(&held.revocation);
@@ -223,7 +231,7 @@ impl Revocations {
         }
         let mut after = ChangeSequence(0);
         while after < before {
-            let now = self.clock.now();
+            let now = self.forget_time();
             let page = old.page(after, before, now);
             for record in page.records {
                 if set.get(&record.revocation.target).is_none() {

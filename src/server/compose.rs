@@ -22,7 +22,7 @@ use crate::{
     model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     revocations::Revocations,
-    store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
+    store::{self, ClockGuard, OpenError, Store, StoreError, StoreMetrics, TimedStore},
     telemetry::{TraceError, Traces},
     tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
 };
@@ -158,6 +158,8 @@ impl Server {
             ..
         } = settings;
         let limits = settings.calls;
+        let guard = Arc::new(ClockGuard::new(Arc::clone(&store), Arc::clone(&clock)));
+        guard.observe().await?;
         let ring = Arc::new(KeyRing::open(Arc::clone(&store), keys, Arc::clone(&clock)).await?);
         let verifiers = Arc::new(Verifiers::default());
         let keeper = Arc::new(Keeper::new(
@@ -165,12 +167,14 @@ impl Server {
             Arc::clone(&ring),
             Arc::clone(&verifiers),
             Arc::clone(&clock),
+            Arc::clone(&guard),
             Arc::clone(&audit),
         )?);
         // What was due while nobody ran is done before anything is signed.
         keeper.tend().await?;
-        let revocations = Revocations::open(Arc::clone(&store), revocations, Arc::clone(&clock)).await?;
-        let revocations = Arc::new(revocations);
+        let opening =
+            Revocations::open(Arc::clone(&store), revocations, Arc::clone(&clock), Arc::clone(&guard));
+        let revocations = Arc::new(opening.await?);
         // What is read after them is complete up to where they are.
         ring.refresh().await?;
         let jwks_dir = caller_sources.jwks_dir.clone();
@@ -197,6 +201,7 @@ impl Server {
             audit: Arc::clone(&audit),
             readiness: readiness.clone(),
             health: health.clone(),
+            guard: Arc::clone(&guard),
             seen: Mutex::default(),
         });
         let authentications = Arc::new(AuthenticationMetrics::default());
@@ -268,6 +273,7 @@ impl Server {
             store: store_metrics,
             ring: Arc::clone(&ring),
             directory: Arc::clone(&directory),
+            clock: guard,
             verifiers: Arc::clone(&verifiers),
             revocations: Arc::clone(&revocations),
             call_memory: Arc::clone(&call_memory),

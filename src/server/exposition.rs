@@ -18,7 +18,7 @@ use crate::{
     keys::{KeyRing, Verifiers},
     listen::{CallMemory, CallMemoryMetrics, ListenMetrics, ListenMetricsOf, TlsKeeper},
     revocations::Revocations,
-    store::StoreMetrics,
+    store::{ClockGuard, StoreMetrics},
     telemetry::LogMetrics,
 };
 
@@ -37,6 +37,7 @@ pub(super) struct Exposition {
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) directory: Arc<Directory>,
+    pub(super) clock: Arc<ClockGuard>,
     pub(super) verifiers: Arc<Verifiers>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) call_memory: Arc<CallMemory>,
@@ -68,6 +69,7 @@ impl Exposition {
         registry.register_collector(Box::new(Gauges {
             ring: self.ring,
             directory: self.directory,
+            clock: self.clock,
             verifiers: self.verifiers,
         }));
         Arc::new(move || {
@@ -83,6 +85,7 @@ impl Exposition {
 struct Gauges {
     ring: Arc<KeyRing>,
     directory: Arc<Directory>,
+    clock: Arc<ClockGuard>,
     verifiers: Arc<Verifiers>,
 }
 
@@ -108,6 +111,9 @@ impl Collector for Gauges {
             let labels = [("key_id", key_id.as_str())];
             ConstGauge::new(u64::from(problem.is_none())).encode(usable.encode_family(&labels)?)?;
         }
+        let help = "Whether the clock is trusted: without, keys do not rotate";
+        let trusted = encoder.encode_descriptor("tokend_clock_trusted", help, None, MetricType::Gauge)?;
+        ConstGauge::new(u64::from(self.clock.now().is_some())).encode(trusted)?;
         let counts = [("signing_keys", self.ring.row_counts()), ("clients", self.directory.row_counts())];
         for (name, help, count) in [
             ("tokend_rows_untrusted", "Stored rows that fail their check and are not used", 0),

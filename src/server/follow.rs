@@ -18,7 +18,7 @@ use crate::{
     keys::{Keeper, KeyRing},
     model::ChangeSequence,
     revocations::Revocations,
-    store::Store,
+    store::{ClockGuard, Store},
 };
 
 /// Follows the store's changes.
@@ -36,6 +36,7 @@ pub(super) struct Follower {
     pub(super) audit: Arc<AuditLog>,
     pub(super) readiness: Readiness,
     pub(super) health: Health,
+    pub(super) guard: Arc<ClockGuard>,
     /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
     pub(super) seen: Mutex<Option<ChangeSequence>>,
 }
@@ -66,11 +67,13 @@ impl Follower {
     async fn other_round(&self) -> Result<(), StartError> {
         // They need no store.
         self.issuers.tend();
+        let clocks = self.guard.observe().await;
         self.directory.follow_files().await;
         self.follow().await?;
         let asked = self.ask_for_writes().await;
         self.tend().await?;
-        asked
+        asked?;
+        Ok(clocks?)
     }
 
     /// Finds out whether the store accepts writes.
@@ -110,7 +113,10 @@ impl Follower {
         // One step that fails keeps none of the others from being taken.
         let kept = self.keeper.tend().await;
         let reported = self.keeper.report().await;
-        let swept = self.used_assertions.tidy().await;
+        let swept = match self.guard.forget_time() {
+            Some(now) => self.used_assertions.tidy(now).await,
+            None => Ok(()),
+        };
         self.revocations.tidy().await?;
         swept?;
         clients?;

@@ -5,6 +5,7 @@
 //! caller who goes away in the middle leaves nothing half done.
 
 mod ambiguous;
+mod clock_guard;
 mod error;
 mod failure;
 mod location;
@@ -22,6 +23,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use clock_guard::ClockGuard;
 pub use error::{OpenError, StoreError, StoreFailure};
 pub use location::Location;
 pub use timed::{StoreMetrics, TimedStore};
@@ -30,7 +32,7 @@ use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
     OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
     SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-    UnixTime, User, UserId, UserRecord, Username,
+    StoreClock, UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// The durable state of tokend.
@@ -72,6 +74,13 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Deletes what a replica reported, if it did.
     async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError>;
+
+    /// What the store knows of the time.
+    async fn clock(&self) -> Result<StoreClock, StoreError>;
+
+    /// Keeps `now` as the latest time that the store has seen, unless it has seen a later one. With `accepted`, an operator says that
+    /// it is right, and it is kept even if it is earlier.
+    async fn mark_clock(&self, now: UnixTime, accepted: bool) -> Result<(), StoreError>;
 
     /// Every client, by id.
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError>;

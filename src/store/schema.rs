@@ -27,7 +27,7 @@ const SQLITE: Texts = &[
     (6, "sessions", include_str!("migrations/sqlite/0006_sessions.sql")),
     (7, "json_or_null", include_str!("migrations/sqlite/0007_json_or_null.sql")),
     (8, "client_permissions", include_str!("migrations/sqlite/0008_client_permissions.sql")),
-    (9, "row_macs", include_str!("migrations/sqlite/0009_row_macs.sql")),
+    (9, "integrity", include_str!("migrations/sqlite/0009_integrity.sql")),
 ];
 const POSTGRES: Texts = &[
     (1, "foundation", include_str!("migrations/postgres/0001_foundation.sql")),
@@ -38,7 +38,7 @@ const POSTGRES: Texts = &[
     (6, "sessions", include_str!("migrations/postgres/0006_sessions.sql")),
     (7, "json_or_null", include_str!("migrations/postgres/0007_json_or_null.sql")),
     (8, "client_permissions", include_str!("migrations/postgres/0008_client_permissions.sql")),
-    (9, "row_macs", include_str!("migrations/postgres/0009_row_macs.sql")),
+    (9, "integrity", include_str!("migrations/postgres/0009_integrity.sql")),
 ];
 
 /// A migration that a database says was applied to it: version and checksum.

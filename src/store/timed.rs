@@ -26,7 +26,7 @@ use crate::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
         OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
         SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-        UnixTime, User, UserId, UserRecord, Username,
+        StoreClock, UnixTime, User, UserId, UserRecord, Username,
     },
     spans,
 };
@@ -70,6 +70,8 @@ pub struct StoreMetrics {
     report_replica: Action,
     replicas: Action,
     forget_replica: Action,
+    clock: Action,
+    mark_clock: Action,
     clients: Action,
     client: Action,
     clients_page: Action,
@@ -102,7 +104,7 @@ pub struct StoreMetrics {
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 37] {
+    const fn actions(&self) -> [(&'static str, &Action); 39] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -112,6 +114,8 @@ impl StoreMetrics {
             ("report_replica", &self.report_replica),
             ("replicas", &self.replicas),
             ("forget_replica", &self.forget_replica),
+            ("clock", &self.clock),
+            ("mark_clock", &self.mark_clock),
             ("clients", &self.clients),
             ("client", &self.client),
             ("clients_page", &self.clients_page),
@@ -222,6 +226,14 @@ impl Store for TimedStore {
 
     async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
         self.metrics.forget_replica.observe(self.inner.forget_replica(replica_id)).await
+    }
+
+    async fn clock(&self) -> Result<StoreClock, StoreError> {
+        self.metrics.clock.observe(self.inner.clock()).await
+    }
+
+    async fn mark_clock(&self, now: UnixTime, accepted: bool) -> Result<(), StoreError> {
+        self.metrics.mark_clock.observe(self.inner.mark_clock(now, accepted)).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {

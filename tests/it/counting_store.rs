@@ -11,7 +11,7 @@ use tokend::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
         OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
         SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-        UnixTime, User, UserId, UserRecord, Username,
+        StoreClock, UnixTime, User, UserId, UserRecord, Username,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -201,6 +201,16 @@ impl Store for CountingStore {
     async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
         self.enter().await?;
         self.inner.forget_replica(replica_id).await
+    }
+
+    async fn clock(&self) -> Result<StoreClock, StoreError> {
+        self.enter().await?;
+        self.inner.clock().await
+    }
+
+    async fn mark_clock(&self, now: UnixTime, accepted: bool) -> Result<(), StoreError> {
+        self.enter().await?;
+        self.inner.mark_clock(now, accepted).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {

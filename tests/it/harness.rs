@@ -53,6 +53,11 @@ impl ManualClock {
         self.now.fetch_add(seconds, SeqCst);
     }
 
+    /// It leaps ahead; no time passes.
+    pub fn leap(&self, seconds: i64) {
+        self.set_back(-seconds);
+    }
+
     /// Somebody sets it back; no time passes.
     pub fn set_back(&self, seconds: i64) {
         self.ahead.fetch_add(seconds, SeqCst);
@@ -81,6 +86,12 @@ pub fn manual_clock() -> Arc<ManualClock> {
 /// A clock that stands at `seconds` since 1970.
 pub fn clock_at(seconds: i64) -> Arc<ManualClock> {
     Arc::new(ManualClock { now: AtomicI64::new(seconds), ahead: AtomicI64::new(0) })
+}
+
+/// As an operator does who accepts a server's clock: a test's time is not the database's, and leaps between servers.
+pub async fn accept_clock(store: &Arc<dyn Store>, clock: &ManualClock) {
+    // A store that is down is the test's own affair.
+    let _ = store.mark_clock(clock.now(), true).await;
 }
 
 /// A running server. It ends with the test.
@@ -118,6 +129,17 @@ impl TestServer {
 
     /// The same; `tls` is what the root client trusts, if the settings have TLS.
     pub async fn on_with(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        clock: Arc<ManualClock>,
+        tls: Option<ClientTlsConfig>,
+    ) -> Self {
+        accept_clock(&store, &clock).await;
+        Self::on_doubting(store, settings, clock, tls).await
+    }
+
+    /// The same, and nobody has said that the clock is right.
+    pub async fn on_doubting(
         store: Arc<dyn Store>,
         settings: Settings,
         clock: Arc<ManualClock>,

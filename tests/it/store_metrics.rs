@@ -80,7 +80,7 @@ async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
         ("sealing_keys", 1),
         ("ensure_sealing_key", 1),
         ("clients", 1),
-        ("client", 2),
+        ("client", 3),
         ("clients_page", 2),
         ("create_client", 1),
         ("put_client", 1),

@@ -144,7 +144,7 @@ impl Told {
                 Self::new(Code::AlreadyExists, "KEY_ALREADY_EXISTS", error.to_string())
             }
             KeyError::Refused(field, problem) => Self::invalid(Violations::of(field, problem)),
-            KeyError::Shared(_) => {
+            KeyError::Shared(_) | KeyError::ClockInDoubt => {
                 Self::new(Code::FailedPrecondition, "KEY_NOT_ROTATABLE", error.to_string())
             }
             KeyError::Untrusted(..) => Self::new(

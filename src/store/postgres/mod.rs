@@ -6,6 +6,7 @@
 mod assertions;
 mod changes;
 mod clients;
+mod clock;
 mod keys;
 mod listener;
 mod open;
@@ -33,7 +34,7 @@ use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
     OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
     SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-    UnixTime, User, UserId, UserRecord, Username,
+    StoreClock, UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
@@ -136,6 +137,14 @@ impl Store for PostgresStore {
 
     async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
         self.bounded(replicas::forget(&self.pool, replica_id)).await
+    }
+
+    async fn clock(&self) -> Result<StoreClock, StoreError> {
+        bounded(clock::read(&self.pool)).await
+    }
+
+    async fn mark_clock(&self, now: UnixTime, accepted: bool) -> Result<(), StoreError> {
+        bounded(clock::mark(&self.pool, now, accepted)).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {

@@ -6,6 +6,7 @@
 mod assertions;
 mod changes;
 mod clients;
+mod clock;
 mod file;
 mod keys;
 mod open;
@@ -27,7 +28,7 @@ use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
     OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
     SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
-    UnixTime, User, UserId, UserRecord, Username,
+    StoreClock, UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// A SQLite database.
@@ -129,6 +130,14 @@ impl Store for SqliteStore {
 
     async fn forget_replica(&self, replica_id: &str) -> Result<(), StoreError> {
         replicas::forget(&self.writer, replica_id).await
+    }
+
+    async fn clock(&self) -> Result<StoreClock, StoreError> {
+        clock::read(&self.readers).await
+    }
+
+    async fn mark_clock(&self, now: UnixTime, accepted: bool) -> Result<(), StoreError> {
+        clock::mark(&self.writer, now, accepted).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {

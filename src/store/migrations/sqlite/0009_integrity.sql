@@ -16,3 +16,11 @@ WHEN new.mac IS NOT NULL AND new.mac IS old.mac
 BEGIN
     UPDATE clients SET mac = NULL WHERE client_id = new.client_id;
 END;
+
+-- What the store has seen of the time: the latest that a replica told it whose clock was trusted, and when an operator accepted the
+-- clock. One row.
+CREATE TABLE clock_mark (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    mark     INTEGER NOT NULL,
+    accepted INTEGER
+) STRICT;

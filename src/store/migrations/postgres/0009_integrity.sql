@@ -17,3 +17,11 @@ WHEN (new.mac = old.mac) EXECUTE FUNCTION tokend_stale_mac();
 
 CREATE TRIGGER clients_stale_mac BEFORE UPDATE ON clients FOR EACH ROW
 WHEN (new.mac = old.mac) EXECUTE FUNCTION tokend_stale_mac();
+
+-- What the store has seen of the time: the latest that a replica told it whose clock was trusted, and when an operator accepted the
+-- clock. One row.
+CREATE TABLE clock_mark (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    mark     BIGINT NOT NULL,
+    accepted BIGINT
+);
