@@ -28,6 +28,8 @@ mod trusted_issuers;
 mod used_assertions;
 mod users;
 
+#[cfg(fuzzing)]
+pub(crate) use authenticate::reads_credential;
 pub use authenticate::{
     AuthenticationError, AuthenticationMetrics, Authenticator, Caller, CallerSettings, Unproven,
 };

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Origin, Problems, secret::Secret, table::settings};
-use crate::store::Location;
+use crate::{files::exposed_mode, store::Location};
+
+/// The settings with the path of a file that holds a secret, and is read where it is used.
+const SECRET_PATHS: [&str; 3] = ["store_file", "tls_key_file", "vault_token_file"];
 
 /// A setting's value as it was given.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub(super) enum Value {
 #[derive(Debug, Clone)]
 pub struct Resolved {
     pub(super) values: BTreeMap<&'static str, Value>,
+    /// The files that secrets were read from, by the settings' keys.
+    pub(super) secret_files: Vec<(String, PathBuf)>,
     pub(super) problems: Problems,
 }
 
@@ -47,6 +52,18 @@ impl Resolved {
             }
         }
         problems
+    }
+
+    /// What is wrong with the permissions of files that hold secrets: others than their owner can read or change them.
+    pub fn exposed_files(&self) -> Vec<String> {
+        let paths =
+            SECRET_PATHS.iter().filter_map(|name| Some(((*name).to_owned(), self.text(name)?.into())));
+        let files = self.secret_files.iter().cloned().chain(paths);
+        files.filter_map(|(key, path): (String, PathBuf)| {
+            let mode = exposed_mode(&path).ok().flatten()?;
+            let path = path.display();
+            Some(format!("{key}: {path} holds a secret and has the mode {mode:04o}; run `chmod 0600 {path}`, or 0640 for a file of root's"))
+        }).collect()
     }
 
     /// Takes the file out that was named for the secret and does not exist, for the one who will make it: from here on

@@ -3,7 +3,7 @@
 //! Invariant: no token and no secret is logged, whatever the filter says.
 
 use std::{
-    io::{IsTerminal as _, stderr},
+    io::{self, IsTerminal as _, Write, stderr},
     str::FromStr,
 };
 
@@ -14,6 +14,8 @@ use tracing_subscriber::{
     fmt,
     prelude::*,
 };
+
+use crate::model::redact;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,7 +113,7 @@ pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<(), LogError> 
     let terminal = stderr().is_terminal();
     let filter = parse(filter.as_str())?;
     let registry = tracing_subscriber::registry().with(filter).with(cap());
-    let lines = fmt::layer().with_writer(stderr);
+    let lines = fmt::layer().with_writer(|| Redacted(stderr()));
     let done = match format {
         LogFormat::Text => registry.with(lines.with_ansi(terminal)).try_init(),
         LogFormat::Auto if terminal => registry.with(lines.with_ansi(true)).try_init(),
@@ -121,6 +123,22 @@ pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<(), LogError> 
         }
     };
     done.map_err(|_| LogError::Twice)
+}
+
+/// Writes lines without the credentials in them: what other crates log of a connection or a statement, or an error quotes of
+/// a request, is not in tokend's hands.
+struct Redacted<W>(W);
+
+impl<W: Write> Write for Redacted<W> {
+    /// Takes a whole line, as the formatter writes it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(redact(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the process tells of itself: logs on stderr, and traces for a collector.
 //!
-//! May import: `random`, `spans`. Invariant: no token and no secret leaves by either, whatever the settings say.
+//! May import: `model`, `random`, `spans`. Invariant: no token and no secret leaves by either, whatever the settings say.
 
 mod exporter;
 mod logs;
