@@ -1,9 +1,9 @@
 //! The files that operators put beside the server.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
@@ -57,6 +57,18 @@ pub fn secret(file: File, path: &Path) -> Result<Zeroizing<String>, String> {
     if text.is_empty() { Err(format!("{} is empty", printable(path))) } else { Ok(text) }
 }
 
+/// The permissions of a file with a secret that others than its owner can read or change; none if there are no others. As in
+/// PostgreSQL, root's files may be readable by their group: Kubernetes mounts secrets so.
+///
+/// # Errors
+/// When nothing is known about the file.
+pub fn exposed_mode(path: &Path) -> io::Result<Option<u32>> {
+    let metadata = fs::metadata(path)?;
+    let others = if metadata.uid() == 0 { 0o037 } else { 0o077 };
+    let mode = metadata.mode() & 0o777;
+    Ok(Some(mode).filter(|mode| mode & others != 0))
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
@@ -77,5 +89,37 @@ mod tests {
             assert_eq!(open(&other).unwrap_err().to_string(), "it is no regular file");
         }
         assert_eq!(open(&at("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_secret_is_for_its_owner_and_the_group_of_root() {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "x").unwrap();
+        let own = fs::metadata(&path).unwrap().uid();
+        // Only root gives files away.
+        let owners: &[u32] = if own == 0 { &[0, 65534] } else { &[own] };
+        for owner in owners {
+            chown(&path, Some(*owner), None).unwrap();
+            for (mode, exposed) in [
+                (0o400, false),
+                (0o600, false),
+                (0o700, false),
+                (0o440, *owner != 0),
+                (0o640, *owner != 0),
+                (0o660, true),
+                (0o610, true),
+                (0o604, true),
+                (0o602, true),
+                (0o644, true),
+            ] {
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+                assert_eq!(exposed_mode(&path).unwrap(), exposed.then_some(mode), "{mode:o} of {owner}");
+            }
+        }
+        std::os::unix::fs::symlink(&path, folder.path().join("link")).unwrap();
+        assert_eq!(exposed_mode(&folder.path().join("link")).unwrap(), Some(0o644));
+        assert!(exposed_mode(&folder.path().join("none")).is_err());
     }
 }

@@ -21,6 +21,10 @@ pub mod clock;
 pub mod config;
 pub mod database;
 pub mod files;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[expect(clippy::panic, reason = "a fuzz target fails by panicking")]
+pub mod fuzzing;
 pub mod grpc;
 pub mod http;
 pub(crate) mod jose;

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::DenialReason;
-use crate::model::{Client, Pattern, Permissions};
+use crate::model::{Client, Pattern, Permissions, redact};
 
 /// A line of a client's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,13 +211,14 @@ impl fmt::Display for LineText<'_> {
     }
 }
 
-/// A text from elsewhere, escaped and cut short.
+/// A text from elsewhere, without credentials, escaped and cut short.
 pub(super) struct Bounded<'a>(pub(super) &'a str);
 
 impl fmt::Display for Bounded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 64;
-        let mut characters = self.0.chars();
+        let text = redact(self.0);
+        let mut characters = text.chars();
         characters.by_ref().take(MOST).try_for_each(|character| write!(f, "{}", character.escape_debug()))?;
         if characters.next().is_some() { f.write_str("…") } else { Ok(()) }
     }
@@ -230,6 +231,7 @@ mod tests {
     #[test]
     fn texts_are_escaped_and_cut_short() {
         assert_eq!(Bounded("a\"b\n\u{1b}ü").to_string(), "a\\\"b\\n\\u{1b}ü");
+        assert_eq!(Bounded("tkr_abc").to_string(), "(redacted)");
         assert_eq!(Bounded(&"x".repeat(64)).to_string(), "x".repeat(64));
         assert_eq!(Bounded(&"x".repeat(65)).to_string(), format!("{}…", "x".repeat(64)));
     }

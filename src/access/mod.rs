@@ -31,6 +31,8 @@ mod used_assertions;
 mod users;
 
 pub(crate) use administer::{ClientGrant, administer_clients};
+#[cfg(fuzzing)]
+pub(crate) use authenticate::reads_credential;
 pub use authenticate::{
     AuthenticationError, AuthenticationMetrics, Authenticator, Caller, CallerSettings, Unproven,
 };

@@ -4,11 +4,10 @@ use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 
+use crate::model::{REDACTED, holds_credential};
+
 /// The longest text of a line, in bytes, before what is escaped in it.
 const LONGEST: usize = 256;
-
-/// Stands for a text that has the form of a token or a secret, in whatever field it came.
-const REDACTED: &str = "(redacted)";
 
 /// A text fit for a line: cut off where it is too long, and with nothing in it that a terminal, a parser or a reader could
 /// take for something else. Control and formatting characters stand as `\u{…}`, a backslash as two.
@@ -16,9 +15,9 @@ const REDACTED: &str = "(redacted)";
 pub struct Text(String);
 
 impl Text {
-    /// Takes a text of anybody's.
+    /// Takes a text of anybody's. One that holds a credential, in whatever field it came, is left out as a whole.
     pub fn of(raw: &str) -> Self {
-        if is_token(raw) || raw.contains("tkd_") {
+        if holds_credential(raw) {
             return Self(REDACTED.to_owned());
         }
         let end = raw.floor_char_boundary(LONGEST);
@@ -55,11 +54,6 @@ impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
-}
-
-/// Whether a text holds a JWT's beginning and looks like one (RFC 7519 section 3): somebody mixed up two fields.
-fn is_token(raw: &str) -> bool {
-    raw.find("eyJ").is_some_and(|at| raw.get(at..).is_some_and(|rest| rest.contains('.') || rest.len() > 64))
 }
 
 /// Control characters, and those that have no shape but change how others are shown.
@@ -100,7 +94,12 @@ mod tests {
 
     #[test]
     fn a_token_or_a_secret_in_the_wrong_field_is_not_written() {
-        for raw in ["eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "Bearer eyJhbGciOiJFUzI1NiJ9.e30.A", "x tkd_web_abc"] {
+        for raw in [
+            "eyJhbGciOiJFUzI1NiJ9.e30.AAAA",
+            "Bearer eyJhbGciOiJFUzI1NiJ9.e30.A",
+            "x tkd_web_abc",
+            "leaked: tkr_abc",
+        ] {
             assert_eq!(Text::of(raw).as_str(), REDACTED);
         }
         assert_eq!(Text::of("eyJames").as_str(), "eyJames");

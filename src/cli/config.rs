@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     failure::Failure,
-    output::{Output, plain, print, print_json},
+    output::{Output, plain, print, print_json, talk},
     setting_flags::SettingFlags,
     table::{row, table},
 };
@@ -36,8 +36,11 @@ impl ConfigCommand {
 
 #[derive(Args)]
 #[command(after_help = "Example:
-  tokend config check --config /etc/tokend/tokend.toml")]
+  tokend config check --strict --config /etc/tokend/tokend.toml")]
 pub(super) struct Check {
+    /// Refuse what is only warned of otherwise: files with secrets that others than their owner can read
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -46,7 +49,8 @@ pub(super) struct Check {
 
 impl Check {
     fn run(self) -> Result<(), Failure> {
-        let checked = self.settings.resolve().config().and_then(|config| match config.transport {
+        let resolved = self.settings.resolve();
+        let checked = resolved.config().and_then(|config| match config.transport {
             Transport::Tls { files, .. } => {
                 TlsKeeper::open(files, Arc::new(SystemClock)).map(drop).map_err(|wrong| {
                     let mut problems = Problems::default();
@@ -56,6 +60,18 @@ impl Check {
             }
             Transport::Plaintext => Ok(()),
         });
+        let exposed = resolved.exposed_files();
+        let checked = match checked {
+            Ok(()) if self.strict && !exposed.is_empty() => {
+                let mut problems = Problems::default();
+                exposed.iter().for_each(|problem| problems.add(problem));
+                Err(problems)
+            }
+            checked => {
+                exposed.iter().for_each(|problem| talk(&format!("warning: {}", plain(problem))));
+                checked
+            }
+        };
         if self.output.is_json() {
             let problems: Vec<&str> =
                 checked.as_ref().err().map(|found| found.iter().collect()).unwrap_or_default();

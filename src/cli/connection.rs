@@ -13,7 +13,7 @@ use tonic::{
 use zeroize::Zeroizing;
 
 use super::{address::Address, client_tls::ClientTls, failure::Failure, profile::Profile};
-use crate::config::Secret;
+use crate::{config::Secret, model::CLIENT_SECRET_PREFIX};
 
 const ADDRESS: &str = "TOKEND_ADDR";
 const SECRET: &str = "TOKEND_CLIENT_SECRET";
@@ -87,7 +87,8 @@ impl Connection {
     pub(super) fn caller_id(&self) -> Result<Option<String>, Failure> {
         match self.secret()? {
             Some(secret) => {
-                let named = secret.reveal().strip_prefix("tkd_").and_then(|rest| rest.split_once('_'));
+                let named =
+                    secret.reveal().strip_prefix(CLIENT_SECRET_PREFIX).and_then(|rest| rest.split_once('_'));
                 Ok(named.map(|(client_id, _)| client_id.to_owned()))
             }
             // A certificate tells names, and the server knows whose they are.

@@ -69,3 +69,9 @@ mod version;
 
 pub use command::run;
 pub use policy::explained;
+
+/// Whether a file with clients is one that could be applied.
+#[cfg(fuzzing)]
+pub(crate) fn reads_client_file(path: &std::path::Path) -> bool {
+    client_file::read(path).is_ok()
+}

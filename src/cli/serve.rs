@@ -32,9 +32,13 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = self.settings.resolve().config().map_err(|problems| config::refused(&problems))?;
+        let resolved = self.settings.resolve();
+        let config = resolved.config().map_err(|problems| config::refused(&problems))?;
         let _logs =
             init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
+        for problem in resolved.exposed_files() {
+            tracing::warn!(problem, "a secret is readable by others");
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(serve(config));
         // A thread that reads a file whose disk hangs never ends.

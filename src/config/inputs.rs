@@ -44,9 +44,10 @@ impl Inputs {
         let mut problems = Problems::default();
         let from_file = self.file.as_deref().map(|path| file::read(path, &mut problems)).unwrap_or_default();
         let mut values = BTreeMap::new();
+        let mut secret_files = Vec::new();
         for setting in settings() {
             let value = if setting.is_secret() {
-                self.secret(setting, &from_file, &mut problems)
+                self.secret(setting, &from_file, &mut secret_files, &mut problems)
             } else {
                 self.plain(setting, &setting.variable(), &from_file, &mut problems)
                     .or_else(|| setting.default.map(|text| (text.to_owned(), Origin::Default)))
@@ -56,7 +57,7 @@ impl Inputs {
                 values.insert(setting.name, value);
             }
         }
-        Resolved { values, problems }
+        Resolved { values, secret_files, problems }
     }
 
     fn plain(
@@ -76,7 +77,13 @@ impl Inputs {
         Some((found.text.clone(), found.origin.clone()))
     }
 
-    fn secret(&self, setting: &Setting, from_file: &[FromFile], problems: &mut Problems) -> Option<Value> {
+    fn secret(
+        &self,
+        setting: &Setting,
+        from_file: &[FromFile],
+        secret_files: &mut Vec<(String, PathBuf)>,
+        problems: &mut Problems,
+    ) -> Option<Value> {
         let in_place = self.variable(setting, &setting.variable(), problems);
         let file_variable = setting.file_variable().unwrap_or_default();
         let named = self.plain(setting, &file_variable, from_file, problems);
@@ -89,7 +96,10 @@ impl Inputs {
                 Some(Value::Absent(path.into(), origin))
             }
             (None, Some((path, origin))) => match Secret::from_file(Path::new(&path)) {
-                Ok(secret) => Some(Value::Secret(secret, origin)),
+                Ok(secret) => {
+                    secret_files.push((setting.key(), path.into()));
+                    Some(Value::Secret(secret, origin))
+                }
                 Err(problem) => {
                     problems.add(format!("{}: {problem} ({origin})", setting.name));
                     Some(Value::Unreadable(origin))

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::{database::printable, files, store::Location};
 
+/// The settings with the path of a file that holds a secret, and is read where it is used.
+const SECRET_PATHS: [&str; 3] = ["store_file", "tls_key_file", "vault_token_file"];
+
 /// A setting's value as it was given.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
@@ -27,6 +30,8 @@ pub(super) enum Value {
 #[derive(Debug, Clone)]
 pub struct Resolved {
     pub(super) values: BTreeMap<&'static str, Value>,
+    /// The files that secrets were read from, by the settings' keys.
+    pub(super) secret_files: Vec<(String, PathBuf)>,
     pub(super) problems: Problems,
 }
 
@@ -54,6 +59,18 @@ impl Resolved {
             }
         }
         problems
+    }
+
+    /// What is wrong with the permissions of files that hold secrets: others than their owner can read or change them.
+    pub fn exposed_files(&self) -> Vec<String> {
+        let paths =
+            SECRET_PATHS.iter().filter_map(|name| Some(((*name).to_owned(), self.text(name)?.into())));
+        let files = self.secret_files.iter().cloned().chain(paths);
+        files.filter_map(|(key, path): (String, PathBuf)| {
+            let mode = files::exposed_mode(&path).ok().flatten()?;
+            let path = files::printable(&path);
+            Some(format!("{key}: {path} holds a secret and has the mode {mode:04o}; run `chmod 0600 {path}`, or 0640 for a file of root's"))
+        }).collect()
     }
 
     /// Takes the file out that was named for the secret and does not exist, for the one who will make it: from here on

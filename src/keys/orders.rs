@@ -3,7 +3,9 @@
 use super::{Keeper, KeyError, make};
 use crate::{
     jose::ImportedKey,
-    model::{Algorithm, KeyChange, KeyId, KeyRecord, KeyRevocation, KeySet, KeyState, KeyUsage, UnixTime},
+    model::{
+        Algorithm, KeyChange, KeyId, KeyRecord, KeyRevocation, KeySet, KeyState, KeyUsage, UnixTime, redact,
+    },
 };
 
 /// How many retired keys of an algorithm there may be before another rotation ahead of time is refused: they all stand in
@@ -105,8 +107,11 @@ impl Keeper {
                     self.to_rotate(&set, *algorithm, *immediately, now).await?
                 }
                 Order::Revoke { key_id, reason, by } => {
-                    let revocation =
-                        KeyRevocation { time: now, reason: (*reason).to_owned(), by: (*by).to_owned() };
+                    let revocation = KeyRevocation {
+                        time: now,
+                        reason: redact(reason).into_owned(),
+                        by: (*by).to_owned(),
+                    };
                     (self.to_revoke(&set, key_id, revocation, now).await?, vec![(*key_id).clone()])
                 }
             };

@@ -74,6 +74,25 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    /// Reads what has arrived and was not read. A socket that is closed with unread bytes is reset (RFC 1122 section
+    /// 4.2.2.13), and its client loses the last answer.
+    fn drop(&mut self) {
+        let stream = match &self.octets {
+            Octets::Plain(stream) => stream,
+            Octets::Tls(stream) => stream.get_ref().0,
+        };
+        let mut bytes = [0; 4096];
+        let mut left = TURN;
+        while let Ok(read @ 1..) = rustix::io::read(stream, &mut bytes) {
+            left = left.saturating_sub(read);
+            if left == 0 {
+                return;
+            }
+        }
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         self: Pin<&mut Self>,

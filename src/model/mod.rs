@@ -5,6 +5,7 @@ mod assertion;
 mod authentication;
 mod claims;
 mod client;
+mod credential;
 mod field;
 mod key;
 mod key_record;
@@ -37,6 +38,9 @@ pub use authentication::{
 pub use claims::{Actor, ExtraClaims, TokenClaims};
 pub use client::{
     Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, MOST_SECRETS, SecretRecord,
+};
+pub use credential::{
+    CLIENT_SECRET_PREFIX, CREDENTIAL_PREFIXES, REDACTED, REFRESH_TOKEN_PREFIX, holds_credential, redact,
 };
 pub use field::{FieldViolation, Violations};
 pub use key::{InvalidKeyId, KeyId, KeyState, KeyUsage};

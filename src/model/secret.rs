@@ -5,7 +5,7 @@ use std::{fmt, hash::Hash};
 use aws_lc_rs::{constant_time, digest};
 use zeroize::Zeroizing;
 
-use super::ClientId;
+use super::{CLIENT_SECRET_PREFIX, ClientId};
 use crate::random::{self, RandomError};
 
 /// A client secret in the clear. It lives only while it is checked or shown; its memory is wiped.
@@ -13,10 +13,10 @@ use crate::random::{self, RandomError};
 pub struct ClientSecret(Zeroizing<String>);
 
 impl ClientSecret {
-    /// A fresh secret, `tkd_<client id>_<256 random bits>`: the prefix lets scanners find one that leaked.
+    /// A fresh secret, `tkd_<client id>_<256 random bits>`.
     pub(crate) fn generate(client_id: &ClientId) -> Result<Self, RandomError> {
         let random = Zeroizing::new(random::text::<32>()?);
-        Ok(Self(Zeroizing::new(format!("tkd_{client_id}_{}", *random))))
+        Ok(Self(Zeroizing::new(format!("{CLIENT_SECRET_PREFIX}{client_id}_{}", *random))))
     }
 
     /// A secret that somebody presented or chose.

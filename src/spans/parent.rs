@@ -8,6 +8,8 @@ use opentelemetry::{
     trace::{SpanContext, TraceState},
 };
 
+use crate::model::holds_credential;
+
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -51,7 +53,7 @@ fn state(headers: &HeaderMap) -> TraceState {
     let values: Option<Vec<&str>> =
         headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok()).collect();
     let joined = values.unwrap_or_default().join(",");
-    if joined.len() > LONGEST_STATE {
+    if joined.len() > LONGEST_STATE || holds_credential(&joined) {
         return TraceState::NONE;
     }
     TraceState::from_str(&joined).unwrap_or(TraceState::NONE)

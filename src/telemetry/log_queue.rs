@@ -15,6 +15,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::model::redact;
+
 /// Bytes of lines that may wait.
 const CAPACITY: usize = 1024 * 1024;
 
@@ -100,16 +102,20 @@ impl<'a> MakeWriter<'a> for LogQueue {
     }
 }
 
-/// The layer writes each line in one call.
+/// The layer writes each line in one call. Credentials in it are redacted: what other crates log of a connection or a statement, or an
+/// error quotes of a request, is not in tokend's hands.
 impl Write for &LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let (length, line) = (line.len(), String::from_utf8_lossy(line));
+        let line = redact(&line);
+        let line = line.as_bytes();
         let captured = CAPTURED.with_borrow_mut(|captured| {
             captured.as_mut().map(|captured| captured.extend_from_slice(line)).is_some()
         });
         if !captured {
             self.put(line);
         }
-        Ok(line.len())
+        Ok(length)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Verifying tokens. Each step refuses for one reason; the order is part of the API:
 //! size, form, header (`crit`, content, `alg`, `typ`, `kid`), key (unknown, revoked), algorithm of the key, signature, JSON, claims' types,
-//! `iss`, the issuers that the caller accepts, `aud`, `exp`, `nbf` and `iat`, scopes, revocations.
+//! `iss`, own `jti`, the issuers that the caller accepts, `aud`, `exp`, `nbf` and `iat`, scopes, revocations.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     jose::{self, Compact, Header},
     keys::{KeyLookup, KeyRing},
-    model::{KeyId, Reason, Refusal, TokenClaims, UnixTime},
+    model::{KeyId, Reason, Refusal, TokenClaims, UnixTime, is_revocable},
     revocations::{Revocations, Stale},
 };
 
@@ -172,6 +172,12 @@ impl Verifier {
             return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
         }
         let is_own = claims.issuer == self.policy.issuer;
+        // RevokeToken could not name it. One without `jti` is revoked by its session, its subject, its client or its key.
+        if is_own && claims.jwt_id.as_deref().is_some_and(|jwt_id| !is_revocable(jwt_id)) {
+            let detail =
+                "the token's `jti` is none that can be revoked: it must be 1 to 255 bytes without U+0000";
+            return Err(Refusal::new(Reason::ClaimInvalid, detail).into());
+        }
         Ok(ExaminedToken { claims, members, payload, key_id: key.key_id.clone(), is_own })
     }
 

@@ -331,6 +331,10 @@ async fn claims_that_are_missing_wrong_or_not_for_here() {
         ("iat as text", set("iat", json!("0")), CLAIM),
         ("sub as number", set("sub", json!(1)), CLAIM),
         ("jti as number", set("jti", json!(1)), CLAIM),
+        // An id that RevokeToken cannot name.
+        ("an empty jti", set("jti", json!("")), CLAIM),
+        ("a jti of 256 bytes", set("jti", json!("x".repeat(256))), CLAIM),
+        ("a jti with U+0000", set("jti", json!("a\0b")), CLAIM),
         ("scope as list", set("scope", json!(["read"])), CLAIM),
         ("client_id as object", set("client_id", json!({})), CLAIM),
         ("iss as list", set("iss", json!(["https://tokend.test"])), CLAIM),
@@ -373,11 +377,16 @@ async fn claims_that_are_missing_wrong_or_not_for_here() {
     ]);
     let invalid_utf8 = [b"{\"sub\":\"", &b"\xc3\x28"[..], b"\"}"].concat();
     table.push(("invalid UTF-8".to_owned(), forge.sign(HS256, forge.header(HS256), invalid_utf8), MALFORMED));
-    assert_eq!(all_refused(&server, &good, table).await, 57);
+    assert_eq!(all_refused(&server, &good, table).await, 60);
     // What the table changes is accepted unchanged.
     accepted(server.root.check(&text(payload().to_string())).await);
     accepted(server.root.check(&set("exp", json!(START_SECONDS + 1.5))).await);
     accepted(server.root.check(&without("nbf")).await);
+    for jwt_id in ["x".repeat(255), " ".to_owned()] {
+        accepted(server.root.check(&set("jti", json!(jwt_id))).await);
+    }
+    // Keys that were imported sign tokens without one: they are revoked by session, subject, client or key.
+    accepted(server.root.check(&without("jti")).await);
     let acting = set("act", json!({"sub": "gateway", "act": {"sub": "web"}}));
     let actor = accepted(server.root.check(&acting).await).token_claims.unwrap().actor.unwrap();
     assert_eq!((actor.subject.as_str(), actor.actor.unwrap().subject.as_str()), ("gateway", "web"));

@@ -8,7 +8,10 @@ use base64::{
 };
 use tokend::{
     model::{Algorithm, ClientSecret},
-    proto::v1::{self, revoke_token_request::Target},
+    proto::v1::{
+        self,
+        revoke_token_request::{SubjectTarget, Target},
+    },
 };
 use tonic::{Request, Status, metadata::MetadataValue};
 
@@ -235,10 +238,28 @@ impl Story {
         let (root, mut tokens) = (self.root.clone(), self.root.tokens());
         let wrong = || Target::JwtId(begun.access_token.clone());
         let reason = format!("{} was found", begun.access_token);
-        for (target, reason) in [(wrong(), String::new()), (Target::Token("x.y.z".to_owned()), reason)] {
+        let refresh = || begun.refresh_token.clone();
+        for (target, reason) in [
+            (wrong(), String::new()),
+            (Target::JwtId(refresh()), String::new()),
+            (Target::Subject(SubjectTarget { subject: refresh(), issued_before_time: None }), String::new()),
+            (Target::JwtId(String::new()), format!("leaked: {}", refresh())),
+            (Target::Token("x.y.z".to_owned()), reason),
+        ] {
             let request = v1::RevokeTokenRequest { target: Some(target), reason, ..Default::default() };
             self.refusal(tokens.revoke_token(root.request(request)).await);
         }
+        // As a subject, a claim's name and the id of a call.
+        let claims_json = format!(r#"{{"{}":1}}"#, refresh());
+        for request in [
+            v1::IssueTokenRequest { subject: refresh(), scopes: vec![String::new()], ..for_alice() },
+            v1::IssueTokenRequest { claims_json, ttl: seconds(0), ..for_alice() },
+        ] {
+            let mut request = root.request(request);
+            request.metadata_mut().insert("x-request-id", "tkr_in-the-wrong-place".parse().unwrap());
+            self.refusal(tokens.issue_token(request).await);
+        }
+        self.hide("a credential as request id", "tkr_in-the-wrong-place");
         for token in [begun.access_token, begun.refresh_token] {
             let target = Some(Target::Token(token));
             let request = v1::RevokeTokenRequest { target, ..Default::default() };

@@ -203,3 +203,18 @@ async fn a_collector_that_is_gone_harms_nobody() {
     }
     stop(server).await;
 }
+
+#[tokio::test]
+async fn a_credential_in_the_state_of_a_trace_goes_no_further() {
+    let collector = Collector::default();
+    let url = collector.start().await;
+    let server = traced(settings(&url, 0.0, true)).await;
+    for state in ["congo=tkr_in-the-wrong-place", "congo=eyJhbGciOiJFUzI1NiJ9.e30.AAAA", "congo=t61"] {
+        let mut request = with_parent(&server, for_alice(), "01");
+        request.metadata_mut().insert("tracestate", state.parse().unwrap());
+        accepted(server.root.tokens().issue_token(request).await);
+    }
+    stop(server).await;
+    let states: Vec<String> = collector.calls().into_iter().map(|call| call.trace_state).collect();
+    assert_eq!(states, ["", "", "congo=t61"]);
+}

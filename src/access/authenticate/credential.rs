@@ -5,7 +5,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
 use super::failure::Unproven;
-use crate::model::{AuthenticationMethod, ClientId, ClientSecret, SecretDigest};
+use crate::model::{AuthenticationMethod, CLIENT_SECRET_PREFIX, ClientId, ClientSecret, SecretDigest};
 
 /// No secret is longer; a longer one is refused before it is hashed.
 const LONGEST_SECRET: usize = 1024;
@@ -75,7 +75,9 @@ impl<'h> Credential<'h> {
         match self {
             Self::Basic { client_id, .. } => ClientId::parse(client_id.as_str()).ok(),
             // Secrets that tokend made begin with the client's id, which holds no `_`.
-            Self::Bearer { text, .. } => ClientId::parse(text.strip_prefix("tkd_")?.split('_').next()?).ok(),
+            Self::Bearer { text, .. } => {
+                ClientId::parse(text.strip_prefix(CLIENT_SECRET_PREFIX)?.split('_').next()?).ok()
+            }
         }
     }
 }

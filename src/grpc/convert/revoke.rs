@@ -2,7 +2,7 @@
 
 use super::{Checked, scalar};
 use crate::{
-    model::{ClientId, RevokeTarget, SessionId, UnixTime, Violations, is_revocable},
+    model::{ClientId, RevokeTarget, SessionId, UnixTime, Violations, holds_credential, is_revocable},
     proto::v1::{self, revoke_token_request::Target},
 };
 
@@ -24,13 +24,15 @@ pub(in crate::grpc) fn revoke_request(message: v1::RevokeTokenRequest) -> Checke
             Some(RevokeTarget::Token(token))
         }
         Some(Target::JwtId(jwt_id)) => {
-            if !is_revocable(&jwt_id) {
+            if check_no_credential(&jwt_id, "jwt_id", &mut violations) && !is_revocable(&jwt_id) {
                 violations.add("jwt_id", "must be 1 to 255 bytes of text without U+0000");
             }
             Some(RevokeTarget::JwtId(jwt_id))
         }
         Some(Target::Subject(target)) => {
-            scalar::check_text(&target.subject, "subject.subject", &mut violations);
+            if check_no_credential(&target.subject, "subject.subject", &mut violations) {
+                scalar::check_text(&target.subject, "subject.subject", &mut violations);
+            }
             let before = target.issued_before_time;
             let before = scalar::instant(before, "subject.issued_before_time", &mut violations);
             Some(RevokeTarget::Subject(target.subject, before))
@@ -49,6 +51,15 @@ pub(in crate::grpc) fn revoke_request(message: v1::RevokeTokenRequest) -> Checke
         }
     };
     Checked { value, violations }
+}
+
+/// A token in the field of a name would be answered with OK and stay good.
+fn check_no_credential(text: &str, field: &str, violations: &mut Violations) -> bool {
+    let holds_none = !holds_credential(text);
+    if !holds_none {
+        violations.add(field, "must not be a token or a secret; to revoke a token, set `token`");
+    }
+    holds_none
 }
 
 /// The answer.

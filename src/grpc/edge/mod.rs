@@ -2,6 +2,8 @@
 
 mod deadline;
 mod drain;
+mod form;
+mod messages;
 mod request_id;
 mod service;
 mod until_drain;

@@ -10,12 +10,11 @@ use std::{
 };
 
 use http::{Request, Response};
-use http_body_util::BodyExt as _;
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 use tracing::{Instrument as _, field};
 
-use super::{Drain, deadline, request_id};
+use super::{Drain, deadline, form, messages::Messages, request_id};
 use crate::{
     audit::AuditLog,
     grpc::{
@@ -23,7 +22,7 @@ use crate::{
         status::{self, CallError},
         trail::Call,
     },
-    model::{NoRoom, Peer},
+    model::Peer,
     spans::Spans,
 };
 
@@ -71,12 +70,18 @@ impl Edge {
         request: Request<B>,
     ) -> Result<Response<Body>, Infallible>
     where
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let request_id = request_id::of(request.headers());
         let method = shared.metrics.name(request.uri().path());
         let began = Instant::now();
+        if let Some(mut response) = form::refuse(&request) {
+            // The code that a gRPC client makes of it.
+            shared.metrics.observe(method, Code::Unknown, began.elapsed());
+            response.headers_mut().insert(request_id::NAME, request_id);
+            return Ok(response);
+        }
         // Of the highest level, so that every line has the request id, however little is logged.
         let span = tracing::error_span!(
             "call",
@@ -119,7 +124,7 @@ impl EdgeParts {
     /// another one takes room there twice, which would be 34 KB for each call.
     async fn serve<B>(&self, call: &Call<'_>, mut routes: Routes, request: Request<B>) -> Response<Body>
     where
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let time = deadline::of(request.headers(), self.limits.request_timeout);
@@ -129,7 +134,7 @@ impl EdgeParts {
             }
             let response = tokio::select! {
                 biased;
-                response = tokio::time::timeout(time, routes.call(request.map(readable))) => response,
+                response = tokio::time::timeout(time, routes.call(request.map(|body| Body::new(Messages::of(call.method, body))))) => response,
                 () = self.drain.over() => return Err(CallError::ShuttingDown),
             };
             match response {
@@ -149,21 +154,6 @@ impl EdgeParts {
             Err(error) => CallError::from(error).into_status().into_http(),
         }
     }
-}
-
-/// A request's body. Where there is no room for more of it, what reads it answers just that.
-fn readable<B>(body: B) -> Body
-where
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    Body::new(body.map_err(|error| {
-        let error = error.into();
-        match error.downcast_ref::<NoRoom>() {
-            Some(no_room) => CallError::from(*no_room).into_status(),
-            None => Status::from_error(error),
-        }
-    }))
 }
 
 /// The code of a response whose headers are known. One that has none there is a stream or a message: OK so far.
@@ -186,7 +176,7 @@ const fn is_failure(code: Code) -> bool {
 
 impl<B> Service<Request<B>> for Edge
 where
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     type Response = Response<Body>;

@@ -8,12 +8,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
 use crate::{
-    model::{FamilyKey, RefreshDigest, SessionId},
+    model::{FamilyKey, REFRESH_TOKEN_PREFIX, RefreshDigest, SessionId},
     random::{self, RandomError},
 };
 
-/// So that scanners find one that leaked.
-const PREFIX: &str = "tkr_";
 const SECRET_LEN: usize = 32;
 const MARK_LEN: usize = 16;
 /// What follows the prefix, in characters: 64 octets.
@@ -44,7 +42,7 @@ impl RefreshToken {
 
     /// Reads a token that somebody presents; none if it has any other form than those that are made here.
     pub(in crate::tokens) fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_prefix(PREFIX).filter(|rest| rest.len() == TEXT_LEN)?;
+        let text = text.strip_prefix(REFRESH_TOKEN_PREFIX).filter(|rest| rest.len() == TEXT_LEN)?;
         let octets = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         let (session_id, rest) = octets.split_first_chunk::<16>()?;
         let (secret, mark) = rest.split_first_chunk::<SECRET_LEN>()?;
@@ -59,8 +57,8 @@ impl RefreshToken {
         octets.extend_from_slice(&*self.secret);
         octets.extend_from_slice(&self.mark);
         // No room to grow: what is left behind by growing would not be wiped.
-        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + TEXT_LEN));
-        text.push_str(PREFIX);
+        let mut text = Zeroizing::new(String::with_capacity(REFRESH_TOKEN_PREFIX.len() + TEXT_LEN));
+        text.push_str(REFRESH_TOKEN_PREFIX);
         URL_SAFE_NO_PAD.encode_string(&*octets, &mut text);
         text
     }

@@ -1,0 +1,164 @@
+//! What the fuzz targets of `fuzz/` call: the parsers of this crate that a stranger or an operator's file reaches, each with what
+//! must hold of an accepted input. Built with `--cfg fuzzing` alone.
+//!
+//! May import everything. Invariant: a function here panics when, and only when, a parser accepts what it must refuse.
+
+use std::path::Path;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use serde_json::{Map, Value};
+
+use crate::{
+    access,
+    jose::{self, Compact, ForeignHeader, Header, PublicKeySet, Source},
+    model::{Algorithm, CREDENTIAL_PREFIXES, holds_credential, redact},
+};
+
+/// The most that is looked at of a token.
+const MAX_TOKEN_BYTES: usize = 8192;
+
+/// The compact serialisation: an accepted token has one spelling, which is this one.
+pub fn compact(text: &str) {
+    let Ok(token) = Compact::parse(text, MAX_TOKEN_BYTES) else { return };
+    let parts = [&token.header, &token.payload, &token.signature].map(|part| URL_SAFE_NO_PAD.encode(part));
+    assert_eq!(parts.join("."), text, "a token has one spelling");
+    assert!(text.as_bytes().starts_with(token.signing_input) && text.len() <= MAX_TOKEN_BYTES);
+}
+
+/// A JOSE header: an accepted one asks for no extension and names a key.
+pub fn header(bytes: &[u8]) {
+    let own = Header::parse(bytes);
+    let foreign = ForeignHeader::parse(bytes);
+    if own.is_err() && foreign.is_err() {
+        return;
+    }
+    let members = plain_object(bytes);
+    for refused in ["crit", "b64", "zip", "enc"] {
+        assert!(!members.contains_key(refused), "{refused} was accepted");
+    }
+    if let Ok(own) = own {
+        assert_eq!(members.get("alg"), Some(&own.algorithm.to_string().into()));
+        assert_eq!(members.get("kid").and_then(Value::as_str), Some(own.key_id.as_str()));
+    }
+}
+
+/// Strict JSON: what is accepted, serde_json accepts too and reads alike, and no member is there twice.
+pub fn json(bytes: &[u8]) {
+    let Ok(members) = jose::object(bytes) else { return };
+    assert_eq!(members, plain_object(bytes));
+    assert_eq!(count(&Value::Object(members)), names_in(bytes), "a member is there twice");
+}
+
+/// Claims: an accepted token says by whom it was issued, about whom, for whom and until when.
+pub fn claims(bytes: &[u8]) {
+    let Ok(members) = jose::object(bytes) else { return };
+    let Ok(claims) = jose::read_claims(&members) else { return };
+    assert!(!claims.subject.is_empty() && !claims.audiences.is_empty());
+    assert!(members.get("iss").is_some_and(|issuer| issuer == &claims.issuer));
+    let expires = members.get("exp").and_then(Value::as_f64).unwrap_or(f64::NAN);
+    #[expect(clippy::cast_precision_loss, reason = "instants up to the year 9999 are exact")]
+    let read = claims.expire_time.seconds() as f64;
+    assert!(read <= expires && expires - read < 1.0, "{read} is not {expires}");
+}
+
+/// JWKs, JWK sets and HMAC secrets, as ImportKey and client registrations take them.
+pub fn jwk_set(bytes: &[u8]) {
+    let _ = PublicKeySet::lenient(bytes, &Algorithm::ALL);
+    for algorithm in [None, Some(Algorithm::Hs256), Some(Algorithm::Es256)] {
+        let _ = jose::import(Source::Secret(bytes), algorithm);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for algorithm in Algorithm::ALL {
+        let _ = jose::import(Source::Jwk(text), Some(algorithm));
+    }
+    if PublicKeySet::strict(text).is_ok() {
+        let set = plain_object(bytes);
+        let keys = match set.get("keys") {
+            Some(Value::Array(keys)) => keys.clone(),
+            _ => vec![Value::Object(set)],
+        };
+        for key in keys {
+            for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+                assert!(key.get(private).is_none(), "a private key was accepted as a public one");
+            }
+        }
+    }
+}
+
+/// PEM blocks.
+pub fn pem(text: &str) {
+    let _ = jose::import(Source::Pem(text), None);
+    for algorithm in Algorithm::ALL {
+        if let Ok(keys) = jose::import(Source::Pem(text), Some(algorithm)) {
+            assert_eq!(keys.len(), 1, "one block is one key");
+        }
+    }
+}
+
+/// `authorization` values: each line is one.
+pub fn credentials(bytes: &[u8]) {
+    let mut headers = HeaderMap::new();
+    for line in bytes.split(|byte| *byte == b'\n') {
+        if let Ok(value) = HeaderValue::from_bytes(line) {
+            headers.append(AUTHORIZATION, value);
+        }
+    }
+    let count = headers.get_all(AUTHORIZATION).iter().count();
+    if access::reads_credential(&headers) {
+        assert_eq!(count, 1, "one credential a call");
+        let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let scheme = value.split(' ').next().unwrap_or_default();
+        assert!(scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("basic"), "{scheme}");
+    }
+}
+
+/// The file of `tokend client apply`.
+pub fn client_file(path: &Path) {
+    let _ = crate::cli::reads_client_file(path);
+}
+
+/// Redaction: nothing is left of a credential, and a second time changes nothing.
+pub fn redaction(text: &str) {
+    let shown = redact(text);
+    assert_eq!(redact(&shown), shown);
+    for prefix in CREDENTIAL_PREFIXES {
+        // Those with a dot could begin a host's name.
+        if !prefix.ends_with('.') {
+            assert!(!shown.contains(prefix), "{prefix} is left");
+            assert!(holds_credential(&format!("{text} {prefix}{text}")));
+        }
+    }
+}
+
+/// An object as serde_json reads it: leniently, the last of two members of a name.
+fn plain_object(bytes: &[u8]) -> Map<String, Value> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(members)) => members,
+        other => panic!("no JSON object was accepted: {other:?}"),
+    }
+}
+
+/// The members at all depths.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => members.len() + members.values().map(count).sum::<usize>(),
+        Value::Array(items) => items.iter().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// The members in well-formed JSON, by the colons outside of its strings.
+fn names_in(bytes: &[u8]) -> usize {
+    let (mut names, mut in_string, mut escaped) = (0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b':' if !in_string => names += 1,
+            _ => {}
+        }
+    }
+    names
+}

@@ -1,0 +1,153 @@
+//! The body of a call: its messages (gRPC over HTTP/2, "Length-Prefixed-Message"), and nothing else.
+
+use std::{
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tonic::Status;
+
+use crate::{grpc::status::CallError, model::NoRoom};
+
+/// The methods whose clients send any number of messages. All others take exactly one.
+const STREAMING: [&str; 3] = [
+    "/tokend.v1.TrustBundleService/WatchTrustBundle",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// The length of a message's prefix: a byte for compression, four for the length.
+const PREFIX: usize = 5;
+
+/// A request's body. It ends with an error after more than one message, where the method takes one, and at trailers: tonic
+/// passes over further messages, and takes trailers for metadata, credentials included.
+pub(super) struct Messages<B> {
+    body: B,
+    /// The message that is being read, where only one may come.
+    single: Option<Message>,
+}
+
+/// How much of a message has come.
+#[derive(Debug, Default)]
+struct Message {
+    prefix: [u8; PREFIX],
+    come: usize,
+}
+
+impl Message {
+    /// Takes the next bytes; false if any of them are behind the message's end.
+    fn take(&mut self, bytes: &[u8]) -> bool {
+        for (place, byte) in self.prefix.iter_mut().skip(self.come).zip(bytes) {
+            *place = *byte;
+        }
+        self.come = self.come.saturating_add(bytes.len());
+        let [_, length @ ..] = self.prefix;
+        // Without its whole prefix, a message has no end yet.
+        self.come <= PREFIX
+            || u32::try_from(self.come - PREFIX).is_ok_and(|come| come <= u32::from_be_bytes(length))
+    }
+}
+
+impl<B> Messages<B> {
+    /// The body of a call to `method`.
+    pub(super) fn of(method: &str, body: B) -> Self {
+        let single = !STREAMING.contains(&method);
+        Self { body, single: single.then(Message::default) }
+    }
+}
+
+impl<B> Body for Messages<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Self { body, single } = &mut *self;
+        let undecodable = |problem: &str| CallError::Undecodable(problem.to_owned()).into_status();
+        Poll::Ready(ready!(Pin::new(body).poll_frame(context)).map(|frame| {
+            let frame = frame.map_err(|error| {
+                let error = error.into();
+                match error.downcast_ref::<NoRoom>() {
+                    Some(no_room) => CallError::from(*no_room).into_status(),
+                    None => Status::from_error(error),
+                }
+            })?;
+            let Some(bytes) = frame.data_ref() else {
+                return Err(undecodable("a request has no trailers"));
+            };
+            match single.as_mut().map(|message| message.take(bytes)) {
+                Some(false) => Err(undecodable("there is more than the one message that the method takes")),
+                None | Some(true) => Ok(frame),
+            }
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost::Message as _;
+
+    use super::*;
+
+    #[test]
+    fn the_methods_that_take_several_messages_are_those_of_the_api() {
+        let mut streaming = BTreeSet::new();
+        for set in [
+            crate::proto::FILE_DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
+        ] {
+            for file in prost_types::FileDescriptorSet::decode(set).unwrap().file {
+                for service in &file.service {
+                    let methods = service.method.iter().filter(|method| method.client_streaming());
+                    streaming.extend(
+                        methods.map(|method| {
+                            format!("/{}.{}/{}", file.package(), service.name(), method.name())
+                        }),
+                    );
+                }
+            }
+        }
+        assert_eq!(streaming, STREAMING.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_message_ends_where_its_prefix_says_however_it_is_cut() {
+        let one = [0, 0, 0, 0, 3, 1, 2, 3];
+        for (bytes, whole) in [
+            (&one[..], true),
+            (&one[..4], true),
+            (&[0; 5], true),
+            (&[0; 6], false),
+            (&[&one[..], &[0]].concat(), false),
+            (&[&one[..], &one].concat(), false),
+            (&[&[0; 5][..], &[0; 5]].concat(), false),
+        ] {
+            for size in 1..=bytes.len() {
+                let mut message = Message::default();
+                assert_eq!(bytes.chunks(size).all(|chunk| message.take(chunk)), whole, "{bytes:?} by {size}");
+            }
+        }
+    }
+}

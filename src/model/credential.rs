@@ -1,0 +1,295 @@
+//! The forms of credentials, and [`redact`], which keeps credentials out of audit log, log, traces and errors.
+
+use std::{borrow::Cow, iter};
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{
+        DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig,
+        general_purpose::URL_SAFE_NO_PAD as BASE64URL,
+    },
+};
+
+/// Begins each client secret that tokend makes. Secret scanners find one that leaked by it.
+pub const CLIENT_SECRET_PREFIX: &str = "tkd_";
+/// Begins each refresh token.
+pub const REFRESH_TOKEN_PREFIX: &str = "tkr_";
+
+/// The prefixes of the credentials that tokend makes or takes. The makers use the same constants.
+pub const CREDENTIAL_PREFIXES: [&str; 9] = [
+    CLIENT_SECRET_PREFIX,
+    REFRESH_TOKEN_PREFIX,
+    // Vault and OpenBao: service, batch and recovery tokens.
+    "hvs.",
+    "hvb.",
+    "hvr.",
+    // Hashes of passwords, as users are imported with them.
+    "$argon2",
+    "$2a$",
+    "$2b$",
+    "$2y$",
+];
+
+/// Stands for a credential.
+pub const REDACTED: &str = "(redacted)";
+
+/// The private members of a JWK (RFC 7518 section 6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "priv"];
+
+/// The shortest text after `Bearer` that is taken for a credential. Words of a sentence are shorter.
+const SHORTEST_BEARER: usize = 16;
+/// The shortest text without `Basic` before it that is looked at as a `Basic` value.
+const SHORTEST_BASIC: usize = 24;
+/// The shortest value of a private member: 32 bytes are 43 characters.
+const SHORTEST_PRIVATE: usize = 40;
+
+/// `Basic` credentials, padded or not, in either alphabet.
+const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+static BASE64: [(GeneralPurpose, [char; 2]); 2] = [
+    (GeneralPurpose::new(&alphabet::STANDARD, LENIENT), ['+', '/']),
+    (GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT), ['-', '_']),
+];
+
+/// The text with [`REDACTED`] in the place of each credential in it. The only function that decides what is a credential:
+/// JWTs, the texts with one of [`CREDENTIAL_PREFIXES`], `Basic` and `Bearer` values, private keys as PEM or JWK, and the
+/// passwords in URLs. Not recognised are secrets without any form of their own: passwords, sealing keys, and client secrets
+/// that an operator chose.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    // Within the strings of a JSON line, `\n` in front of a token is not part of it. In any other text it may be: both count.
+    let unescaped = if text.contains('\\') { replaced(text, true) } else { None };
+    let whole = replaced(unescaped.as_deref().unwrap_or(text), false);
+    whole.or(unescaped).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Whether a text holds a credential.
+pub fn holds_credential(text: &str) -> bool {
+    matches!(redact(text), Cow::Owned(_))
+}
+
+/// The text without its credentials, if it holds any.
+fn replaced(text: &str, escapes: bool) -> Option<String> {
+    let words = || {
+        let mut context = Context::default();
+        pieces(text, escapes).map(move |(word, end)| (context.holds(word), word, end))
+    };
+    if !words().any(|(found, ..)| found) {
+        return None;
+    }
+    Some(words().flat_map(|(found, word, end)| [if found { REDACTED } else { word }, end]).collect())
+}
+
+/// The words of a text, each with what separates it from the next.
+fn pieces(text: &str, escapes: bool) -> impl Iterator<Item = (&str, &str)> {
+    // How much of an escape sequence is to come, counted down: 1 for its letter, then 5 to 2 for four digits.
+    let (mut rest, mut escape) = (text, 0_u8);
+    iter::from_fn(move || {
+        let separator = rest.char_indices().find(|(_, character)| {
+            let within = escape > 0;
+            escape = match (escape, character) {
+                (0, '\\') if escapes => 1,
+                (1, 'u') => 5,
+                (3..=5, _) => escape - 1,
+                _ => 0,
+            };
+            within || is_separator(*character)
+        });
+        let (end, next) =
+            separator.map_or((rest.len(), rest.len()), |(at, character)| (at, at + character.len_utf8()));
+        let piece = (rest.get(..end)?, rest.get(end..next)?);
+        rest = rest.get(next..)?;
+        (next > 0).then_some(piece)
+    })
+}
+
+fn is_separator(character: char) -> bool {
+    character.is_whitespace() || character.is_control() || "\\\"'`,;<>()[]{}|".contains(character)
+}
+
+/// What the words before say about the next one.
+#[derive(Default)]
+struct Context<'t> {
+    before: &'t str,
+    in_pem: bool,
+}
+
+impl<'t> Context<'t> {
+    /// Whether the next word is, or holds, a credential.
+    fn holds(&mut self, word: &'t str) -> bool {
+        if word.chars().all(|character| matches!(character, ':' | '=')) {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.before, word);
+        let ended = self.in_pem && word.contains("-----END");
+        self.in_pem = !ended && (self.in_pem || word.contains("-----BEGIN"));
+        self.in_pem
+            || CREDENTIAL_PREFIXES.iter().any(|prefix| has_prefix(word, prefix))
+            || word.split(|character| !is_base64url(character) && character != '.').any(is_jwt)
+            || has_password(word)
+            || (before.eq_ignore_ascii_case("bearer") && word.len() >= SHORTEST_BEARER)
+            || (PRIVATE_MEMBERS.contains(&before) && word.len() >= SHORTEST_PRIVATE)
+            || is_basic(word, before.eq_ignore_ascii_case("basic"))
+    }
+}
+
+const fn is_base64url(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
+}
+
+/// Whether a text is a JWT (RFC 7519 section 3) or a beginning of one: base64url of a JSON object, and more after it.
+fn is_jwt(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once('.').map_or((rest, None), |(part, after)| (part, Some(after)));
+        if (after.is_some() || part.len() > 64) && is_object(part) {
+            return true;
+        }
+        let Some(after) = after else { return false };
+        rest = after;
+    }
+}
+
+/// Whether a part begins as the base64url of a JSON object does: `{`, and then a member or the end.
+fn is_object(part: &str) -> bool {
+    let whole = part.len().min(64) / 4 * 4;
+    let mut bytes = [0; 48];
+    let decoded = part.get(..whole).and_then(|part| BASE64URL.decode_slice(part, &mut bytes).ok());
+    let Some(bytes) = decoded.and_then(|length| bytes.get(..length)) else { return false };
+    bytes.trim_ascii_start().strip_prefix(b"{").is_some_and(|inner| {
+        matches!(inner.trim_ascii_start().first(), None | Some(b'"' | b'}')) && !inner.is_empty()
+    })
+}
+
+/// Whether a text has a prefix of a credential. Those with a dot are Vault's, which a host's name may have too.
+fn has_prefix(word: &str, prefix: &str) -> bool {
+    word.match_indices(prefix).any(|(at, _)| {
+        let (before, after) = word.split_at_checked(at).unwrap_or_default();
+        !prefix.ends_with('.')
+            || (!before.ends_with(|last: char| last.is_alphanumeric()) && after.len() >= 24)
+    })
+}
+
+/// Whether a text is a URL with a password (RFC 3986 section 3.2.1). In that of a database, the password may also hold what
+/// should have been escaped.
+fn has_password(word: &str) -> bool {
+    let Some((scheme, rest)) = word.split_once("://") else { return false };
+    let user = if scheme.ends_with("postgres") || scheme.ends_with("postgresql") {
+        rest.rsplit_once('@')
+    } else {
+        rest.split(['/', '?', '#']).next().and_then(|authority| authority.rsplit_once('@'))
+    };
+    user.and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
+}
+
+/// Whether a text holds base64 of `id:secret` (RFC 7617): after `Basic` of any secret, else of one with a known form.
+fn is_basic(word: &str, after_basic: bool) -> bool {
+    let known = |bytes: &[u8]| {
+        [CLIENT_SECRET_PREFIX, REFRESH_TOKEN_PREFIX]
+            .iter()
+            .any(|prefix| bytes.windows(prefix.len()).any(|window| window == prefix.as_bytes()))
+    };
+    BASE64.iter().any(|(engine, symbols)| {
+        let parts =
+            word.split(|character: char| !character.is_ascii_alphanumeric() && !symbols.contains(&character));
+        let long = parts.filter(|part| part.len() >= if after_basic { 4 } else { SHORTEST_BASIC });
+        long.filter_map(|part| engine.decode(part).ok()).any(|bytes| {
+            known(&bytes) || (after_basic && bytes.contains(&b':') && std::str::from_utf8(&bytes).is_ok())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
+
+    #[test]
+    fn every_form_is_found_wherever_it_stands() {
+        let secret = format!("{CLIENT_SECRET_PREFIX}web_{}", "A".repeat(43));
+        let key = "x".repeat(43);
+        let mut forms = vec![
+            TOKEN.to_owned(),
+            // Headers that begin with white space, and the two first parts alone.
+            format!("{}.e30.AAAA", BASE64URL.encode("{ \"alg\":\"ES256\"}")),
+            format!("{}.e30.AAAA", BASE64URL.encode("{\r\n\"alg\":\"ES256\"}")),
+            format!("{}.e30.AAAA", BASE64URL.encode(" \n{\"alg\":\"ES256\"}")),
+            "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0".to_owned(),
+            STANDARD.encode(format!("web:{secret}")),
+            BASE64URL.encode(&secret),
+            "postgres://tokend:hunter#/?2@db.internal/tokend".to_owned(),
+            "http://user:hunter2@proxy.internal:3128/x".to_owned(),
+        ];
+        forms.extend(CREDENTIAL_PREFIXES.iter().map(|prefix| format!("{prefix}{key}")));
+        for form in forms {
+            for text in [
+                form.clone(),
+                format!("leaked:{form}"),
+                format!("token={form}&x=1"),
+                format!("{{\"reason\":\"{form}\"}}"),
+                format!("{{\"reason\":\"x\\n{form}\\u000a{form}\\\"\"}}"),
+                format!("C:\\{form}"),
+                format!("a, b ({form}), {form}."),
+            ] {
+                let shown = redact(&text);
+                assert!(shown.contains(REDACTED), "{text} -> {shown}");
+                assert!(!shown.contains(form.get(5..).unwrap_or_default()), "{text} -> {shown}");
+                assert_eq!(redact(&shown), shown, "a second time changes nothing");
+            }
+        }
+        for (text, shown) in [
+            ("Bearer hunter2-hunter2-hunter2", "Bearer (redacted)".to_owned()),
+            (&*format!("basic {}", STANDARD.encode("web:hunter2")), "basic (redacted)".to_owned()),
+            (&format!(r#"{{"kty":"EC","d":"{key}"}}"#), r#"{"kty":"EC","d":"(redacted)"}"#.to_owned()),
+            (
+                &format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY----- x"),
+                format!("{0} {0} {0}\n{0}\n-----END PRIVATE KEY----- x", REDACTED),
+            ),
+        ] {
+            assert_eq!(redact(text), shown);
+        }
+    }
+
+    #[test]
+    fn the_strings_of_a_json_line_stay_strings() {
+        let line = format!(
+            "{{\"error\":\"a \\\"{TOKEN}\\\" \\\\{TOKEN}\\n{TOKEN}\\u0009{TOKEN}\",\"level\":\"INFO\"}}\n"
+        );
+        let shown = redact(&line);
+        assert_eq!(
+            shown,
+            "{\"error\":\"a \\\"(redacted)\\\" \\\\(redacted)\\n(redacted)\\u0009(redacted)\",\"level\":\"INFO\"}\n"
+        );
+    }
+
+    #[test]
+    fn other_texts_stay_as_they_are() {
+        for text in [
+            "",
+            "alice",
+            "eyJames",
+            "eyes.wide.shut",
+            "user.name@example.com",
+            "a Basic authentication error, Bearer token missing",
+            "https://id.example.com:8443/jwks?x=1",
+            "https://id.example.com:8443/users/alice@example.com",
+            "archvs.example.com, hvs.example",
+            "spiffe://a/b",
+            "postgres://tokend@db.internal/tokend",
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            "key d of 12, C:\\tokend\\users\\new",
+            "Zoë 王 \u{1f511}\\",
+            "\\u12",
+        ] {
+            assert!(
+                matches!(redact(text), Cow::Borrowed(shown) if shown == text),
+                "{text} -> {}",
+                redact(text)
+            );
+        }
+    }
+}
