@@ -104,10 +104,18 @@ impl Server {
             watching_files.abort();
         }
         audit.close(LAST_EVENTS).await;
-        if let Err(error) = keeper.leave().await {
-            tracing::debug!(%error, "the other replicas were not told that this one stops");
+        // A store that hangs must not keep the process from stopping.
+        let leave = async {
+            if let Err(error) = keeper.leave().await {
+                tracing::debug!(%error, "the other replicas were not told that this one stops");
+            }
+            store.close().await;
+        };
+        if tokio::time::timeout(LAST_WRITES, leave).await.is_err() {
+            tracing::warn!(
+                "stopping: the store does not answer; the other replicas take this one for gone after a while"
+            );
         }
-        store.close().await;
         if let Some(traces) = traces {
             traces.close(LAST_SPANS).await;
         }
@@ -131,6 +139,9 @@ async fn finish(grpc: Connections, http: Connections, serving: &Serving, end_cal
 
 /// How long the audit log has for what still waits.
 const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long the store has to take back what this replica reported, and to close.
+const LAST_WRITES: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How long the collector has for the last spans.
 const LAST_SPANS: std::time::Duration = std::time::Duration::from_secs(2);
