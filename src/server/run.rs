@@ -123,6 +123,7 @@ impl Server {
             scraping.abort();
         }
         audit.close(LAST_EVENTS).await;
+        // A store that hangs must not keep the process from stopping.
         let leave = async {
             if let Err(error) = keeper.leave().await {
                 tracing::debug!(%error, "the other replicas were not told that this one stops");
@@ -159,7 +160,7 @@ const METRICS_CONNECTIONS: ConnectionCaps = ConnectionCaps { all: 8, of_one_sour
 /// How long the audit log has for what still waits.
 const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// How long the store has for what this replica leaves there.
+/// How long the store has to take back what this replica reported, and to close.
 const LAST_WRITES: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// How long the collector has for the last spans.
