@@ -1,14 +1,14 @@
 //! Rows that decide trust carry a MAC: who can write to the database, and has no sealing key, makes nothing that is trusted.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokend::{
     clock::{Clock, SystemClock},
-    keys::{Outcome, Resealing, Sealer, SealingKey, SealingSettings, parse_local_keys, reseal},
-    model::{Algorithm, ClientSecret},
+    keys::{Resealing, Sealer, SealingSettings, reseal},
+    model::Algorithm,
     proto::v1,
     server::{Server, Settings},
     store::{self, Location, Store},
@@ -17,10 +17,7 @@ use tonic::Code;
 
 use crate::{
     forge::payload,
-    harness::{
-        SEALING_KEY, START, TestClient, TestServer, accepted, assert_refused, for_alice, manual_clock,
-        settings,
-    },
+    harness::{START, TestServer, accepted, assert_refused, for_alice, manual_clock, settings},
     key_calls::{header, list, published, revoke, rotate},
     made_keys::made,
     postgres::Database,
