@@ -24,7 +24,7 @@ pub(crate) struct Check<'a> {
 }
 
 impl Check<'_> {
-    const fn is_allowed(&self) -> bool {
+    pub(super) const fn is_allowed(&self) -> bool {
         matches!(self.verdict, Verdict::Allowed(_))
     }
 }
@@ -55,6 +55,8 @@ pub(crate) enum Place<'a> {
     Item(&'static str, usize),
     /// An extra claim.
     Claim(&'a str),
+    /// An item of a list among the permissions of the client that is administered.
+    Permission(&'static str, usize),
 }
 
 impl fmt::Display for Place<'_> {
@@ -63,6 +65,7 @@ impl fmt::Display for Place<'_> {
             Self::Method(method) => f.write_str(method.name()),
             Self::Field(name) => f.write_str(name),
             Self::Item(name, index) => write!(f, "{name}[{index}]"),
+            Self::Permission(name, index) => write!(f, "client.permissions.{name}[{index}]"),
             Self::Claim(name) => write!(f, "claims.{}", Bounded(name)),
         }
     }
@@ -81,14 +84,18 @@ pub(super) struct AskedToken<'a> {
 
 /// The method.
 pub(super) fn method(client: &Client, method: Method) -> Check<'_> {
-    let roles = &client.settings.permissions.roles;
-    let by_role = || roles.iter().position(|role| role.allows(method)).map(Line::Role);
+    let by_role = || by_role(client, method);
     Check {
         place: Place::Method(method),
         value: None,
         reason: DenialReason::Method,
         verdict: Verdict::by(listed(client, List::Methods, method.name()).or_else(by_role)),
     }
+}
+
+/// The client's role that allows the method.
+pub(super) fn by_role(client: &Client, method: Method) -> Option<Line> {
+    client.settings.permissions.roles.iter().position(|role| role.allows(method)).map(Line::Role)
 }
 
 /// All that IssueToken looks at.
@@ -123,6 +130,17 @@ pub(super) fn verify<'a>(client: &'a Client, audiences: &'a [String]) -> impl It
 /// All that IntrospectToken looks at besides its method: whoever has no audience sees its own tokens.
 pub(super) fn introspect<'a>(client: &'a Client, audiences: &'a [String]) -> impl Iterator<Item = Check<'a>> {
     each(client, List::VerifyAudiences, "audiences", audiences)
+}
+
+/// Whether the client accepts tokens of `issuer` at VerifyToken and IntrospectToken; `is_own`: of this server's.
+pub(super) fn verified_issuer<'a>(client: &Client, issuer: &'a str, is_own: bool) -> Check<'a> {
+    let own = is_own.then_some(Line::OwnIssuer);
+    Check {
+        place: Place::Field("token"),
+        value: Some(issuer),
+        reason: DenialReason::VerifiedIssuer,
+        verdict: Verdict::by(own.or_else(|| listed(client, List::VerifyIssuers, issuer))),
+    }
 }
 
 /// All that Login looks at before it knows the user.
@@ -226,6 +244,15 @@ pub(super) fn exchanged_subject<'a>(client: &Client, subject: &'a str) -> Check<
         value: Some(subject),
         reason: DenialReason::TokenSubject,
         verdict: Verdict::by(listed(client, List::ExchangeSubjects, subject)),
+    }
+}
+
+/// Whether the client may show a token of this subject as the actor's.
+pub(super) fn exchange_actor<'a>(client: &Client, subject: &'a str) -> Check<'a> {
+    Check {
+        place: Place::Field("actor_token"),
+        verdict: Verdict::by(listed(client, List::ExchangeActors, subject)),
+        ..exchanged_subject(client, subject)
     }
 }
 

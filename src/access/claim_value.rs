@@ -30,6 +30,12 @@ pub(super) fn is_among(json: &str, allowed: &ClaimCondition) -> bool {
     any_match(&allowed.values, &text)
 }
 
+/// Whether every value that `narrow` allows is allowed by `wide`, where both are about the same claim.
+pub(super) fn is_narrower(narrow: &ClaimCondition, wide: &ClaimCondition) -> bool {
+    narrow.claim == wide.claim
+        && narrow.values.iter().all(|value| wide.values.iter().any(|wide| wide.covers(value)))
+}
+
 /// What is at a place inside of a claim.
 enum At<'a> {
     Value(&'a Value),

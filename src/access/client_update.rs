@@ -1,29 +1,27 @@
 //! Changing a registered client: read, decide, and write only what nobody else has changed meanwhile.
 
-use super::{AdminGrant, ClientRegistry, RegistryError};
+use super::{ClientGrant, ClientRegistry, RegistryError, clients::MOST_ATTEMPTS};
 use crate::model::{CertificateNames, ClientId, ClientRecord, ClientSettings, ClientVersion, Violations};
-
-/// How often a change that names no version is tried when others come before it. Of those at once one gets through each
-/// time, so that this many may come together.
-const MOST_ATTEMPTS: usize = 100;
 
 impl ClientRegistry {
     /// Changes a client's settings to what `change` makes of them; with a `base`, only if it is at that version still. A
     /// change that changes nothing makes no new version.
     pub(crate) async fn update(
         &self,
-        grant: &AdminGrant,
+        grant: &ClientGrant,
         client_id: &ClientId,
         base: Option<ClientVersion>,
         change: impl Fn(&ClientSettings) -> Result<ClientSettings, Violations> + Send + Sync,
     ) -> Result<ClientRecord, RegistryError> {
         for _ in 0..MOST_ATTEMPTS {
-            let mut record = self.store.client(client_id).await?;
+            let mut record = self.stored(client_id).await?;
             let version = record.client.version();
             if base.is_some_and(|base| base != version) {
                 return Err(RegistryError::Changed);
             }
+            grant.covers(&record.client.settings.permissions)?;
             let settings = change(&record.client.settings).map_err(RegistryError::Invalid)?;
+            grant.covers(&settings.permissions)?;
             let unchanged = settings == record.client.settings;
             if !unchanged {
                 let names = &settings.authentication.certificate;
@@ -32,11 +30,12 @@ impl ClientRegistry {
                 }
                 record.client.settings = settings;
                 record.client.update_time = self.clock.now();
+                self.directory.rows().sign(&mut record)?;
                 if !self.store.update_client(&record.client, version).await? {
                     continue;
                 }
                 record.client.revision = version.revision.saturating_add(1);
-                tracing::info!(%client_id, by = grant.caller(), policy = grant.policy(), "client changed");
+                tracing::info!(%client_id, by = grant.admin().caller(), policy = grant.policy(Some(client_id.as_str())), "client changed");
             }
             // Without a change too: the one before may have been made when memory could not follow.
             self.directory.refresh().await?;

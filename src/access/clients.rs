@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{AdminGrant, Directory};
+use super::{ClientGrant, Denial, Directory, client_rows::CheckedClients};
 use crate::{
     clock::Clock,
     model::{
@@ -13,9 +13,16 @@ use crate::{
     store::{Store, StoreError},
 };
 
+/// How often a change that names no version is tried when others come before it. Of those at once one gets through each
+/// time, so that this many may come together.
+pub(super) const MOST_ATTEMPTS: usize = 100;
+
 /// Why a client was not registered, found or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
+    /// The caller may not bring about, or take over, a client with such permissions.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// The store failed, or there is no client of that id, or there is one already.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -92,10 +99,11 @@ impl ClientRegistry {
     /// Registers a client, with its first secret if it may present any.
     pub(crate) async fn create(
         &self,
-        _: &AdminGrant,
+        grant: &ClientGrant,
         client_id: ClientId,
         settings: ClientSettings,
     ) -> Result<NewClient, RegistryError> {
+        grant.covers(&settings.permissions)?;
         self.names_are_free(&client_id, &settings.authentication.certificate).await?;
         let (secret, secrets) = if settings.authentication.allows(AuthenticationMethod::ClientSecret) {
             let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
@@ -133,23 +141,50 @@ impl ClientRegistry {
     /// One client.
     pub(crate) async fn get(
         &self,
-        _: &AdminGrant,
+        _: &ClientGrant,
         client_id: &ClientId,
     ) -> Result<ClientRecord, RegistryError> {
-        let mut record = self.store.client(client_id).await?;
+        let mut record = self.stored(client_id).await?;
         self.keep_live(&mut record);
         Ok(record)
     }
 
-    /// Up to `limit` clients by id, after `after`; and whether there are more.
+    /// A client as the store has it. One that is not trusted is as if it were not there: what it says must not be shown as
+    /// what was decided about it, nor be signed with a change. It can be deleted.
+    ///
+    /// # Errors
+    /// When the store fails, or there is no client of that id.
+    pub async fn stored(&self, client_id: &ClientId) -> Result<ClientRecord, RegistryError> {
+        let record = self.store.client(client_id).await?;
+        if self.directory.rows().trusts(&record).await {
+            Ok(record)
+        } else {
+            Err(StoreError::NotFound.into())
+        }
+    }
+
+    /// Up to `limit` clients by id, after `after`, of those that the caller may administer; and whether there are more.
     pub(crate) async fn list(
         &self,
-        _: &AdminGrant,
+        grant: &ClientGrant,
         after: Option<&ClientId>,
         limit: u32,
     ) -> Result<(Vec<ClientRecord>, bool), RegistryError> {
-        let mut records = self.store.clients_page(after, limit.saturating_add(1)).await?;
+        /// How many clients are read at once to find those of a bounded caller.
+        const CHUNK: u32 = 1000;
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let chunk = if grant.is_bounded() { CHUNK.max(limit) } else { limit }.saturating_add(1);
+        let (mut records, mut after) = (Vec::new(), after.cloned());
+        loop {
+            let mut page = self.store.clients_page(after.as_ref(), chunk).await?;
+            let is_last = page.len() < usize::try_from(chunk).unwrap_or(usize::MAX);
+            after = page.last().map(|record| record.client.client_id.clone());
+            page.retain(|record| grant.reaches(&record.client.client_id));
+            records.extend(self.directory.rows().check_all(page, &CheckedClients::default()).await.trusted);
+            if is_last || records.len() > wanted {
+                break;
+            }
+        }
         let more = records.len() > wanted;
         records.truncate(wanted);
         records.iter_mut().for_each(|record| self.keep_live(record));
@@ -159,7 +194,7 @@ impl ClientRegistry {
     /// Deletes a client with its secrets and its sessions; with a `base`, only if it is at that version still.
     pub(crate) async fn delete(
         &self,
-        _: &AdminGrant,
+        _: &ClientGrant,
         client_id: &ClientId,
         base: Option<ClientVersion>,
     ) -> Result<(), RegistryError> {
@@ -180,20 +215,27 @@ impl ClientRegistry {
     /// Gives a client another secret; those that it has end after `overlap`.
     pub(crate) async fn rotate_secret(
         &self,
-        _: &AdminGrant,
+        grant: &ClientGrant,
         client_id: &ClientId,
         overlap: Duration,
     ) -> Result<NewSecret, RegistryError> {
-        let client = self.store.client(client_id).await?.client;
-        if !client.settings.authentication.allows(AuthenticationMethod::ClientSecret) {
-            return Err(RegistryError::NoSecret);
+        for _ in 0..MOST_ATTEMPTS {
+            let mut record = self.stored(client_id).await?;
+            grant.covers(&record.client.settings.permissions)?;
+            if !record.client.settings.authentication.allows(AuthenticationMethod::ClientSecret) {
+                return Err(RegistryError::NoSecret);
+            }
+            let (base, now) = (record.client.version(), self.clock.now());
+            let new = NewSecret::of(ClientSecret::generate(client_id)?, now)?;
+            record.add_secret(new.record.clone(), now.after(overlap));
+            record.client.update_time = now;
+            self.directory.rows().sign(&mut record)?;
+            if self.store.update_client_secrets(&record, base).await? {
+                self.follow().await;
+                return Ok(new);
+            }
         }
-        let now = self.clock.now();
-        let new = NewSecret::of(ClientSecret::generate(client_id)?, now)?;
-        let others_expire = UnixTime::from_seconds(now.seconds().saturating_add_unsigned(overlap.as_secs()));
-        self.store.add_client_secret(client_id, &new.record, others_expire).await?;
-        self.follow().await;
-        Ok(new)
+        Err(RegistryError::Contended)
     }
 
     /// Secrets that have ended are not shown, though the store may still have them.
@@ -209,8 +251,10 @@ impl ClientRegistry {
         secrets: Vec<SecretRecord>,
     ) -> Result<ClientRecord, RandomError> {
         let (now, revision) = (self.clock.now(), first_revision()?);
-        let client = Client { client_id, settings, create_time: now, update_time: now, revision };
-        Ok(ClientRecord { client, secrets })
+        let client = Client { client_id, settings, create_time: now, update_time: now, revision, mac: None };
+        let mut record = ClientRecord { client, secrets };
+        self.directory.rows().sign(&mut record)?;
+        Ok(record)
     }
 
     /// Brings the clients in memory to the store's state, where a failure must not keep a fresh secret from its owner. The

@@ -36,6 +36,10 @@ pub enum DenialReason {
     TokenSubject,
     /// To act for the subject, says its token.
     Actor,
+    /// To administer a client that has a permission which the caller lacks.
+    Exceeding,
+    /// To verify a token of this issuer: a refusal of the token, and no denial.
+    VerifiedIssuer,
 }
 
 impl DenialReason {
@@ -45,9 +49,13 @@ impl DenialReason {
             Self::Method => "METHOD_NOT_ALLOWED",
             Self::Audience | Self::SessionAudience | Self::TokenAudience => "AUDIENCE_NOT_ALLOWED",
             Self::Scope | Self::UserScope | Self::SessionScope | Self::TokenScope => "SCOPE_NOT_ALLOWED",
-            Self::Subject | Self::Impersonation | Self::TokenIssuer | Self::TokenSubject | Self::Actor => {
-                "SUBJECT_NOT_ALLOWED"
-            }
+            Self::Subject
+            | Self::Impersonation
+            | Self::TokenIssuer
+            | Self::TokenSubject
+            | Self::Actor
+            | Self::Exceeding => "SUBJECT_NOT_ALLOWED",
+            Self::VerifiedIssuer => "TOKEN_ISSUER_MISMATCH",
             Self::Claim => "CLAIM_NOT_ALLOWED",
             Self::Ttl => "TTL_NOT_ALLOWED",
         }
@@ -69,7 +77,10 @@ impl DenialReason {
                  `impersonate`"
                     .to_owned()
             }
-            Self::TokenIssuer => format!("the client's permissions do not allow the issuer of {field}"),
+            Self::Exceeding => {
+                format!("the caller lacks {field}, and may administer only clients whose permissions it has itself")
+            }
+            Self::TokenIssuer | Self::VerifiedIssuer => format!("the client's permissions do not allow the issuer of {field}"),
             Self::TokenAudience => {
                 format!("{field} is neither for the client nor for an audience that its permissions allow")
             }

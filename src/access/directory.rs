@@ -9,9 +9,14 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
 
-use super::{jwks_folder::JwksFolder, snapshot::Snapshot};
+use super::{
+    client_rows::{CheckedClients, ClientRows},
+    jwks_folder::JwksFolder,
+    snapshot::Snapshot,
+};
 use crate::{
-    model::{AssertionKeys, ClientId, ClientRecord},
+    keys::Sealer,
+    model::{AssertionKeys, ClientId},
     store::{Store, StoreError},
 };
 
@@ -19,6 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Directory {
     store: Arc<dyn Store>,
+    rows: ClientRows,
     snapshot: ArcSwap<Snapshot>,
     /// Held from reading to swapping, so that what was read first is never put over what was read later.
     sources: Mutex<Sources>,
@@ -27,7 +33,7 @@ pub struct Directory {
 /// What a snapshot is made from.
 #[derive(Debug)]
 struct Sources {
-    records: Vec<ClientRecord>,
+    clients: CheckedClients,
     files: Arc<BlockingMutex<JwksFolder>>,
 }
 
@@ -35,11 +41,15 @@ impl Directory {
     /// Loads the clients from the store, and their keys from the files in `jwks_dir` that they name.
     ///
     /// # Errors
-    /// When the store fails. A file that cannot be used is logged, and its client waits for a better one.
-    pub async fn open(store: Arc<dyn Store>, jwks_dir: Option<PathBuf>) -> Result<Self, StoreError> {
+    /// When the store fails. A client that is not trusted is logged and left out. A file that cannot be used is logged, and its client waits for a better one.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        sealer: Arc<Sealer>,
+        jwks_dir: Option<PathBuf>,
+    ) -> Result<Self, StoreError> {
         let files = Arc::new(BlockingMutex::new(JwksFolder::new(jwks_dir)));
-        let sources = Mutex::new(Sources { records: Vec::new(), files });
-        let directory = Self { store, snapshot: ArcSwap::default(), sources };
+        let sources = Mutex::new(Sources { clients: CheckedClients::default(), files });
+        let directory = Self { store, rows: ClientRows(sealer), snapshot: ArcSwap::default(), sources };
         directory.refresh().await?;
         Ok(directory)
     }
@@ -50,10 +60,29 @@ impl Directory {
     /// When the store fails; the clients in memory stay as they were.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let mut sources = self.sources.lock().await;
-        sources.records = self.store.clients().await?;
+        let records = self.store.clients().await?;
+        sources.clients = self.rows.check_all(records, &sources.clients).await;
         sources.read_files().await;
         self.snapshot.store(Arc::new(sources.snapshot()));
         Ok(())
+    }
+
+    /// Checks the clients again whose sealing keys were missing: they may be there now. With no such client it costs nothing.
+    ///
+    /// # Errors
+    /// When the store fails; the clients in memory stay as they were.
+    pub async fn retry(&self) -> Result<(), StoreError> {
+        if self.sources.lock().await.clients.incomplete { self.refresh().await } else { Ok(()) }
+    }
+
+    /// How many clients are not trusted, and how many are accepted without a valid MAC.
+    pub fn row_counts(&self) -> (usize, usize) {
+        self.now().row_counts
+    }
+
+    /// What signs and checks the rows of clients.
+    pub(super) const fn rows(&self) -> &ClientRows {
+        &self.rows
     }
 
     /// Reads those of the clients' key files that have changed.
@@ -78,7 +107,7 @@ impl Directory {
 impl Sources {
     /// Looks at each file that is named, away from the threads that serve calls: a disk may be slow.
     async fn read_files(&self) -> bool {
-        let named = self.records.iter().filter_map(|record| {
+        let named = self.clients.trusted.iter().filter_map(|record| {
             match &record.client.settings.authentication.assertion_keys {
                 Some(AssertionKeys::JwksFile(name)) => Some(name.clone()),
                 Some(AssertionKeys::JwksJson(_)) | None => None,
@@ -94,7 +123,9 @@ impl Sources {
     }
 
     fn snapshot(&self) -> Snapshot {
-        Snapshot::of(&self.records, &locked(&self.files))
+        let mut snapshot = Snapshot::of(&self.clients.trusted, &locked(&self.files));
+        snapshot.row_counts = (self.clients.untrusted.len(), self.clients.unsigned);
+        snapshot
     }
 }
 

@@ -1,8 +1,11 @@
 //! May this client exchange this token, and what may come of it (RFC 8693)?
 //!
-//! Checks are made in this order: method, leave to do without an actor token, audiences, scopes, life; and when the tokens are
-//! known to be good, of the subject token its issuer, audience and subject, of the actor token its issuer and audience, then
-//! `may_act`, and what the subject token holds.
+//! Checks are made in this order: method, permission to do without an actor token, audiences, scopes, lifetime; and when the tokens
+//! are known to be good, of the subject token its issuer, audience and subject, of the actor token its issuer, audience and subject,
+//! then `may_act`, and what the subject token holds.
+//!
+//! An identity is an issuer and a subject. Policy compares subjects as this issuer's tokens name them, where a subject of another
+//! issuer has a prefix; `may_act` and `act` name the issuer beside the subject.
 //!
 //! A token of this issuer hands on its scopes and claims as far as the client may have them too. Another issuer's token says who
 //! somebody is and no more: a scope there means what that issuer means by it, and so do its claims. Of such a token none are
@@ -33,6 +36,8 @@ pub(crate) struct ExchangeGrant {
 
 /// A token that was presented, and is good.
 pub(crate) struct PresentedToken {
+    /// Its subject, as a token of this issuer names it.
+    pub(crate) subject: String,
     /// Its registered claims.
     pub(crate) claims: TokenClaims,
     /// `may_act`
@@ -75,14 +80,15 @@ impl ExchangeGrant {
         };
         let claims = subject.extra.filtered(|name, json| check::allows_claim(&client, name, json));
         // What says who may act goes on with the subject, or the next exchange would be open to everybody.
-        let claims = claims.with(subject.may_act.map(|may_act| (MAY_ACT.to_owned(), may_act.to_string())));
+        let claims =
+            claims.with(subject.own_may_act().map(|may_act| (MAY_ACT.to_owned(), may_act.to_string())));
         let ends = subject.claims.expire_time;
         let not_after = actor.map_or(ends, |actor| actor.claims.expire_time.min(ends));
         // What revokes the subject token by its time of issue reaches what comes of it.
         let origin_time = subject.claims.first_issue_time().filter(|_| subject.is_own);
         let session_id = subject.claims.session_id.filter(|_| subject.is_own);
         let request = IssueRequest {
-            subject: Some(subject.claims.subject),
+            subject: Some(subject.subject),
             audiences,
             scopes,
             ttl: request.ttl,
@@ -104,6 +110,17 @@ impl PresentedToken {
     /// The scopes that it hands on.
     fn own_scopes(&self) -> &[String] {
         if self.is_own { &self.claims.scopes } else { &[] }
+    }
+
+    /// `may_act` as a token of this issuer says it: whom it names without an issuer is a subject of the issuer that wrote it.
+    fn own_may_act(&self) -> Option<Value> {
+        let mut may_act = self.may_act.clone()?;
+        if !self.is_own
+            && let Value::Object(members) = &mut may_act
+        {
+            members.entry("iss").or_insert_with(|| Value::from(self.claims.issuer.as_str()));
+        }
+        Some(may_act)
     }
 }
 
@@ -153,7 +170,7 @@ pub(super) fn tokens<'a>(
 ) -> impl Iterator<Item = Check<'a>> {
     let client_id = client.client_id.as_str();
     // Its own token is the client's to show, whomever it is for.
-    let others = actor.filter(|actor| !(actor.is_own && actor.claims.subject == client_id));
+    let others = actor.filter(|actor| !(actor.is_own && actor.subject == client_id));
     let acts = match actor {
         Some(actor) => (actor.claims.issuer.as_str(), actor.claims.subject.as_str()),
         None => (own_issuer, client_id),
@@ -161,9 +178,11 @@ pub(super) fn tokens<'a>(
     let held = subject.own_scopes();
     let (no_audience, no_scope) = (request.audiences.is_empty(), request.scopes.is_empty());
     usable(client, "subject_token", subject)
-        .chain([check::exchanged_subject(client, &subject.claims.subject)])
-        .chain(others.into_iter().flat_map(|actor| usable(client, "actor_token", actor)))
-        .chain(subject.may_act.as_ref().map(|may_act| named(may_act, acts)))
+        .chain([check::exchanged_subject(client, &subject.subject)])
+        .chain(others.into_iter().flat_map(|actor| {
+            usable(client, "actor_token", actor).chain([check::exchange_actor(client, &actor.subject)])
+        }))
+        .chain(subject.may_act.as_ref().map(|may_act| named(may_act, &subject.claims.issuer, acts)))
         .chain(
             no_audience
                 .then(|| check::left_audiences(client, &subject.claims.audiences))
@@ -191,24 +210,22 @@ fn usable<'a>(
     issuer.into_iter().chain([check::exchanged_audience(client, field, &claims.audiences)])
 }
 
-/// Whether `may_act` lets the one of this issuer and this subject act.
-fn named<'a>(may_act: &Value, acts: (&str, &'a str)) -> Check<'a> {
+/// Whether `may_act`, which `writer` issued, lets the one of this issuer and this subject act.
+fn named<'a>(may_act: &Value, writer: &str, acts: (&str, &'a str)) -> Check<'a> {
     Check {
         place: Place::Field("actor_token"),
         value: Some(acts.1),
         reason: DenialReason::Actor,
-        verdict: Verdict::by(names(may_act, acts).then_some(Line::MayAct)),
+        verdict: Verdict::by(names(may_act, writer, acts).then_some(Line::MayAct)),
     }
 }
 
-/// Whether `may_act` names the one of this issuer and this subject. By any other form, and by a member that nobody here can
-/// compare, it names nobody.
-fn names(may_act: &Value, (issuer, subject): (&str, &str)) -> bool {
+/// Whether `may_act` names the one of this issuer and this subject; without `iss` it names a subject of its `writer`. In any other
+/// form, and with a member that cannot be compared here, it matches no actor.
+fn names(may_act: &Value, writer: &str, (issuer, subject): (&str, &str)) -> bool {
     let Value::Object(members) = may_act else { return false };
-    members.get("sub").and_then(Value::as_str) == Some(subject)
-        && members.iter().all(|(name, value)| match name.as_str() {
-            "sub" => true,
-            "iss" => value.as_str() == Some(issuer),
-            _ => false,
-        })
+    let named_issuer = members.get("iss").map_or(Some(writer), Value::as_str);
+    members.keys().all(|name| name == "sub" || name == "iss")
+        && named_issuer == Some(issuer)
+        && members.get("sub").and_then(Value::as_str) == Some(subject)
 }

@@ -6,26 +6,26 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    DenialReason, IssueRules, Owner, PolicyError, PresentedToken,
+    DenialReason, IssueRules, Owner, PolicyError, PresentedToken, administer,
     check::{self, Check, Verdict},
     exchange, line, login, policy, refresh, revoke,
 };
 use crate::model::{
     Client, ExchangeRequest, ExtraClaims, IntrospectRequest, IssueRequest, LoginRequest, Method,
     RefreshRequest, RevokeTarget, Session, SessionId, SessionScope, TokenClaims, UnixTime, UserSettings,
-    Username, VerifyRequest,
+    Username, VerifyRequest, foreign_prefix,
 };
 
 /// What a client might ask for. What a request names and only the server can look up is said here.
 pub(crate) enum Question {
     /// A token.
     Issue(IssueRequest),
-    /// Whether a token is good.
-    Verify(VerifyRequest),
+    /// Whether a token is good, which another issuer may have issued.
+    Verify(VerifyRequest, Option<String>),
     /// The same, where "no" is an answer.
-    Introspect(IntrospectRequest),
-    /// A method, as a whole.
-    Call(Method),
+    Introspect(IntrospectRequest, Option<String>),
+    /// A method, as a whole; of ClientService also for the client of this id.
+    Call(Method, Option<String>),
     /// To log a user in who has these scopes.
     Login(LoginRequest, Vec<String>),
     /// To refresh this session.
@@ -83,8 +83,10 @@ pub(crate) struct PlannedExchange {
 pub(crate) struct PlannedToken {
     /// Who issued it; none: this server.
     pub(crate) issuer: Option<String>,
-    /// Whom it is about.
+    /// Whom it is about, as its issuer says.
     pub(crate) subject: String,
+    /// The `subject_prefix` that is set for another issuer; none: the default one.
+    pub(crate) subject_prefix: Option<String>,
     /// Whom it is for.
     pub(crate) audiences: Vec<String>,
     /// What it allows.
@@ -122,24 +124,34 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
             values: values(client, check::issue(client, policy::asked(client, &request), rules)),
             outcome: policy::issue_to(client, request, rules).map(drop),
         },
-        Question::Verify(request) => {
+        Question::Verify(request, issuer) => {
             let method = [check::method(client, Method::VerifyToken)].into_iter();
+            let issuer = issuer.as_deref().map(|issuer| check::verified_issuer(client, issuer, false));
+            let checks = method.chain(check::verify(client, &request.audiences)).chain(issuer.clone());
             Explanation {
-                values: values(client, method.chain(check::verify(client, &request.audiences))),
-                outcome: policy::verify_to(client, request).map(drop),
+                values: values(client, checks),
+                outcome: policy::verify_to(client, request).and_then(|_| Ok(policy::all(client, issuer)?)),
             }
         }
-        Question::Introspect(request) => {
+        Question::Introspect(request, issuer) => {
             let method = [check::method(client, Method::IntrospectToken)].into_iter();
+            let issuer = issuer.as_deref().map(|issuer| check::verified_issuer(client, issuer, false));
+            let checks = method.chain(check::introspect(client, &request.audiences)).chain(issuer.clone());
             Explanation {
-                values: values(client, method.chain(check::introspect(client, &request.audiences))),
-                outcome: policy::introspect_to(client, request).map(drop).map_err(PolicyError::from),
+                values: values(client, checks),
+                outcome: policy::introspect_to(client, request)
+                    .and_then(|_| policy::all(client, issuer))
+                    .map_err(PolicyError::from),
             }
         }
-        Question::Call(method) => Explanation {
-            values: values(client, [check::method(client, method)]),
-            outcome: policy::administer_as(client, method).map(drop).map_err(PolicyError::from),
-        },
+        Question::Call(method, client_id) => {
+            let client_id = client_id.as_deref();
+            let outcome = administer::administer_clients_as(client, method, client_id);
+            Explanation {
+                values: values(client, administer::checks(client, method, client_id)),
+                outcome: outcome.map(drop).map_err(PolicyError::from),
+            }
+        }
         Question::Login(request, user_scopes) => explain_login(client, request, &user_scopes, rules),
         Question::Refresh(request, session) => explain_refresh(client, request, session, rules),
         Question::Revoke(target, whose) => explain_revoke(client, target, &whose),
@@ -237,8 +249,11 @@ fn explain_exchange(client: &Arc<Client>, planned: PlannedExchange, rules: &Issu
 
 impl PlannedToken {
     fn presented(self, own_issuer: &str) -> PresentedToken {
-        let is_own = self.issuer.as_deref().is_none_or(|issuer| issuer == own_issuer);
+        let other = self.issuer.as_deref().filter(|issuer| *issuer != own_issuer);
+        let is_own = other.is_none();
+        let prefix = other.map(|issuer| self.subject_prefix.unwrap_or_else(|| foreign_prefix(issuer)));
         PresentedToken {
+            subject: prefix.unwrap_or_default() + &self.subject,
             claims: TokenClaims {
                 issuer: self.issuer.unwrap_or_else(|| own_issuer.to_owned()),
                 subject: self.subject,

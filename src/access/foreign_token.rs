@@ -24,6 +24,9 @@ pub(crate) enum ForeignTokenError {
     /// It is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Its key is not in memory. Whether the issuer has it, only [a fetch](TrustedIssuers::fetch) tells.
+    #[error("the token's key is not among the keys of `{0}` in memory")]
+    KeyNotInMemory(String),
     /// There are no keys to check it with.
     #[error("the keys of the trusted issuer `{0}` are not there")]
     KeysMissing(String),
@@ -31,23 +34,39 @@ pub(crate) enum ForeignTokenError {
 
 impl TrustedIssuers {
     /// The token, if a trusted issuer is named in it and it is good at `now`, by clocks that differ by up to `leeway`. None if
-    /// nothing in it names such an issuer: then it may be anything.
+    /// nothing in it names such an issuer: then it may be anything. From memory; `is_fetched` says whether an issuer's keys were
+    /// fetched for this token.
     ///
     /// # Errors
     /// When it is refused, or nobody can say.
-    pub(crate) async fn token(
+    pub(crate) fn token(
         &self,
         text: &str,
         leeway: Duration,
         now: UnixTime,
+        is_fetched: impl Fn(&str) -> bool,
     ) -> Result<Option<ForeignToken>, ForeignTokenError> {
         let Ok(token) = UnprovenToken::parse(text) else { return Ok(None) };
         // An unproven name: it chooses with whose keys the token is checked, of those that operators named.
         let Some(issuer) = token.issuer().map(str::to_owned) else { return Ok(None) };
         let Some(trusted) = self.find(&issuer) else { return Ok(None) };
-        let held = trusted.keys(token.header.key_id.as_deref(), token.header.algorithm).await;
-        let held = held.map_err(|KeysMissing| ForeignTokenError::KeysMissing(issuer.clone()))?;
+        let held = match trusted.known(token.header.key_id.as_deref(), token.header.algorithm) {
+            Some(held) => held,
+            None if !is_fetched(&issuer) => return Err(ForeignTokenError::KeyNotInMemory(issuer)),
+            None => trusted.held().ok_or_else(|| ForeignTokenError::KeysMissing(issuer.clone()))?,
+        };
         let signed = check_issued(token, &issuer, &held.keys, leeway, now)?;
         Ok(Some(ForeignToken { claims: signed.claims, members: signed.members }))
+    }
+
+    /// Fetches the issuer's keys unless that was done just now, and waits for them.
+    ///
+    /// # Errors
+    /// When too many calls wait for them.
+    pub(crate) async fn fetch(&self, issuer: &str) -> Result<(), KeysMissing> {
+        match self.find(issuer) {
+            Some(trusted) => trusted.look().await,
+            None => Ok(()),
+        }
     }
 }

@@ -148,6 +148,8 @@ pub(crate) struct VerifyGrant {
     /// Those that it named; none means its own.
     pub(super) audiences: Vec<String>,
     pub(super) required_scopes: Vec<String>,
+    /// Those that it named; none means all that its permissions allow.
+    pub(super) issuers: Vec<String>,
     pub(super) leeway: Option<Duration>,
 }
 
@@ -160,6 +162,11 @@ impl VerifyGrant {
     /// Whether the caller answers for `audience`.
     pub(crate) fn answers_for(&self, audience: &str) -> bool {
         answers_for(&self.client, &self.audiences, audience)
+    }
+
+    /// Whether the caller accepts tokens of `issuer`; `is_own`: of this server's.
+    pub(crate) fn accepts_issuer(&self, issuer: &str, is_own: bool) -> bool {
+        accepts_issuer(&self.client, &self.issuers, issuer, is_own)
     }
 
     /// Whether there is no audience that the caller answers for.
@@ -184,12 +191,19 @@ pub(crate) struct IntrospectGrant {
     pub(super) token: String,
     /// Those that it named; none means its own, and whatever is for others but was issued to it.
     pub(super) audiences: Vec<String>,
+    /// Those that it named; none means all that its permissions allow.
+    pub(super) issuers: Vec<String>,
 }
 
 impl IntrospectGrant {
     /// The token as it came.
     pub(crate) fn token(&self) -> &str {
         &self.token
+    }
+
+    /// Whether the caller accepts tokens of `issuer`; `is_own`: of this server's.
+    pub(crate) fn accepts_issuer(&self, issuer: &str, is_own: bool) -> bool {
+        accepts_issuer(&self.client, &self.issuers, issuer, is_own)
     }
 
     /// Whether the caller may know of an access token for `audiences`, which was issued here to `client_id`. A caller that names
@@ -212,6 +226,13 @@ fn answers_for(client: &Client, named: &[String], audience: &str) -> bool {
         return own_audiences(client).any(|own| own.matches(audience));
     }
     named.iter().any(|named| named == audience)
+}
+
+/// Whether the client accepts tokens of `issuer`: one of those that it `named`, and this server's own or one that its permissions
+/// allow.
+fn accepts_issuer(client: &Client, named: &[String], issuer: &str, is_own: bool) -> bool {
+    (named.is_empty() || named.iter().any(|named| named == issuer))
+        && check::verified_issuer(client, issuer, is_own).is_allowed()
 }
 
 /// A bare `*` lets a client name any audience; it is nobody's own, and never means "any will do".

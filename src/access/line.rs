@@ -27,6 +27,8 @@ pub(crate) enum Line {
     Held(Held),
     /// The claim `may_act` of the subject token.
     MayAct,
+    /// Tokens of this server's own issuer are accepted by each client that may verify any.
+    OwnIssuer,
 }
 
 /// What somebody or something holds, of which a token may have no more.
@@ -98,9 +100,34 @@ pub(crate) enum List {
     ExchangeAudiences,
     /// `permissions.exchange_issuers`
     ExchangeIssuers,
+    /// `permissions.verify_issuers`
+    VerifyIssuers,
+    /// `permissions.exchange_actors`
+    ExchangeActors,
+    /// `permissions.admin_clients`
+    AdminClients,
 }
 
 impl List {
+    /// Every list.
+    pub(super) const ALL: [Self; 15] = [
+        Self::Methods,
+        Self::Audiences,
+        Self::Scopes,
+        Self::Subjects,
+        Self::Claims,
+        Self::VerifyAudiences,
+        Self::LoginUsernames,
+        Self::RevokeSubjects,
+        Self::RevokeClients,
+        Self::ExchangeSubjects,
+        Self::ExchangeAudiences,
+        Self::ExchangeIssuers,
+        Self::VerifyIssuers,
+        Self::ExchangeActors,
+        Self::AdminClients,
+    ];
+
     /// The list's patterns.
     pub(crate) fn patterns(self, permissions: &Permissions) -> &[Pattern] {
         match self {
@@ -116,10 +143,14 @@ impl List {
             Self::ExchangeSubjects => &permissions.exchange_subjects,
             Self::ExchangeAudiences => &permissions.exchange_audiences,
             Self::ExchangeIssuers => &permissions.exchange_issuers,
+            Self::VerifyIssuers => &permissions.verify_issuers,
+            Self::ExchangeActors => &permissions.exchange_actors,
+            Self::AdminClients => &permissions.admin_clients,
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// The list's name among the permissions.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Methods => "methods",
             Self::Audiences => "audiences",
@@ -133,6 +164,9 @@ impl List {
             Self::ExchangeSubjects => "exchange_subjects",
             Self::ExchangeAudiences => "exchange_audiences",
             Self::ExchangeIssuers => "exchange_issuers",
+            Self::VerifyIssuers => "verify_issuers",
+            Self::ExchangeActors => "exchange_actors",
+            Self::AdminClients => "admin_clients",
         }
     }
 }
@@ -171,6 +205,7 @@ impl fmt::Display for LineText<'_> {
             Line::Impersonate => f.write_str("permissions.impersonate"),
             Line::OwnId => f.write_str("the client's own id"),
             Line::Held(held) => f.write_str(held.words()),
+            Line::OwnIssuer => f.write_str("the server's own issuer"),
             Line::MayAct => f.write_str("the subject token's `may_act`"),
         }
     }

@@ -3,9 +3,11 @@
 //! May import: `keys`, `store`, `model`, `clock`. Invariant: a grant is made here and nowhere else, and nothing is issued,
 //! verified or administered without one.
 
+mod administer;
 mod authenticate;
 mod check;
 mod claim_value;
+mod client_rows;
 mod client_update;
 mod clients;
 mod denial;
@@ -28,6 +30,7 @@ mod trusted_issuers;
 mod used_assertions;
 mod users;
 
+pub(crate) use administer::{ClientGrant, administer_clients};
 pub use authenticate::{
     AuthenticationError, AuthenticationMetrics, Authenticator, Caller, CallerSettings, Unproven,
 };

@@ -136,6 +136,7 @@ fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGran
         token: request.token,
         audiences: request.audiences,
         required_scopes: request.required_scopes,
+        issuers: request.issuers,
         leeway: request.leeway,
     };
     if grant.has_no_audience() {
@@ -156,15 +157,17 @@ pub(super) fn introspect_to(
 ) -> Result<IntrospectGrant, Denial> {
     all(client, [check::method(client, Method::IntrospectToken)])?;
     all(client, check::introspect(client, &request.audiences))?;
-    Ok(IntrospectGrant { client: Arc::clone(client), token: request.token, audiences: request.audiences })
+    Ok(IntrospectGrant {
+        client: Arc::clone(client),
+        token: request.token,
+        audiences: request.audiences,
+        issuers: request.issuers,
+    })
 }
 
 /// May `caller` call an administrative method?
 pub(crate) fn administer(caller: &Caller, method: Method) -> Result<AdminGrant, Denial> {
-    administer_as(caller.shared_client(), method)
-}
-
-pub(super) fn administer_as(client: &Arc<Client>, method: Method) -> Result<AdminGrant, Denial> {
+    let client = caller.shared_client();
     all(client, [check::method(client, method)])?;
     Ok(AdminGrant { client: Arc::clone(client), method })
 }

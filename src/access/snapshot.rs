@@ -22,6 +22,8 @@ pub(super) struct Snapshot {
     by_uri: HashMap<String, Holder>,
     by_dns_name: HashMap<String, Holder>,
     by_issuer: HashMap<String, Vec<Workload>>,
+    /// Stored clients that are not trusted, and clients that are accepted without a valid MAC.
+    pub(super) row_counts: (usize, usize),
 }
 
 #[derive(Debug)]

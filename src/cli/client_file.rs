@@ -159,6 +159,9 @@ fn permissions(mut section: Section, problems: &mut Problems) -> Permissions {
         exchange_issuers: section.texts("exchange_issuers", problems),
         impersonate: section.flag("impersonate", problems),
         roles: section.texts("roles", problems),
+        verify_issuers: section.texts("verify_issuers", problems),
+        exchange_actors: section.texts("exchange_actors", problems),
+        admin_clients: section.texts("admin_clients", problems),
     };
     section.end(problems);
     permissions

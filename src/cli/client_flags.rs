@@ -43,6 +43,9 @@ pub(super) struct ClientFlags {
     /// An audience whose tokens it may verify and see; may be repeated
     #[arg(long = "verify-audience", value_name = "PATTERN", help_heading = "Permissions")]
     verify_audiences: Vec<String>,
+    /// Another issuer whose tokens it may verify, besides the server's own; may be repeated
+    #[arg(long = "verify-issuer", value_name = "PATTERN", help_heading = "Permissions")]
+    verify_issuers: Vec<String>,
     /// The name of a user whom it may log in; may be repeated
     #[arg(long = "login-username", value_name = "PATTERN", help_heading = "Permissions")]
     login_usernames: Vec<String>,
@@ -61,6 +64,12 @@ pub(super) struct ClientFlags {
     /// A trusted issuer whose tokens it may exchange; may be repeated
     #[arg(long = "exchange-issuer", value_name = "PATTERN", help_heading = "Permissions")]
     exchange_issuers: Vec<String>,
+    /// A subject whose token it may present as actor token, besides its own; may be repeated
+    #[arg(long = "exchange-actor", value_name = "PATTERN", help_heading = "Permissions")]
+    exchange_actors: Vec<String>,
+    /// A client that it may administer by its methods; may be repeated
+    #[arg(long = "admin-client", value_name = "PATTERN", help_heading = "Permissions")]
+    admin_clients: Vec<String>,
     /// Whether it may exchange a token without naming an actor [default: false]
     #[arg(long, value_name = "BOOL", help_heading = "Permissions")]
     impersonate: Option<bool>,
@@ -140,6 +149,9 @@ impl ClientFlags {
             ("permissions.exchange_subjects", !self.exchange_subjects.is_empty()),
             ("permissions.exchange_audiences", !self.exchange_audiences.is_empty()),
             ("permissions.exchange_issuers", !self.exchange_issuers.is_empty()),
+            ("permissions.verify_issuers", !self.verify_issuers.is_empty()),
+            ("permissions.exchange_actors", !self.exchange_actors.is_empty()),
+            ("permissions.admin_clients", !self.admin_clients.is_empty()),
             ("permissions.impersonate", self.impersonate.is_some()),
             ("permissions.roles", !self.roles.is_empty()),
             ("limits.calls_per_second", self.calls_per_second.is_some()),
@@ -192,6 +204,9 @@ impl ClientFlags {
                 exchange_issuers: self.exchange_issuers,
                 impersonate: self.impersonate.unwrap_or_default(),
                 roles: self.roles,
+                verify_issuers: self.verify_issuers,
+                exchange_actors: self.exchange_actors,
+                admin_clients: self.admin_clients,
             }),
             limits: Some(ClientLimits {
                 calls_per_second: self.calls_per_second.unwrap_or_default(),

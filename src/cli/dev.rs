@@ -228,6 +228,9 @@ fn everything() -> ClientSettings {
             exchange_subjects: any(),
             exchange_audiences: any(),
             exchange_issuers: any(),
+            verify_issuers: any(),
+            exchange_actors: any(),
+            admin_clients: any(),
             impersonate: true,
             ..Permissions::default()
         },

@@ -58,7 +58,10 @@ impl Healthcheck {
         match asked {
             Ok(Ok((StatusCode::OK, _))) => print("ready"),
             Ok(Ok((status, answer))) => {
-                Err(Failure::refused(format!("not ready: {} {}", status.as_u16(), plain(answer.trim()))))
+                // One cause a line.
+                let causes: Vec<&str> = answer.lines().collect();
+                let causes = plain(&causes.join("; "));
+                Err(Failure::refused(format!("not ready: {} {causes}", status.as_u16())))
             }
             Ok(Err(problem)) => Err(Failure::refused(format!("{address}: {problem}"))),
             Err(_) => Err(Failure::refused(format!("{address} did not answer within 3 seconds"))),

@@ -22,6 +22,7 @@ use super::{
     private_file,
 };
 use crate::{
+    access::RegistryError,
     clock::SystemClock,
     config::{Config, Inputs, Resolved},
     model::{AuthenticationMethod, ClientId, ClientSecret, ClientSettings, Permissions, Role},
@@ -154,14 +155,14 @@ impl Init {
     async fn admin(&self, config: Config) -> Result<ClientSecret, Failure> {
         let server = Server::open(config.into(), Arc::new(SystemClock)).await.map_err(refused)?;
         let client_id = ClientId::parse(ADMIN).map_err(refused)?;
-        let settings = match server.store().client(&client_id).await {
+        let settings = match server.stored_client(&client_id).await {
             Ok(_) if !self.new_admin_secret => {
                 return Err(Failure::refused(
                     "the client `admin` exists already; `tokend init --new-admin-secret` gives it a new secret",
                 ));
             }
             Ok(record) => administrator_again(record.client.settings),
-            Err(StoreError::NotFound) => administrator(),
+            Err(RegistryError::Store(StoreError::NotFound)) => administrator(),
             Err(error) => return Err(refused(error)),
         };
         let secret = server.put_client(client_id, settings, None).await.map_err(refused)?;

@@ -34,6 +34,9 @@ pub(super) struct Introspect {
     /// the client]
     #[arg(long = "audience", value_name = "AUDIENCE")]
     audiences: Vec<String>,
+    /// An issuer whose token is accepted; may be repeated [default: each that the client's permissions allow]
+    #[arg(long = "issuer", value_name = "ISSUER")]
+    issuers: Vec<String>,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -42,8 +45,11 @@ pub(super) struct Introspect {
 
 impl Introspect {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let request =
-            IntrospectTokenRequest { token: self.token.read()?.to_string(), audiences: self.audiences };
+        let request = IntrospectTokenRequest {
+            token: self.token.read()?.to_string(),
+            audiences: self.audiences,
+            issuers: self.issuers,
+        };
         let told = call(&self.connection, async |caller| {
             answer(TokenServiceClient::new(caller).introspect_token(request).await)
         })?;

@@ -36,7 +36,7 @@ pub(super) enum KeyCommand {
     Rotate(Rotate),
     /// End a key at once, with every token that it signed
     Revoke(Revoke),
-    /// Seal every stored key under the first sealing key; works on the store itself, while servers run or not
+    /// Seal every stored key, and sign every row of a key or a client, under the first sealing key; works on the store itself, while servers run or not
     Reseal(Reseal),
 }
 

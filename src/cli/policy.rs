@@ -57,9 +57,9 @@ impl PolicyCommand {
 
 WHAT takes:
   issue       what `tokend token issue` takes
-  verify      --audience
-  introspect  --audience
-  call        METHOD: as a whole, whatever is then asked for
+  verify      --audience; --token-issuer for a token of another issuer
+  introspect  --audience; --token-issuer for a token of another issuer
+  call        METHOD: as a whole, whatever is then asked for; of ClientService with --client for that client
   login       --username; --audience, --scope with --user-scope, --ttl, --refresh
   refresh     --session-audience; --subject and --claim as the session was begun with them, or --by-login; --audience,
               --scope with --session-scope, and with --user-scope after --by-login

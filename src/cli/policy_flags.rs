@@ -62,8 +62,8 @@ impl What {
                 "--server-max-ttl",
                 "--server-audience-algorithms",
             ],
-            Self::Verify | Self::Introspect => &["--audience"],
-            Self::Call => &["METHOD"],
+            Self::Verify | Self::Introspect => &["--audience", "--token-issuer"],
+            Self::Call => &["METHOD", "--client"],
             Self::Login => &[
                 "--username",
                 "--audience",
@@ -95,11 +95,13 @@ impl What {
                 "--token-audience",
                 "--token-scope",
                 "--token-issuer",
+                "--token-subject-prefix",
                 "--token-may-act",
                 "--with-actor",
                 "--actor-subject",
                 "--actor-audience",
                 "--actor-issuer",
+                "--actor-subject-prefix",
                 "--server-issuer",
                 "--server-max-ttl",
                 "--server-audience-algorithms",
@@ -132,7 +134,7 @@ pub(super) struct PlannedFlags {
     /// For revoke: a session, which is about --subject and was begun by --client
     #[arg(long)]
     pub(super) session: bool,
-    /// For revoke: all of a client's; after --token or --session, whose it is
+    /// For revoke: all of a client's; after --token or --session, whose it is. For call: the client that is administered
     #[arg(long, value_name = "CLIENT")]
     pub(super) client: Option<String>,
     /// For revoke: the token of this id (`jti`)
@@ -144,9 +146,12 @@ pub(super) struct PlannedFlags {
     /// For exchange: a scope of the subject token; may be repeated. '' if it has none
     #[arg(long = "token-scope", value_name = "SCOPE")]
     pub(super) token_scopes: Vec<String>,
-    /// For exchange and revoke: the issuer of the token, if it is another [default: the server itself]
+    /// For exchange, revoke, verify and introspect: the issuer of the token, if it is another [default: the server itself]
     #[arg(long, value_name = "ISSUER")]
     pub(super) token_issuer: Option<String>,
+    /// For exchange: the `subject_prefix` that the server has for the token's issuer [default: foreign:ISSUER#]
+    #[arg(long, value_name = "TEXT", requires = "token_issuer")]
+    pub(super) token_subject_prefix: Option<String>,
     /// For exchange: the claim `may_act` of the subject token [default: it has none]
     #[arg(long, value_name = "JSON", value_parser = json)]
     pub(super) token_may_act: Option<Value>,
@@ -162,6 +167,9 @@ pub(super) struct PlannedFlags {
     /// For exchange: the issuer of the actor token, if it is another [default: the server itself]
     #[arg(long, value_name = "ISSUER")]
     pub(super) actor_issuer: Option<String>,
+    /// For exchange: the `subject_prefix` that the server has for the actor token's issuer [default: foreign:ISSUER#]
+    #[arg(long, value_name = "TEXT", requires = "actor_issuer")]
+    pub(super) actor_subject_prefix: Option<String>,
     /// For exchange: the server's setting issuer, where --token-may-act names an issuer (`iss`)
     #[arg(long, value_name = "ISSUER")]
     pub(super) server_issuer: Option<String>,
@@ -188,6 +196,8 @@ impl PlannedFlags {
             (self.actor_subject.is_some(), "--actor-subject"),
             (!self.actor_audiences.is_empty(), "--actor-audience"),
             (self.actor_issuer.is_some(), "--actor-issuer"),
+            (self.token_subject_prefix.is_some(), "--token-subject-prefix"),
+            (self.actor_subject_prefix.is_some(), "--actor-subject-prefix"),
             (self.server_issuer.is_some(), "--server-issuer"),
         ]
         .into_iter()

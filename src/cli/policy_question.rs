@@ -49,13 +49,28 @@ impl Asked<'_> {
             What::Issue => read_issue_request(token).map(Question::Issue).map_err(|wrong| malformed(&wrong)),
             What::Verify => {
                 let message = VerifyTokenRequest { audiences: token.audiences, ..Default::default() };
-                read_verify_request(message).map(Question::Verify).map_err(|wrong| malformed(&wrong))
+                let request = read_verify_request(message).map_err(|wrong| malformed(&wrong))?;
+                Ok(Question::Verify(request, planned.token_issuer))
             }
             What::Introspect => {
-                let message = IntrospectTokenRequest { token: PROOF.to_owned(), audiences: token.audiences };
-                read_introspect_request(message).map(Question::Introspect).map_err(|wrong| malformed(&wrong))
+                let message = IntrospectTokenRequest {
+                    token: PROOF.to_owned(),
+                    audiences: token.audiences,
+                    ..Default::default()
+                };
+                let request = read_introspect_request(message).map_err(|wrong| malformed(&wrong))?;
+                Ok(Question::Introspect(request, planned.token_issuer))
             }
-            What::Call => Ok(Question::Call(method.ok_or_else(|| needs(what, "a METHOD", ""))?)),
+            What::Call => {
+                let method = method.ok_or_else(|| needs(what, "a METHOD", ""))?;
+                let of_clients = method.name().starts_with("ClientService/") && method != Method::ListClients;
+                match planned.client {
+                    Some(_) if !of_clients => {
+                        Err(Failure::usage(format!("call: {} takes no --client", method.name())))
+                    }
+                    client_id => Ok(Question::Call(method, client_id)),
+                }
+            }
             What::Login => login(token, planned),
             What::Refresh => refresh(token, planned),
             What::Revoke => revoke(token, planned),
@@ -198,6 +213,7 @@ fn exchange(client_id: &str, token: IssueTokenRequest, planned: PlannedFlags) ->
     let subject = PlannedToken {
         issuer: planned.token_issuer,
         subject: token.subject,
+        subject_prefix: planned.token_subject_prefix,
         audiences: match planned.token_audiences.is_empty() {
             true => vec![own_id()],
             false => planned.token_audiences,
@@ -208,6 +224,7 @@ fn exchange(client_id: &str, token: IssueTokenRequest, planned: PlannedFlags) ->
     let actor = is_acting.then_some(PlannedToken {
         issuer: planned.actor_issuer,
         subject: actor_subject,
+        subject_prefix: planned.actor_subject_prefix,
         audiences: planned.actor_audiences,
         scopes: Vec::new(),
         may_act: None,

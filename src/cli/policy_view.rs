@@ -64,7 +64,9 @@ const fn holder(reason: DenialReason) -> Option<&'static str> {
         | DenialReason::Impersonation
         | DenialReason::TokenIssuer
         | DenialReason::TokenAudience
-        | DenialReason::TokenSubject => None,
+        | DenialReason::TokenSubject
+        | DenialReason::VerifiedIssuer
+        | DenialReason::Exceeding => None,
     }
 }
 

@@ -129,6 +129,9 @@ pub(super) struct Verify {
     /// A scope that the token must hold; may be repeated
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// An issuer whose token is accepted; may be repeated [default: each that the client's permissions allow]
+    #[arg(long = "issuer", value_name = "ISSUER")]
+    issuers: Vec<String>,
     /// By how much clocks may differ [default: the server's setting]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     leeway: Option<Duration>,
@@ -144,6 +147,7 @@ impl Verify {
             token: self.token.read()?.to_string(),
             audiences: self.audiences,
             required_scopes: self.scopes,
+            issuers: self.issuers,
             leeway: self.leeway.map(to_api),
         };
         let verified = call(&self.connection, async |caller| {

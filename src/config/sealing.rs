@@ -34,7 +34,8 @@ pub(super) fn sealing(reader: &mut Reader<'_>) -> Option<SealingSettings> {
     if seal_with == SealWith::Local && !reader.is_given("sealing_key") {
         reader.missing("sealing_key");
     }
-    Some(SealingSettings { local: local.unwrap_or_default(), vault, seal_with })
+    let require_row_macs = reader.bool("require_row_macs").unwrap_or_default();
+    Some(SealingSettings { local: local.unwrap_or_default(), vault, seal_with, require_row_macs })
 }
 
 fn seal_with(reader: &mut Reader<'_>) -> Option<SealWith> {

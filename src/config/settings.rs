@@ -12,8 +12,12 @@ use crate::{
     tokens::{IssuePolicy, VerifyPolicy},
 };
 
-/// How long the store is not asked again after a look for an unknown key: strangers may name as many as they like.
-const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(5);
+/// The shortest time between two look-ups in the store for keys that are not in memory: strangers may name as many as they like.
+const KEY_LOOKUP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a call waits for such a look-up: one interval, and a store that answers slowly. A caller that must know whether to let
+/// a request in gains nothing by a longer wait while the store hangs.
+const KEY_LOOKUP_WAIT: Duration = Duration::from_millis(100);
 
 /// How often a verifier that watches is sent a sign of life: it may take a longer silence for a broken connection.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -40,7 +44,8 @@ impl From<Config> for Settings {
                 sealing: config.sealing,
                 algorithms: config.algorithms,
                 shared_secret: config.shared_secret.map(|secret| SharedSecret(secret.bytes)),
-                unknown_key_pause: UNKNOWN_KEY_PAUSE,
+                lookup_interval: KEY_LOOKUP_INTERVAL,
+                lookup_wait: KEY_LOOKUP_WAIT,
                 jwks_max_age: config.jwks_max_age,
                 schedule: config.schedule,
             },
@@ -73,6 +78,7 @@ impl From<Config> for Settings {
                 tls_check_interval: TLS_CHECK,
                 handshake_timeout: config.connections.handshake_timeout,
                 refresh_interval: config.refresh_interval,
+                ready_when_degraded: config.ready_when_degraded,
                 drain_delay: config.drain_delay,
                 drain_timeout: config.drain_timeout,
             },

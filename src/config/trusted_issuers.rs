@@ -7,11 +7,14 @@ use serde::Deserialize;
 use super::issuer::check_address;
 use crate::{
     access::{KeySource, TrustedIssuerSettings},
-    model::{Algorithm, ClientId},
+    model::{Algorithm, ClientId, FOREIGN_SUBJECT, foreign_prefix},
 };
 
 /// What an issuer's tokens may be signed with when nothing is said.
 const ALGORITHMS: [Algorithm; 4] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
+
+/// The longest prefix of an issuer's subjects, in bytes: it leaves half of a subject to the issuer.
+const LONGEST_PREFIX: usize = 127;
 
 /// The longest file that is read, in bytes.
 const LONGEST_FILE: usize = 1024 * 1024;
@@ -32,6 +35,7 @@ struct Entry {
     ca_file: Option<String>,
     bearer_token_file: Option<String>,
     algorithms: Option<Vec<String>>,
+    subject_prefix: Option<String>,
 }
 
 /// Reads the file. `own` is this server's own issuer, whose tokens are no credentials.
@@ -59,6 +63,13 @@ fn parse(text: &str, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, St
         let settings = entry.settings(own).map_err(|problem| format!("{place}: {problem}"))?;
         if issuers.iter().any(|other| other.issuer == settings.issuer) {
             return Err(format!("{place}: issuer: is there twice"));
+        }
+        if let Some(other) = issuers.iter().find(|other| share_subjects(other, &settings)) {
+            let other = &other.issuer;
+            return Err(format!(
+                "{place}: subject_prefix: subjects of this issuer could be taken for those of `{other}`; use prefixes of which \
+                 neither begins with the other"
+            ));
         }
         issuers.push(settings);
     }
@@ -104,8 +115,40 @@ impl Entry {
             None => ALGORITHMS.to_vec(),
             Some(names) => algorithms(&names).map_err(|problem| format!("algorithms: {problem}"))?,
         };
-        Ok(TrustedIssuerSettings { issuer: self.issuer, source, algorithms })
+        let subject_prefix = self.subject_prefix;
+        if let Some(prefix) = &subject_prefix {
+            check_prefix(prefix).map_err(|problem| format!("subject_prefix: {problem}"))?;
+        } else if foreign_prefix(&self.issuer).len() > LONGEST_PREFIX {
+            return Err(format!(
+                "subject_prefix: must be given, for the default `foreign:<issuer>#` would be longer than {LONGEST_PREFIX} bytes"
+            ));
+        }
+        Ok(TrustedIssuerSettings { issuer: self.issuer, source, algorithms, subject_prefix })
     }
+}
+
+fn check_prefix(prefix: &str) -> Result<(), String> {
+    if prefix.len() > LONGEST_PREFIX || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("must be at most {LONGEST_PREFIX} printable ASCII characters without spaces"));
+    }
+    if prefix.starts_with(FOREIGN_SUBJECT) {
+        return Err(format!("must not begin with `{FOREIGN_SUBJECT}`, as the default prefixes do"));
+    }
+    if !prefix.is_empty() && ClientId::parse(format!("{prefix}0")).is_ok() {
+        return Err("must not be the beginning of a client id: end it with `:`, for example".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether the two have prefixes of their own with which a subject of one could be a subject of the other. Without a prefix, an
+/// issuer names subjects of this server on purpose.
+fn share_subjects(one: &TrustedIssuerSettings, other: &TrustedIssuerSettings) -> bool {
+    let given = |settings: &TrustedIssuerSettings| {
+        settings.subject_prefix.clone().filter(|prefix| !prefix.is_empty())
+    };
+    given(one)
+        .zip(given(other))
+        .is_some_and(|(one, other)| one.starts_with(&other) || other.starts_with(&one))
 }
 
 fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
@@ -176,6 +219,31 @@ mod tests {
             ),
             (entry("jwks_uri = \"file:///etc/passwd\""), "jwks_uri: "),
             (entry("jwks_uri = \"https://user:pass@a.example/\""), "jwks_uri: must hold no user name"),
+            (
+                entry(&format!("{uri}subject_prefix = \"a b\"")),
+                "subject_prefix: must be at most 127 printable",
+            ),
+            (
+                entry(&format!("{uri}subject_prefix = \"{}\"", "a:".repeat(64))),
+                "subject_prefix: must be at most 127 printable",
+            ),
+            (
+                entry(&format!("{uri}subject_prefix = \"foreign:a#\"")),
+                "subject_prefix: must not begin with `foreign:`",
+            ),
+            (
+                entry(&format!("{uri}subject_prefix = \"team-\"")),
+                "subject_prefix: must not be the beginning of a client id",
+            ),
+            (
+                format!("[[issuer]]\nissuer = \"https://a.example/{}\"\n{uri}", "a".repeat(120)),
+                "subject_prefix: must be given, for the default",
+            ),
+            (
+                entry(&format!("{uri}subject_prefix = \"a:\""))
+                    + &format!("[[issuer]]\nissuer = \"https://b.example\"\n{uri}subject_prefix = \"a:b:\""),
+                "issuer[1] (`https://b.example`): subject_prefix: subjects of this issuer could be taken for",
+            ),
             (entry("jwks_file = \"a\"\nca_file = \"b\""), "ca_file: goes with jwks_uri only"),
             (entry("jwks_file = \"a\"\nbearer_token_file = \"b\""), "bearer_token_file: goes with"),
             (entry(&format!("{uri}algorithms = []")), "algorithms: must hold at least one"),

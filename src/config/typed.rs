@@ -53,6 +53,7 @@ pub struct Config {
     pub max_token_bytes: usize,
     pub max_message_bytes: usize,
     pub request_timeout: Duration,
+    pub ready_when_degraded: bool,
     pub drain_delay: Duration,
     pub drain_timeout: Duration,
     pub max_watches: VerifierCaps,
@@ -115,6 +116,7 @@ impl Resolved {
             of_one_source: reader.number("max_watches_per_source"),
         };
         let request_timeout = reader.duration("request_timeout");
+        let ready_when_degraded = reader.bool("ready_when_degraded").unwrap_or_default();
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");
         let trace = trace(&mut reader, store.as_ref());
@@ -155,6 +157,7 @@ impl Resolved {
                 max_token_bytes,
                 max_message_bytes,
                 request_timeout,
+                ready_when_degraded,
                 drain_delay,
                 drain_timeout,
                 max_watches,

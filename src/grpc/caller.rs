@@ -4,7 +4,7 @@ use tonic::Request;
 
 use super::{status::CallError, trail};
 use crate::{
-    access::{self, AdminGrant, Authenticator, Caller},
+    access::{self, AdminGrant, Authenticator, Caller, ClientGrant},
     model::{Method, Peer},
     spans,
 };
@@ -31,6 +31,19 @@ pub(super) async fn administer<T: Sync>(
 ) -> Result<AdminGrant, CallError> {
     let caller = caller(authenticator, request).await?;
     let grant = access::administer(&caller, method)?;
-    trail::allowed(&grant);
+    trail::allowed(&grant.policy());
+    Ok(grant)
+}
+
+/// Permission to call a method of ClientService for the client of this id, or for those that the caller may administer.
+pub(super) async fn administer_clients<T: Sync>(
+    authenticator: &Authenticator,
+    request: &Request<T>,
+    method: Method,
+    client_id: Option<&str>,
+) -> Result<ClientGrant, CallError> {
+    let caller = caller(authenticator, request).await?;
+    let grant = access::administer_clients(&caller, method, client_id)?;
+    trail::allowed(&grant.policy(client_id));
     Ok(grant)
 }

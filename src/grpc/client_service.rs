@@ -7,14 +7,14 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
-    caller::administer,
+    caller::administer_clients,
     convert,
     repeat::{Repeats, Ticket},
     status::CallError,
     trail,
 };
 use crate::{
-    access::{AdminGrant, Authenticator, ClientRegistry, RegistryError},
+    access::{Authenticator, ClientGrant, ClientRegistry, RegistryError},
     model::{ClientId, ClientSettings, Method, Violations},
     proto::v1::{self, client_service_server::ClientService},
 };
@@ -76,7 +76,9 @@ impl ClientApi {
         &self,
         request: Request<v1::CreateClientRequest>,
     ) -> Result<v1::CreateClientResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::CreateClient).await?;
+        let client_id = request.get_ref().client.as_ref().map_or("", |client| &client.client_id);
+        let grant =
+            administer_clients(&self.authenticator, &request, Method::CreateClient, Some(client_id)).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::CreateClient, &message.request_id, &message);
         let v1::CreateClientRequest { client, request_id } = message;
@@ -99,7 +101,8 @@ impl ClientApi {
     }
 
     async fn get(&self, request: Request<v1::GetClientRequest>) -> Result<v1::GetClientResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::GetClient).await?;
+        let client_id = Some(request.get_ref().client_id.as_str());
+        let grant = administer_clients(&self.authenticator, &request, Method::GetClient, client_id).await?;
         let client_id = required_id(request.into_inner().client_id, Violations::default())?;
         let record = self.clients.get(&grant, &client_id).await?;
         Ok(v1::GetClientResponse { client: Some(convert::client_message(record)) })
@@ -109,7 +112,7 @@ impl ClientApi {
         &self,
         request: Request<v1::ListClientsRequest>,
     ) -> Result<v1::ListClientsResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::ListClients).await?;
+        let grant = administer_clients(&self.authenticator, &request, Method::ListClients, None).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         let size = convert::page_size(request.page_size, &mut violations);
@@ -129,7 +132,9 @@ impl ClientApi {
         &self,
         request: Request<v1::UpdateClientRequest>,
     ) -> Result<v1::UpdateClientResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::UpdateClient).await?;
+        let client_id = request.get_ref().client.as_ref().map_or("", |client| &client.client_id);
+        let grant =
+            administer_clients(&self.authenticator, &request, Method::UpdateClient, Some(client_id)).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::UpdateClient, &message.request_id, &message);
         let asked = convert::client_update(message).map_err(CallError::Invalid)?;
@@ -147,7 +152,9 @@ impl ClientApi {
         &self,
         request: Request<v1::DeleteClientRequest>,
     ) -> Result<v1::DeleteClientResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::DeleteClient).await?;
+        let client_id = Some(request.get_ref().client_id.as_str());
+        let grant =
+            administer_clients(&self.authenticator, &request, Method::DeleteClient, client_id).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::DeleteClient, &message.request_id, &message);
         let v1::DeleteClientRequest { client_id, request_id, etag } = message;
@@ -168,7 +175,9 @@ impl ClientApi {
         &self,
         request: Request<v1::RotateClientSecretRequest>,
     ) -> Result<v1::RotateClientSecretResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::RotateClientSecret).await?;
+        let client_id = Some(request.get_ref().client_id.as_str());
+        let grant =
+            administer_clients(&self.authenticator, &request, Method::RotateClientSecret, client_id).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::RotateClientSecret, &message.request_id, &message);
         let v1::RotateClientSecretRequest { client_id, overlap, request_id } = message;
@@ -187,12 +196,12 @@ impl ClientApi {
 
     fn ticket(
         &self,
-        grant: &AdminGrant,
+        grant: &ClientGrant,
         method: Method,
         request_id: &str,
         request: &impl Message,
     ) -> Option<Ticket> {
-        self.repeats.ticket(grant.caller_id(), method, request_id, request)
+        self.repeats.ticket(grant.admin().caller_id(), method, request_id, request)
     }
 }
 

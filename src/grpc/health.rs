@@ -1,7 +1,8 @@
 //! `grpc.health.v1.Health`: overall ("") and for each service. Not serving until ready, and again while draining.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
+use tokio::sync::Mutex;
 use tonic_health::{
     ServingStatus,
     pb::health_server::{Health as HealthApi, HealthServer},
@@ -21,27 +22,36 @@ const SERVICES: [&str; 7] = [
 
 /// Says whether the server serves.
 #[derive(Clone)]
-pub struct Health(HealthReporter);
+pub struct Health {
+    reporter: HealthReporter,
+    /// What was reported last. Held while a report is made, so that an older one never replaces a newer one.
+    reported: Arc<Mutex<Option<bool>>>,
+}
 
 impl Health {
     /// A server that does not serve yet.
     pub async fn not_serving() -> Self {
-        // The reporter starts with "" as serving; nobody can ask before this is done.
-        let health = Self(HealthReporter::new());
-        health.set(false).await;
+        // The reporter starts with "" as serving; no call can come before this is done.
+        let health = Self { reporter: HealthReporter::new(), reported: Arc::default() };
+        health.report(|| false).await;
         health
     }
 
-    /// Reports every service as serving, or as not.
-    pub async fn set(&self, serving: bool) {
+    /// Reports every service as serving, or as not. Watches are sent changes only.
+    pub async fn report(&self, serving: impl Fn() -> bool) {
+        let mut reported = self.reported.lock().await;
+        let serving = serving();
+        if reported.replace(serving) == Some(serving) {
+            return;
+        }
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         for service in SERVICES {
-            self.0.set_service_status(service, status).await;
+            self.reporter.set_service_status(service, status).await;
         }
     }
 
     pub(super) fn service(&self) -> HealthServer<impl HealthApi + use<>> {
-        HealthServer::new(HealthService::from_health_reporter(self.0.clone()))
+        HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
     }
 }
 

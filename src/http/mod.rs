@@ -4,13 +4,14 @@
 
 mod documents;
 mod probes;
+mod readiness;
 
 use std::{fmt, sync::Arc};
 
 use axum::{Router, routing::get};
 
 pub use documents::Discovery;
-pub use probes::Readiness;
+pub use readiness::{NotReady, Readiness};
 
 use crate::keys::KeyRing;
 
@@ -24,7 +25,7 @@ pub struct Parts {
     pub ring: Arc<KeyRing>,
     /// Where things are.
     pub discovery: Arc<Discovery>,
-    /// Whether the server takes calls.
+    /// Whether the replica is ready.
     pub readiness: Readiness,
     /// Writes the metrics.
     pub metrics: Arc<WriteMetrics>,

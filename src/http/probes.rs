@@ -1,10 +1,5 @@
 //! Probes for orchestrators, and metrics.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
-
 use axum::{
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
@@ -13,29 +8,15 @@ use axum::{
 
 use super::Parts;
 
-/// Whether the server takes calls: not before it is ready, and no more when it drains.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// Says whether the server takes calls.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Relaxed);
-    }
-}
-
 /// The process runs.
 pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// The server takes calls.
-pub(super) async fn ready(State(parts): State<Parts>) -> (StatusCode, &'static str) {
-    if parts.readiness.0.load(Relaxed) {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
-    }
+/// Whether this replica can do its job, and if not, why.
+pub(super) async fn ready(State(parts): State<Parts>) -> (StatusCode, String) {
+    let status = if parts.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, parts.readiness.body())
 }
 
 pub(super) async fn metrics(State(parts): State<Parts>) -> Response {

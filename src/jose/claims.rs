@@ -87,6 +87,7 @@ fn actor(claim: &Value) -> Result<Actor, Refusal> {
     const WRONG: Refusal = invalid("the token's actor is not an object with a subject");
     let Value::Object(members) = claim else { return Err(WRONG) };
     Ok(Actor {
+        issuer: text(members, "iss")?,
         subject: text(members, "sub")?.ok_or(WRONG)?,
         actor: members.get("act").map(actor).transpose()?.map(Box::new),
     })

@@ -1,7 +1,12 @@
 //! The first start: every algorithm that signs is given a key and the next one, once for all replicas. Also the secret
 //! that others share, which stands in the settings and not in the plan.
 
-use super::{KeyError, KeySettings, Patience, Sealer, SharedSecret, make, ring::RingKey};
+use super::{
+    KeyError, KeySettings, Patience, Sealer, SharedSecret,
+    checked::{CheckedKeys, change_keys, sealed_parts},
+    make,
+    ring::RingKey,
+};
 use crate::{
     jose::KeyMaterial,
     model::{Algorithm, KeyChange, KeyRecord, KeySet, KeyState, UnixTime},
@@ -22,12 +27,17 @@ pub(super) async fn ensure_keys(
 ) -> Result<Option<Algorithm>, KeyError> {
     let shared = shared_algorithm(settings)?;
     loop {
-        let set = store.keys().await?;
+        let stored = store.keys().await?;
         // A wrong sealing key changes nothing.
-        sealer.load(set.keys.iter().filter_map(|record| record.sealed.as_deref()), Patience::Start).await;
-        some_key_must_open(&set, sealer)?;
+        sealer.load(sealed_parts(&stored), Patience::Start).await;
+        let checked = CheckedKeys::of(stored, sealer, None);
+        let set = &*checked.trusted;
+        if let Some(untrusted) = checked.untrusted.values().next().filter(|_| set.keys.is_empty()) {
+            return Err(untrusted.error());
+        }
+        some_key_must_open(set, sealer)?;
         sealer.prepare().await?;
-        let mut change = KeyChange::of(&set);
+        let mut change = KeyChange::of(set);
         if set.keys.is_empty() {
             for algorithm in
                 settings.algorithms.iter().copied().filter(|algorithm| shared != Some(*algorithm))
@@ -38,10 +48,13 @@ pub(super) async fn ensure_keys(
             }
         }
         if let (Some(algorithm), Some(secret)) = (shared, &settings.shared_secret) {
-            change.put.extend(shared_key(&set, sealer, algorithm, secret, now)?);
+            if let Some(untrusted) = checked.blocks(algorithm) {
+                return Err(untrusted.error());
+            }
+            change.put.extend(shared_key(set, sealer, algorithm, secret, now)?);
         }
         // Of several replicas that start at once, one makes the keys; the others find them at their next look.
-        if change.put.is_empty() || store.change_keys(&change).await?.is_some() {
+        if change.put.is_empty() || change_keys(store, sealer, &change).await?.is_some() {
             return Ok(shared);
         }
     }

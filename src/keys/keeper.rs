@@ -1,7 +1,7 @@
 //! Keeps the keys as planned, and does what operators ask in between. Every change is decided on the keys as they are,
 //! made only if they still are, and decided anew if they are not: of many replicas that do the same, one does it.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
     KeyError, KeyRing, KeySettings, Verifiers, make,
@@ -109,9 +109,10 @@ impl Keeper {
         let (set, now) = (self.ring.set(), self.clock.now());
         let ready = self.may_activate(&set, now).await?;
         let may_activate = |key: &KeyRecord| ready.contains(&key.key_id);
-        let Some(step) = next_step(&set, self.policy(), now, may_activate) else { return Ok(false) };
+        let blocked = self.ring.blocked();
+        let Some(step) = next_step(&set, self.policy(&blocked), now, may_activate) else { return Ok(false) };
         let change = self.change_for(&set, &step, now).await?;
-        if self.store.change_keys(&change).await?.is_some() {
+        if self.ring.change(&change).await? {
             tracing::info!(?step, "keys changed as planned");
             let keys = change.remove.iter().chain(change.put.iter().map(|key| &key.key_id));
             let targets = keys.map(|key_id| Target::Key(Text::of(key_id.as_str()))).collect();
@@ -122,9 +123,9 @@ impl Keeper {
         Ok(true)
     }
 
-    fn policy(&self) -> Policy<'_> {
+    fn policy<'p>(&'p self, blocked: &'p BTreeMap<Algorithm, KeyError>) -> Policy<'p> {
         let KeySettings { algorithms, schedule, .. } = self.settings();
-        Policy { algorithms, shared: self.ring.shared(), schedule }
+        Policy { algorithms, shared: self.ring.shared(), schedule, blocked }
     }
 
     pub(super) fn settings(&self) -> &KeySettings {

@@ -11,21 +11,24 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
-use super::{JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap};
+use super::{
+    JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap, checked,
+    lookup::{Lookups, WAITING},
+};
 use crate::{
     clock::Clock,
-    model::{Algorithm, KeyId, KeySet, UnixTime},
+    model::{Algorithm, KeyChange, KeyId, KeyRecord, KeySet, UnixTime},
     store::Store,
 };
 
-/// The keys in use. Reading never blocks and never asks the store, but for an unknown key id.
+/// The keys in use. Reading them never blocks and never reads the store; [`KeyRing::look_up`] does.
 pub struct KeyRing {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     settings: KeySettings,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     /// The algorithm whose secret others share.
     shared: Option<Algorithm>,
     snapshot: ArcSwap<Ring>,
@@ -35,26 +38,22 @@ pub struct KeyRing {
     confirmed: AtomicI64,
     /// Held from reading to swapping, so that what was read first is never put over what was read later.
     refreshing: Mutex<()>,
-    /// The last look into the store for an unknown key id. Held while looking, so that one looks for all.
-    last_look: Mutex<Option<Look>>,
+    /// The look-ups in the store for keys that are not in memory.
+    pub(super) lookups: watch::Sender<Lookups>,
+    /// Permits of the calls that wait for one.
+    pub(super) waiting: Semaphore,
 }
 
-/// A look into the store for an unknown key id.
-struct Look {
-    at: UnixTime,
-    failure: Option<String>,
-}
-
-/// What came of looking for a key.
+/// What the keys in memory say about a key id.
 pub(crate) enum KeyLookup {
     /// The key of that id.
     Found(Arc<RingKey>),
-    /// No key of ours has that id.
-    Unknown,
+    /// No key in memory has that id.
+    NotInMemory,
     /// The key of that id was revoked.
     Revoked,
-    /// It is not in memory, and the store could not be asked; or it is one that this replica cannot open.
-    Unavailable(String),
+    /// This replica cannot use the key of that id.
+    Unusable(String),
 }
 
 impl KeyRing {
@@ -69,7 +68,7 @@ impl KeyRing {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyError> {
         let now = clock.now();
-        let sealer = Sealer::new(&settings.sealing, &store, &clock)?;
+        let sealer = Arc::new(Sealer::new(&settings.sealing, &store, &clock)?);
         let shared = bootstrap::ensure_keys(&*store, &settings, &sealer, now).await?;
         let ring = Ring::open(store.keys().await?, &settings, &sealer, None);
         report_problems(&BTreeMap::new(), ring.problems());
@@ -78,7 +77,8 @@ impl KeyRing {
             snapshot: ArcSwap::from_pointee(ring),
             confirmed: AtomicI64::new(now.seconds()),
             refreshing: Mutex::new(()),
-            last_look: Mutex::new(None),
+            lookups: watch::Sender::default(),
+            waiting: Semaphore::new(WAITING),
             store,
             clock,
             settings,
@@ -111,13 +111,13 @@ impl KeyRing {
         if self.snapshot.load().problems().is_empty() {
             return;
         }
-        let set = self.set();
-        let sealed = set.keys.iter().filter_map(|record| record.sealed.as_deref());
+        let stored = Arc::clone(&self.snapshot.load().checked().stored);
         // Not with the lock: whoever gives out sealing keys may take its time, and a change must not wait for it.
-        if self.sealer.load(sealed, Patience::Brief).await {
+        if self.sealer.load(checked::sealed_parts(&stored), Patience::Brief).await {
             let _one_at_a_time = self.refreshing.lock().await;
             let before = self.snapshot.load_full();
-            let ring = Ring::open(KeySet::clone(before.set()), &self.settings, &self.sealer, Some(&before));
+            let stored = KeySet::clone(&before.checked().stored);
+            let ring = Ring::open(stored, &self.settings, &self.sealer, Some(&before));
             self.put(&before, ring);
         }
     }
@@ -154,37 +154,23 @@ impl KeyRing {
         key.filter(|key| key.can_sign()).cloned()
     }
 
-    /// The key of that id. An unknown id costs one look into the store at most, however many ask at once; then, for
-    /// [`KeySettings::unknown_key_pause`], unknown ids cost nothing. The pause is one for all ids, so that inventing ids
-    /// fills no memory. A key that was made meanwhile arrives with the next change that the store tells of.
-    pub(crate) async fn verification_key(&self, key_id: &str) -> KeyLookup {
-        if let Some(found) = self.look_up(key_id) {
-            return found;
-        }
-        let mut last_look = self.last_look.lock().await;
-        let pause = |look: &Look| self.clock.now().since(look.at) < self.settings.unknown_key_pause;
-        if !last_look.as_ref().is_some_and(pause) {
-            let failure = self.refresh().await.err().map(|error| error.to_string());
-            *last_look = Some(Look { at: self.clock.now(), failure });
-        }
-        // Whoever waited here finds what the first one brought.
-        self.look_up(key_id).unwrap_or_else(|| {
-            match last_look.as_ref().and_then(|look| look.failure.clone()) {
-                Some(failure) => KeyLookup::Unavailable(failure),
-                None => KeyLookup::Unknown,
-            }
-        })
-    }
-
-    fn look_up(&self, key_id: &str) -> Option<KeyLookup> {
+    /// The key of that id, from memory. For one that is not there, [look it up](Self::look_up) and call this again.
+    pub(crate) fn verification_key(&self, key_id: &str) -> KeyLookup {
         let ring = self.snapshot.load();
         if let Some(key) = ring.get(key_id) {
-            return Some(KeyLookup::Found(Arc::clone(key)));
+            return KeyLookup::Found(Arc::clone(key));
         }
         if ring.is_revoked(key_id) {
-            return Some(KeyLookup::Revoked);
+            return KeyLookup::Revoked;
         }
-        ring.problems().get(key_id).map(|problem| KeyLookup::Unavailable(problem.clone()))
+        // A key whose row is known to be forged is no key.
+        if ring.checked().untrusted.get(key_id).is_some_and(|key| !key.unknown) {
+            return KeyLookup::NotInMemory;
+        }
+        match ring.problems().get(key_id) {
+            Some(problem) => KeyLookup::Unusable(problem.clone()),
+            None => KeyLookup::NotInMemory,
+        }
     }
 
     /// The public keys, as they are to be published now.
@@ -202,9 +188,32 @@ impl KeyRing {
         self.trust.subscribe()
     }
 
-    /// The stored keys that are in memory.
+    /// The stored keys that are in memory, without those that are not trusted.
     pub(super) fn set(&self) -> Arc<KeySet> {
         Arc::clone(self.snapshot.load().set())
+    }
+
+    /// Makes a change to the keys in the store, and signs its rows. Answers whether it was made.
+    pub(super) async fn change(&self, change: &KeyChange) -> Result<bool, KeyError> {
+        Ok(checked::change_keys(&*self.store, &self.sealer, change).await?.is_some())
+    }
+
+    /// The stored key of that id, if it is not trusted.
+    pub(super) fn untrusted(&self, key_id: &KeyId) -> Option<KeyRecord> {
+        self.snapshot.load().checked().untrusted.get(key_id).map(|key| key.record.clone())
+    }
+
+    /// The algorithms whose keys cannot be changed because one of them is not trusted, each with the problem.
+    pub(super) fn blocked(&self) -> BTreeMap<Algorithm, KeyError> {
+        let ring = self.snapshot.load();
+        let blocked = |algorithm| Some((algorithm, ring.checked().blocks(algorithm)?.error()));
+        Algorithm::ALL.into_iter().filter_map(blocked).collect()
+    }
+
+    /// How many stored keys are not trusted, and how many are accepted without a valid MAC.
+    pub fn row_counts(&self) -> (usize, usize) {
+        let ring = self.snapshot.load();
+        (ring.checked().untrusted.len(), ring.checked().unsigned)
     }
 
     /// Whether this replica can sign with the key, when it may.
@@ -234,8 +243,8 @@ impl KeyRing {
         self.shared
     }
 
-    /// What seals and opens private keys.
-    pub(super) const fn sealer(&self) -> &Sealer {
+    /// What seals and opens private keys, and signs and checks rows.
+    pub(crate) const fn sealer(&self) -> &Arc<Sealer> {
         &self.sealer
     }
 

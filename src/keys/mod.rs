@@ -5,10 +5,12 @@
 //! signs only after it was published for long enough; no token outlives its key.
 
 mod bootstrap;
+mod checked;
 mod https;
 mod jwks;
 mod keeper;
 mod key_ring;
+mod lookup;
 mod make;
 mod orders;
 mod plan;
@@ -28,9 +30,10 @@ pub use keeper::Keeper;
 pub(crate) use key_ring::KeyLookup;
 pub use key_ring::KeyRing;
 pub(crate) use orders::ImportTerms;
-pub use reseal::{Outcome, Resealed, reseal};
+pub use reseal::{Outcome, Resealed, ResealedClient, Resealing, reseal};
 pub(crate) use ring::{Ring, RingKey};
 pub use schedule::{CLOCK_MARGIN, RotationSchedule, ScheduleError, ScheduleSettings};
+pub(crate) use seal::RowCheck;
 pub use seal::{
     LocalKeysError, Patience, Retry, SealWith, Sealer, SealingError, SealingKey, SealingKeyError,
     SealingProvider, SealingSettings, VaultSettings, parse_local_keys,

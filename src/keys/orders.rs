@@ -105,7 +105,7 @@ impl Keeper {
                 }
             };
             let nothing = change.put.is_empty() && change.remove.is_empty();
-            if nothing || self.store.change_keys(&change).await?.is_some() {
+            if nothing || self.ring.change(&change).await? {
                 self.ring.refresh().await?;
                 // An order may come before a round that has long been due: what it leaves must be as planned at once.
                 self.tend().await?;
@@ -185,7 +185,9 @@ impl Keeper {
         now: UnixTime,
     ) -> Result<KeyChange, KeyError> {
         let change = KeyChange::of(set);
-        let record = set.get(key_id.as_str()).cloned().ok_or(KeyError::NotFound)?;
+        // One that is not trusted can be revoked too: that is how its place becomes free again.
+        let stored = self.ring.untrusted(key_id).or_else(|| set.get(key_id.as_str()).cloned());
+        let record = stored.ok_or(KeyError::NotFound)?;
         let (algorithm, state) = (record.algorithm, record.state);
         if state == KeyState::Revoked {
             return Ok(change);
@@ -270,6 +272,9 @@ impl Keeper {
 
     /// A key that is there already, under this id or another, be it revoked, is not taken in again.
     fn must_be_new(&self, set: &KeySet, record: &KeyRecord, key: &ImportedKey) -> Result<(), KeyError> {
+        if let Some(stored) = self.ring.untrusted(&record.key_id) {
+            return Err(KeyError::AlreadyThere(stored.key_id, stored.state));
+        }
         for stored in &set.keys {
             let same_secret = || match (&key.public, &key.private) {
                 (None, Some(secret)) if stored.algorithm.is_symmetric() => {
@@ -293,7 +298,10 @@ impl Keeper {
     }
 
     fn must_rotate(&self, algorithm: Algorithm) -> Result<(), KeyError> {
-        if self.is_shared(algorithm) { Err(KeyError::Shared(algorithm)) } else { Ok(()) }
+        if self.is_shared(algorithm) {
+            return Err(KeyError::Shared(algorithm));
+        }
+        self.ring.blocked().remove(&algorithm).map_or(Ok(()), Err)
     }
 
     /// The key as it is after a change that was just loaded. It may have gone again.

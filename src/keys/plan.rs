@@ -1,7 +1,9 @@
 //! What is to be done with the keys next: a function of the keys, the settings and the time, so that every replica comes
 //! to the same answer, and the one who is first does it.
 
-use super::RotationSchedule;
+use std::collections::BTreeMap;
+
+use super::{KeyError, RotationSchedule};
 use crate::model::{Algorithm, KeyId, KeyRecord, KeySet, KeyState, UnixTime};
 
 /// What the plan is made by.
@@ -13,6 +15,8 @@ pub(super) struct Policy<'p> {
     pub(super) shared: Option<Algorithm>,
     /// When things are due.
     pub(super) schedule: &'p RotationSchedule,
+    /// The algorithms whose keys stay as they are, for one of them is not trusted.
+    pub(super) blocked: &'p BTreeMap<Algorithm, KeyError>,
 }
 
 /// The next thing to do.
@@ -52,6 +56,7 @@ pub(super) fn next_step(
 ) -> Option<Step> {
     Algorithm::ALL
         .into_iter()
+        .filter(|algorithm| !policy.blocked.contains_key(algorithm))
         .find_map(|algorithm| for_algorithm(set, policy, algorithm, now, &may_activate))
         .or_else(|| {
             set.keys.iter().find(|key| is_gone(key, policy, now)).map(|key| Step::Remove(key.key_id.clone()))
@@ -115,5 +120,6 @@ fn is_planned(active: &KeyRecord, schedule: &RotationSchedule) -> bool {
 
 fn is_gone(key: &KeyRecord, policy: Policy<'_>, now: UnixTime) -> bool {
     key.state == KeyState::Retired
+        && !policy.blocked.contains_key(&key.algorithm)
         && key.expire_time.is_some_and(|expire| policy.schedule.gone(expire) <= now)
 }

@@ -1,13 +1,27 @@
-//! Moving every stored key under the sealing key that seals now.
+//! Moving every stored key under the sealing key that seals now, and signing every row that decides trust under it.
 
-use super::{KeyError, Patience, Sealer};
+use super::{
+    KeyError, Patience, RowCheck, Sealer, SealingError,
+    checked::{change_keys, sealed_parts},
+};
 use crate::{
-    model::{Algorithm, KeyChange, KeyId, KeyRecord, SealingKeyId},
-    store::Store,
+    model::{Algorithm, ClientId, KeyChange, KeyId, KeyRecord, KeySet, SealingKeyId},
+    store::{Store, StoreError},
 };
 
-/// How often a key is looked at that somebody else changes at the same time.
+/// How often a row is looked at that is changed by another process at the same time.
 const ATTEMPTS: usize = 5;
+
+/// Every row, and what came of it.
+#[derive(Debug)]
+pub struct Resealing {
+    /// The sealing key that seals.
+    pub sealing_key_id: SealingKeyId,
+    /// The keys.
+    pub keys: Vec<Resealed>,
+    /// The clients.
+    pub clients: Vec<ResealedClient>,
+}
 
 /// One key, and what came of it.
 #[derive(Debug)]
@@ -20,56 +34,133 @@ pub struct Resealed {
     pub outcome: Outcome,
 }
 
-/// What came of a key.
+/// One client, and what came of it.
+#[derive(Debug)]
+pub struct ResealedClient {
+    /// The client.
+    pub client_id: ClientId,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a row.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It was moved.
+    /// The private half was moved, and the row signed.
     Moved,
-    /// It was there already.
+    /// The row was signed.
+    Signed,
+    /// Nothing was left to do.
     Unchanged,
-    /// It does not open, or could not be moved; it is as it was.
+    /// It does not open, fails its check or could not be changed; it is as it was.
     Failed(KeyError),
 }
 
-/// Seals every stored key under the first sealing key, which is answered too. Each key is changed only if none has changed
-/// since it was read, so that servers may run meanwhile, and so may another of these.
+/// Seals every stored key under the first sealing key, and signs every row of a key or a client under it. Each row is changed
+/// only if it has not changed since it was read, so that servers may run meanwhile, and so may another of these.
 ///
 /// # Errors
-/// When the store fails, or there is no sealing key; what was moved until then is moved.
-pub async fn reseal(store: &dyn Store, sealer: &Sealer) -> Result<(SealingKeyId, Vec<Resealed>), KeyError> {
+/// When the store fails, or there is no sealing key; what was done until then is done.
+pub async fn reseal(store: &dyn Store, sealer: &Sealer) -> Result<Resealing, KeyError> {
     let set = store.keys().await?;
-    sealer.load(set.keys.iter().filter_map(|record| record.sealed.as_deref()), Patience::Start).await;
+    sealer.load(sealed_parts(&set), Patience::Start).await;
     sealer.prepare().await?;
     let missing = || KeyError::Reseal("there is no sealing key".to_owned());
-    let to = sealer.sealing_key_id().ok_or_else(missing)?;
-    let mut all = Vec::new();
+    let sealing_key_id = sealer.sealing_key_id().ok_or_else(missing)?;
+    let mut resealing = Resealing { sealing_key_id, keys: Vec::new(), clients: Vec::new() };
     for record in set.keys {
-        if let Some(outcome) = reseal_one(store, sealer, &record.key_id).await? {
-            all.push(Resealed { key_id: record.key_id, algorithm: record.algorithm, outcome });
+        if let Some(outcome) = reseal_key(store, sealer, &record.key_id).await? {
+            let (key_id, algorithm) = (record.key_id, record.algorithm);
+            resealing.keys.push(Resealed { key_id, algorithm, outcome });
         }
     }
-    Ok((to, all))
+    for record in store.clients().await? {
+        let client_id = record.client.client_id;
+        if let Some(outcome) = sign_client(store, sealer, &client_id).await? {
+            resealing.clients.push(ResealedClient { client_id, outcome });
+        }
+    }
+    Ok(resealing)
 }
 
-/// One key; nothing if it has no private half, or is gone meanwhile.
-async fn reseal_one(store: &dyn Store, sealer: &Sealer, key_id: &KeyId) -> Result<Option<Outcome>, KeyError> {
+/// One key; none if it is gone meanwhile.
+async fn reseal_key(store: &dyn Store, sealer: &Sealer, key_id: &KeyId) -> Result<Option<Outcome>, KeyError> {
     for _ in 0..ATTEMPTS {
         let set = store.keys().await?;
         let Some(record) = set.get(key_id.as_str()) else { return Ok(None) };
-        let Some(sealed) = record.sealed.as_deref() else { return Ok(None) };
-        sealer.load([sealed], Patience::Start).await;
-        let octets = match sealer.open(key_id, record.algorithm, sealed) {
-            Ok(_) if sealer.is_current(sealed) => return Ok(Some(Outcome::Unchanged)),
-            Ok(octets) => octets,
+        let one = KeySet { sequence: set.sequence, keys: vec![record.clone()] };
+        sealer.load(sealed_parts(&one), Patience::Start).await;
+        if let Some(problem) = refused(sealer.check_row(&record.content(), record.mac.as_deref())) {
+            return Ok(Some(Outcome::Failed(KeyError::Untrusted(key_id.clone(), problem))));
+        }
+        let moved = match move_private_half(sealer, record) {
+            Ok(moved) => moved,
             Err(error) => return Ok(Some(Outcome::Failed(error))),
         };
-        let sealed = sealer.seal(key_id, record.algorithm, &octets)?;
-        let moved = KeyRecord { sealed: Some(sealed), ..record.clone() };
-        if store.change_keys(&KeyChange::of(&set).put(moved)).await?.is_some() {
-            return Ok(Some(Outcome::Moved));
+        let outcome = if moved.is_some() { Outcome::Moved } else { Outcome::Signed };
+        if moved.is_none() && sealer.is_current_row(record.mac.as_deref()) {
+            return Ok(Some(Outcome::Unchanged));
+        }
+        let change = KeyChange::of(&set).put(moved.unwrap_or_else(|| record.clone()));
+        if change_keys(store, sealer, &change).await?.is_some() {
+            return Ok(Some(outcome));
         }
     }
-    Ok(Some(Outcome::Failed(KeyError::Reseal(format!(
-        "the keys are changed by others, {key_id} among them"
-    )))))
+    Ok(Some(contended(key_id)))
+}
+
+/// The key with its private half under the sealing key that seals; none if there is nothing to move.
+fn move_private_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<KeyRecord>, KeyError> {
+    let Some(sealed) = record.sealed.as_deref() else { return Ok(None) };
+    let octets = sealer.open(&record.key_id, record.algorithm, sealed)?;
+    if sealer.is_current(sealed) {
+        return Ok(None);
+    }
+    let sealed = sealer.seal(&record.key_id, record.algorithm, &octets)?;
+    Ok(Some(KeyRecord { sealed: Some(sealed), ..record.clone() }))
+}
+
+/// One client; none if it is gone meanwhile.
+async fn sign_client(
+    store: &dyn Store,
+    sealer: &Sealer,
+    client_id: &ClientId,
+) -> Result<Option<Outcome>, KeyError> {
+    for _ in 0..ATTEMPTS {
+        let record = match store.client(client_id).await {
+            Ok(record) => record,
+            Err(StoreError::NotFound) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut client = record.client.clone();
+        sealer.load(client.mac.as_deref(), Patience::Start).await;
+        let no_form =
+            || KeyError::Reseal(format!("the settings of the client {client_id} have no JSON form"));
+        let Some(content) = record.content() else { return Ok(Some(Outcome::Failed(no_form()))) };
+        if let Some(problem) = refused(sealer.check_row(&content, client.mac.as_deref())) {
+            return Ok(Some(Outcome::Failed(KeyError::UntrustedClient(client_id.clone(), problem))));
+        }
+        if sealer.is_current_row(client.mac.as_deref()) {
+            return Ok(Some(Outcome::Unchanged));
+        }
+        let base = client.version();
+        client.mac = sealer.sign_row(&content).map_err(SealingError::from)?;
+        if store.update_client(&client, base).await? {
+            return Ok(Some(Outcome::Signed));
+        }
+    }
+    Ok(Some(contended(client_id)))
+}
+
+fn refused(check: RowCheck) -> Option<String> {
+    match check {
+        RowCheck::Signed | RowCheck::Unsigned => None,
+        RowCheck::Unknown(problem) | RowCheck::Refused(problem) => Some(problem),
+    }
+}
+
+fn contended(row: &impl std::fmt::Display) -> Outcome {
+    Outcome::Failed(KeyError::Reseal(format!(
+        "other processes keep changing the store, {row} among the rest"
+    )))
 }

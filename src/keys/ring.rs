@@ -7,7 +7,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{JwkSetDocument, KeyError, KeySettings, Sealer};
+use super::{JwkSetDocument, KeyError, KeySettings, Sealer, checked::CheckedKeys};
 use crate::{
     jose::{self, KeyMaterial, PublicJwk, PublicKey, Signer, SigningError, Verifier},
     model::{Algorithm, ChangeSequence, KeyId, KeyRecord, KeySet, KeyState, TokenType, UnixTime},
@@ -129,7 +129,7 @@ impl RingKey {
 
 /// A snapshot of the keys in use.
 pub(crate) struct Ring {
-    set: Arc<KeySet>,
+    keys: CheckedKeys,
     by_id: HashMap<KeyId, Arc<RingKey>>,
     active: HashMap<Algorithm, Arc<RingKey>>,
     revoked: HashSet<KeyId>,
@@ -141,15 +141,16 @@ impl Ring {
     /// Opens every stored key that still verifies. One that cannot be used is a problem of its own; the rest still serve.
     /// `before` is the snapshot that this one follows.
     pub(super) fn open(set: KeySet, settings: &KeySettings, sealer: &Sealer, before: Option<&Self>) -> Self {
+        let keys = CheckedKeys::of(set, sealer, before.map(|before| &**before.set()));
         let mut ring = Self {
             by_id: HashMap::new(),
             active: HashMap::new(),
             revoked: HashSet::new(),
             problems: BTreeMap::new(),
             jwk_set: Arc::new(JwkSetDocument::empty()),
-            set: Arc::new(set),
+            keys,
         };
-        let set = Arc::clone(&ring.set);
+        let set = Arc::clone(ring.set());
         for record in &set.keys {
             if record.state == KeyState::Revoked {
                 ring.revoked.insert(record.key_id.clone());
@@ -159,6 +160,13 @@ impl Ring {
             match RingKey::open(record, sealer, known.map(|key| &**key)) {
                 Ok(key) => ring.add(Arc::new(key)),
                 Err(error) => drop(ring.problems.insert(record.key_id.clone(), error.to_string())),
+            }
+        }
+        for (key_id, untrusted) in &ring.keys.untrusted {
+            ring.problems.insert(key_id.clone(), untrusted.error().to_string());
+            // That a key was revoked is believed of any row: who can write it can delete the key just as well.
+            if untrusted.record.state == KeyState::Revoked {
+                ring.revoked.insert(key_id.clone());
             }
         }
         ring.jwk_set = Arc::new(ring.document(settings));
@@ -177,10 +185,10 @@ impl Ring {
 
     /// What is published: active keys first, for readers who take the first they find; then pending and retired ones.
     fn document(&self, settings: &KeySettings) -> JwkSetDocument {
-        let in_state = |state| self.set.keys.iter().filter(move |record| record.state == state);
+        let in_state = |state| self.set().keys.iter().filter(move |record| record.state == state);
         let order = [KeyState::Active, KeyState::Pending, KeyState::Retired].into_iter().flat_map(in_state);
         let keys = order.filter_map(|record| self.by_id.get(&record.key_id)?.public.clone()).collect();
-        let changes = self.set.keys.iter().filter(|record| record.is_published());
+        let changes = self.set().keys.iter().filter(|record| record.is_published());
         let changes = changes.filter_map(|record| match record.state {
             KeyState::Pending => record.activate_time,
             KeyState::Retired => record.expire_time.map(|expire| settings.schedule.gone(expire)),
@@ -189,14 +197,19 @@ impl Ring {
         JwkSetDocument::new(keys, settings.jwks_max_age, changes.min())
     }
 
-    /// The stored keys that this was opened from.
+    /// The stored keys that this was opened from, without those that are not trusted.
     pub(super) const fn set(&self) -> &Arc<KeySet> {
-        &self.set
+        &self.keys.trusted
+    }
+
+    /// The stored keys, and which of them are trusted.
+    pub(super) const fn checked(&self) -> &CheckedKeys {
+        &self.keys
     }
 
     /// The last change to any key.
     pub(super) fn sequence(&self) -> ChangeSequence {
-        self.set.sequence
+        self.keys.sequence()
     }
 
     /// The key that signs with `algorithm`.

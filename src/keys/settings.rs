@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{RotationSchedule, SealingError, SealingSettings};
 use crate::{
     jose::MaterialError,
-    model::{Algorithm, KeyId, KeyState, SealingKeyId, TransitionError},
+    model::{Algorithm, ClientId, KeyId, KeyState, SealingKeyId, TransitionError},
     store::StoreError,
 };
 
@@ -20,8 +20,10 @@ pub struct KeySettings {
     pub algorithms: Vec<Algorithm>,
     /// The secret for the HS algorithm among them, shared with services outside of tokend.
     pub shared_secret: Option<SharedSecret>,
-    /// How long after a look for an unknown key id the store is not asked for another.
-    pub unknown_key_pause: Duration,
+    /// The shortest time between the beginnings of two look-ups in the store for keys that are not in memory.
+    pub lookup_interval: Duration,
+    /// How long a call waits for such a look-up. It must be longer than the interval.
+    pub lookup_wait: Duration,
     /// How long verifiers may keep the JWK set.
     pub jwks_max_age: Duration,
     /// When keys are published, sign, retire and go.
@@ -61,6 +63,12 @@ pub enum KeyError {
     /// A sealed key is damaged.
     #[error("the stored key {0} is damaged: it does not open under the very sealing key that sealed it")]
     Damaged(KeyId),
+    /// The row of a stored key fails its check, and the key is not used.
+    #[error("the stored key {0} is not trusted: {1}; restore its row from a backup, or revoke the key")]
+    Untrusted(KeyId, String),
+    /// The row of a stored client fails its check.
+    #[error("the stored client {0} is not trusted: {1}; restore its row from a backup, or delete the client")]
+    UntrustedClient(ClientId, String),
     /// A key's octets are not what its row says.
     #[error("the stored key {0} cannot be used: {1}")]
     Unusable(KeyId, String),

@@ -44,10 +44,28 @@ impl TokenClaims {
 /// One who acts for another (`act`, RFC 8693 section 4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
+    /// `iss`: the issuer whose subject it is; none: the issuer of the token that names it.
+    pub issuer: Option<String>,
     /// `sub`
     pub subject: String,
     /// `act` inside it
     pub actor: Option<Box<Self>>,
+}
+
+impl Actor {
+    /// The same actors, for a token of another issuer: each with its issuer. `issuer` is that of the token that names them.
+    pub(crate) fn of_issuer(self, issuer: &str) -> Self {
+        Self {
+            issuer: self.issuer.or_else(|| Some(issuer.to_owned())),
+            subject: self.subject,
+            actor: self.actor.map(|before| Box::new(before.of_issuer(issuer))),
+        }
+    }
+
+    /// The actor, then the one before it, and so on.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |actor| actor.actor.as_deref())
+    }
 }
 
 /// Claims that a caller adds: names with their values as JSON text, each exactly as it will be signed.

@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroU32};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Algorithm, Authentication, Permissions, SecretDigest, TokenType, Ttl, UnixTime};
+use super::{Algorithm, Authentication, Permissions, RowContent, SecretDigest, TokenType, Ttl, UnixTime};
 
 /// A client's id: 1 to 63 of `a-z 0-9 . -`, a letter or digit first and last, so that it can stand in a
 /// secret, a log line and a URL as it is.
@@ -72,6 +72,8 @@ pub struct Client {
     pub update_time: UnixTime,
     /// Counts its changes, from a number by chance.
     pub revision: i64,
+    /// The MAC over [`ClientRecord::content`]; none on a row that a release without MACs wrote.
+    pub mac: Option<Vec<u8>>,
 }
 
 impl Client {
@@ -153,6 +155,46 @@ pub struct ClientRecord {
     pub client: Client,
     /// Its secrets.
     pub secrets: Vec<SecretRecord>,
+}
+
+/// How many secrets a client may have at once.
+pub const MOST_SECRETS: usize = 5;
+
+impl ClientRecord {
+    /// What of it decides trust: the id, the settings with the permissions, and the secrets. None if the settings have no JSON
+    /// form; such a row can be neither signed nor verified.
+    pub fn content(&self) -> Option<RowContent> {
+        let settings = serde_json::to_vec(&self.client.settings).ok()?;
+        let later = serde_json::to_vec(&self.client.settings.permissions.later()).ok()?;
+        let content = RowContent::of("clients")
+            .text("client_id", Some(self.client.client_id.as_str()))
+            .with("settings", Some(&settings))
+            .with("permissions", Some(&later));
+        let mut secrets: Vec<&SecretRecord> = self.secrets.iter().collect();
+        secrets.sort_by(|one, other| one.secret_id.cmp(&other.secret_id));
+        Some(secrets.into_iter().fold(content, |content, secret| {
+            content
+                .text("secret_id", Some(&secret.secret_id))
+                .with("digest", Some(secret.digest.as_bytes()))
+                .time("secret.created_at", Some(secret.create_time))
+                .time("secret.expires_at", secret.expire_time)
+        }))
+    }
+
+    /// Adds a secret. The others end at `others_expire` at the latest; those that have then ended at `secret.create_time` are
+    /// deleted, and, if more than [`MOST_SECRETS`] would be left, the oldest.
+    pub fn add_secret(&mut self, secret: SecretRecord, others_expire: UnixTime) {
+        let others = &mut self.secrets;
+        for other in &mut *others {
+            other.expire_time = Some(other.expire_time.map_or(others_expire, |end| end.min(others_expire)));
+        }
+        others.retain(|other| other.is_live(secret.create_time));
+        let surplus = (others.len() + 1).saturating_sub(MOST_SECRETS);
+        others.drain(..surplus);
+        others.push(secret);
+        // Stable: of two secrets of the same second, the one added later comes later.
+        others.sort_by_key(|secret| secret.create_time);
+    }
 }
 
 /// What is kept of a client secret.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Algorithm, ChangeSequence, KeyId, KeyState, KeyUsage, UnixTime};
+use super::{Algorithm, ChangeSequence, KeyId, KeyState, KeyUsage, RowContent, UnixTime};
 
 /// A key at rest.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct KeyRecord {
     pub publish_sequence: ChangeSequence,
     /// The last change to it; set by the store.
     pub change_sequence: ChangeSequence,
+    /// The MAC over [`Self::content`]; none on a row that a release without MACs wrote.
+    pub mac: Option<Vec<u8>>,
 }
 
 /// Who ended a key, when and why. The store keeps it as one JSON document.
@@ -88,7 +90,28 @@ impl KeyRecord {
             revocation: None,
             publish_sequence: ChangeSequence(0),
             change_sequence: ChangeSequence(0),
+            mac: None,
         }
+    }
+
+    /// What of it decides trust: everything but the change sequences, which the store sets.
+    pub fn content(&self) -> RowContent {
+        let revocation = self.revocation.as_ref();
+        RowContent::of("signing_keys")
+            .text("key_id", Some(self.key_id.as_str()))
+            .text("algorithm", Some(self.algorithm.name()))
+            .text("state", Some(self.state.name()))
+            .text("usage", Some(self.usage.name()))
+            .text("issuer", self.issuer.as_deref())
+            .with("sealed", self.sealed.as_deref())
+            .text("public", self.public.as_deref())
+            .time("created_at", Some(self.create_time))
+            .time("activate_at", self.activate_time)
+            .time("retire_at", self.retire_time)
+            .time("expire_at", self.expire_time)
+            .time("revocation.time", revocation.map(|revocation| revocation.time))
+            .text("revocation.reason", revocation.map(|revocation| &*revocation.reason))
+            .text("revocation.by", revocation.map(|revocation| &*revocation.by))
     }
 
     /// Begins to sign: pending -> active. `ends` are the instants when it is to cease signing and when its last token

@@ -18,10 +18,12 @@ mod replica;
 mod request;
 mod revocation;
 mod role;
+mod row_content;
 mod sealing_key;
 mod secret;
 mod session;
 mod source;
+mod subject;
 mod time;
 mod token;
 mod user;
@@ -33,7 +35,9 @@ pub use authentication::{
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
 };
 pub use claims::{Actor, ExtraClaims, TokenClaims};
-pub use client::{Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, SecretRecord};
+pub use client::{
+    Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, MOST_SECRETS, SecretRecord,
+};
 pub use field::{FieldViolation, Violations};
 pub use key::{InvalidKeyId, KeyId, KeyState, KeyUsage};
 pub use key_record::{KeyRecord, KeyRevocation, TransitionError};
@@ -41,7 +45,7 @@ pub use key_set::{ChangeSequence, KeyChange, KeySet};
 pub use no_room::NoRoom;
 pub use password::{Password, PasswordHash};
 pub use pattern::{Pattern, any_match};
-pub use permissions::{Method, Permissions};
+pub use permissions::{LaterPermissions, Method, Permissions};
 pub use refusal::{Reason, Refusal};
 pub use replica::{Held, ReplicaReport, VerifiersReady};
 pub use request::{
@@ -50,6 +54,7 @@ pub use request::{
 };
 pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTarget, is_revocable};
 pub use role::{Role, UnknownRole};
+pub use row_content::RowContent;
 pub use sealing_key::{SealingKeyId, SealingKeyRecord};
 pub use secret::{ClientSecret, SecretDigest};
 pub use session::{
@@ -57,6 +62,7 @@ pub use session::{
     SessionId, SessionRecord, SessionRotation, SessionScope,
 };
 pub use source::Source;
+pub use subject::{FOREIGN_SUBJECT, LONGEST_SUBJECT, foreign_prefix};
 pub use time::{Ttl, UnixTime};
 pub use token::{TokenId, TokenType};
 pub use user::{

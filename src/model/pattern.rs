@@ -52,6 +52,19 @@ impl Pattern {
         self.0 == "*"
     }
 
+    /// Whether everything that `other` matches is matched by this one too.
+    pub fn covers(&self, other: &Self) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(prefix) => other.0.strip_suffix('*').unwrap_or(&other.0).starts_with(prefix),
+            None => self == other,
+        }
+    }
+
+    /// Whether this is the exact text `text`.
+    pub fn is_exactly(&self, text: &str) -> bool {
+        self.0 == text
+    }
+
     /// Whether `text` is the exact text, or starts with the prefix.
     pub fn matches(&self, text: &str) -> bool {
         match self.0.strip_suffix('*') {

@@ -49,11 +49,34 @@ pub struct Permissions {
     /// Sets of methods for operators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
+    /// Other issuers whose tokens it may verify and see, besides this issuer's own. Kept in a column of its own, as the two
+    /// below: the release before refuses a settings document with a field that it does not know.
+    #[serde(skip)]
+    pub verify_issuers: Vec<Pattern>,
+    /// Subjects whose tokens it may present as actor tokens, besides its own.
+    #[serde(skip)]
+    pub exchange_actors: Vec<Pattern>,
+    /// Clients that it may administer by the methods in `methods`.
+    #[serde(skip)]
+    pub admin_clients: Vec<Pattern>,
 }
 
 impl Permissions {
     /// The longest life of a token when its client says nothing else.
     pub const DEFAULT_MAX_TTL: Ttl = Ttl::from_minutes(60);
+
+    /// What the serialised form of the permissions leaves out.
+    pub fn later(&self) -> LaterPermissions {
+        let Self { verify_issuers, exchange_actors, admin_clients, .. } = self.clone();
+        LaterPermissions { verify_issuers, exchange_actors, admin_clients }
+    }
+
+    /// Adds what the serialised form left out.
+    pub fn set_later(&mut self, later: LaterPermissions) {
+        let LaterPermissions { verify_issuers, exchange_actors, admin_clients } = later;
+        (self.verify_issuers, self.exchange_actors, self.admin_clients) =
+            (verify_issuers, exchange_actors, admin_clients);
+    }
 }
 
 impl Default for Permissions {
@@ -76,7 +99,29 @@ impl Default for Permissions {
             exchange_issuers: Vec::new(),
             impersonate: false,
             roles: Vec::new(),
+            verify_issuers: Vec::new(),
+            exchange_actors: Vec::new(),
+            admin_clients: Vec::new(),
         }
+    }
+}
+
+/// The permissions that [`Permissions`] does not serialise: the release before refuses a document with a field that it does not
+/// know. They are kept as a document of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "as the fields of `Permissions`")]
+pub struct LaterPermissions {
+    pub verify_issuers: Vec<Pattern>,
+    pub exchange_actors: Vec<Pattern>,
+    pub admin_clients: Vec<Pattern>,
+}
+
+impl LaterPermissions {
+    /// What a client may do that was registered by a release without these permissions: all that it could do there.
+    pub fn of_release_before() -> Self {
+        let any = || vec![Pattern::any()];
+        Self { verify_issuers: any(), exchange_actors: any(), admin_clients: any() }
     }
 }
 

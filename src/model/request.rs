@@ -49,6 +49,8 @@ pub struct VerifyRequest {
     pub audiences: Vec<String>,
     /// Scopes that it must hold.
     pub required_scopes: Vec<String>,
+    /// The only issuers that are accepted; none means all that the caller's permissions allow.
+    pub issuers: Vec<String>,
     /// By how much clocks may differ; none means the server's setting.
     pub leeway: Option<Duration>,
 }
@@ -88,6 +90,8 @@ pub struct IntrospectRequest {
     pub token: String,
     /// Whom the caller answers for; none means the caller's own audiences.
     pub audiences: Vec<String>,
+    /// The only issuers that are accepted; none means all that the caller's permissions allow.
+    pub issuers: Vec<String>,
 }
 
 /// A token that is to be exchanged. It has no `Debug`: it holds tokens.

@@ -46,6 +46,11 @@ impl Role {
         }
     }
 
+    /// Whether whatever `other` allows is allowed by this role too.
+    pub fn includes(self, other: Self) -> bool {
+        Method::ALL.into_iter().all(|method| self.allows(method) || !other.allows(method))
+    }
+
     /// Whether the role may call `method`.
     pub fn allows(self, method: Method) -> bool {
         let Some((service, verb)) = method.name().split_once('/') else { return false };

@@ -102,10 +102,12 @@ impl Revocations {
         if self.set.load().refuses(claims, own, now) || self.overlay.refuses(claims, own, now) {
             return Ok(true);
         }
-        if !self.settings.serve_stale && self.age() > self.settings.staleness_bound {
-            return Err(Stale);
-        }
-        Ok(false)
+        if self.is_stale() { Err(Stale) } else { Ok(false) }
+    }
+
+    /// Whether the view is too old to say that a token is not revoked, and the settings do not say to go on.
+    pub fn is_stale(&self) -> bool {
+        !self.settings.serve_stale && self.age() > self.settings.staleness_bound
     }
 
     /// Makes a revocation durable, and puts it in force here.

@@ -19,7 +19,7 @@ use crate::{
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
     listen::{CallMemory, ListenMetrics, TlsError, TlsKeeper},
-    model::{ClientId, ClientSecret, ClientSettings, KeyId},
+    model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     revocations::Revocations,
     store::{self, OpenError, Store, StoreError, StoreMetrics, TimedStore},
@@ -171,13 +171,17 @@ impl Server {
         let revocations = Arc::new(revocations);
         // What is read after them is complete up to where they are.
         ring.refresh().await?;
-        let directory = Arc::new(Directory::open(Arc::clone(&store), caller_sources.jwks_dir.clone()).await?);
+        let jwks_dir = caller_sources.jwks_dir.clone();
+        let sealer = Arc::clone(ring.sealer());
+        let directory = Arc::new(Directory::open(Arc::clone(&store), sealer, jwks_dir).await?);
         revocations.publish(*revocations.held().borrow());
         let CallerSources { trusted_issuers, refresh, .. } = caller_sources;
         let issuers = Arc::new(TrustedIssuers::new(trusted_issuers, refresh, Arc::clone(&clock)));
         let used_assertions = Arc::new(UsedAssertions::new(Arc::clone(&store), Arc::clone(&clock)));
         let threads = tokio::runtime::Handle::current().metrics().num_workers();
         let admission = Arc::new(Admission::new(settings.admission, threads, Arc::clone(&clock)));
+        let (health, readiness, drain) =
+            (Health::not_serving().await, Readiness::starting(serving.ready_when_degraded), Drain::default());
         let follower = Arc::new(Follower {
             store: Arc::clone(&store),
             revocations: Arc::clone(&revocations),
@@ -188,6 +192,9 @@ impl Server {
             issuers: Arc::clone(&issuers),
             keeper: Arc::clone(&keeper),
             clock: Arc::clone(&clock),
+            audit: Arc::clone(&audit),
+            readiness: readiness.clone(),
+            health: health.clone(),
             seen: Mutex::default(),
         });
         let authentications = Arc::new(AuthenticationMetrics::default());
@@ -259,14 +266,13 @@ impl Server {
             issuers,
             store: store_metrics,
             ring: Arc::clone(&ring),
+            directory: Arc::clone(&directory),
             verifiers: Arc::clone(&verifiers),
             revocations: Arc::clone(&revocations),
             call_memory: Arc::clone(&call_memory),
             ports: vec![Arc::clone(&grpc_metrics), Arc::clone(&http_metrics)],
             tls: tls.clone(),
         };
-        let (health, readiness, drain) =
-            (Health::not_serving().await, Readiness::default(), Drain::default());
         let repeats = Arc::new(Repeats::new(Arc::clone(&clock))?);
         let parts = grpc::Parts {
             authenticator: Arc::new(authenticator),
@@ -342,6 +348,14 @@ impl Server {
         secret: Option<ClientSecret>,
     ) -> Result<ClientSecret, RegistryError> {
         self.clients.put(client_id, settings, secret).await
+    }
+
+    /// A client as the store has it; not found, too, if its row is not trusted. For the one who runs the server.
+    ///
+    /// # Errors
+    /// When the store fails, or there is no such client.
+    pub async fn stored_client(&self, client_id: &ClientId) -> Result<ClientRecord, RegistryError> {
+        self.clients.stored(client_id).await
     }
 
     /// The key that signs by default.

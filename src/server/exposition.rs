@@ -5,13 +5,13 @@ use std::sync::Arc;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _, text},
-    metrics::{MetricType, gauge::ConstGauge},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
 
 use super::revocation_gauges::RevocationGauges;
 use crate::{
-    access::{AuthenticationMetrics, TrustedIssuers},
+    access::{AuthenticationMetrics, Directory, TrustedIssuers},
     audit::AuditMetrics,
     grpc::{AdmissionMetrics, LoginMetrics, RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
     http::WriteMetrics,
@@ -35,6 +35,7 @@ pub(super) struct Exposition {
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) store: Arc<StoreMetrics>,
     pub(super) ring: Arc<KeyRing>,
+    pub(super) directory: Arc<Directory>,
     pub(super) verifiers: Arc<Verifiers>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) call_memory: Arc<CallMemory>,
@@ -62,7 +63,11 @@ impl Exposition {
             registry.register_collector(Box::new(tls));
         }
         registry.register_collector(Box::new(RevocationGauges(self.revocations)));
-        registry.register_collector(Box::new(Gauges { ring: self.ring, verifiers: self.verifiers }));
+        registry.register_collector(Box::new(Gauges {
+            ring: self.ring,
+            directory: self.directory,
+            verifiers: self.verifiers,
+        }));
         Arc::new(move || {
             let mut written = String::new();
             text::encode(&mut written, &registry)?;
@@ -75,6 +80,7 @@ impl Exposition {
 #[derive(Debug)]
 struct Gauges {
     ring: Arc<KeyRing>,
+    directory: Arc<Directory>,
     verifiers: Arc<Verifiers>,
 }
 
@@ -100,10 +106,31 @@ impl Collector for Gauges {
             let labels = [("key_id", key_id.as_str())];
             ConstGauge::new(u64::from(problem.is_none())).encode(usable.encode_family(&labels)?)?;
         }
+        let counts = [("signing_keys", self.ring.row_counts()), ("clients", self.directory.row_counts())];
+        for (name, help, count) in [
+            ("tokend_rows_untrusted", "Stored rows that fail their check and are not used", 0),
+            ("tokend_rows_unsigned", "Stored rows in use without a valid MAC", 1),
+        ] {
+            let mut rows = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for (table, (untrusted, unsigned)) in counts {
+                let value = u64::try_from(if count == 0 { untrusted } else { unsigned }).unwrap_or(u64::MAX);
+                ConstGauge::new(value).encode(rows.encode_family(&[("table", table)])?)?;
+            }
+        }
         let age = self.ring.view_age().as_secs();
         let help = "Time since the keys in memory were known to be the store's";
         let view = encoder.encode_descriptor("tokend_view_age_seconds", help, None, MetricType::Gauge)?;
         ConstGauge::new(age).encode(view)?;
+        let lookups = self.ring.lookups();
+        let help = "Calls that wait for a look-up of a key in the store";
+        let name = "tokend_key_lookups_waiting";
+        let waiting = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(u64::try_from(lookups.waiting).unwrap_or(u64::MAX)).encode(waiting)?;
+        let help = "Look-ups in the store for keys that are not in memory, by result";
+        let mut ended = encoder.encode_descriptor("tokend_key_lookups", help, None, MetricType::Counter)?;
+        for (result, count) in [("ok", lookups.succeeded), ("failed", lookups.failed)] {
+            ConstCounter::new(count).encode(ended.encode_family(&[("result", result)])?)?;
+        }
         let help = "Verifiers that watch the trust bundle at this replica";
         let watching = encoder.encode_descriptor("tokend_verifiers", help, None, MetricType::Gauge)?;
         ConstGauge::new(u64::try_from(self.verifiers.count()).unwrap_or(u64::MAX)).encode(watching)?;

@@ -11,8 +11,10 @@ use tokio::{
 use super::StartError;
 use crate::{
     access::{Directory, TrustedIssuers, UsedAssertions},
+    audit::AuditLog,
     clock::Clock,
-    grpc::Admission,
+    grpc::{Admission, Health},
+    http::{NotReady, Readiness},
     keys::{Keeper, KeyRing},
     model::ChangeSequence,
     revocations::Revocations,
@@ -31,6 +33,9 @@ pub(super) struct Follower {
     pub(super) issuers: Arc<TrustedIssuers>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) audit: Arc<AuditLog>,
+    pub(super) readiness: Readiness,
+    pub(super) health: Health,
     /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
     pub(super) seen: Mutex<Option<ChangeSequence>>,
 }
@@ -45,14 +50,23 @@ impl Follower {
     pub(super) async fn round(&self) -> Result<(), StartError> {
         let revocations = self.revocations.catch_up().await;
         let others = self.other_round().await;
+        self.look_at_readiness();
+        self.health.report(|| self.readiness.is_ready()).await;
         revocations?;
         others
+    }
+
+    /// Finds out what keeps this replica from doing its job. Asks nothing but memory.
+    fn look_at_readiness(&self) {
+        self.readiness.set(NotReady::StateStale, self.revocations.is_stale());
+        self.readiness.set(NotReady::AuditUnavailable, self.audit.is_blocked());
     }
 
     /// A round but for the revocations.
     async fn other_round(&self) -> Result<(), StartError> {
         // They need no store.
         self.issuers.tend();
+        self.directory.follow_files().await;
         self.follow().await?;
         self.tend().await
     }
@@ -79,14 +93,15 @@ impl Follower {
 
     /// Does what is due.
     async fn tend(&self) -> Result<(), StartError> {
-        self.directory.follow_files().await;
         self.ring.retry().await;
+        let clients = self.directory.retry().await;
         // One step that fails keeps none of the others from being taken.
         let kept = self.keeper.tend().await;
         let reported = self.keeper.report().await;
         let swept = self.used_assertions.tidy().await;
         self.revocations.tidy().await?;
         swept?;
+        clients?;
         kept?;
         Ok(reported?)
     }
@@ -97,7 +112,20 @@ impl Follower {
         tokio::join!(
             self.follow_revocations(interval, Failures { of: "revocations", failing }),
             self.follow_others(interval, Failures { of: "keys and clients", failing }),
+            self.follow_readiness(interval),
         );
+    }
+
+    /// Apart from what asks the store: a store that hangs must not keep health from saying so.
+    async fn follow_readiness(&self, interval: Duration) {
+        let mut changes = self.readiness.changes();
+        let mut ticks = ticks(interval);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.look_at_readiness(),
+                Ok(_) = changes.changed() => self.health.report(|| self.readiness.is_ready()).await,
+            }
+        }
     }
 
     async fn follow_revocations(&self, interval: Duration, mut failures: Failures) {

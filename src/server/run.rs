@@ -5,7 +5,10 @@ use std::future::Future;
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{Server, Serving};
-use crate::listen::{Acceptor, Connections, Grpc, Http, TlsUse};
+use crate::{
+    http::NotReady,
+    listen::{Acceptor, Connections, Grpc, Http, TlsUse},
+};
 
 /// The ports, bound already.
 #[derive(Debug)]
@@ -81,13 +84,13 @@ impl Server {
         let forgetting = tokio::spawn(repeats.keep_tidy(serving.refresh_interval));
         let watching_files = tls.map(|tls| tokio::spawn(tls.run(serving.tls_check_interval)));
 
-        health.set(true).await;
-        readiness.set(true);
+        readiness.set(NotReady::Starting, false);
+        health.report(|| readiness.is_ready()).await;
         tracing::info!(grpc = %grpc_addr, http = %http_addr, "serving");
         shutdown.await;
 
-        health.set(false).await;
-        readiness.set(false);
+        readiness.set(NotReady::ShuttingDown, true);
+        health.report(|| readiness.is_ready()).await;
         tracing::info!("stopping: not ready");
         tokio::time::sleep(serving.drain_delay).await;
 

@@ -100,6 +100,8 @@ pub struct Serving {
     pub handshake_timeout: Duration,
     /// How often other replicas' changes are looked for in the store.
     pub refresh_interval: Duration,
+    /// Whether the replica stays ready while it fails some calls.
+    pub ready_when_degraded: bool,
     /// How long calls are still taken after the server said that it is not ready.
     pub drain_delay: Duration,
     /// How long calls that are being served then have to finish.

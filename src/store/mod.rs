@@ -4,6 +4,7 @@
 //! May import: `model`, `clock`, and `jose` for strict JSON. Invariant: each method is one domain action in one transaction, so that a
 //! caller who goes away in the middle leaves nothing half done.
 
+mod ambiguous;
 mod error;
 mod failure;
 mod location;
@@ -28,8 +29,8 @@ pub use timed::{StoreMetrics, TimedStore};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
     OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
-    SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
-    SessionRotation, UnixTime, User, UserId, UserRecord, Username,
+    SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+    UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// The durable state of tokend.
@@ -91,15 +92,19 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Registers a client with its secrets.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] if there is one of that id.
+    /// [`StoreError::AlreadyExists`] if there is a client or a user with that id.
     async fn create_client(&self, record: &ClientRecord) -> Result<(), StoreError>;
 
     /// Makes a client exactly what `record` says, with exactly its secrets, whether it was there or not. If it was,
     /// it keeps its creation time and its revision grows by one.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if it was not there, and a user has that id.
     async fn put_client(&self, record: &ClientRecord) -> Result<(), StoreError>;
 
     /// Makes the settings and the update time of a client what `client` says, if it is at `base` still: of any number of
-    /// changes at once that are based on the same version, one is made. Its revision then grows by one. Answers whether it
+    /// changes at once that are based on the same version, one is made. Its revision then grows by one. The MAC is written with
+    /// them, over these settings and the secrets of `base`. Answers whether it
     /// was made; if not, for the client is at another version or gone, nothing was done.
     async fn update_client(&self, client: &Client, base: ClientVersion) -> Result<bool, StoreError>;
 
@@ -116,18 +121,12 @@ pub trait Store: Send + Sync + fmt::Debug {
         base: ClientVersion,
     ) -> Result<bool, StoreError>;
 
-    /// Adds a secret to a client. Of the secrets that it has, those dead at `secret.create_time` are deleted, the
-    /// rest end at `others_expire` at the latest; and if more than [`MOST_SECRETS`] would then be kept, the oldest
-    /// go. The client's revision grows by one. With `others_expire` not after `secret.create_time` the new secret is the only one.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] if there is no client of that id.
-    async fn add_client_secret(
+    /// Makes the settings, the update time and the secrets of a client exactly what `record` says, as [`Self::update_client`] does.
+    async fn update_client_secrets(
         &self,
-        client_id: &ClientId,
-        secret: &SecretRecord,
-        others_expire: UnixTime,
-    ) -> Result<(), StoreError>;
+        record: &ClientRecord,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError>;
 
     /// Uses an assertion that is good until `expire_time`. Answers whether this was its first use as of `now`: of any number
     /// of uses at once, at whichever replica, one is.
@@ -144,7 +143,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Registers a user.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] if there is one of that id or name.
+    /// [`StoreError::AlreadyExists`] if there is a user with that id or name, or a client with that id.
     async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError>;
 
     /// One user, by id.
@@ -250,9 +249,6 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Ends every connection, for a clean stop.
     async fn close(&self);
 }
-
-/// How many secrets a client may have at once.
-pub const MOST_SECRETS: usize = 5;
 
 /// Opens the store at `location`: checks it, and brings its schema up to this binary's.
 ///

@@ -4,14 +4,15 @@
 use super::StoreError;
 use crate::model::{
     ChangeSequence, Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, KeyUsage,
-    ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord, UnixTime,
+    LaterPermissions, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord,
+    UnixTime,
 };
 
 /// The columns of `signing_keys` that [`KeyColumns`] holds, in its order.
 macro_rules! key_columns {
     () => {
         "key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, retire_at, expire_at, \
-         revocation, publish_sequence, changed_sequence"
+         revocation, publish_sequence, changed_sequence, mac"
     };
 }
 pub(super) use key_columns;
@@ -32,15 +33,35 @@ pub(super) type KeyColumns = (
     Option<String>,
     i64,
     i64,
+    Option<Vec<u8>>,
 );
 
 /// `replica_id, held, verifiers` of `replicas`.
 pub(super) type ReplicaColumns = (String, i64, String);
 
-/// `client_id, settings, created_at, updated_at, revision` of `clients` beside `secret_id, digest, created_at,
-/// expires_at` of one of its `client_secrets`, or of none.
-pub(super) type ClientColumns =
-    (String, String, i64, i64, i64, Option<String>, Option<Vec<u8>>, Option<i64>, Option<i64>);
+/// The columns of `clients` and `client_secrets` that [`ClientColumns`] holds, in its order.
+macro_rules! client_columns {
+    () => {
+        "c.client_id, c.settings, c.permissions, c.created_at, c.updated_at, c.revision, c.mac, \
+         s.secret_id, s.digest, s.created_at, s.expires_at"
+    };
+}
+pub(super) use client_columns;
+
+/// What `client_columns!` selects: a client beside one of its secrets, or none.
+pub(super) type ClientColumns = (
+    String,
+    String,
+    Option<String>,
+    i64,
+    i64,
+    i64,
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<Vec<u8>>,
+    Option<i64>,
+    Option<i64>,
+);
 
 fn corrupt(
     table: &'static str,
@@ -59,7 +80,7 @@ pub(super) fn change_sequence(value: Option<i64>) -> Result<ChangeSequence, Stor
 /// One key.
 pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
     let (key_id, algorithm, state, usage, issuer, sealed, public, created_at, activate_at, ..) = columns;
-    let (.., retire_at, expire_at, revocation, publish_sequence, changed_sequence) = columns;
+    let (.., retire_at, expire_at, revocation, publish_sequence, changed_sequence, mac) = columns;
     let bad = |column, problem: &str| corrupt("signing_keys", column, &key_id, problem);
     let revocation = revocation.as_deref().map(serde_json::from_str).transpose();
     Ok(KeyRecord {
@@ -76,6 +97,7 @@ pub(super) fn key(columns: KeyColumns) -> Result<KeyRecord, StoreError> {
         revocation: revocation.map_err(|_| bad("revocation", "not a revocation"))?,
         publish_sequence: ChangeSequence(publish_sequence),
         change_sequence: ChangeSequence(changed_sequence),
+        mac,
         key_id: KeyId::from_text(key_id),
     })
 }
@@ -117,14 +139,22 @@ pub(super) fn verifiers_text(report: &ReplicaReport) -> Result<String, StoreErro
 /// The clients of rows that are in the order of their ids, and for each the secrets in the order of the rows.
 pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, StoreError> {
     let mut records: Vec<ClientRecord> = Vec::new();
-    for (client_id, settings, created_at, updated_at, revision, secret_id, digest, secret_at, expires_at) in
-        rows
-    {
+    for row in rows {
+        let (client_id, settings, permissions, created_at, updated_at, revision, mac, ..) = row;
+        let (.., secret_id, digest, secret_at, expires_at) = row;
         let secret = secret(secret_id, digest, secret_at, expires_at)?;
         match records.last_mut() {
             Some(last) if last.client.client_id.as_str() == client_id => last.secrets.extend(secret),
             _ => records.push(ClientRecord {
-                client: client(&client_id, &settings, created_at, updated_at, revision)?,
+                client: Client {
+                    settings: settings_of(&client_id, &settings, permissions.as_deref())?,
+                    create_time: UnixTime::from_seconds(created_at),
+                    update_time: UnixTime::from_seconds(updated_at),
+                    revision,
+                    mac,
+                    client_id: ClientId::parse(client_id.as_str())
+                        .map_err(|error| corrupt("clients", "client_id", &client_id, error))?,
+                },
                 secrets: secret.into_iter().collect(),
             }),
         }
@@ -132,23 +162,16 @@ pub(super) fn clients(rows: Vec<ClientColumns>) -> Result<Vec<ClientRecord>, Sto
     Ok(records)
 }
 
-fn client(
+fn settings_of(
     client_id: &str,
     settings: &str,
-    created_at: i64,
-    updated_at: i64,
-    revision: i64,
-) -> Result<Client, StoreError> {
-    let settings: ClientSettings =
-        serde_json::from_str(settings).map_err(|error| corrupt("clients", "settings", client_id, error))?;
-    Ok(Client {
-        client_id: ClientId::parse(client_id)
-            .map_err(|error| corrupt("clients", "client_id", client_id, error))?,
-        settings,
-        create_time: UnixTime::from_seconds(created_at),
-        update_time: UnixTime::from_seconds(updated_at),
-        revision,
-    })
+    permissions: Option<&str>,
+) -> Result<ClientSettings, StoreError> {
+    let bad = |column| move |error| corrupt("clients", column, client_id, error);
+    let mut settings: ClientSettings = serde_json::from_str(settings).map_err(bad("settings"))?;
+    let later = permissions.map(serde_json::from_str).transpose().map_err(bad("permissions"))?;
+    settings.permissions.set_later(later.unwrap_or_else(LaterPermissions::of_release_before));
+    Ok(settings)
 }
 
 fn secret(
@@ -175,4 +198,10 @@ fn secret(
 pub(super) fn settings_text(client: &Client) -> Result<String, StoreError> {
     serde_json::to_string(&client.settings)
         .map_err(|error| corrupt("clients", "settings", client.client_id.as_str(), error))
+}
+
+/// The `permissions` column for a client.
+pub(super) fn permissions_text(client: &Client) -> Result<String, StoreError> {
+    serde_json::to_string(&client.settings.permissions.later())
+        .map_err(|error| corrupt("clients", "permissions", client.client_id.as_str(), error))
 }

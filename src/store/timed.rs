@@ -25,8 +25,8 @@ use crate::{
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
         OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
-        SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
-        SessionRotation, UnixTime, User, UserId, UserRecord, Username,
+        SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+        UnixTime, User, UserId, UserRecord, Username,
     },
     spans,
 };
@@ -263,14 +263,13 @@ impl Store for TimedStore {
         self.metrics.delete_client.observe(self.inner.delete_client(client_id)).await
     }
 
-    async fn add_client_secret(
+    async fn update_client_secrets(
         &self,
-        client_id: &ClientId,
-        secret: &SecretRecord,
-        others_expire: UnixTime,
-    ) -> Result<(), StoreError> {
-        let action = self.inner.add_client_secret(client_id, secret, others_expire);
-        self.metrics.add_client_secret.observe(action).await
+        record: &ClientRecord,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
+        // Under the name that the action has had in the metrics since the first release.
+        self.metrics.add_client_secret.observe(self.inner.update_client_secrets(record, base)).await
     }
 
     async fn use_assertion(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Sessions, Verifier, VerifyError};
+use super::{Sessions, Verifier, VerifyError, sessions::RefreshToken};
 use crate::{
     access::IntrospectGrant,
     model::{Session, TokenClaims},
@@ -43,36 +43,38 @@ impl Introspector {
         Self { verifier, sessions }
     }
 
-    /// The token that `grant` allows the caller to ask about, if it is good and the caller may know that.
-    pub(crate) async fn introspect(
-        &self,
-        grant: &IntrospectGrant,
-    ) -> Result<Option<IntrospectedToken>, IntrospectError> {
-        if let Some(session) = self.refresh_token(grant).await? {
-            return Ok(Some(IntrospectedToken::Refresh(session)));
-        }
-        match self.access_token(grant).await {
-            Ok(token) => Ok(token),
-            Err(VerifyError::Refused(_)) => Ok(None),
-            Err(error @ (VerifyError::KeyUnavailable(_) | VerifyError::Stale(_))) => {
-                Err(IntrospectError::Verify(error))
-            }
-        }
+    /// Whether the token has the form of a refresh token, of which only the store knows more.
+    pub(crate) fn is_refresh_token(grant: &IntrospectGrant) -> bool {
+        RefreshToken::parse(grant.token()).is_some()
     }
 
-    /// The session of a refresh token that is good, and belongs to the caller. Asking about it uses nothing up, and one that was
-    /// used before ends nothing here: whoever only asks may have found it anywhere.
-    async fn refresh_token(&self, grant: &IntrospectGrant) -> Result<Option<Session>, StoreError> {
+    /// The session of a refresh token that is good, and belongs to the caller. This reads the store. Asking about a token uses nothing
+    /// up, and one that was used before ends nothing here: whoever only asks may have found it anywhere.
+    pub(crate) async fn refresh_token(
+        &self,
+        grant: &IntrospectGrant,
+    ) -> Result<Option<IntrospectedToken>, StoreError> {
+        if !grant.accepts_issuer(&self.verifier.policy().issuer, true) {
+            return Ok(None);
+        }
         let known = self.sessions.look(grant.token()).await?;
         let good = known.filter(|known| known.is_good).map(|known| known.session);
         let Some(session) = good.filter(|good| grant.owns(&good.client_id, &good.scope.audiences)) else {
             return Ok(None);
         };
-        Ok(self.sessions.may_go_on(&session).await?.then_some(session))
+        let is_active = self.sessions.may_go_on(&session).await?;
+        Ok(is_active.then_some(IntrospectedToken::Refresh(session)))
     }
 
-    async fn access_token(&self, grant: &IntrospectGrant) -> Result<Option<IntrospectedToken>, VerifyError> {
-        let token = self.verifier.examine(grant.token()).await?;
+    /// An access token that is good, and that the caller may know of. From memory.
+    pub(crate) fn access_token(
+        &self,
+        grant: &IntrospectGrant,
+    ) -> Result<Option<IntrospectedToken>, VerifyError> {
+        let token = self.verifier.examine(grant.token())?;
+        if !grant.accepts_issuer(&token.claims.issuer, token.is_own) {
+            return Ok(None);
+        }
         // In tokens of other issuers `client_id` names a client of theirs.
         let client_id = token.claims.client_id.as_deref().filter(|_| token.is_own);
         if !grant.shows(&token.claims.audiences, client_id) {

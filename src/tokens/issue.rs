@@ -168,10 +168,14 @@ impl Issuer {
     }
 }
 
-/// Appends an actor and those before it, each inside the one after it (RFC 8693 section 4.1).
+/// Appends an actor and those before it, each inside the one after it (RFC 8693 section 4.1). One of another issuer has `iss`.
 fn push_actor(json: &mut Vec<u8>, actor: &Actor) {
     json.extend_from_slice(b"{\"sub\":");
     push_text(json, &actor.subject);
+    if let Some(issuer) = &actor.issuer {
+        json.extend_from_slice(b",\"iss\":");
+        push_text(json, issuer);
+    }
     if let Some(before) = &actor.actor {
         json.extend_from_slice(b",\"act\":");
         push_actor(json, before);

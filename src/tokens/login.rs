@@ -88,8 +88,10 @@ impl Logins {
         grant: LoginGrant,
         source: Option<IpAddr>,
     ) -> Result<LoggedIn, LoginError> {
-        let attempt = self.limits.begin(grant.username(), source)?;
-        let record = match self.prove(&grant).await {
+        let mut attempt = self.limits.begin(grant.username(), source)?;
+        let found = self.find(&grant).await?;
+        attempt.compares();
+        let record = match self.prove(&grant, found).await {
             Ok(record) => record,
             Err(LoginError::Failed(failed)) => {
                 return Err(attempt.failed().map_or(LoginError::Failed(failed), Into::into));
@@ -111,20 +113,24 @@ impl Logins {
                 break;
             }
             // Meanwhile another password was set, or the hash was made anew: the session must be one by what is kept now.
-            let record = self.prove(&grant).await?;
+            let record = self.prove(&grant, self.find(&grant).await?).await?;
             begun = self.begin(grant.issue_for(&record.user)?, &record).await?;
         }
         let BegunSession { grant, token, refresh } = begun.ok_or(SessionError::Contended)?;
         Ok(LoggedIn { token, grant, refresh: Some(refresh) })
     }
 
-    /// The user who has that name and that password and may log in, with the hash that is kept of the password.
-    async fn prove(&self, grant: &LoginGrant) -> Result<UserRecord, LoginError> {
-        let found = match self.store.user_by_name(grant.username()).await {
-            Ok(record) => Some(record),
-            Err(StoreError::NotFound) => None,
-            Err(error) => return Err(error.into()),
-        };
+    /// The user who has that name, if there is one.
+    async fn find(&self, grant: &LoginGrant) -> Result<Option<UserRecord>, StoreError> {
+        match self.store.user_by_name(grant.username()).await {
+            Ok(record) => Ok(Some(record)),
+            Err(StoreError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The user who was found, if the password is that user's and the user may log in, with the hash that is kept of the password.
+    async fn prove(&self, grant: &LoginGrant, found: Option<UserRecord>) -> Result<UserRecord, LoginError> {
         let hash = found.as_ref().map(|record| record.password.clone());
         let compared = self.hasher.compare(grant.password().clone(), hash).await?;
         match (found, compared) {

@@ -12,8 +12,8 @@ mod revoke_everything;
 mod sessions;
 mod verify;
 
-pub(crate) use exchange::ExchangeError;
 pub use exchange::Exchanger;
+pub(crate) use exchange::{ExchangeError, KeysOf, PresentedTokens};
 pub use introspect::Introspector;
 pub(crate) use introspect::{IntrospectError, IntrospectedToken};
 pub(crate) use issue::{IssueError, IssuedToken};

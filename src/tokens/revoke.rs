@@ -122,12 +122,15 @@ impl Revoker {
         token: &str,
         now: UnixTime,
     ) -> Result<Option<Found>, RevokeError> {
-        let token = match self.verifier.examine(token).await {
+        let mut examined = self.verifier.examine(token);
+        if matches!(examined, Err(VerifyError::KeyNotInMemory)) {
+            self.verifier.look_up_keys().await.map_err(RevokeError::Unknown)?;
+            examined = self.verifier.examine(token).map_err(VerifyError::after_lookup);
+        }
+        let token = match examined {
             Ok(token) => token,
             Err(VerifyError::Refused(_)) => return Ok(None),
-            Err(error @ (VerifyError::KeyUnavailable(_) | VerifyError::Stale(_))) => {
-                return Err(RevokeError::Unknown(error));
-            }
+            Err(error) => return Err(RevokeError::Unknown(error)),
         };
         let claims = token.claims;
         // By whosever clock, and with whatever leeway.

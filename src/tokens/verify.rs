@@ -57,20 +57,36 @@ pub(super) struct ExaminedToken {
 }
 
 /// Why a token may not be trusted, or why nobody can say.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum VerifyError {
     /// It is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Its key is not in memory, and the store could not be asked for it.
-    #[error("the key is not in memory and could not be looked for: {0}")]
+    /// Its key is not in memory. Whether the store has it, only [a look-up](Verifier::look_up_keys) tells.
+    #[error("the token's key is not in memory")]
+    KeyNotInMemory,
+    /// Its key is not in memory, and the store could not be read; or this replica cannot use the key.
+    #[error("the token's key is not available: {0}")]
     KeyUnavailable(String),
     /// What is revoked has not been known for too long.
     #[error(transparent)]
     Stale(#[from] Stale),
 }
 
-/// Verifies tokens from memory.
+impl VerifyError {
+    /// What the error means of a token that was verified again after [a look-up](Verifier::look_up_keys): a key that is still not in
+    /// memory does not exist.
+    pub(crate) fn after_lookup(self) -> Self {
+        match self {
+            Self::KeyNotInMemory => {
+                Refusal::new(Reason::KeyUnknown, "the token's key is not known here").into()
+            }
+            error => error,
+        }
+    }
+}
+
+/// Verifies tokens from memory. Nothing but [`Verifier::look_up_keys`] waits for the store.
 #[derive(Debug)]
 pub struct Verifier {
     policy: VerifyPolicy,
@@ -95,10 +111,20 @@ impl Verifier {
         &self.policy
     }
 
+    /// Waits until every key that the store had when this was called is in memory. The caller must hold no permit of work that needs
+    /// memory alone.
+    pub(crate) async fn look_up_keys(&self) -> Result<(), VerifyError> {
+        self.ring.look_up().await.map_err(VerifyError::KeyUnavailable)
+    }
+
     /// Verifies the token that `grant` allows the caller to ask about.
-    pub(crate) async fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
-        let token = self.examine(grant.token()).await?;
+    pub(crate) fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
+        let token = self.examine(grant.token())?;
         let claims = &token.claims;
+        if !grant.accepts_issuer(&claims.issuer, token.is_own) {
+            let detail = "the caller does not accept tokens of this issuer";
+            return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
+        }
         let audiences: Vec<String> =
             claims.audiences.iter().filter(|audience| grant.answers_for(audience)).cloned().collect();
         if audiences.is_empty() {
@@ -117,18 +143,16 @@ impl Verifier {
 
     /// All that is asked of a token whoever asks: from its size to its issuer. There is no other way to a token's claims. What is
     /// left to ask is for whom it is, [when](Self::check_good), and whether it was revoked.
-    pub(super) async fn examine(&self, token: &str) -> Result<ExaminedToken, VerifyError> {
+    pub(super) fn examine(&self, token: &str) -> Result<ExaminedToken, VerifyError> {
         let token = Compact::parse(token, self.policy.max_token_bytes)?;
         let header = Header::parse(&token.header)?;
-        let key = match self.ring.verification_key(&header.key_id).await {
+        let key = match self.ring.verification_key(&header.key_id) {
             KeyLookup::Found(key) => key,
-            KeyLookup::Unknown => {
-                return Err(Refusal::new(Reason::KeyUnknown, "the token's key is not known here").into());
-            }
+            KeyLookup::NotInMemory => return Err(VerifyError::KeyNotInMemory),
             KeyLookup::Revoked => {
                 return Err(Refusal::new(Reason::Revoked, "the key that signed the token was revoked").into());
             }
-            KeyLookup::Unavailable(problem) => return Err(VerifyError::KeyUnavailable(problem)),
+            KeyLookup::Unusable(problem) => return Err(VerifyError::KeyUnavailable(problem)),
         };
         if header.algorithm != key.algorithm {
             let detail = "the token's algorithm is not the algorithm of its key";

@@ -37,7 +37,7 @@ fn retry_after(status: &Status) -> Duration {
 }
 
 /// The value of a metric, named as the exposition does.
-async fn metric(server: &TestServer, name: &str) -> Option<u64> {
+pub async fn metric(server: &TestServer, name: &str) -> Option<u64> {
     let text = server.get("/metrics").await.2;
     let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
     line.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
@@ -105,6 +105,7 @@ async fn a_clients_own_limit_goes_before_the_servers() {
         create_time: start,
         update_time: start,
         revision: 1,
+        mac: None,
     };
     let secret = ClientSecret::from_text("tkd_fast_secret-of-the-tests");
     let record = SecretRecord {

@@ -13,7 +13,7 @@ async fn batch(server: &TestServer, requests: Vec<v1::VerifyTokenRequest>) -> Re
 }
 
 /// The code and reason of an item's error.
-fn error(item: Item) -> (i32, String) {
+pub fn error(item: Item) -> (i32, String) {
     let Item::Error(status) = item else { panic!("verified, though it must be refused") };
     let info =
         status.details.iter().find(|detail| detail.type_url.ends_with("google.rpc.ErrorInfo")).unwrap();

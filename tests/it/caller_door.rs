@@ -7,6 +7,7 @@ use tokend::{
     access::{
         AuthenticationError, AuthenticationMetrics, Authenticator, Directory, TrustedIssuers, UsedAssertions,
     },
+    keys::Sealer,
     model::{ClientSettings, Peer},
     store::{self, Location, Store},
 };
@@ -29,7 +30,8 @@ impl Door {
     pub async fn bearing(failures: u32) -> Self {
         let store = store::open(&Location::Memory).await.unwrap();
         let clock = manual_clock();
-        let directory = Arc::new(Directory::open(Arc::clone(&store), None).await.unwrap());
+        let sealer = Arc::new(Sealer::over(Vec::new(), clock.clone()));
+        let directory = Arc::new(Directory::open(Arc::clone(&store), sealer, None).await.unwrap());
         let used = Arc::new(UsedAssertions::new(Arc::clone(&store), clock.clone()));
         let refresh = settings().caller_sources.refresh;
         let issuers = Arc::new(TrustedIssuers::new(Vec::new(), refresh, clock.clone()));

@@ -47,7 +47,8 @@ pub async fn put(
     secrets: Vec<SecretRecord>,
 ) {
     let (create_time, update_time) = (at(START), at(START));
-    let client = Client { client_id: id(client_id), settings, create_time, update_time, revision: 1 };
+    let client =
+        Client { client_id: id(client_id), settings, create_time, update_time, revision: 1, mac: None };
     store.put_client(&ClientRecord { client, secrets }).await.unwrap();
 }
 

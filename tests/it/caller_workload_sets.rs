@@ -42,6 +42,7 @@ async fn server(source: KeySource) -> TestServer {
         unlimited(settings);
         settings.caller_sources.refresh.timeout = TIMEOUT;
         settings.caller_sources.trusted_issuers.push(TrustedIssuerSettings {
+            subject_prefix: None,
             issuer: CLUSTER.to_owned(),
             source,
             algorithms: vec![Algorithm::Rs256, Algorithm::Es256],

@@ -24,6 +24,7 @@ pub fn trusting(uri: &str) -> impl FnOnce(&mut Settings) + use<> {
     move |settings| {
         unlimited(settings);
         settings.caller_sources.trusted_issuers.push(TrustedIssuerSettings {
+            subject_prefix: None,
             issuer: CLUSTER.to_owned(),
             source: KeySource::Uri { uri, ca_file: None, bearer_token_file: None },
             algorithms: vec![Algorithm::Rs256, Algorithm::Es256],

@@ -324,6 +324,7 @@ async fn whoever_holds_the_store_can_make_the_administrator_one_again() {
         let store = store::open(&location).await.unwrap();
         let mut record = store.client(&admin).await.unwrap();
         change(&mut record.client.settings);
+        record.client.mac = None;
         store.put_client(&record).await.unwrap();
         store.close().await;
         record

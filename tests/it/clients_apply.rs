@@ -357,6 +357,8 @@ fn what_was_made_before_a_failure_is_shown() {
             "ClientService/CreateClient",
             "--method",
             "ClientService/ListClients",
+            "--admin-client",
+            "*",
         ],
     );
     assert_eq!(run(folder, &["client", "create", "zoo"]).status.code(), Some(0));

@@ -10,8 +10,8 @@ use tokend::{
     model::{
         AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
         OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
-        SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
-        SessionRotation, UnixTime, User, UserId, UserRecord, Username,
+        SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+        UnixTime, User, UserId, UserRecord, Username,
     },
     server::Settings,
     store::{self, Location, Store, StoreError},
@@ -36,7 +36,7 @@ pub struct CountingStore {
     pub keys_down: AtomicBool,
     pub revocations_down: AtomicBool,
     /// Each call takes a permit, when it has come this far.
-    gate: Semaphore,
+    pub gate: Semaphore,
     /// How many calls wait at the gate, or have passed it.
     arrived: Semaphore,
     /// Whether the next list of clients is held back after it was read.
@@ -255,14 +255,13 @@ impl Store for CountingStore {
         self.inner.delete_client(client_id).await
     }
 
-    async fn add_client_secret(
+    async fn update_client_secrets(
         &self,
-        client_id: &ClientId,
-        secret: &SecretRecord,
-        others_expire: UnixTime,
-    ) -> Result<(), StoreError> {
+        record: &ClientRecord,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
         self.enter().await?;
-        self.inner.add_client_secret(client_id, secret, others_expire).await
+        self.inner.update_client_secrets(record, base).await
     }
 
     async fn use_assertion(

@@ -53,7 +53,10 @@ async fn the_actor_is_named_and_the_subject_stays() {
         ..Default::default()
     };
     let verified = accepted(server.root.verify(request).await).token_claims.unwrap();
-    assert_eq!(verified.actor.unwrap(), v1::Actor { subject: "orders".to_owned(), actor: None });
+    assert_eq!(
+        verified.actor.unwrap(),
+        v1::Actor { subject: "orders".to_owned(), issuer: ISSUER.to_owned(), actor: None }
+    );
     // Somebody else's token, which is for the client.
     let request = v1::IssueTokenRequest { subject: "job-7".to_owned(), ..for_alice() };
     let actor = accepted(server.root.issue(request).await).access_token;
@@ -94,14 +97,14 @@ async fn chains_are_kept_up_to_four_actors() {
     let before = with(&payload(), "act", chain(&["b", "a"]));
     let answer = accepted(orders.exchange(exchange_by(&forged(&server, &before).await, &actor)).await);
     assert_eq!(said(&server, &answer.access_token).await["act"], chain(&["orders", "b", "a"]));
-    // One that came from elsewhere is not cut short, and what it says besides `sub` stays behind.
+    // One that came from elsewhere is not cut short, and what it says besides `iss` and `sub` stays behind.
     let long = with(&payload(), "act", chain(&["e", "d", "c", "b", "a"]));
     let answer = orders.exchange(exchange_of(&forged(&server, &long).await)).await;
     let status = assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID");
     assert_eq!(fields(&status), ["subject_token"]);
     let wordy = with(&payload(), "act", json!({"sub": "a", "iss": "b", "x": [1]}));
     let answer = accepted(orders.exchange(exchange_of(&forged(&server, &wordy).await)).await);
-    assert_eq!(said(&server, &answer.access_token).await["act"], chain(&["a"]));
+    assert_eq!(said(&server, &answer.access_token).await["act"], json!({"sub": "a", "iss": "b"}));
 }
 
 #[tokio::test]

@@ -14,6 +14,11 @@ use crate::{
 
 const WEB: &str = "system:serviceaccount:shop:web";
 
+/// A subject of the cluster, as tokens of the server name it.
+fn of_cluster(subject: &str) -> String {
+    format!("foreign:{CLUSTER}#{subject}")
+}
+
 /// A server that trusts the cluster, and what answers with the cluster's keys.
 async fn server() -> (TestServer, JwksStandIn) {
     let stand_in = JwksStandIn::start(Answer::Set(cluster_keys())).await;
@@ -25,7 +30,7 @@ fn may_take_pods() -> v1::Permissions {
     v1::Permissions {
         exchange_issuers: texts(&[CLUSTER]),
         exchange_audiences: texts(&["tokend"]),
-        exchange_subjects: texts(&["system:serviceaccount:shop:*", "alice"]),
+        exchange_subjects: vec![of_cluster("system:serviceaccount:shop:*"), "alice".to_owned()],
         claims: texts(&["*"]),
         ..orders_may()
     }
@@ -44,7 +49,7 @@ async fn a_trusted_issuers_token_says_who_it_is_and_no_more() {
     let answer = accepted(orders.exchange(to_billing(&by_cluster(&pod))).await);
     let claims = said(&server, &answer.access_token).await;
     let expected = json!({
-        "iss": crate::harness::ISSUER, "sub": WEB, "aud": "billing", "client_id": "orders",
+        "iss": crate::harness::ISSUER, "sub": of_cluster(WEB), "aud": "billing", "client_id": "orders",
         "iat": START, "nbf": START, "exp": START + 900, "jti": answer.jwt_id,
     });
     assert_eq!(claims, expected);
@@ -72,13 +77,18 @@ async fn whose_tokens_the_client_may_take() {
     let (server, _stand_in) = server().await;
     let token = by_cluster(&pod());
     type Change = fn(&mut v1::Permissions);
-    let table: [(Change, &str); 6] = [
+    let table: [(Change, &str); 7] = [
         (|may| may.exchange_issuers.clear(), "SUBJECT_NOT_ALLOWED"),
         (
             |may| may.exchange_issuers = texts(&["https://kubernetes", "https://other.svc"]),
             "SUBJECT_NOT_ALLOWED",
         ),
-        (|may| may.exchange_subjects = texts(&["system:serviceaccount:bank:*"]), "SUBJECT_NOT_ALLOWED"),
+        (
+            |may| may.exchange_subjects = vec![of_cluster("system:serviceaccount:bank:*")],
+            "SUBJECT_NOT_ALLOWED",
+        ),
+        // What names a subject of this issuer names none of the cluster.
+        (|may| may.exchange_subjects = texts(&[WEB]), "SUBJECT_NOT_ALLOWED"),
         (|may| may.exchange_subjects.clear(), "SUBJECT_NOT_ALLOWED"),
         (|may| may.exchange_audiences.clear(), "AUDIENCE_NOT_ALLOWED"),
         (|may| may.exchange_audiences = texts(&["token"]), "AUDIENCE_NOT_ALLOWED"),
@@ -142,7 +152,7 @@ async fn an_actor_of_a_trusted_issuer() {
     let may = v1::Permissions { impersonate: false, ..may_take_pods() };
     let orders = client(&server, "orders", may.clone()).await;
     let answer = accepted(orders.exchange(exchange_by(&subject, &by_cluster(&pod()))).await);
-    assert_eq!(said(&server, &answer.access_token).await["act"], json!({"sub": WEB}));
+    assert_eq!(said(&server, &answer.access_token).await["act"], json!({"sub": WEB, "iss": CLUSTER}));
     // `may_act` can say of which issuer the actor is to be.
     for (issuer, may_act) in [(CLUSTER, true), (crate::harness::ISSUER, false)] {
         let claims = json!({"may_act": {"sub": WEB, "iss": issuer}}).to_string();
@@ -180,13 +190,15 @@ async fn an_issuer_whose_key_was_imported_is_another_one_too() {
     let token = key.token(&imported.key_id, &claims);
     let orders = client(&server, "orders", orders_may()).await;
     assert_denied(orders.exchange(exchange_of(&token)).await, "SUBJECT_NOT_ALLOWED", "subject_token");
-    let may = v1::Permissions { exchange_issuers: texts(&["https://old.test"]), ..orders_may() };
+    let exchange_subjects = texts(&["foreign:https://old.test#alice"]);
+    let may =
+        v1::Permissions { exchange_issuers: texts(&["https://old.test"]), exchange_subjects, ..orders_may() };
     let gateway = v1::Permissions { exchange_audiences: texts(&["orders"]), ..may };
     let gateway = client(&server, "gateway", gateway).await;
     let claims = said(&server, &accepted(gateway.exchange(exchange_of(&token)).await).access_token).await;
     assert_eq!(
         (&claims["sub"], &claims["aud"], &claims["exp"]),
-        (&json!("alice"), &json!("orders"), &json!(START + 60))
+        (&json!("foreign:https://old.test#alice"), &json!("orders"), &json!(START + 60))
     );
     for name in ["scope", "tenant", "sid"] {
         assert!(claims.get(name).is_none(), "{claims}");

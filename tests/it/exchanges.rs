@@ -48,7 +48,7 @@ impl TestClient {
         audiences: &[&str],
     ) -> Result<v1::IntrospectTokenResponse, Status> {
         let audiences = audiences.iter().map(ToString::to_string).collect();
-        let request = v1::IntrospectTokenRequest { token: token.to_owned(), audiences };
+        let request = v1::IntrospectTokenRequest { token: token.to_owned(), audiences, ..Default::default() };
         Ok(self.tokens().introspect_token(self.request(request)).await?.into_inner())
     }
 }
@@ -85,6 +85,7 @@ pub fn orders_may() -> v1::Permissions {
         scopes: texts(&["read", "write"]),
         claims: texts(&["tenant"]),
         exchange_subjects: texts(&["alice", "user-*"]),
+        exchange_actors: texts(&["*"]),
         impersonate: true,
         ..Default::default()
     }

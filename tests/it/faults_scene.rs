@@ -42,12 +42,20 @@ impl Scene {
 
     /// The same, with the store at what `location` says.
     pub async fn set_with(location: impl FnOnce(&Server, &Database) -> String) -> Option<Self> {
+        Self::set_as(settings(), location).await
+    }
+
+    /// The same, with these settings.
+    pub async fn set_as(
+        settings: Settings,
+        location: impl FnOnce(&Server, &Database) -> String,
+    ) -> Option<Self> {
         let Some(postgres) = tokio::task::spawn_blocking(Server::start_durable).await.unwrap() else {
             missing();
             return None;
         };
         let database = Database::create_at(&postgres.url("postgres")).await;
-        let settings = Settings { store: location(&postgres, &database).parse().unwrap(), ..settings() };
+        let settings = Settings { store: location(&postgres, &database).parse().unwrap(), ..settings };
         let store = store::open(&settings.store).await.unwrap();
         let server = TestServer::on(store, settings, manual_clock()).await;
         Some(Self { postgres, _database: database, server })

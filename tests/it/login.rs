@@ -129,6 +129,7 @@ async fn portal(server: &TestServer, change: impl FnOnce(&mut v1::Permissions)) 
     let client_id = tokend::model::ClientId::parse("portal").unwrap();
     let mut record = server.store.client(&client_id).await.unwrap();
     record.client.settings.permissions.login_usernames = vec![Pattern::parse("al*").unwrap()];
+    record.client.mac = None;
     server.store.put_client(&record).await.unwrap();
     server.rounds.make().await.unwrap();
     portal

@@ -29,6 +29,10 @@ const METHODS: [&str; 12] = [
     "User*",
 ];
 
+/// Subjects as the server's own tokens name them, those of the other issuer too.
+const EXCHANGED: [&str; 5] =
+    ["alice", "bob", "user:7", "foreign:https://old.test#alice", "foreign:https://old.test#user:7"];
+
 /// Patterns of which each matches something in `pool`; often enough all that there is.
 fn patterns(pool: &[&'static str]) -> impl Strategy<Value = Vec<String>> + use<> {
     let one = select(pool.to_vec()).prop_flat_map(|text| {
@@ -63,8 +67,13 @@ fn may() -> impl Strategy<Value = May> {
         (patterns(&AUDIENCES), patterns(&SCOPES), patterns(&SUBJECTS), patterns(&["tenant", "level"]));
     let others =
         (patterns(&AUDIENCES), patterns(&USERS.map(|user| user.0)), patterns(&REVOCABLE), patterns(&OWNERS));
-    let exchanges =
-        (patterns(&SUBJECTS), patterns(&AUDIENCES), patterns(&[FOREIGN]), prop::bool::weighted(0.6));
+    let exchanges = (
+        patterns(&EXCHANGED),
+        patterns(&AUDIENCES),
+        patterns(&[FOREIGN]),
+        prop::bool::weighted(0.6),
+        patterns(&EXCHANGED),
+    );
     let rest = (
         select(vec![300, 600, 3600]),
         any::<bool>(),
@@ -95,6 +104,9 @@ fn may() -> impl Strategy<Value = May> {
             exchange_audiences: exchanges.1,
             exchange_issuers: exchanges.2,
             impersonate: exchanges.3,
+            exchange_actors: exchanges.4,
+            verify_issuers: Vec::new(),
+            admin_clients: Vec::new(),
         };
         May { permissions, default_audiences, algorithm: algorithm.unwrap_or_default().to_owned() }
     })

@@ -54,7 +54,11 @@ impl Asking<'_> {
             Ask::Introspect(audiences) => {
                 let (token, audiences) = (self.for_all().await, audiences.clone());
                 let flags = flags("--audience", &audiences);
-                ("introspect", flags, Call::Introspect(v1::IntrospectTokenRequest { token, audiences }))
+                (
+                    "introspect",
+                    flags,
+                    Call::Introspect(v1::IntrospectTokenRequest { token, audiences, ..Default::default() }),
+                )
             }
             Ask::Call(method) => ("call", vec![(*method).to_owned()], Call::Method(method)),
             Ask::Login { user, wish, refresh } => {

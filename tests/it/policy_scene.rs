@@ -322,6 +322,9 @@ fn toml(id: &str, may: &May) -> String {
         ("exchange_subjects", &permissions.exchange_subjects),
         ("exchange_audiences", &permissions.exchange_audiences),
         ("exchange_issuers", &permissions.exchange_issuers),
+        ("verify_issuers", &permissions.verify_issuers),
+        ("exchange_actors", &permissions.exchange_actors),
+        ("admin_clients", &permissions.admin_clients),
     ];
     let lists: String = lists.iter().map(|(name, list)| format!("permissions.{name} = {list:?}\n")).collect();
     let values: Vec<String> = claim_values

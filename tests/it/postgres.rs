@@ -105,14 +105,27 @@ impl Server {
 
     /// Kills the server with all of its processes, which get to do nothing more. Its data stay for [`Self::resume`].
     pub fn kill(&mut self) {
+        self.signal("-KILL");
+        self.stop();
+    }
+
+    /// Stops all processes of the server where they are (SIGSTOP): connections stay open, and nothing is answered.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets the processes go on after [`Self::freeze`].
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         let postmaster = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let postmaster = postmaster.lines().next().unwrap();
         let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap();
         // The postmaster first: it would start others in the place of its children.
-        let killed =
-            Command::new("kill").args(["-KILL", postmaster]).args(children.split_whitespace()).status();
-        killed.unwrap();
-        self.stop();
+        let sent = Command::new("kill").args([signal, postmaster]).args(children.split_whitespace()).status();
+        sent.unwrap();
     }
 
     /// The URL of one of the server's databases.
@@ -128,6 +141,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         match self.watchdog.take() {
             Some(mut watchdog) => {
+                // A test that failed may have left the server frozen, and then it would not end.
+                self.thaw();
                 drop(watchdog.stdin.take());
                 watchdog.wait().unwrap();
             }
@@ -138,6 +153,15 @@ impl Drop for Server {
 
 /// The folder with `initdb` and `postgres`.
 fn programs() -> Option<PathBuf> {
+    folders().find(|folder| ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file()))
+}
+
+/// One of PostgreSQL's programs, if it is installed.
+pub fn program(name: &str) -> Option<PathBuf> {
+    folders().map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+fn folders() -> impl Iterator<Item = PathBuf> {
     let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let pg_config = Command::new("pg_config").arg("--bindir").output().ok();
     let pg_config = pg_config.and_then(|output| String::from_utf8(output.stdout).ok());
@@ -145,7 +169,7 @@ fn programs() -> Option<PathBuf> {
     let mut folders = on_path.unwrap_or_default();
     folders.extend(pg_config.map(|folder| PathBuf::from(folder.trim())));
     folders.extend(installed.map(|version| version.path().join("bin")));
-    folders.into_iter().find(|folder| ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file()))
+    folders.into_iter()
 }
 
 /// User and group of `postgres`, or of `nobody`.

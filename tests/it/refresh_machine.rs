@@ -79,6 +79,7 @@ fn record(client: usize) -> ClientRecord {
             create_time: at,
             update_time: at,
             revision: 1,
+            mac: None,
         },
         secrets: vec![SecretRecord {
             secret_id: CLIENTS[client].to_owned(),

@@ -42,6 +42,7 @@ async fn web(server: &TestServer) -> TestClient {
 async fn permit(server: &TestServer, change: impl FnOnce(&mut Permissions)) {
     let mut record = server.store.client(&ClientId::parse("web").unwrap()).await.unwrap();
     change(&mut record.client.settings.permissions);
+    record.client.mac = None;
     server.store.put_client(&record).await.unwrap();
     server.rounds.make().await.unwrap();
 }

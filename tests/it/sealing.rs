@@ -48,8 +48,7 @@ async fn make(store: &Arc<dyn Store>, settings: Settings) {
 async fn open(store: &Arc<dyn Store>, keys: &[&str]) -> Vec<Outcome> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sealer = Sealer::new(&sealing(keys), store, &clock).unwrap();
-    let (_, all) = reseal(&**store, &sealer).await.unwrap();
-    all.into_iter().map(|key| key.outcome).collect()
+    reseal(&**store, &sealer).await.unwrap().keys.into_iter().map(|key| key.outcome).collect()
 }
 
 const TWO: [Algorithm; 2] = [Algorithm::Es256, Algorithm::EdDsa];

@@ -140,6 +140,24 @@ pub fn secret(number: u32, create_time: i64, expire_time: Option<i64>) -> Secret
     }
 }
 
+/// Adds a secret as the registry of clients does: to the client as it was read, and again if it has changed meanwhile.
+pub async fn add_secret(
+    store: &dyn Store,
+    client_id: &ClientId,
+    secret: &SecretRecord,
+    others_expire: UnixTime,
+) -> Result<(), StoreError> {
+    loop {
+        let mut record = store.client(client_id).await?;
+        let base = record.client.version();
+        record.add_secret(secret.clone(), others_expire);
+        record.client.update_time = secret.create_time;
+        if store.update_client_secrets(&record, base).await? {
+            return Ok(());
+        }
+    }
+}
+
 /// A client with default settings, made and changed at second 100.
 pub fn client(client_id: &str, secrets: Vec<SecretRecord>) -> ClientRecord {
     ClientRecord {
@@ -149,6 +167,7 @@ pub fn client(client_id: &str, secrets: Vec<SecretRecord>) -> ClientRecord {
             create_time: at(100),
             update_time: at(100),
             revision: 1,
+            mac: None,
         },
         secrets,
     }
@@ -181,6 +200,9 @@ pub fn full_settings() -> ClientSettings {
             exchange_subjects: patterns(&["alice"]),
             exchange_audiences: patterns(&["gateway"]),
             exchange_issuers: patterns(&["https://issuer.example"]),
+            verify_issuers: patterns(&["https://partner.example"]),
+            exchange_actors: patterns(&["gateway-*"]),
+            admin_clients: patterns(&["team-a-*"]),
             impersonate: true,
             roles: Role::ALL.to_vec(),
         },

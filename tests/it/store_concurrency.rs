@@ -10,12 +10,14 @@ use std::{
 };
 
 use tokend::{
-    model::{Algorithm, ClientRecord},
-    store::{MOST_SECRETS, Store, StoreError},
+    model::{Algorithm, ClientRecord, MOST_SECRETS},
+    store::{Store, StoreError},
 };
 use tokio::task::JoinSet;
 
-use crate::store_backends::{at, client, ensure_key, id, key, on_every_store, secret, stored_keys};
+use crate::store_backends::{
+    add_secret, at, client, ensure_key, id, key, on_every_store, secret, stored_keys,
+};
 
 on_every_store!(
     of_many_first_keys_one_wins,
@@ -109,7 +111,7 @@ async fn secrets_added_at_once_are_never_too_many(store: Arc<dyn Store>) {
         for round in 0..15_u32 {
             race(&store, |store, racer| async move {
                 let new = secret(100 * round + racer, i64::from(round), None);
-                store.add_client_secret(&id("billing"), &new, at(1_000_000)).await.unwrap();
+                add_secret(&*store, &id("billing"), &new, at(1_000_000)).await.unwrap();
             })
             .await;
             let added = i64::from(RACERS * (round + 1));
@@ -190,7 +192,7 @@ async fn a_deletion_leaves_no_secret_behind(store: Arc<dyn Store>) {
             if racer == round % RACERS {
                 store.delete_client(&id("billing")).await
             } else {
-                store.add_client_secret(&id("billing"), &secret(racer, 1, None), at(99)).await
+                add_secret(&*store, &id("billing"), &secret(racer, 1, None), at(99)).await
             }
         });
         for result in results.await {

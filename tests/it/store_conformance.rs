@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tokend::{
-    model::{ClientId, ClientRecord, ClientVersion, UnixTime},
-    store::{MOST_SECRETS, Store, StoreError},
+    model::{ClientId, ClientRecord, ClientVersion, MOST_SECRETS, UnixTime},
+    store::{Store, StoreError},
 };
 
 use crate::store_backends::{
-    at, client, ensure_key, full_settings, id, key, on_every_store, secret, stored_keys,
+    add_secret, at, client, ensure_key, full_settings, id, key, on_every_store, secret, stored_keys,
 };
 
 on_every_store!(
@@ -97,7 +97,7 @@ async fn a_secret_belongs_to_one_client(store: Arc<dyn Store>) {
         let thief = client("thief", vec![secret(7, 1, None), taken.clone()]);
         refused(store.create_client(&thief).await, &StoreError::AlreadyExists);
         refused(store.put_client(&thief).await, &StoreError::AlreadyExists);
-        refused(store.add_client_secret(&id("owner"), &taken, at(50)).await, &StoreError::AlreadyExists);
+        refused(add_secret(&*store, &id("owner"), &taken, at(50)).await, &StoreError::AlreadyExists);
     }
     assert_eq!(store.clients().await.unwrap(), [owner]);
     assert_eq!(sequence(&*store).await, 1);
@@ -190,7 +190,7 @@ async fn a_secret_is_added_beside_the_others(store: Arc<dyn Store>) {
     let billing = with_three_secrets(&*store).await;
     let mut expected = store.client(&billing).await.unwrap();
     let new = secret(4, 40, None);
-    store.add_client_secret(&billing, &new, at(90)).await.unwrap();
+    add_secret(&*store, &billing, &new, at(90)).await.unwrap();
     for other in &mut expected.secrets {
         other.expire_time = Some(at(90));
     }
@@ -198,7 +198,7 @@ async fn a_secret_is_added_beside_the_others(store: Arc<dyn Store>) {
     expected.client.update_time = at(40);
     expected.client.revision = 2;
     assert_eq!(store.client(&billing).await.unwrap(), expected);
-    refused(store.add_client_secret(&id("nobody"), &secret(5, 1, None), at(2)).await, &StoreError::NotFound);
+    refused(add_secret(&*store, &id("nobody"), &secret(5, 1, None), at(2)).await, &StoreError::NotFound);
     assert_eq!(sequence(&*store).await, 2);
 }
 
@@ -206,7 +206,7 @@ async fn the_others_end_at_the_latest_then(store: Arc<dyn Store>) {
     let others = vec![secret(1, 1, Some(60)), secret(2, 2, Some(70)), secret(3, 3, Some(80))];
     store.create_client(&client("billing", others)).await.unwrap();
     store.create_client(&client("neighbour", vec![secret(8, 1, None)])).await.unwrap();
-    store.add_client_secret(&id("billing"), &secret(4, 50, Some(75)), at(70)).await.unwrap();
+    add_secret(&*store, &id("billing"), &secret(4, 50, Some(75)), at(70)).await.unwrap();
     let record = store.client(&id("billing")).await.unwrap();
     let ends: Vec<_> = record.secrets.iter().map(|secret| secret.expire_time.unwrap().seconds()).collect();
     assert_eq!(ends, [60, 70, 70, 75], "none is made longer, and the new one is not an other");
@@ -218,16 +218,16 @@ async fn dead_secrets_go(store: Arc<dyn Store>) {
         vec![secret(1, 1, Some(49)), secret(2, 2, Some(50)), secret(3, 3, Some(51)), secret(4, 4, None)];
     store.create_client(&client("billing", others)).await.unwrap();
     store.create_client(&client("neighbour", vec![secret(8, 1, Some(2))])).await.unwrap();
-    store.add_client_secret(&id("billing"), &secret(5, 50, None), at(99)).await.unwrap();
+    add_secret(&*store, &id("billing"), &secret(5, 50, None), at(99)).await.unwrap();
     assert_eq!(secret_ids(&*store, &id("billing")).await, ["secret-3", "secret-4", "secret-5"]);
     assert_eq!(secret_ids(&*store, &id("neighbour")).await, ["secret-8"]);
 }
 
 async fn without_overlap_the_new_secret_is_alone(store: Arc<dyn Store>) {
     let billing = with_three_secrets(&*store).await;
-    store.add_client_secret(&billing, &secret(4, 40, None), at(40)).await.unwrap();
+    add_secret(&*store, &billing, &secret(4, 40, None), at(40)).await.unwrap();
     assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(4, 40, None)]);
-    store.add_client_secret(&billing, &secret(5, 40, None), at(i64::MIN)).await.unwrap();
+    add_secret(&*store, &billing, &secret(5, 40, None), at(i64::MIN)).await.unwrap();
     assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(5, 40, None)]);
 }
 
@@ -235,14 +235,14 @@ async fn the_oldest_secrets_make_room(store: Arc<dyn Store>) {
     let secrets: Vec<_> = (0..7).map(|number| secret(number, i64::from(number), None)).collect();
     store.create_client(&client("billing", secrets)).await.unwrap();
     let billing = id("billing");
-    store.add_client_secret(&billing, &secret(7, 7, None), at(99)).await.unwrap();
+    add_secret(&*store, &billing, &secret(7, 7, None), at(99)).await.unwrap();
     assert_eq!(
         secret_ids(&*store, &billing).await,
         ["secret-3", "secret-4", "secret-5", "secret-6", "secret-7"]
     );
     assert_eq!(MOST_SECRETS, 5);
     // Its clock is late: it is the oldest by its time, and stays all the same.
-    store.add_client_secret(&billing, &secret(8, 1, None), at(99)).await.unwrap();
+    add_secret(&*store, &billing, &secret(8, 1, None), at(99)).await.unwrap();
     assert_eq!(
         secret_ids(&*store, &billing).await,
         ["secret-8", "secret-4", "secret-5", "secret-6", "secret-7"]
@@ -254,7 +254,7 @@ async fn secrets_of_one_second_stay_in_order(store: Arc<dyn Store>) {
     let numbers = [40, 7, 23, 99, 1, 65, 12, 80];
     store.create_client(&client("billing", vec![secret(numbers[0], 5, None)])).await.unwrap();
     for number in &numbers[1..] {
-        store.add_client_secret(&id("billing"), &secret(*number, 5, None), at(99)).await.unwrap();
+        add_secret(&*store, &id("billing"), &secret(*number, 5, None), at(99)).await.unwrap();
     }
     let expected: Vec<_> = numbers[3..].iter().map(|number| format!("secret-{number}")).collect();
     assert_eq!(secret_ids(&*store, &id("billing")).await, expected);
@@ -300,7 +300,7 @@ async fn each_change_counts_one(store: Arc<dyn Store>) {
     assert_eq!(sequence(&*store).await, 2);
     store.put_client(&client("billing", vec![secret(1, 1, None)])).await.unwrap();
     assert_eq!(sequence(&*store).await, 3);
-    store.add_client_secret(&billing, &secret(3, 3, None), at(9)).await.unwrap();
+    add_secret(&*store, &billing, &secret(3, 3, None), at(9)).await.unwrap();
     assert_eq!(sequence(&*store).await, 4);
     store.delete_client(&billing).await.unwrap();
     assert_eq!(sequence(&*store).await, 5);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use prometheus_client::{encoding::text, registry::Registry};
 use tokend::store::{Store as _, StoreMetrics, TimedStore};
 
-use crate::store_backends::{self, at, client, ensure_key, id, key, sealing_key, secret, stored_keys};
+use crate::store_backends::{
+    self, add_secret, at, client, ensure_key, id, key, sealing_key, secret, stored_keys,
+};
 
 fn scrape(registry: &Registry) -> String {
     let mut text = String::new();
@@ -54,7 +56,7 @@ async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
 
     store.create_client(&client("billing", vec![])).await.unwrap();
     store.put_client(&client("billing", vec![])).await.unwrap();
-    store.add_client_secret(&billing, &secret(1, 1, None), at(2)).await.unwrap();
+    add_secret(&store, &billing, &secret(1, 1, None), at(2)).await.unwrap();
     assert_eq!(store.client(&billing).await.unwrap(), backend.store.client(&billing).await.unwrap());
     assert_eq!(store.clients().await.unwrap(), backend.store.clients().await.unwrap());
     assert_eq!(store.clients_page(None, 1).await.unwrap().len(), 1);

@@ -9,12 +9,12 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use tokend::{
-    model::{ClientId, ClientRecord, SecretRecord, UnixTime},
-    store::{MOST_SECRETS, Store, StoreError},
+    model::{ClientId, ClientRecord, MOST_SECRETS, SecretRecord, UnixTime},
+    store::{Store, StoreError},
 };
 use tokio::runtime::Handle;
 
-use crate::store_backends::{at, client, id, on_every_store, secret};
+use crate::store_backends::{add_secret, at, client, id, on_every_store, secret};
 
 on_every_store!(the_store_does_what_the_model_does);
 
@@ -129,7 +129,7 @@ async fn apply(store: &dyn Store, action: &Action) -> Result<(), StoreError> {
         Action::Create(record) => store.create_client(record).await,
         Action::Put(record) => store.put_client(record).await,
         Action::Delete(client_id) => store.delete_client(client_id).await,
-        Action::AddSecret(client_id, secret, end) => store.add_client_secret(client_id, secret, *end).await,
+        Action::AddSecret(client_id, secret, end) => add_secret(store, client_id, secret, *end).await,
     }
 }
 

@@ -14,7 +14,7 @@ use tokend::{
 
 use crate::{
     postgres::Database,
-    store_backends::{at, client, id, open_postgres, pending, secret},
+    store_backends::{add_secret, at, client, id, open_postgres, pending, secret},
 };
 
 const SQLITE: &str = include_str!("../../src/store/migrations/sqlite/0001_foundation.sql");
@@ -61,7 +61,7 @@ async fn check(store: &dyn Store) {
     let made = store.change_keys(&KeyChange::of(&set).put(retired).put(next)).await.unwrap();
     assert_eq!(made, Some(ChangeSequence(6)));
     assert_eq!(store.keys().await.unwrap().get("a").unwrap().sealed, None);
-    store.add_client_secret(&id("billing"), &secret(2, 3, None), at(9)).await.unwrap();
+    add_secret(store, &id("billing"), &secret(2, 3, None), at(9)).await.unwrap();
     store.create_client(&client("orders", vec![])).await.unwrap();
 }
 

@@ -19,7 +19,7 @@ use crate::{
     store_sessions::{session, session_id},
 };
 
-/// The migrations of that release.
+/// The migrations of that release, and that of the release after it.
 macro_rules! migrations {
     ($database:literal) => {
         [
@@ -40,12 +40,21 @@ macro_rules! migrations {
                 "assertions",
                 include_str!(concat!("../../src/store/migrations/", $database, "/0005_assertions.sql")),
             ),
+            (
+                "sessions",
+                include_str!(concat!("../../src/store/migrations/", $database, "/0006_sessions.sql")),
+            ),
         ]
     };
 }
 
-async fn apply(connection: &mut impl Migrate, texts: [(&'static str, &'static str); 5]) {
-    let migration = |(version, (name, sql)): (i64, (&'static str, &'static str))| {
+pub type Texts = [(&'static str, &'static str)];
+
+pub const SQLITE: &Texts = &migrations!("sqlite");
+pub const POSTGRES: &Texts = &migrations!("postgres");
+
+pub async fn apply(connection: &mut impl Migrate, texts: &Texts) {
+    let migration = |(version, &(name, sql)): (i64, &(&'static str, &'static str))| {
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
     };
     let mut migrator = Migrator::with_migrations((1..).zip(texts).map(migration).collect());
@@ -91,7 +100,7 @@ async fn a_database_of_the_release_before_in_sqlite() {
     let path = folder.path().join("tokend.db");
     let url = format!("sqlite:{}?mode=rwc", path.display());
     let mut old = SqliteConnection::connect(&url).await.unwrap();
-    apply(&mut old, migrations!("sqlite")).await;
+    apply(&mut old, &SQLITE[..5]).await;
     sqlx::query(CHANGES).execute(&mut old).await.unwrap();
     let store = store::open(&Location::Sqlite(path)).await.unwrap();
     check(&*store).await;
@@ -105,7 +114,7 @@ async fn a_database_of_the_release_before_in_sqlite() {
 async fn a_database_of_the_release_before_in_postgres() {
     let Some(database) = Database::create().await else { return };
     let mut old = PgConnection::connect(database.url.as_str()).await.unwrap();
-    apply(&mut old, migrations!("postgres")).await;
+    apply(&mut old, &POSTGRES[..5]).await;
     sqlx::query(CHANGES).execute(&mut old).await.unwrap();
     let store = open_postgres(&database).await;
     check(&*store).await;

@@ -41,7 +41,9 @@ pub fn settings() -> Settings {
             sealing: SealingSettings::only(SealingKey::parse(SEALING_KEY).unwrap()),
             algorithms: vec![Algorithm::Es256],
             shared_secret: None,
-            unknown_key_pause: Duration::from_secs(5),
+            lookup_interval: Duration::from_millis(1),
+            // Longer than any machine takes; where the wait is what is tested, it is another.
+            lookup_wait: Duration::from_secs(10),
             jwks_max_age: Duration::from_secs(300),
             schedule: RotationSchedule::new(schedule()).unwrap(),
         },
@@ -111,6 +113,7 @@ pub fn settings() -> Settings {
             tls_check_interval: Duration::from_secs(3600),
             handshake_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(3600),
+            ready_when_degraded: false,
             drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
         },
@@ -149,6 +152,9 @@ pub fn everything() -> ClientSettings {
             exchange_subjects: any(),
             exchange_audiences: any(),
             exchange_issuers: any(),
+            verify_issuers: any(),
+            exchange_actors: any(),
+            admin_clients: any(),
             impersonate: true,
             ..Permissions::default()
         },

@@ -98,7 +98,7 @@ async fn vault_may_be_away_while_tokend_runs() {
     let refused = reseal(&*story.store, &story.sealer(&both)).await.unwrap_err().to_string();
     assert!(refused.contains("`vault_addr`"), "a fresh start needs it: {refused}");
     // But what is in memory seals and opens.
-    let (to, _) = reseal(&*story.store, &sealer).await.unwrap();
+    let to = reseal(&*story.store, &sealer).await.unwrap().sealing_key_id;
     assert_eq!(Some(to), sealer.sealing_key_id());
     story.vault.come_back().await;
     assert_eq!(story.vault.seen().len(), asked);
@@ -257,7 +257,8 @@ async fn a_fresh_sealing_key_is_wrapped_with_the_newest_version() {
     assert!(error.contains("too old"), "{error}");
     // A process that unwrapped it in time moves everything.
     old.renew().await.unwrap();
-    let (to, all) = reseal(&*story.store, &old).await.unwrap();
+    let done = reseal(&*story.store, &old).await.unwrap();
+    let (to, all) = (done.sealing_key_id, done.keys);
     assert!(matches!(all[0].outcome, Outcome::Moved));
     let kept = story.store.sealing_keys().await.unwrap();
     assert_eq!((kept.len(), kept[1].sealing_key_id), (2, to));

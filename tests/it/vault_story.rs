@@ -43,7 +43,12 @@ impl Story {
 
     pub fn sealing(&self) -> SealingSettings {
         let vault = self.vault.settings(&self.token_file());
-        SealingSettings { local: Vec::new(), vault: Some(vault), seal_with: SealWith::Vault }
+        SealingSettings {
+            local: Vec::new(),
+            vault: Some(vault),
+            seal_with: SealWith::Vault,
+            require_row_macs: false,
+        }
     }
 
     /// With the local sealing key beside Vault, and this one sealing.
@@ -82,7 +87,7 @@ impl Story {
 
     /// Moves every key under what seals now, and answers whether all were moved.
     pub async fn reseal(&self, sealing: &SealingSettings) -> bool {
-        let (_, all) = reseal(&*self.store, &self.sealer(sealing)).await.unwrap();
+        let all = reseal(&*self.store, &self.sealer(sealing)).await.unwrap().keys;
         all.iter().all(|key| matches!(key.outcome, Outcome::Moved))
     }
 

@@ -76,11 +76,13 @@ pub struct TooManyFailures {
     pub retry_after: Duration,
 }
 
-/// One attempt that may be made. It counts as failed from the start, so that many at once are no way around the limits and
-/// neither is hanging up, until it is said to be otherwise.
+/// One attempt that may be made. It counts as failed from the start, so that many at once are no way around the limits. Dropped
+/// before the password [is compared](Self::compares) it counts as nothing: a caller that gives up while the store hangs has learned
+/// nothing. Dropped later it counts as failed, so that hanging up is no way around the limits either.
 pub(crate) struct Attempt<'l> {
     limits: &'l LoginLimits,
     tags: Tags,
+    compares: bool,
     /// Whether it is made only because the name has logged in there before.
     held_up_elsewhere: Option<Duration>,
 }
@@ -138,7 +140,7 @@ impl LoginLimits {
             state.names.entry(tags.name).count(name, now);
             state.sources.entry(tags.source).count(source, now);
         }
-        Ok(Attempt { limits: self, tags, held_up_elsewhere: elsewhere })
+        Ok(Attempt { limits: self, tags, compares: false, held_up_elsewhere: elsewhere })
     }
 
     fn tags(&self, username: &Username, source: Option<IpAddr>) -> Tags {
@@ -168,25 +170,28 @@ impl LoginLimits {
 impl Attempt<'_> {
     /// The password was right. From where it came nothing stands against the name any more; but from elsewhere, or with other
     /// names, somebody may be guessing still.
-    pub(crate) fn succeeded(self) {
+    pub(crate) fn succeeded(mut self) {
+        self.compares = true;
         let mut state = self.limits.state();
         state.names_at_sources.remove(&self.tags.name_at_source);
         state.welcome.entry(self.tags.name_at_source);
         self.take_back_elsewhere(&mut state);
     }
 
+    /// The password is compared from now on.
+    pub(crate) const fn compares(&mut self) {
+        self.compares = true;
+    }
+
     /// It came to no comparison, for a reason that is not the caller's.
-    pub(crate) fn came_to_nothing(self) {
-        let mut state = self.limits.state();
-        if let Some(counter) = state.names_at_sources.get_mut(&self.tags.name_at_source) {
-            counter.take_back();
-        }
-        self.take_back_elsewhere(&mut state);
+    pub(crate) fn came_to_nothing(mut self) {
+        self.compares = false;
     }
 
     /// The password was wrong. What the caller is told of it, if it is more than that: whoever was let through only for having
     /// logged in there before is told what all others are told at once.
-    pub(crate) fn failed(self) -> Option<TooManyFailures> {
+    pub(crate) fn failed(mut self) -> Option<TooManyFailures> {
+        self.compares = true;
         self.held_up_elsewhere.map(|retry_after| TooManyFailures { retry_after })
     }
 
@@ -199,6 +204,19 @@ impl Attempt<'_> {
                 counter.take_back();
             }
         }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if self.compares {
+            return;
+        }
+        let mut state = self.limits.state();
+        if let Some(counter) = state.names_at_sources.get_mut(&self.tags.name_at_source) {
+            counter.take_back();
+        }
+        self.take_back_elsewhere(&mut state);
     }
 }
 

@@ -133,10 +133,20 @@ fn spraying_names_through_one_gateway_leaves_its_users_in() {
 #[test]
 fn many_at_once_count_before_they_end() {
     let door = Door::new();
-    let attempts: Vec<_> = (0..20).map(|_| door.begin("alice", "10.0.0.1")).collect();
+    let mut attempts: Vec<_> = (0..20).map(|_| door.begin("alice", "10.0.0.1")).collect();
     assert_eq!(attempts.iter().filter(|attempt| attempt.is_ok()).count(), 3);
+    attempts.iter_mut().flatten().for_each(Attempt::compares);
     drop(attempts);
     assert!(door.begin("alice", "10.0.0.1").is_err(), "and hanging up takes nothing back");
+}
+
+#[test]
+fn a_caller_that_gives_up_before_the_password_is_compared_counts_nowhere() {
+    let door = Door::new();
+    for _ in 0..50 {
+        drop(door.begin("alice", "10.0.0.1").ok().unwrap());
+    }
+    assert_eq!(door.guess("alice", "10.0.0.1"), None);
 }
 
 #[test]

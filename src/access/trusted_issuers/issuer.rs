@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::{KeySource, RefreshSettings, TrustedIssuerSettings, fetch::fetch};
 use crate::{
@@ -21,6 +21,10 @@ use crate::{
 /// How soon keys are looked for again: after a failure, and because a token names an unknown one, be it garbage or new.
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
+/// How many calls may wait for a fetch of one issuer's keys. The issuer may take its time to answer, and strangers may name
+/// it: it must not keep calls that need other keys, or none, from being served.
+const WAITING: usize = 256;
+
 /// An issuer whose tokens are taken.
 #[derive(Debug)]
 pub(in crate::access) struct TrustedIssuer {
@@ -30,6 +34,8 @@ pub(in crate::access) struct TrustedIssuer {
     held: ArcSwapOption<Held>,
     /// Held while keys are fetched, so that one fetch serves all.
     fetching: Arc<Mutex<()>>,
+    /// Permits of the calls that wait for that.
+    waiting: Semaphore,
     fetches: Fetches,
 }
 
@@ -52,8 +58,9 @@ pub(in crate::access) struct Held {
     pub(super) time: UnixTime,
 }
 
-/// There are no keys, or none that are young enough.
-pub(in crate::access) struct KeysMissing;
+/// There are no keys, or none that are young enough; or too many calls wait for them.
+#[derive(Debug)]
+pub(crate) struct KeysMissing;
 
 impl TrustedIssuer {
     pub(super) fn new(
@@ -67,6 +74,7 @@ impl TrustedIssuer {
             clock,
             held: ArcSwapOption::empty(),
             fetching: Arc::default(),
+            waiting: Semaphore::new(WAITING),
             fetches: Fetches { last: AtomicI64::new(i64::MIN), ..Fetches::default() },
         })
     }
@@ -78,16 +86,20 @@ impl TrustedIssuer {
         key_id: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<Arc<Held>, KeysMissing> {
-        let knows = |held: &Held| !matches!(held.keys.find(key_id, algorithm), SetLookup::Unknown);
-        match self.held() {
-            Some(held) if knows(&held) => return Ok(held),
-            _ => self.look().await,
+        if let Some(held) = self.known(key_id, algorithm) {
+            return Ok(held);
         }
+        self.look().await?;
         self.held().ok_or(KeysMissing)
     }
 
+    /// The keys in memory, if this one is among them.
+    pub(in crate::access) fn known(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<Arc<Held>> {
+        self.held().filter(|held| !matches!(held.keys.find(key_id, algorithm), SetLookup::Unknown))
+    }
+
     /// The keys in memory, unless they are too old.
-    pub(super) fn held(&self) -> Option<Arc<Held>> {
+    pub(in crate::access) fn held(&self) -> Option<Arc<Held>> {
         self.held.load_full().filter(|held| self.clock.steady().since(held.time) < self.refresh.max_age)
     }
 
@@ -116,14 +128,15 @@ impl TrustedIssuer {
     }
 
     /// Fetches, unless that was done just now; waits for a fetch that is under way.
-    async fn look(self: &Arc<Self>) {
+    pub(in crate::access) async fn look(self: &Arc<Self>) -> Result<(), KeysMissing> {
+        let _permit = self.waiting.try_acquire().map_err(|_| KeysMissing)?;
         let before = self.finished();
         let alone = Arc::clone(&self.fetching).lock_owned().await;
-        if self.finished() != before || self.since_last() < COOL_DOWN {
-            return;
+        if self.finished() == before && self.since_last() >= COOL_DOWN {
+            self.begin(alone);
+            self.settled().await;
         }
-        self.begin(alone);
-        self.settled().await;
+        Ok(())
     }
 
     /// Fetches in a task of its own: whoever waits for it may go away.

@@ -13,7 +13,7 @@ use prometheus_client::{
 };
 
 use super::{RefreshSettings, TrustedIssuer, TrustedIssuerSettings};
-use crate::clock::Clock;
+use crate::{clock::Clock, model::foreign_prefix};
 
 /// The issuers whose tokens stand for clients.
 #[derive(Debug)]
@@ -34,6 +34,13 @@ impl TrustedIssuers {
     /// The issuer of this name.
     pub(in crate::access) fn find(&self, issuer: &str) -> Option<&Arc<TrustedIssuer>> {
         self.by_name.get(issuer)
+    }
+
+    /// A subject of another issuer, as this issuer's own tokens name it: after the prefix that is set for that issuer, or else after
+    /// the default one.
+    pub(crate) fn local_subject(&self, issuer: &str, subject: &str) -> String {
+        let set = self.find(issuer).and_then(|trusted| trusted.settings.subject_prefix.clone());
+        set.unwrap_or_else(|| foreign_prefix(issuer)) + subject
     }
 
     /// Begins the fetches that are due, and waits for none.

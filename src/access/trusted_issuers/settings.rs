@@ -15,6 +15,8 @@ pub struct TrustedIssuerSettings {
     pub source: KeySource,
     /// What its tokens may be signed with. No symmetric ones.
     pub algorithms: Vec<Algorithm>,
+    /// What stands before its subjects in tokens of this server; none: `foreign:<issuer>#`. Empty: its subjects are this server's.
+    pub subject_prefix: Option<String>,
 }
 
 /// Where an issuer's keys are.

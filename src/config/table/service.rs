@@ -46,6 +46,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "What seals where both are given, `vault` or `local`; the other still opens (default: `vault`, if its settings are given)",
     ),
     setting(
+        "require_row_macs",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Refuse keys and clients in the store without a valid MAC under a sealing key; first let `tokend key reseal` sign those that are there",
+    ),
+    setting(
         "vault_addr",
         Kind::Text,
         "URL",
@@ -135,6 +142,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "The largest gRPC message that is read, in bytes",
     ),
     duration("request_timeout", "10s", 600, "The longest that a call may take"),
+    setting(
+        "ready_when_degraded",
+        Kind::Bool,
+        "BOOL",
+        Some("false"),
+        "Keep /readyz and health ready while some calls fail (STATE_STALE, AUDIT_UNAVAILABLE), so that a failure shared by all replicas does not take all of them out of rotation",
+    ),
     delay(
         "drain_delay",
         "5s",

@@ -14,10 +14,13 @@ pub(in crate::grpc) enum LaneName {
     Issue,
     /// RefreshToken, and IssueToken that begins a session: while they wait for the store, others must be issued tokens.
     Session,
-    /// ExchangeToken, which may wait for the keys of another issuer.
+    /// ExchangeToken, which signs. It has no place here while it waits for keys.
     Exchange,
-    /// VerifyToken and BatchVerifyTokens.
+    /// VerifyToken, BatchVerifyTokens, and IntrospectToken of access tokens: from memory. A call that has to look up a key in the
+    /// store leaves this class before it waits.
     Verify,
+    /// IntrospectToken of refresh tokens, which reads the store.
+    Introspect,
     /// Login, which waits for the hash of a password, and must not keep others from issuing meanwhile.
     Login,
     /// RevokeToken, which waits for the store, and must keep neither operators nor those who issue from it.
@@ -27,8 +30,16 @@ pub(in crate::grpc) enum LaneName {
 }
 
 impl LaneName {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Issue, Self::Session, Self::Exchange, Self::Verify, Self::Login, Self::Revoke, Self::Admin];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Issue,
+        Self::Session,
+        Self::Exchange,
+        Self::Verify,
+        Self::Introspect,
+        Self::Login,
+        Self::Revoke,
+        Self::Admin,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -36,6 +47,7 @@ impl LaneName {
             Self::Session => "session",
             Self::Exchange => "exchange",
             Self::Verify => "verify",
+            Self::Introspect => "introspect",
             Self::Login => "login",
             Self::Revoke => "revoke",
             Self::Admin => "admin",
@@ -46,8 +58,11 @@ impl LaneName {
 /// Each signs, when what it waits for is there: few enough that those who verify do not wait long behind them.
 const SIGNING_AFTER_A_WAIT: usize = 16;
 
-/// Verifying waits for nothing but an unknown key: many more than there are threads may be begun.
+/// Verifying waits for nothing: many more than there are threads may be begun.
 const VERIFYING: usize = 1024;
+
+/// Each is one or two reads of the store, of whose connections this leaves the other half to those who do more.
+const INTROSPECTING: usize = 4;
 
 /// Logins wait for their turn among the hashes, which have a bound of their own.
 const LOGGING_IN: usize = 64;
@@ -70,6 +85,7 @@ impl Lanes {
                 LaneName::Issue => threads.saturating_sub(1).max(1),
                 LaneName::Session | LaneName::Exchange => SIGNING_AFTER_A_WAIT,
                 LaneName::Verify => VERIFYING,
+                LaneName::Introspect => INTROSPECTING,
                 LaneName::Login => LOGGING_IN,
                 LaneName::Revoke => REVOKING,
                 LaneName::Admin => ADMINISTERING,
@@ -79,12 +95,13 @@ impl Lanes {
     }
 
     pub(super) const fn lane(&self, name: LaneName) -> &Arc<Lane> {
-        let [issue, session, exchange, verify, login, revoke, admin] = &self.0;
+        let [issue, session, exchange, verify, introspect, login, revoke, admin] = &self.0;
         match name {
             LaneName::Issue => issue,
             LaneName::Session => session,
             LaneName::Exchange => exchange,
             LaneName::Verify => verify,
+            LaneName::Introspect => introspect,
             LaneName::Login => login,
             LaneName::Revoke => revoke,
             LaneName::Admin => admin,

@@ -6,7 +6,7 @@ mod metrics;
 mod rate;
 mod traffic;
 
-pub(super) use lanes::LaneName;
+pub(super) use lanes::{LaneName, Place};
 pub use limits::{Admission, AdmissionLimits};
 pub(super) use limits::{Admitted, Busy};
 pub use metrics::AdmissionMetrics;

@@ -14,7 +14,9 @@ pub(in crate::grpc) fn introspect_request(message: v1::IntrospectTokenRequest) -
         violations.add("token", "must not be empty");
     }
     scalar::check_audiences(&message.audiences, "audiences", &mut violations);
-    let value = IntrospectRequest { token: message.token, audiences: message.audiences };
+    scalar::check_issuers(&message.issuers, "issuers", &mut violations);
+    let value =
+        IntrospectRequest { token: message.token, audiences: message.audiences, issuers: message.issuers };
     Checked { value, violations }
 }
 

@@ -78,6 +78,17 @@ pub(super) fn check_audiences(audiences: &[String], field: &str, violations: &mu
     }
 }
 
+/// A list of issuers.
+pub(super) fn check_issuers(issuers: &[String], field: &str, violations: &mut Violations) {
+    const MOST_ISSUERS: usize = 16;
+    if issuers.len() > MOST_ISSUERS {
+        violations.add(field, format!("must name at most {MOST_ISSUERS} issuers"));
+    }
+    for (index, issuer) in issuers.iter().enumerate().take(MOST_ISSUERS) {
+        check_text(issuer, &format!("{field}[{index}]"), violations);
+    }
+}
+
 /// A list of scopes, each a scope-token of RFC 6749 section 3.3.
 pub(super) fn check_scopes(scopes: &[String], field: &str, violations: &mut Violations) {
     if scopes.len() > MOST_SCOPES {

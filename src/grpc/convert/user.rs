@@ -6,7 +6,7 @@ use super::{Checked, issue::extra_claims, json, scalar};
 use crate::{
     access::{NewPassword, UserKey},
     jose,
-    model::{ExtraClaims, Password, User, UserId, UserSettings, Username, Violations},
+    model::{ExtraClaims, FOREIGN_SUBJECT, Password, User, UserId, UserSettings, Username, Violations},
     proto::v1,
 };
 
@@ -16,8 +16,14 @@ const LONGEST_CLAIMS: usize = 4096;
 /// Fields that tokend makes, or that name the user. In a mask they are passed over (AIP-203).
 const NOT_DECIDED: [&str; 5] = ["user_id", "etag", "create_time", "update_time", "password_update_time"];
 
-/// Reads a user's id, or nothing.
+/// Reads the id of a new user, or nothing.
 pub(in crate::grpc) fn optional_user_id(text: &str, violations: &mut Violations) -> Option<UserId> {
+    if text.starts_with(FOREIGN_SUBJECT) {
+        let description =
+            format!("must not begin with `{FOREIGN_SUBJECT}`, which marks the subjects of other issuers");
+        violations.add("user.user_id", description);
+        return None;
+    }
     if text.is_empty() { None } else { violations.check("user.user_id", UserId::parse(text)) }
 }
 

@@ -25,8 +25,10 @@ pub(in crate::grpc) fn verify_request(
         }
         leeway
     });
+    scalar::check_issuers(&message.issuers, "issuers", &mut violations);
     let value = VerifyRequest {
         token: message.token,
+        issuers: message.issuers,
         audiences: message.audiences,
         required_scopes: message.required_scopes,
         leeway,
@@ -48,7 +50,9 @@ pub(in crate::grpc) fn verified_answer(verified: VerifiedToken) -> v1::VerifyTok
 
 /// The registered claims as a message.
 pub(super) fn token_claims(claims: TokenClaims) -> v1::TokenClaims {
+    let actor = claims.actor.map(|acting| actor(acting, &claims.issuer));
     v1::TokenClaims {
+        actor,
         issuer: claims.issuer,
         subject: claims.subject,
         audiences: claims.audiences,
@@ -58,10 +62,14 @@ pub(super) fn token_claims(claims: TokenClaims) -> v1::TokenClaims {
         jwt_id: claims.jwt_id.unwrap_or_default(),
         client_id: claims.client_id.unwrap_or_default(),
         scopes: claims.scopes,
-        actor: claims.actor.map(actor),
     }
 }
 
-fn actor(actor_claim: Actor) -> v1::Actor {
-    v1::Actor { subject: actor_claim.subject, actor: actor_claim.actor.map(|next| Box::new(actor(*next))) }
+/// An actor as a message. `issuer` is the token's: an actor without one of its own is a subject of that issuer.
+fn actor(acting: Actor, issuer: &str) -> v1::Actor {
+    v1::Actor {
+        subject: acting.subject,
+        issuer: acting.issuer.unwrap_or_else(|| issuer.to_owned()),
+        actor: acting.actor.map(|before| Box::new(actor(*before, issuer))),
+    }
 }

@@ -97,6 +97,19 @@ impl Repeats {
         outcome?.answer()
     }
 
+    /// Runs an action to its end even if its caller goes away, without remembering the answer.
+    ///
+    /// # Errors
+    /// Those of `action`.
+    pub(in crate::grpc) async fn finish<A: Send + 'static>(
+        action: impl Future<Output = Result<A, CallError>> + Send + 'static,
+    ) -> Result<A, CallError> {
+        let work = Aside::of_call().run(action);
+        let (answer, notes) = tokio::spawn(work.in_current_span()).await.map_err(|_| CallError::Lost)?;
+        trail::noted(&notes);
+        answer
+    }
+
     /// Forgets what is too old, every `interval`, for ever: no answer is to stay because no other comes.
     pub async fn keep_tidy(self: Arc<Self>, interval: Duration) {
         let mut ticks = tokio::time::interval(interval);

@@ -8,7 +8,7 @@ use crate::{
     keys::KeyError,
     model::Violations,
     store::StoreError,
-    tokens::{ExchangeError, IssueError, LoginError, RevokeError, SessionError, VerifyError},
+    tokens::{ExchangeError, IssueError, KeysOf, LoginError, RevokeError, SessionError, VerifyError},
 };
 
 impl Told {
@@ -35,7 +35,8 @@ impl Told {
                 Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
             }
             VerifyError::Stale(stale) => Self::new(Code::Unavailable, "STATE_STALE", stale.to_string()),
-            VerifyError::KeyUnavailable(_) => Self::store_unavailable(),
+            // Nobody has asked the store yet: the answer may be another one the next time.
+            VerifyError::KeyNotInMemory | VerifyError::KeyUnavailable(_) => Self::store_unavailable(),
         }
     }
 
@@ -47,7 +48,10 @@ impl Told {
                 Self { field: Some((*field).to_owned()), ..told }
             }
             ExchangeError::Unknown(error) => Self::of_verify(error),
-            ExchangeError::IssuerKeys(_) => Self::issuer_keys_missing(),
+            ExchangeError::KeyNotInMemory(KeysOf::Store) => Self::store_unavailable(),
+            ExchangeError::KeyNotInMemory(KeysOf::Issuer(_)) | ExchangeError::IssuerKeys(_) => {
+                Self::issuer_keys_missing()
+            }
             ExchangeError::Policy(error) => Self::of_policy(error),
             ExchangeError::Issue(error) => Self::of_issue(error),
         }
@@ -73,7 +77,7 @@ impl Told {
             UserError::Store(StoreError::AlreadyExists) => Self::new(
                 Code::AlreadyExists,
                 "USER_ALREADY_EXISTS",
-                "there is a user of that id or that name already",
+                "a user with that id or name, or a client with that id, already exists; both are subjects of tokens",
             ),
             UserError::Store(StoreError::Unavailable(_)) => Self::store_unavailable(),
             UserError::Changed => Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string()),
@@ -143,6 +147,11 @@ impl Told {
             KeyError::Shared(_) => {
                 Self::new(Code::FailedPrecondition, "KEY_NOT_ROTATABLE", error.to_string())
             }
+            KeyError::Untrusted(..) => Self::new(
+                Code::FailedPrecondition,
+                "KEY_NOT_ROTATABLE",
+                "a stored key of that algorithm fails its check; see the log, then revoke the key or restore its row",
+            ),
             KeyError::TooManyRetired(_) | KeyError::TooManyVerifying(_) => {
                 Self::new(Code::FailedPrecondition, "TOO_MANY_KEYS", error.to_string())
             }
@@ -153,6 +162,7 @@ impl Told {
             | KeyError::Sealing(_)
             | KeyError::SealingKeyMissing { .. }
             | KeyError::Reseal(_)
+            | KeyError::UntrustedClient(..)
             | KeyError::Damaged(_)
             | KeyError::Unusable(..)
             | KeyError::Make(..)

@@ -114,11 +114,12 @@ impl Told {
             CallError::Registry(RegistryError::Store(StoreError::AlreadyExists)) => Self::new(
                 Code::AlreadyExists,
                 "CLIENT_ALREADY_EXISTS",
-                "there is a client of that id already",
+                "a client or a user with that id already exists; both are subjects of tokens",
             ),
             CallError::Registry(RegistryError::Changed) => {
                 Self::new(Code::Aborted, "ETAG_MISMATCH", error.to_string())
             }
+            CallError::Registry(RegistryError::Denied(denial)) => Self::denied(denial),
             CallError::RequestIdReused => Self::request_id_reused(error),
             CallError::Registry(RegistryError::NoSecret) => {
                 Self::new(Code::FailedPrecondition, "CLIENT_SECRET_NOT_USED", error.to_string())
@@ -205,6 +206,7 @@ impl Told {
             Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
             _ => match error {
                 CallError::Policy(PolicyError::Denied(denial))
+                | CallError::Registry(RegistryError::Denied(denial))
                 | CallError::Session(SessionError::Policy(PolicyError::Denied(denial)))
                 | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial))) => {
                     let line = denial.line.as_deref().unwrap_or("no line");

@@ -6,10 +6,11 @@ use tonic::Request;
 
 use super::TokenApi;
 use crate::{
-    access::{self, IssueGrant},
-    grpc::{caller::caller, convert, status::CallError, trail},
+    access::{self, ExchangeGrant, IssueGrant},
+    grpc::{admission::LaneName, caller::caller, convert, status::CallError, trail},
     model::Method,
     proto::v1,
+    tokens::{ExchangeError, PresentedTokens},
 };
 
 impl TokenApi {
@@ -24,9 +25,27 @@ impl TokenApi {
         asked.if_sound(trail::asked_to_exchange);
         let grant = asked.authorize(|request| access::exchange(&caller, request, &self.rules))?;
         // Of a request that comes again too: the tokens must be good still, and theirs to exchange.
-        let grant = self.exchanger.check(grant, &self.rules).await?;
+        let tokens = self.presented_tokens(&grant).await?;
+        let grant = self.exchanger.check(grant, tokens, &self.rules)?;
         let api = Arc::clone(self);
         self.repeats.once(ticket, async move { api.exchange_granted(&grant, token_type) }).await
+    }
+
+    /// The tokens of an exchange, which are good. While keys are looked up, the call has no permit: neither the store nor another
+    /// issuer keeps exchanges waiting for which all keys are in memory.
+    async fn presented_tokens(&self, grant: &ExchangeGrant) -> Result<PresentedTokens, CallError> {
+        let mut looked_up = Vec::new();
+        loop {
+            match self.exchanger.presented_tokens(grant, &looked_up) {
+                Err(ExchangeError::KeyNotInMemory(keys)) => {
+                    trail::leave_lane();
+                    self.exchanger.look_up(&keys).await?;
+                    trail::change_lane(LaneName::Exchange).await?;
+                    looked_up.push(keys);
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     fn exchange_granted(

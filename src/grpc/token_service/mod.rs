@@ -15,12 +15,13 @@ use tonic::{Request, Response, Status};
 
 use super::{
     LoginMetrics, Repeats, RevokeMetrics, SessionMetrics, TokenMetrics, repeat::Ticket, status::CallError,
+    trail,
 };
 use crate::{
     access::{Authenticator, Caller, IssueRules},
     model::Method,
     proto::v1::{self, token_service_server::TokenService},
-    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
+    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier, VerifyError},
 };
 
 /// The service, shared with what goes on when its caller has gone.
@@ -54,6 +55,24 @@ impl TokenApi {
         request: &impl Message,
     ) -> Option<Ticket> {
         self.repeats.ticket(&caller.client().client_id, method, request_id, request)
+    }
+
+    /// What `check` finds in memory. If a key is not there, [looks it up](Self::look_up_keys) and checks again.
+    async fn with_keys<T>(&self, check: impl Fn() -> Result<T, VerifyError>) -> Result<T, VerifyError> {
+        match check() {
+            Err(VerifyError::KeyNotInMemory) => {
+                self.look_up_keys().await?;
+                check().map_err(VerifyError::after_lookup)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Waits for a look-up of keys. The call gives up its permit before: what waits for the store takes no room from what works in
+    /// memory.
+    async fn look_up_keys(&self) -> Result<(), VerifyError> {
+        trail::leave_lane();
+        self.verifier.look_up_keys().await
     }
 }
 

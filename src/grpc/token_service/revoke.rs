@@ -7,7 +7,7 @@ use tonic::Request;
 use super::TokenApi;
 use crate::{
     access::{self, RevokeGrant},
-    grpc::{caller::caller, convert, status::CallError, trail},
+    grpc::{Repeats, caller::caller, convert, status::CallError, trail},
     model::{Method, Violations},
     proto::v1,
 };
@@ -27,7 +27,12 @@ impl TokenApi {
         trail::asked_to_revoke(&grant);
         trail::cause(&reason);
         let api = Arc::clone(self);
-        self.repeats.once(ticket, async move { api.revoke_granted(&grant).await }).await
+        let action = async move { api.revoke_granted(&grant).await };
+        match ticket {
+            Some(_) => self.repeats.once(ticket, action).await,
+            // A revocation that the store has made must be in force here too, however long its caller waits.
+            None => Repeats::finish(action).await,
+        }
     }
 
     async fn revoke_granted(&self, grant: &RevokeGrant) -> Result<v1::RevokeTokenResponse, CallError> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::scope::{Details, Trail};
 use crate::{
     audit::{Target, Text},
-    grpc::admission::ClientTraffic,
+    grpc::admission::{Admitted, ClientTraffic},
 };
 
 tokio::task_local! {
@@ -18,6 +18,8 @@ pub(in crate::grpc) struct Aside {
     audited: bool,
     traffic: Option<Arc<ClientTraffic>>,
     noted: Noted,
+    /// The call's permit goes with the action, which may outlive the call: a caller that hangs up makes no room for another action.
+    _admitted: Option<Admitted>,
 }
 
 /// What was noted aside so far, which the call sees too: its event may have to be written before the action ends.
@@ -38,11 +40,12 @@ impl Aside {
     /// For an action of the call that this task serves.
     pub(in crate::grpc) fn of_call() -> Self {
         let noted = Noted::default();
-        let audited = Trail::with(|trail| {
+        let of_call = Trail::with(|trail| {
             trail.aside = Some(noted.clone());
-            trail.audited
+            (trail.audited, trail.admitted.take())
         });
-        Self { audited: audited.unwrap_or_default(), traffic: Trail::traffic(), noted }
+        let (audited, admitted) = of_call.unwrap_or_default();
+        Self { audited, traffic: Trail::traffic(), noted, _admitted: admitted }
     }
 
     /// Runs the action, in whichever task, and answers what it notes.

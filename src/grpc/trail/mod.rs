@@ -12,6 +12,7 @@ mod scope;
 pub(super) use aside::{Aside, Notes};
 pub(super) use notes::{
     admit, allowed, asked, asked_to_exchange, asked_to_revoke, cause, change_lane, client, ended_sessions,
-    item_refused, key, knows_its_caller, noted, refused, repeated, revoked, session, subject, token, user,
+    item_refused, key, knows_its_caller, leave_lane, noted, refused, repeated, revoked, session, subject,
+    token, user,
 };
 pub(super) use scope::Call;

@@ -8,11 +8,15 @@ use super::{
     scope::{Refusal, Trail},
 };
 use crate::{
-    access::{AdminGrant, Caller, IssueGrant, IssueRules, PolicyError, RevokeGrant},
+    access::{Caller, IssueGrant, IssueRules, PolicyError, RegistryError, RevokeGrant},
     audit::{AuditUnavailable, Target, Text},
-    grpc::{admission::LaneName, status::CallError},
+    grpc::{
+        admission::{LaneName, Place},
+        status::CallError,
+    },
     model::{
         ClientId, ExchangeRequest, IssueRequest, KeyId, RevocationTarget, RevokeTarget, SessionId, UserId,
+        foreign_prefix,
     },
     tokens::{ExchangeError, IssuedToken, LoginError, MadeRevocation, RevokeError, SessionError},
 };
@@ -39,14 +43,21 @@ pub(in crate::grpc) async fn admit(caller: &Caller) -> Result<(), CallError> {
 /// The call is of another kind than its method said, and goes on in that one's lane. The place that it had is free before it waits
 /// for the other.
 pub(in crate::grpc) async fn change_lane(lane: LaneName) -> Result<(), CallError> {
-    let put =
-        |place| Trail::with(|trail| trail.admitted.as_mut().map(|admitted| admitted.put(place))).flatten();
     if put(None).is_some()
         && let Some(admission) = Trail::with(|trail| Arc::clone(&trail.admission))
     {
         put(admission.place(Some(lane)).await?);
     }
     Ok(())
+}
+
+/// Gives up the call's place in its lane: it is about to wait for something that limits its waiting calls by itself.
+pub(in crate::grpc) fn leave_lane() {
+    put(None);
+}
+
+fn put(place: Option<Place>) -> Option<()> {
+    Trail::with(|trail| trail.admitted.as_mut().map(|admitted| admitted.put(place))).flatten()
 }
 
 /// A token is asked for, in a request of which all is well-formed.
@@ -69,7 +80,10 @@ pub(in crate::grpc) fn token(grant: &IssueGrant, rules: &IssueRules, issued: &Is
     }
     Trail::note(|details| {
         details.subject.get_or_insert_with(|| Text::of(grant.subject()));
-        details.actor = grant.actor().map(|actor| Text::of(&actor.subject));
+        details.actor = grant.actor().map(|actor| match &actor.issuer {
+            Some(issuer) => Text::of(&(foreign_prefix(issuer) + &actor.subject)),
+            None => Text::of(&actor.subject),
+        });
         if details.audiences.is_empty() {
             details.audiences = texts(grant.audiences());
         }
@@ -104,9 +118,9 @@ pub(in crate::grpc) fn subject(subject: &str) {
     Trail::note(|details| details.subject = Some(Text::of(subject)));
 }
 
-/// A method is allowed as a whole.
-pub(in crate::grpc) fn allowed(grant: &AdminGrant) {
-    Trail::note(|details| details.policy = Some(Text::of(&grant.policy())));
+/// An administrative method is allowed by these lines.
+pub(in crate::grpc) fn allowed(policy: &str) {
+    Trail::note(|details| details.policy = Some(Text::of(policy)));
 }
 
 /// This key is to be changed, or was.
@@ -177,6 +191,7 @@ pub(in crate::grpc) fn refused(reason: &'static str, error: &CallError, field: O
 fn deciding_line(error: &CallError) -> Option<&str> {
     match error {
         CallError::Policy(PolicyError::Denied(denial))
+        | CallError::Registry(RegistryError::Denied(denial))
         | CallError::Login(LoginError::Denied(denial))
         | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial)))
         | CallError::Revoke(RevokeError::Denied(denial))

@@ -15,6 +15,7 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
+use super::rows::row_key;
 use crate::{
     keys::KeyError,
     model::{Algorithm, KeyId, SealingKeyId},
@@ -28,6 +29,7 @@ const ID_LEN: usize = SealingKeyId::LEN;
 pub struct SealingKey {
     octets: Zeroizing<[u8; 32]>,
     cipher: RandomizedNonceKey,
+    rows: hmac::Key,
     id: SealingKeyId,
 }
 
@@ -71,10 +73,16 @@ impl SealingKey {
     /// The key of these octets.
     pub(super) fn from_octets(octets: Zeroizing<[u8; 32]>) -> Result<Self, SealingKeyError> {
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, &*octets).map_err(|_| SealingKeyError)?;
+        let rows = row_key(&octets)?;
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*octets), b"tokend sealing key id");
         let mut id = [0; ID_LEN];
         id.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        Ok(Self { octets, cipher, id: SealingKeyId::from_bytes(id) })
+        Ok(Self { octets, cipher, rows, id: SealingKeyId::from_bytes(id) })
+    }
+
+    /// What signs rows.
+    pub(super) const fn row_key(&self) -> &hmac::Key {
+        &self.rows
     }
 
     /// Names the key; tells nothing about it.

@@ -5,6 +5,7 @@
 mod key;
 mod local;
 mod provider;
+mod rows;
 mod sealer;
 mod settings;
 mod vault;
@@ -14,5 +15,6 @@ mod vault_http;
 pub use key::{SealingKey, SealingKeyError};
 pub use local::{LocalKeysError, parse_local_keys};
 pub use provider::{Patience, SealingError, SealingProvider};
+pub(crate) use rows::RowCheck;
 pub use sealer::Sealer;
 pub use settings::{Retry, SealWith, SealingSettings, VaultSettings};

@@ -34,6 +34,8 @@ pub struct Sealer {
     held: ArcSwap<Held>,
     /// Held while providers are asked, so that one asks for all.
     loading: Mutex<()>,
+    /// Whether rows without a MAC are refused.
+    pub(super) require_row_macs: bool,
 }
 
 /// The sealing keys in memory.
@@ -73,12 +75,12 @@ impl Sealer {
                 SealWith::Local => providers.push(vault),
             }
         }
-        Ok(Self::over(providers, Arc::clone(clock)))
+        Ok(Self { require_row_macs: settings.require_row_macs, ..Self::over(providers, Arc::clone(clock)) })
     }
 
     /// Over these providers; the first one's first key seals.
     pub fn over(providers: Vec<Arc<dyn SealingProvider>>, clock: Arc<dyn Clock>) -> Self {
-        Self { providers, clock, held: ArcSwap::default(), loading: Mutex::new(()) }
+        Self { providers, clock, held: ArcSwap::default(), loading: Mutex::new(()), require_row_macs: false }
     }
 
     /// Brings the sealing keys that these private keys are sealed under into memory. Providers are asked only for those
@@ -163,13 +165,23 @@ impl Sealer {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let id = sealed_under(sealed).ok_or_else(|| KeyError::Damaged(key_id.clone()))?;
+        let missing =
+            |problem| KeyError::SealingKeyMissing { key_id: key_id.clone(), sealing_key_id: id, problem };
+        self.held_key(id).map_err(missing)?.open(key_id, algorithm, sealed)
+    }
+
+    /// The sealing key of that id, if it is in memory; else why it is not.
+    pub(super) fn held_key(&self, id: SealingKeyId) -> Result<Arc<SealingKey>, String> {
         let held = self.held.load();
-        let Some(key) = held.by_id.get(&id) else {
+        held.by_id.get(&id).cloned().ok_or_else(|| {
             let problem = held.missing.get(&id).map(|missing| missing.problem.clone());
-            let problem = problem.unwrap_or_else(|| "which was not loaded".to_owned());
-            return Err(KeyError::SealingKeyMissing { key_id: key_id.clone(), sealing_key_id: id, problem });
-        };
-        key.open(key_id, algorithm, sealed)
+            problem.unwrap_or_else(|| "which was not loaded".to_owned())
+        })
+    }
+
+    /// The key that seals, once there is one.
+    pub(super) fn first(&self) -> Option<Arc<SealingKey>> {
+        self.held.load().first.clone()
     }
 
     /// Whether this is sealed under the key that seals now.

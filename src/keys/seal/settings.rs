@@ -15,12 +15,14 @@ pub struct SealingSettings {
     pub vault: Option<VaultSettings>,
     /// Which of the two seals. Both open.
     pub seal_with: SealWith,
+    /// Whether rows that decide trust are refused if they have no MAC.
+    pub require_row_macs: bool,
 }
 
 impl SealingSettings {
     /// One sealing key, which is all there is.
     pub fn only(key: SealingKey) -> Self {
-        Self { local: vec![Arc::new(key)], vault: None, seal_with: SealWith::Local }
+        Self { local: vec![Arc::new(key)], vault: None, seal_with: SealWith::Local, require_row_macs: false }
     }
 }
 

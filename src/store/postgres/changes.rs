@@ -50,6 +50,13 @@ pub(super) async fn lock(write: &mut PgConnection) -> Result<(), StoreError> {
     rows::change_sequence(value).map(|_| ())
 }
 
+/// Waits for the changes before this one, and has those after it wait for this transaction, which makes none.
+pub(super) async fn wait(write: &mut PgConnection) -> Result<(), StoreError> {
+    let value =
+        sqlx::query_scalar("SELECT value FROM change_sequence FOR SHARE").fetch_optional(write).await?;
+    rows::change_sequence(value).map(|_| ())
+}
+
 /// Counts a revocation. Answers its number.
 pub(super) async fn count_revocation(write: &mut PgConnection) -> Result<ChangeSequence, StoreError> {
     let value = sqlx::query_scalar(

@@ -7,7 +7,7 @@ use crate::{
     model::{Client, ClientId, ClientRecord, ClientVersion},
     store::{
         StoreError,
-        rows::{self, ClientColumns},
+        rows::{self, ClientColumns, client_columns},
     },
 };
 
@@ -17,13 +17,14 @@ pub(super) async fn page(
     after: Option<&ClientId>,
     limit: i64,
 ) -> Result<Vec<ClientRecord>, StoreError> {
-    let rows: Vec<ClientColumns> = sqlx::query_as(
-        "SELECT c.client_id, c.settings, c.created_at, c.updated_at, c.revision, \
-                s.secret_id, s.digest, s.created_at, s.expires_at \
+    let rows: Vec<ClientColumns> = sqlx::query_as(concat!(
+        "SELECT ",
+        client_columns!(),
+        " \
          FROM (SELECT * FROM clients WHERE client_id > $1 ORDER BY client_id LIMIT $2) AS c \
          LEFT JOIN client_secrets AS s ON s.client_id = c.client_id \
-         ORDER BY c.client_id, s.created_at, s.ordinal",
-    )
+         ORDER BY c.client_id, s.created_at, s.ordinal"
+    ))
     .bind(after.map_or("", ClientId::as_str))
     .bind(limit)
     .fetch_all(pool)
@@ -33,12 +34,13 @@ pub(super) async fn page(
 
 /// One client.
 pub(super) async fn one(pool: &PgPool, client_id: &ClientId) -> Result<ClientRecord, StoreError> {
-    let rows: Vec<ClientColumns> = sqlx::query_as(
-        "SELECT c.client_id, c.settings, c.created_at, c.updated_at, c.revision, \
-                s.secret_id, s.digest, s.created_at, s.expires_at \
+    let rows: Vec<ClientColumns> = sqlx::query_as(concat!(
+        "SELECT ",
+        client_columns!(),
+        " \
          FROM clients AS c LEFT JOIN client_secrets AS s ON s.client_id = c.client_id \
-         WHERE c.client_id = $1 ORDER BY s.created_at, s.ordinal",
-    )
+         WHERE c.client_id = $1 ORDER BY s.created_at, s.ordinal"
+    ))
     .bind(client_id.as_str())
     .fetch_all(pool)
     .await?;
@@ -49,14 +51,18 @@ pub(super) async fn one(pool: &PgPool, client_id: &ClientId) -> Result<ClientRec
 pub(super) async fn create(write: &mut PgConnection, record: &ClientRecord) -> Result<(), StoreError> {
     changes::count(write).await?;
     let client = &record.client;
+    id_is_free(write, &client.client_id).await?;
     sqlx::query(
-        "INSERT INTO clients (client_id, settings, created_at, updated_at, revision) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO clients (client_id, settings, permissions, created_at, updated_at, revision, mac) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(client.client_id.as_str())
     .bind(rows::settings_text(client)?)
+    .bind(rows::permissions_text(client)?)
     .bind(client.create_time.seconds())
     .bind(client.update_time.seconds())
     .bind(client.revision)
+    .bind(client.mac.as_deref())
     .execute(&mut *write)
     .await?;
     secrets::insert(write, &client.client_id, &record.secrets).await
@@ -66,20 +72,38 @@ pub(super) async fn create(write: &mut PgConnection, record: &ClientRecord) -> R
 pub(super) async fn put(write: &mut PgConnection, record: &ClientRecord) -> Result<(), StoreError> {
     changes::count(write).await?;
     let client = &record.client;
+    id_is_free(write, &client.client_id).await?;
     sqlx::query(
-        "INSERT INTO clients (client_id, settings, created_at, updated_at, revision) VALUES ($1, $2, $3, $4, $5) \
+        "INSERT INTO clients (client_id, settings, permissions, created_at, updated_at, revision, mac) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (client_id) DO UPDATE \
-         SET settings = excluded.settings, updated_at = excluded.updated_at, revision = clients.revision + 1",
+         SET settings = excluded.settings, permissions = excluded.permissions, updated_at = excluded.updated_at, \
+             revision = clients.revision + 1, mac = excluded.mac",
     )
     .bind(client.client_id.as_str())
     .bind(rows::settings_text(client)?)
+    .bind(rows::permissions_text(client)?)
     .bind(client.create_time.seconds())
     .bind(client.update_time.seconds())
     .bind(client.revision)
+    .bind(client.mac.as_deref())
     .execute(&mut *write)
     .await?;
     secrets::delete_all(write, &client.client_id).await?;
     secrets::insert(write, &client.client_id, &record.secrets).await
+}
+
+/// Refuses the id of a user for a new client: both are subjects of tokens (RFC 9700 section 4.15). A client that is there keeps its
+/// id. After `changes::count`, which waits for users that are being created.
+async fn id_is_free(write: &mut PgConnection, client_id: &ClientId) -> Result<(), StoreError> {
+    let taken: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM users WHERE user_id = $1) \
+            AND NOT EXISTS (SELECT 1 FROM clients WHERE client_id = $1)",
+    )
+    .bind(client_id.as_str())
+    .fetch_one(write)
+    .await?;
+    if taken { Err(StoreError::AlreadyExists) } else { Ok(()) }
 }
 
 /// Changes a client that is at `base` still. Answers whether it was.
@@ -90,18 +114,36 @@ pub(super) async fn update(
 ) -> Result<bool, StoreError> {
     changes::count(write).await?;
     let updated = sqlx::query(
-        "UPDATE clients SET settings = $2, updated_at = $3, revision = revision + 1 \
-         WHERE client_id = $1 AND created_at = $4 AND revision = $5",
+        "UPDATE clients \
+         SET settings = $2, permissions = $3, updated_at = $4, revision = revision + 1, mac = $7 \
+         WHERE client_id = $1 AND created_at = $5 AND revision = $6",
     )
     .bind(client.client_id.as_str())
     .bind(rows::settings_text(client)?)
+    .bind(rows::permissions_text(client)?)
     .bind(client.update_time.seconds())
     .bind(base.create_time.seconds())
     .bind(base.revision)
+    .bind(client.mac.as_deref())
     .execute(write)
     .await?
     .rows_affected();
     Ok(updated == 1)
+}
+
+/// Changes a client that is at `base` still, with its secrets. Answers whether it was.
+pub(super) async fn update_with_secrets(
+    write: &mut PgConnection,
+    record: &ClientRecord,
+    base: ClientVersion,
+) -> Result<bool, StoreError> {
+    let client = &record.client;
+    if !update(write, client, base).await? {
+        return Ok(false);
+    }
+    secrets::delete_all(write, &client.client_id).await?;
+    secrets::insert(write, &client.client_id, &record.secrets).await?;
+    Ok(true)
 }
 
 /// Deletes a client that is at `base` still. Answers whether it was.
@@ -131,17 +173,4 @@ pub(super) async fn delete(write: &mut PgConnection, client_id: &ClientId) -> Re
         .await?
         .rows_affected();
     if deleted == 1 { Ok(()) } else { Err(StoreError::NotFound) }
-}
-
-/// Counts a change of a client's secrets as a change of the client.
-pub(super) async fn touch(write: &mut PgConnection, client_id: &ClientId, at: i64) -> Result<(), StoreError> {
-    changes::count(write).await?;
-    let touched =
-        sqlx::query("UPDATE clients SET updated_at = $2, revision = revision + 1 WHERE client_id = $1")
-            .bind(client_id.as_str())
-            .bind(at)
-            .execute(write)
-            .await?
-            .rows_affected();
-    if touched == 1 { Ok(()) } else { Err(StoreError::NotFound) }
 }

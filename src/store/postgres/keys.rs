@@ -51,13 +51,14 @@ async fn put(
     sqlx::query(concat!(
         "INSERT INTO signing_keys (",
         key_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) \
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14) \
          ON CONFLICT (key_id) DO UPDATE \
          SET algorithm = excluded.algorithm, state = excluded.state, usage = excluded.usage, \
              issuer = excluded.issuer, sealed = excluded.sealed, public = excluded.public, \
              created_at = excluded.created_at, activate_at = excluded.activate_at, \
              retire_at = excluded.retire_at, expire_at = excluded.expire_at, \
-             revocation = excluded.revocation, changed_sequence = excluded.changed_sequence",
+             revocation = excluded.revocation, changed_sequence = excluded.changed_sequence, \
+             mac = excluded.mac",
     ))
     .bind(record.key_id.as_str())
     .bind(record.algorithm.name())
@@ -72,6 +73,7 @@ async fn put(
     .bind(record.expire_time.map(UnixTime::seconds))
     .bind(rows::revocation_text(record)?)
     .bind(sequence.0)
+    .bind(record.mac.as_deref())
     .execute(write)
     .await?;
     Ok(())

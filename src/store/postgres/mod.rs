@@ -28,8 +28,8 @@ use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
     OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
-    SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
-    SessionRotation, UnixTime, User, UserId, UserRecord, Username,
+    SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+    UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// How long an action may take. The server's own limits are shorter; this one is for a server, or a network, that
@@ -194,17 +194,20 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn add_client_secret(
+    async fn update_client_secrets(
         &self,
-        client_id: &ClientId,
-        secret: &SecretRecord,
-        others_expire: UnixTime,
-    ) -> Result<(), StoreError> {
+        record: &ClientRecord,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
         bounded(async {
             let mut write = self.pool.begin().await?;
-            clients::touch(&mut write, client_id, secret.create_time.seconds()).await?;
-            secrets::add(&mut write, client_id, secret, others_expire).await?;
-            Ok(write.commit().await?)
+            let updated = clients::update_with_secrets(&mut write, record, base).await?;
+            if updated {
+                write.commit().await?;
+            } else {
+                write.rollback().await?;
+            }
+            Ok(updated)
         })
         .await
     }
@@ -223,7 +226,12 @@ impl Store for PostgresStore {
     }
 
     async fn create_user(&self, record: &UserRecord) -> Result<(), StoreError> {
-        bounded(users::create(&self.pool, record)).await
+        bounded(async {
+            let mut write = self.pool.begin().await?;
+            users::create(&mut write, record).await?;
+            Ok(write.commit().await?)
+        })
+        .await
     }
 
     async fn user(&self, user_id: &UserId) -> Result<UserRecord, StoreError> {

@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::PostgresStore;
 use crate::store::{
-    Location, OpenError,
+    Location, OpenError, ambiguous,
     schema::{Applied, MIGRATIONS_TABLE, Schema, Standing},
 };
 
@@ -45,6 +45,9 @@ impl PostgresStore {
             .map_err(|error| unreachable(error.to_string()))?;
         // A connection of its own: after a failure it is closed, and with it goes the lock of the migrations.
         migrate(&mut connection, &unreachable).await?;
+        let found: Result<Vec<String>, _> =
+            sqlx::query_scalar(ambiguous::AMBIGUOUS_USERS).fetch_all(&mut connection).await;
+        ambiguous::warn(&found.map_err(|error| unreachable(error.to_string()))?);
         // All is done; how the connection ends does not matter.
         let _ = connection.close().await;
         Ok(Self { pool: pool().connect_lazy_with(options.clone()), options, listener: OnceLock::new() })

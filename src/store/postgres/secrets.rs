@@ -4,42 +4,8 @@ use sqlx::PgConnection;
 
 use crate::{
     model::{ClientId, SecretRecord, UnixTime},
-    store::{MOST_SECRETS, StoreError},
+    store::StoreError,
 };
-
-/// Adds a secret, with an end for the others.
-pub(super) async fn add(
-    write: &mut PgConnection,
-    client_id: &ClientId,
-    secret: &SecretRecord,
-    others_expire: UnixTime,
-) -> Result<(), StoreError> {
-    // First the end, then the dead: an end that is not in the future leaves none of the others.
-    sqlx::query(
-        "UPDATE client_secrets SET expires_at = $2 \
-         WHERE client_id = $1 AND (expires_at IS NULL OR expires_at > $2)",
-    )
-    .bind(client_id.as_str())
-    .bind(others_expire.seconds())
-    .execute(&mut *write)
-    .await?;
-    sqlx::query("DELETE FROM client_secrets WHERE client_id = $1 AND expires_at <= $2")
-        .bind(client_id.as_str())
-        .bind(secret.create_time.seconds())
-        .execute(&mut *write)
-        .await?;
-    // The newest but one place stay: the place is the new secret's, however old its clock says that it is.
-    sqlx::query(
-        "DELETE FROM client_secrets WHERE secret_id IN (\
-             SELECT secret_id FROM client_secrets WHERE client_id = $1 \
-             ORDER BY created_at DESC, ordinal DESC OFFSET $2)",
-    )
-    .bind(client_id.as_str())
-    .bind(i64::try_from(MOST_SECRETS.saturating_sub(1)).unwrap_or(i64::MAX))
-    .execute(&mut *write)
-    .await?;
-    insert(write, client_id, std::slice::from_ref(secret)).await
-}
 
 /// Inserts secrets after those that the client has.
 pub(super) async fn insert(

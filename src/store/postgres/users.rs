@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, PgPool};
 
+use super::changes;
 use crate::{
     model::{PasswordHash, UnixTime, User, UserId, UserRecord, UserSettings, Username},
     store::{
@@ -10,14 +11,16 @@ use crate::{
     },
 };
 
-/// Registers a user.
-pub(super) async fn create(pool: &PgPool, record: &UserRecord) -> Result<(), StoreError> {
+/// Registers a user whose id no client has: both are subjects of tokens (RFC 9700 section 4.15).
+pub(super) async fn create(write: &mut PgConnection, record: &UserRecord) -> Result<(), StoreError> {
+    changes::wait(write).await?;
     let UserRecord { user, password } = record;
     let UserSettings { username, disabled, claims, scopes } = &user.settings;
-    sqlx::query(concat!(
+    let inserted = sqlx::query(concat!(
         "INSERT INTO users (",
         user_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+        ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 \
+           WHERE NOT EXISTS (SELECT 1 FROM clients WHERE client_id = $1)"
     ))
     .bind(user.user_id.as_str())
     .bind(username.as_str())
@@ -29,9 +32,10 @@ pub(super) async fn create(pool: &PgPool, record: &UserRecord) -> Result<(), Sto
     .bind(user.update_time.seconds())
     .bind(user.password_update_time.seconds())
     .bind(user.revision)
-    .execute(pool)
-    .await?;
-    Ok(())
+    .execute(write)
+    .await?
+    .rows_affected();
+    if inserted == 1 { Ok(()) } else { Err(StoreError::AlreadyExists) }
 }
 
 /// The user of an id.

@@ -25,8 +25,8 @@ use super::{Store, StoreError};
 use crate::model::{
     AssertionDigest, ChangeSequence, Client, ClientId, ClientRecord, ClientVersion, KeyChange, KeySet,
     OldSessions, PasswordHash, PasswordSet, ReplicaReport, Revocation, RevocationPage, RevocationRecord,
-    SealingKeyId, SealingKeyRecord, SecretRecord, Session, SessionFilter, SessionId, SessionRecord,
-    SessionRotation, UnixTime, User, UserId, UserRecord, Username,
+    SealingKeyId, SealingKeyRecord, Session, SessionFilter, SessionId, SessionRecord, SessionRotation,
+    UnixTime, User, UserId, UserRecord, Username,
 };
 
 /// A SQLite database.
@@ -183,16 +183,14 @@ impl Store for SqliteStore {
         self.commit(write).await
     }
 
-    async fn add_client_secret(
+    async fn update_client_secrets(
         &self,
-        client_id: &ClientId,
-        secret: &SecretRecord,
-        others_expire: UnixTime,
-    ) -> Result<(), StoreError> {
+        record: &ClientRecord,
+        base: ClientVersion,
+    ) -> Result<bool, StoreError> {
         let mut write = self.write().await?;
-        clients::touch(&mut write, client_id, secret.create_time.seconds()).await?;
-        secrets::add(&mut write, client_id, secret, others_expire).await?;
-        self.commit(write).await
+        let updated = clients::update_with_secrets(&mut write, record, base).await?;
+        self.commit_if(updated, write).await
     }
 
     async fn use_assertion(

@@ -14,7 +14,7 @@ use super::{
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
 };
 use crate::store::{
-    OpenError,
+    OpenError, ambiguous,
     schema::{Applied, MIGRATIONS_TABLE, Schema, Standing},
 };
 
@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const READERS: u32 = 4;
 /// What the first migration writes into the file's header.
 const APPLICATION_ID: i64 = 1_953_459_044;
+/// Sets it again after a restore.
+const MARK: &str = "PRAGMA application_id = 1953459044";
 
 impl SqliteStore {
     /// A fresh database in this process' memory.
@@ -52,6 +54,7 @@ impl SqliteStore {
             options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = open_writer(&writing).await.map_err(|error| open_error(path, &error))?;
         migrate(&writer, path).await?;
+        warn_of_ambiguous(&writer, path).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
         let readers = readers.connect_lazy_with(options.read_only(true));
         Ok(Self { writer, readers, in_memory: false, changed: watch::Sender::new(0) })
@@ -169,6 +172,13 @@ async fn look_through(connection: &mut SqliteConnection) -> Result<Found, sqlx::
     if id == APPLICATION_ID {
         return applied(connection).await.map(Found::Ours);
     }
+    if id == 0 {
+        // The dump of `sqlite3` leaves the application_id out: a database restored from one is known by its first migration.
+        let applied = applied(connection).await?;
+        if Schema::sqlite().recognizes(&applied) {
+            return Ok(Found::Ours(applied));
+        }
+    }
     let things: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await?;
     // A start that was killed before its first migration leaves a database with nothing in it.
     Ok(if things == 0 && id == 0 { Found::Empty } else { Found::Foreign })
@@ -187,6 +197,14 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Vec<Applied>, sqlx
 
 /// Applies what is missing, all or nothing. The write lock keeps out other processes, and taking it proves that the
 /// file can be written even when nothing is missing.
+/// Warns of users whose tokens could be taken for those of others.
+async fn warn_of_ambiguous(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+    let found: Result<Vec<String>, _> =
+        sqlx::query_scalar(ambiguous::AMBIGUOUS_USERS).fetch_all(writer).await;
+    ambiguous::warn(&found.map_err(|error| open_error(path, &error))?);
+    Ok(())
+}
+
 async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| open_error(path, &error);
     let schema = Schema::sqlite();
@@ -194,7 +212,10 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let applied = applied(&mut write).await.map_err(failed)?;
     if schema.standing(&applied)? == Standing::Behind {
         schema.apply(&mut *write).await?;
-        return write.commit().await.map_err(failed);
     }
-    write.rollback().await.map_err(failed)
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *write).await.map_err(failed)?;
+    if id != APPLICATION_ID {
+        sqlx::raw_sql(MARK).execute(&mut *write).await.map_err(failed)?;
+    }
+    write.commit().await.map_err(failed)
 }

@@ -10,14 +10,16 @@ use crate::{
     },
 };
 
-/// Registers a user.
+/// Registers a user whose id no client has: both are subjects of tokens (RFC 9700 section 4.15). One statement, and so one
+/// transaction.
 pub(super) async fn create(writer: &SqlitePool, record: &UserRecord) -> Result<(), StoreError> {
     let UserRecord { user, password } = record;
     let UserSettings { username, disabled, claims, scopes } = &user.settings;
-    sqlx::query(concat!(
+    let inserted = sqlx::query(concat!(
         "INSERT INTO users (",
         user_columns!(),
-        ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+        ") SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 \
+           WHERE NOT EXISTS (SELECT 1 FROM clients WHERE client_id = ?1)"
     ))
     .bind(user.user_id.as_str())
     .bind(username.as_str())
@@ -30,8 +32,9 @@ pub(super) async fn create(writer: &SqlitePool, record: &UserRecord) -> Result<(
     .bind(user.password_update_time.seconds())
     .bind(user.revision)
     .execute(writer)
-    .await?;
-    Ok(())
+    .await?
+    .rows_affected();
+    if inserted == 1 { Ok(()) } else { Err(StoreError::AlreadyExists) }
 }
 
 /// The user of an id.

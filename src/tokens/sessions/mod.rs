@@ -17,3 +17,4 @@ pub(crate) use error::SessionError;
 pub use keeper::Sessions;
 pub use policy::SessionPolicy;
 pub(crate) use refresh::{RefreshedSession, Step};
+pub(super) use token::RefreshToken;

@@ -1,5 +1,7 @@
 //! The use of a refresh token.
 
+use std::sync::Arc;
+
 use super::{
     FreshRefreshToken, SessionError, Sessions,
     decide::{Decision, Presented, decide},
@@ -174,7 +176,10 @@ impl Sessions {
             revoke_time: now,
             expire_time: self.ring.tokens_end(now),
         };
-        self.revocations.make(&revocation).await?;
+        // In a task of its own: a caller that hangs up must not keep the session from being ended.
+        let revocations = Arc::clone(&self.revocations);
+        let made = tokio::spawn(async move { revocations.make(&revocation).await }).await;
+        made.map_err(|error| StoreError::Unavailable(error.to_string()))??;
         Ok(SessionError::Reused(Box::new(session)))
     }
 }

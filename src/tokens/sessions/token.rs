@@ -43,7 +43,7 @@ impl RefreshToken {
     }
 
     /// Reads a token that somebody presents; none if it has any other form than those that are made here.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::tokens) fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(PREFIX).filter(|rest| rest.len() == TEXT_LEN)?;
         let octets = Zeroizing::new(URL_SAFE_NO_PAD.decode(text).ok()?);
         let (session_id, rest) = octets.split_first_chunk::<16>()?;

@@ -35,7 +35,7 @@ macro_rules! field {
 }
 
 /// All of them.
-pub(crate) static CLIENT_FIELDS: [ClientField; 30] = [
+pub(crate) static CLIENT_FIELDS: [ClientField; 33] = [
     field!(display_name),
     field!(disabled),
     field!(default_audiences),
@@ -64,6 +64,9 @@ pub(crate) static CLIENT_FIELDS: [ClientField; 30] = [
     field!(permissions.exchange_issuers),
     field!(permissions.impersonate),
     field!(permissions.roles),
+    field!(permissions.verify_issuers),
+    field!(permissions.exchange_actors),
+    field!(permissions.admin_clients),
     field!(limits.calls_per_second),
     field!(limits.concurrent_calls),
 ];

@@ -17,7 +17,7 @@ pub(crate) fn read_client(message: v1::Client) -> Result<Client, Violations> {
     // Without an id there is a violation.
     let client_id = client_id.ok_or_else(|| Violations::of("client.client_id", "must be given"))?;
     let never = UnixTime::from_seconds(0);
-    Ok(Client { client_id, settings, create_time: never, update_time: never, revision: 0 })
+    Ok(Client { client_id, settings, create_time: never, update_time: never, revision: 0, mac: None })
 }
 
 /// A client as the server would answer it, without its secrets.

@@ -36,6 +36,9 @@ pub(super) fn read(message: v1::Permissions, violations: &mut Violations) -> Per
         exchange_issuers: list(message.exchange_issuers, "exchange_issuers"),
         impersonate: message.impersonate,
         claim_values: Vec::new(),
+        verify_issuers: list(message.verify_issuers, "verify_issuers"),
+        exchange_actors: list(message.exchange_actors, "exchange_actors"),
+        admin_clients: list(message.admin_clients, "admin_clients"),
         roles: roles(&message.roles, violations),
     };
     let claim_values = claim_condition::values(message.claim_values, &permissions.claims, violations);
@@ -108,5 +111,8 @@ pub(super) fn message(permissions: Permissions) -> v1::Permissions {
         exchange_issuers: texts(permissions.exchange_issuers),
         impersonate: permissions.impersonate,
         roles: permissions.roles.into_iter().map(|role| role.name().to_owned()).collect(),
+        verify_issuers: texts(permissions.verify_issuers),
+        exchange_actors: texts(permissions.exchange_actors),
+        admin_clients: texts(permissions.admin_clients),
     }
 }

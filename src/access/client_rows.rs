@@ -1,0 +1,111 @@
+//! Which of the stored clients may be trusted: a client whose MAC is wrong is refused like an unknown one.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    keys::{Patience, RowCheck, Sealer},
+    model::{ClientId, ClientRecord},
+    random::RandomError,
+};
+
+/// Signs and checks the rows of clients.
+#[derive(Debug)]
+pub(super) struct ClientRows(pub(super) Arc<Sealer>);
+
+/// Stored clients, after their MACs were checked.
+#[derive(Debug, Default)]
+pub(super) struct CheckedClients {
+    /// The clients that may be used.
+    pub(super) trusted: Vec<ClientRecord>,
+    /// Why the others are not.
+    pub(super) untrusted: BTreeMap<ClientId, String>,
+    /// How many clients are accepted without a valid MAC.
+    pub(super) unsigned: usize,
+    /// Whether a sealing key is missing, so that another look may tell more.
+    pub(super) incomplete: bool,
+}
+
+impl ClientRows {
+    /// Signs a client as it is to be written.
+    pub(super) fn sign(&self, record: &mut ClientRecord) -> Result<(), RandomError> {
+        let content = record.content();
+        record.client.mac = content.map(|content| self.0.sign_row(&content)).transpose()?.flatten();
+        Ok(())
+    }
+
+    /// Whether one client may be trusted; the log says why not.
+    pub(super) async fn trusts(&self, record: &ClientRecord) -> bool {
+        self.load(std::slice::from_ref(record)).await;
+        match self.check(record) {
+            RowCheck::Signed | RowCheck::Unsigned => true,
+            RowCheck::Unknown(problem) | RowCheck::Refused(problem) => {
+                report(&record.client.client_id, &problem);
+                false
+            }
+        }
+    }
+
+    /// Checks each client. One whose MAC cannot be checked, but that says what it said when it was trusted, goes on: it was
+    /// signed anew under a sealing key that is not here.
+    pub(super) async fn check_all(
+        &self,
+        records: Vec<ClientRecord>,
+        before: &CheckedClients,
+    ) -> CheckedClients {
+        self.load(&records).await;
+        let mut checked = CheckedClients::default();
+        for record in records {
+            match self.check(&record) {
+                RowCheck::Signed => checked.trusted.push(record),
+                RowCheck::Unsigned => {
+                    checked.unsigned += 1;
+                    checked.trusted.push(record);
+                }
+                RowCheck::Unknown(_) if before.has(&record) => {
+                    checked.incomplete = true;
+                    checked.trusted.push(record);
+                }
+                RowCheck::Unknown(problem) => {
+                    checked.incomplete = true;
+                    checked.untrusted.insert(record.client.client_id, problem);
+                }
+                RowCheck::Refused(problem) => {
+                    drop(checked.untrusted.insert(record.client.client_id, problem))
+                }
+            }
+        }
+        for (client_id, problem) in &checked.untrusted {
+            if !before.untrusted.contains_key(client_id) {
+                report(client_id, problem);
+            }
+        }
+        checked
+    }
+
+    /// Brings the sealing keys that the MACs name into memory.
+    async fn load(&self, records: &[ClientRecord]) {
+        let macs = records.iter().filter_map(|record| record.client.mac.as_deref());
+        self.0.load(macs, Patience::Brief).await;
+    }
+
+    fn check(&self, record: &ClientRecord) -> RowCheck {
+        match record.content() {
+            Some(content) => self.0.check_row(&content, record.client.mac.as_deref()),
+            None => RowCheck::Refused("its settings have no JSON form".to_owned()),
+        }
+    }
+}
+
+impl CheckedClients {
+    /// Whether a client with the same content is trusted here.
+    fn has(&self, record: &ClientRecord) -> bool {
+        let place =
+            self.trusted.binary_search_by(|known| known.client.client_id.cmp(&record.client.client_id));
+        let known = place.ok().and_then(|place| self.trusted.get(place));
+        known.is_some_and(|known| known.content() == record.content())
+    }
+}
+
+fn report(client_id: &ClientId, problem: &str) {
+    tracing::error!(%client_id, problem, "a stored client is not trusted, and refused like an unknown one");
+}

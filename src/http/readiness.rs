@@ -1,0 +1,104 @@
+//! Readiness: whether this replica can do its job, and if not, why.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::watch;
+
+/// A cause for which a replica is not ready. Several can hold at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotReady {
+    /// The server has not finished starting.
+    Starting,
+    /// The server is stopping.
+    ShuttingDown,
+    /// The revocations in memory are older than `staleness_bound`: VerifyToken returns STATE_STALE.
+    StateStale,
+    /// The audit log is required and cannot be written: calls that need an audit event are refused.
+    AuditUnavailable,
+}
+
+impl NotReady {
+    /// The reason in the response body. Where calls fail for the same cause, it is the reason of their errors.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Starting => "STARTING",
+            Self::ShuttingDown => "SHUTTING_DOWN",
+            Self::StateStale => "STATE_STALE",
+            Self::AuditUnavailable => "AUDIT_UNAVAILABLE",
+        }
+    }
+
+    /// What is wrong, in one line that is fit for the public.
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Starting => "the server has not finished starting",
+            Self::ShuttingDown => "the server is stopping",
+            Self::StateStale => {
+                "the revocations have not been read from the store for longer than staleness_bound"
+            }
+            Self::AuditUnavailable => "the audit log is required and cannot be written",
+        }
+    }
+
+    /// Whether the server still takes calls, and fails some of them only: a server that is told to stay ready then does.
+    const fn is_degraded(self) -> bool {
+        !matches!(self, Self::Starting | Self::ShuttingDown)
+    }
+}
+
+/// Why the replica is not ready now; ready without any cause.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    causes: watch::Sender<BTreeSet<NotReady>>,
+    ready_when_degraded: bool,
+}
+
+impl Readiness {
+    /// A server that has not started. With `ready_when_degraded`, only [`NotReady::Starting`] and
+    /// [`NotReady::ShuttingDown`] make it not ready.
+    pub fn starting(ready_when_degraded: bool) -> Self {
+        Self { causes: watch::Sender::new(BTreeSet::from([NotReady::Starting])), ready_when_degraded }
+    }
+
+    /// Says whether a cause holds now. A change is logged once.
+    pub fn set(&self, cause: NotReady, holds: bool) {
+        let changed = self
+            .causes
+            .send_if_modified(|causes| if holds { causes.insert(cause) } else { causes.remove(&cause) });
+        if changed && cause.is_degraded() {
+            let (reason, ready) = (cause.reason(), self.is_ready());
+            if holds {
+                tracing::error!(reason, ready, "degraded: {}", cause.text());
+            } else {
+                tracing::info!(reason, ready, "no longer degraded");
+            }
+        }
+    }
+
+    /// Whether the replica is ready.
+    pub fn is_ready(&self) -> bool {
+        self.causes.borrow().iter().all(|cause| self.tolerates(*cause))
+    }
+
+    /// Resolves when the causes have changed since the last call on the same receiver.
+    pub fn changes(&self) -> watch::Receiver<BTreeSet<NotReady>> {
+        self.causes.subscribe()
+    }
+
+    /// The response body: one line for each cause, those that are tolerated included.
+    pub(super) fn body(&self) -> String {
+        let causes = self.causes.borrow();
+        let mut body = String::new();
+        if causes.iter().all(|cause| self.tolerates(*cause)) {
+            body.push_str("ok\n");
+        }
+        for cause in causes.iter() {
+            body.extend([cause.reason(), ": ", cause.text(), "\n"]);
+        }
+        body
+    }
+
+    const fn tolerates(&self, cause: NotReady) -> bool {
+        self.ready_when_degraded && cause.is_degraded()
+    }
+}
