@@ -269,6 +269,7 @@ impl Server {
             directory: Arc::clone(&directory),
             verifiers: Arc::clone(&verifiers),
             revocations: Arc::clone(&revocations),
+            verify_cache: Arc::clone(verifier.cache()),
             call_memory: Arc::clone(&call_memory),
             ports: vec![Arc::clone(&grpc_metrics), Arc::clone(&http_metrics)],
             tls: tls.clone(),
