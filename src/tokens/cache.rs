@@ -58,6 +58,11 @@ impl TokenCache {
         known
     }
 
+    /// Whether there is an entry of this very token.
+    pub(super) fn holds(&self, token: &str) -> bool {
+        self.entries.as_ref().is_some_and(|entries| entries.contains_key(token))
+    }
+
     /// Keeps a token.
     pub(super) fn insert(&self, token: &str, examined: &Arc<ExaminedToken>) {
         if let Some(entries) = &self.entries {

@@ -159,6 +159,11 @@ impl Verifier {
         Ok(VerifiedToken { token, audiences, cache_ttl })
     }
 
+    /// Whether the token is in the cache, so that verifying it costs no signature check.
+    pub(crate) fn is_cached(&self, token: &str) -> bool {
+        self.cache.holds(token)
+    }
+
     /// The verified-token cache, for its metrics.
     pub const fn cache(&self) -> &Arc<TokenCache> {
         &self.cache
