@@ -57,6 +57,7 @@ impl From<Config> for Settings {
                 leeway: config.leeway,
                 max_leeway: config.max_leeway,
                 cache_ttl: config.cache_ttl,
+                cache_bytes: config.verify_cache_bytes,
             },
             discovery: Discovery { issuer: config.issuer, jwks_uri: config.jwks_uri },
             tls,

@@ -62,6 +62,8 @@ pub struct Config {
     pub leeway: Duration,
     pub max_leeway: Duration,
     pub cache_ttl: Duration,
+    /// `verify_cache_bytes`
+    pub verify_cache_bytes: u64,
     pub jwks_max_age: Duration,
     pub max_token_bytes: usize,
     pub max_message_bytes: usize,
@@ -127,6 +129,7 @@ impl Resolved {
         let log = reader.word("log");
         let log_format = reader.word("log_format");
         let cache_ttl = reader.duration("cache_ttl");
+        let verify_cache_bytes = reader.number("verify_cache_bytes");
         let max_watches = VerifierCaps {
             all: reader.number("max_watches"),
             of_one_source: reader.number("max_watches_per_source"),
@@ -174,6 +177,7 @@ impl Resolved {
                 leeway,
                 max_leeway,
                 cache_ttl,
+                verify_cache_bytes,
                 jwks_max_age,
                 max_token_bytes,
                 max_message_bytes,

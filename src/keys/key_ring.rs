@@ -173,6 +173,11 @@ impl KeyRing {
         }
     }
 
+    /// Whether the key is in the ring, unchanged since it was taken from there.
+    pub(crate) fn holds(&self, key: &Arc<RingKey>) -> bool {
+        self.snapshot.load().get(key.key_id.as_str()).is_some_and(|current| Arc::ptr_eq(current, key))
+    }
+
     /// The public keys, as they are to be published now.
     pub fn jwk_set(&self) -> Arc<JwkSetDocument> {
         Arc::clone(self.snapshot.load().jwk_set())

@@ -157,6 +157,12 @@ impl Ring {
                 continue;
             }
             let known = before.and_then(|before| before.get(record.key_id.as_str()));
+            let is_unchanged = before.is_some_and(|before| before.set().keys.contains(record));
+            // The same key in memory: what was verified with it need not be verified again.
+            if let Some(known) = known.filter(|known| is_unchanged && known.problem.is_none()) {
+                ring.add(Arc::clone(known));
+                continue;
+            }
             match RingKey::open(record, sealer, known.map(|key| &**key)) {
                 Ok(key) => ring.add(Arc::new(key)),
                 Err(error) => drop(ring.problems.insert(record.key_id.clone(), error.to_string())),

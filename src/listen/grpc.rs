@@ -1,11 +1,11 @@
 //! gRPC over HTTP/2, and how long a connection lives.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use http::{Request, Response};
 use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::time::{Instant, sleep_until};
@@ -14,6 +14,7 @@ use tower::Service;
 use super::{
     accept::Protocol,
     activity::Activity,
+    calls::Calls,
     counted::{Counted, Question},
     memory::CallMemory,
     stop::{LEAVE, Stop},
@@ -54,9 +55,8 @@ pub struct Lifetime {
 /// gRPC over HTTP/2.
 #[derive(Debug, Clone)]
 pub struct Grpc<S> {
-    builder: http2::Builder<TokioExecutor>,
+    limits: GrpcLimits,
     greeting_timeout: Duration,
-    lifetime: Lifetime,
     memory: Arc<CallMemory>,
     service: S,
 }
@@ -64,16 +64,27 @@ pub struct Grpc<S> {
 impl<S> Grpc<S> {
     /// Serves `service` within `limits`, and within `memory` for all calls; the preface that begins a connection must arrive
     /// within `greeting_timeout`.
-    pub fn new(service: S, limits: GrpcLimits, memory: Arc<CallMemory>, greeting_timeout: Duration) -> Self {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+    pub const fn new(
+        service: S,
+        limits: GrpcLimits,
+        memory: Arc<CallMemory>,
+        greeting_timeout: Duration,
+    ) -> Self {
+        Self { limits, greeting_timeout, memory, service }
+    }
+}
+
+impl GrpcLimits {
+    fn builder(&self, calls: Calls) -> http2::Builder<Calls> {
+        let mut builder = http2::Builder::new(calls);
         builder
             .timer(TokioTimer::new())
             // gRPC has no use for it, and hyper panics where the machine's clock is past the year 9999.
             .auto_date_header(false)
-            .max_concurrent_streams(limits.max_concurrent_streams)
-            .max_header_list_size(limits.max_header_bytes)
-            .keep_alive_interval(limits.keepalive_interval)
-            .keep_alive_timeout(limits.keepalive_timeout)
+            .max_concurrent_streams(self.max_concurrent_streams)
+            .max_header_list_size(self.max_header_bytes)
+            .keep_alive_interval(self.keepalive_interval)
+            .keep_alive_timeout(self.keepalive_timeout)
             // Bounds what one stream or connection may send before it is read. Messages are small, and read at once.
             .initial_stream_window_size(64 * 1024)
             .initial_connection_window_size(256 * 1024)
@@ -82,7 +93,7 @@ impl<S> Grpc<S> {
             // Streams that are reset before they were looked at: a flood ends the connection (CVE-2023-44487). Those
             // that are reset later are counted in `activity.rs`.
             .max_pending_accept_reset_streams(64);
-        Self { builder, greeting_timeout, lifetime: limits.lifetime, memory, service }
+        builder
     }
 }
 
@@ -102,17 +113,19 @@ where
         let memory = self.memory.share(peer.address);
         let service = Counted { service: self.service, peer, activity: Arc::clone(&activity), memory };
         let traffic = stream.traffic();
-        let connection =
-            self.builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        let calls = Calls::default();
+        let builder = self.limits.builder(calls.clone());
+        let lifetime = self.limits.lifetime;
+        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = pin!(connection);
         let mut greeting = pin!(tokio::time::sleep(self.greeting_timeout));
-        let mut end = pin!(end(self.lifetime, &activity));
+        let mut end = pin!(end(lifetime, &activity));
         let mut grace = pin!(sleep_until(far()));
         let (mut leave, mut moved) = (pin!(sleep_until(far())), 0);
         let (mut greeted, mut ending, mut stopping) = (false, false, false);
         let ended = loop {
             tokio::select! {
-                ended = &mut connection => break ended,
+                ended = poll_fn(|context| calls.serve(connection.as_mut(), context)) => break ended,
                 () = &mut greeting, if !greeted => {
                     // Until the preface is there, hyper neither pings nor heeds a shutdown: a connection that says nothing
                     // would keep its place for ever.
@@ -140,7 +153,7 @@ where
                 }
                 () = &mut end, if !ending => {
                     ending = true;
-                    grace.as_mut().reset(Instant::now() + self.lifetime.grace);
+                    grace.as_mut().reset(Instant::now() + lifetime.grace);
                     connection.as_mut().graceful_shutdown();
                 }
                 () = &mut grace, if ending => return,

@@ -6,6 +6,7 @@
 mod accept;
 mod activity;
 mod admission;
+mod calls;
 mod counted;
 mod descriptors;
 mod grpc;

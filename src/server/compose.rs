@@ -276,6 +276,7 @@ impl Server {
             clock: guard,
             verifiers: Arc::clone(&verifiers),
             revocations: Arc::clone(&revocations),
+            verify_cache: Arc::clone(verifier.cache()),
             call_memory: Arc::clone(&call_memory),
             ports: port_metrics.to_vec(),
             tls: tls.clone(),

@@ -20,6 +20,7 @@ use crate::{
     revocations::Revocations,
     store::{ClockGuard, StoreMetrics},
     telemetry::LogMetrics,
+    tokens::TokenCache,
 };
 
 /// Everything that is counted.
@@ -40,6 +41,7 @@ pub(super) struct Exposition {
     pub(super) clock: Arc<ClockGuard>,
     pub(super) verifiers: Arc<Verifiers>,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) verify_cache: Arc<TokenCache>,
     pub(super) call_memory: Arc<CallMemory>,
     pub(super) ports: Vec<Arc<ListenMetrics>>,
     pub(super) tls: Option<Arc<TlsKeeper>>,
@@ -60,6 +62,7 @@ impl Exposition {
         registry.register_collector(Box::new(self.sessions));
         registry.register_collector(Box::new(self.issuers));
         registry.register_collector(Box::new(self.store));
+        registry.register_collector(Box::new(self.verify_cache));
         registry.register_collector(Box::new(CallMemoryMetrics(self.call_memory)));
         registry.register_collector(Box::new(ListenMetricsOf(self.ports)));
         if let Some(tls) = self.tls {

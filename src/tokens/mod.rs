@@ -3,6 +3,7 @@
 //! May import: `access` (for grants), `keys`, `jose`, `revocations`, `store` (for users and sessions), `model`, `clock`. Invariant: issuing and verifying
 //! work from memory, and nothing is done without a grant.
 
+mod cache;
 mod exchange;
 mod introspect;
 mod issue;
@@ -12,6 +13,7 @@ mod revoke_everything;
 mod sessions;
 mod verify;
 
+pub use cache::TokenCache;
 pub use exchange::Exchanger;
 pub(crate) use exchange::{ExchangeError, KeysOf, PresentedTokens};
 pub use introspect::Introspector;

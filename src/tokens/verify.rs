@@ -6,11 +6,12 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
+use super::cache::TokenCache;
 use crate::{
     access::VerifyGrant,
     clock::Clock,
     jose::{self, Compact, Header},
-    keys::{KeyLookup, KeyRing},
+    keys::{KeyLookup, KeyRing, RingKey},
     model::{KeyId, Reason, Refusal, TokenClaims, UnixTime, is_revocable},
     revocations::{Revocations, Stale},
 };
@@ -28,32 +29,39 @@ pub struct VerifyPolicy {
     pub max_leeway: Duration,
     /// How long an answer may be reused.
     pub cache_ttl: Duration,
+    /// How many bytes the verified-token cache may take; 0 turns it off.
+    pub cache_bytes: u64,
 }
 
 /// A token that may be trusted.
 pub(crate) struct VerifiedToken {
+    /// The token.
+    pub(crate) token: Arc<ExaminedToken>,
+    /// The audiences that the caller answers for.
+    pub(crate) audiences: Vec<String>,
+    /// How long this answer may be reused.
+    pub(crate) cache_ttl: Duration,
+}
+
+/// A token whose signature is good and whose claims were read. Whether it is good now, and for the caller, is not known yet.
+pub(crate) struct ExaminedToken {
     /// Its registered claims.
     pub(crate) claims: TokenClaims,
     /// Every claim.
     pub(crate) members: Map<String, Value>,
     /// The payload as it was signed.
     pub(crate) payload: String,
-    /// The audiences that the caller answers for.
-    pub(crate) audiences: Vec<String>,
-    /// `kid`
-    pub(crate) key_id: KeyId,
-    /// How long this answer may be reused.
-    pub(crate) cache_ttl: Duration,
-}
-
-/// A token that its issuer signed, and that is read. Whether it is good, and for whoever asks, is another question.
-pub(super) struct ExaminedToken {
-    pub(super) claims: TokenClaims,
-    pub(super) members: Map<String, Value>,
-    pub(super) payload: String,
-    pub(super) key_id: KeyId,
+    /// The key that verified it.
+    pub(super) key: Arc<RingKey>,
     /// Whether it was issued here, and not by the owner of a key that was imported.
     pub(super) is_own: bool,
+}
+
+impl ExaminedToken {
+    /// `kid`
+    pub(crate) fn key_id(&self) -> &KeyId {
+        &self.key.key_id
+    }
 }
 
 /// Why a token may not be trusted, or why nobody can say.
@@ -93,6 +101,7 @@ pub struct Verifier {
     ring: Arc<KeyRing>,
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
+    cache: Arc<TokenCache>,
 }
 
 impl Verifier {
@@ -103,7 +112,8 @@ impl Verifier {
         revocations: Arc<Revocations>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { policy, ring, revocations, clock }
+        let cache = Arc::new(TokenCache::new(policy.cache_bytes));
+        Self { policy, ring, revocations, clock, cache }
     }
 
     /// What steers it.
@@ -119,7 +129,12 @@ impl Verifier {
 
     /// Verifies the token that `grant` allows the caller to ask about.
     pub(crate) fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
-        let token = self.examine(grant.token())?;
+        let cached = self.cache.get(grant.token(), |cached| self.ring.holds(&cached.key));
+        let is_cached = cached.is_some();
+        let token = match cached {
+            Some(token) => token,
+            None => Arc::new(self.examine(grant.token())?),
+        };
         let claims = &token.claims;
         if !grant.accepts_issuer(&claims.issuer, token.is_own) {
             let detail = "the caller does not accept tokens of this issuer";
@@ -137,8 +152,21 @@ impl Verifier {
         }
         self.check_revoked(claims, token.is_own)?;
         let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
-        let ExaminedToken { claims, members, payload, key_id, .. } = token;
-        Ok(VerifiedToken { claims, members, payload, audiences, key_id, cache_ttl })
+        // Only now: a token that is refused takes no room from those that are not.
+        if !is_cached {
+            self.cache.insert(grant.token(), &token);
+        }
+        Ok(VerifiedToken { token, audiences, cache_ttl })
+    }
+
+    /// Whether the token is in the cache, so that verifying it costs no signature check.
+    pub(crate) fn is_cached(&self, token: &str) -> bool {
+        self.cache.holds(token)
+    }
+
+    /// The verified-token cache, for its metrics.
+    pub const fn cache(&self) -> &Arc<TokenCache> {
+        &self.cache
     }
 
     /// All that is asked of a token whoever asks: from its size to its issuer. There is no other way to a token's claims. What is
@@ -178,7 +206,7 @@ impl Verifier {
                 "the token's `jti` is none that can be revoked: it must be 1 to 255 bytes without U+0000";
             return Err(Refusal::new(Reason::ClaimInvalid, detail).into());
         }
-        Ok(ExaminedToken { claims, members, payload, key_id: key.key_id.clone(), is_own })
+        Ok(ExaminedToken { claims, members, payload, key, is_own })
     }
 
     /// Whether an examined token is good now and was not revoked. For whom it is, the caller has looked at before.

@@ -199,4 +199,5 @@ mod vault;
 mod vault_process;
 mod vault_stand_in;
 mod vault_story;
+mod verify_cache;
 mod verify_issuers;

@@ -70,6 +70,7 @@ pub fn settings() -> Settings {
             leeway: Duration::ZERO,
             max_leeway: Duration::from_secs(60),
             cache_ttl: Duration::from_secs(30),
+            cache_bytes: 1 << 20,
         },
         discovery: Discovery {
             issuer: ISSUER.to_owned(),

@@ -147,6 +147,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     seconds("max_leeway", "60s", 3600, "The largest leeway that a caller may ask for"),
     seconds("cache_ttl", "30s", 3600, "How long a caller may reuse the answer of VerifyToken"),
+    number(
+        "verify_cache_bytes",
+        "67108864",
+        (0, 1 << 40),
+        "Memory for tokens whose signature was verified, in bytes: the same token again costs no signature check; 0 turns the cache off",
+    ),
     seconds("jwks_max_age", "5m", 86_400, "How long verifiers may keep the JWK set (`Cache-Control`)"),
     number("max_token_bytes", "8192", (512, 1_048_576), "The longest token that is looked at, in bytes"),
     number(

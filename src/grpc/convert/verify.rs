@@ -38,12 +38,13 @@ pub(in crate::grpc) fn verify_request(
 
 /// The answer for a token that may be trusted.
 pub(in crate::grpc) fn verified_answer(verified: VerifiedToken) -> v1::VerifyTokenResponse {
+    let token = verified.token;
     v1::VerifyTokenResponse {
-        token_claims: Some(token_claims(verified.claims)),
-        claims: Some(json::to_struct(verified.members)),
-        claims_json: verified.payload,
+        token_claims: Some(token_claims(token.claims.clone())),
+        claims: Some(json::to_struct(token.members.clone())),
+        claims_json: token.payload.clone(),
         audiences: verified.audiences,
-        key_id: verified.key_id.as_str().to_owned(),
+        key_id: token.key_id().as_str().to_owned(),
         cache_ttl: Some(scalar::duration_message(verified.cache_ttl)),
     }
 }

@@ -26,6 +26,10 @@ impl TokenApi {
         let caller = caller(&self.authenticator, &request).await?;
         let asked = convert::verify_request(request.into_inner(), self.verifier.policy().max_leeway);
         let grant = asked.authorize(|request| access::verify(&caller, request))?;
+        if !self.verifier.is_cached(grant.token()) {
+            // A signature check takes long enough to leave the task of the connection for it.
+            tokio::task::yield_now().await;
+        }
         let step = spans::step("verify");
         let outcome = self.with_keys(|| self.verifier.verify(&grant)).await;
         drop(step);
@@ -47,9 +51,11 @@ impl TokenApi {
         // once is bounded for the whole batch, and spoils no other answer.
         let mut items = Vec::with_capacity(requests.len());
         for request in requests {
+            if !self.verifier.is_cached(&request.token) {
+                // A batch of slow algorithms must not keep its thread from other calls.
+                tokio::task::yield_now().await;
+            }
             items.push(self.verify_from_memory(request, &policy));
-            // A batch of slow algorithms must not keep its thread from other calls.
-            tokio::task::yield_now().await;
         }
         let mut looked_up = None;
         for item in &mut items {

@@ -1,0 +1,36 @@
+//! Programs that tokend is measured against, and the load that is put on them. `bench/compare` runs them.
+//!
+//! ```text
+//! anchors tonic ADDRESS REPLY_BYTES    a stock tonic server: an echo, and a service on jsonwebtoken's encode and decode
+//! anchors h2 ADDRESS REPLY_BYTES       an echo on the h2 crate alone: the floor under every gRPC server on it
+//! anchors load ADDRESS PATH SECONDS PROCESS AUTHORIZATION < FRAMES    sends messages, chosen at random
+//! anchors tokens ADDRESS COUNT AUTHORIZATION > FRAMES    has tokend issue tokens; writes a VerifyToken message for each
+//! ```
+
+mod bare;
+mod load;
+mod stock;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["tonic", address, reply] => stock::serve(address.parse()?, reply.parse()?).await,
+        ["h2", address, reply] => bare::serve(address.parse()?, reply.parse()?).await,
+        ["load", address, path, seconds, process, authorization] => {
+            let load = load::Load { address: address.parse()?, path, authorization };
+            load.run(std::time::Duration::from_secs_f64(seconds.parse()?), process.parse()?).await
+        }
+        ["tokens", address, count, authorization] => {
+            let path = "/tokend.v1.TokenService/IssueToken";
+            load::tokens(&load::Load { address: address.parse()?, path, authorization }, count.parse()?).await
+        }
+        _ => Err("usage: see the top of bench/anchors/src/main.rs".into()),
+    }
+}
