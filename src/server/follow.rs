@@ -103,6 +103,10 @@ impl Follower {
     async fn tend(&self) -> Result<(), StartError> {
         self.directory.follow_files().await;
         self.ring.retry().await;
+        if !self.takes_writes.load(Relaxed) {
+            // All of what follows would fail.
+            return Ok(());
+        }
         // One step that fails keeps none of the others from being taken.
         let kept = self.keeper.tend().await;
         let reported = self.keeper.report().await;
