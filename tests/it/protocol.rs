@@ -15,6 +15,7 @@ use tonic::Code;
 
 use crate::{
     audit::{calls, required},
+    frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, frame},
     harness::{TestServer, accepted, assert_refused},
 };
 
@@ -135,6 +136,26 @@ async fn what_is_no_post_of_grpc_reaches_no_method() {
         assert_eq!((answer.status.as_u16(), answer.code()), (200, None), "{content_type}");
         assert!(exists(&server, &client_id).await);
     }
+}
+
+#[tokio::test]
+async fn what_is_no_call_is_answered_at_its_end() {
+    let server = TestServer::start().await;
+    let mut client = Frames::connect(server.grpc, &[]).await;
+    // GET, http and / by the static table (RFC 7541 appendix A).
+    let get = [0x82, 0x86, 0x84];
+    client.send(&frame(HEADERS, END_HEADERS, 1, &get)).await;
+    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 3, &get)).await;
+    let answered = loop {
+        let frame = client.next().await.unwrap();
+        if frame.kind == DATA {
+            break frame.stream;
+        }
+        assert!(frame.kind != HEADERS || frame.stream == 3, "{frame:?}");
+    };
+    assert_eq!(answered, 3, "the first request goes on");
+    client.send(&frame(DATA, END_STREAM, 1, &[])).await;
+    while client.next().await.unwrap().stream != 1 {}
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service;
 use tracing::{Instrument as _, field};
@@ -81,6 +82,13 @@ impl Edge {
         }
         let began = Instant::now();
         if let Some(mut response) = form::refuse(&request) {
+            // At the request's end: an earlier answer would cross what its client still sends on the stream.
+            let mut body = request.into_body();
+            tokio::select! {
+                () = async { while let Some(Ok(_)) = body.frame().await {} } => {}
+                () = tokio::time::sleep(shared.limits.request_timeout) => {}
+                () = shared.drain.over() => {}
+            }
             // The code that a gRPC client makes of it.
             shared.metrics.observe(method, Code::Unknown, began.elapsed());
             response.headers_mut().insert(request_id::NAME, request_id);
