@@ -31,6 +31,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         None,
         "A file that holds the value of `store`, in place of `store`: for one with a password",
     ),
+];
+
+pub(super) const SEALING: &[Setting] = &[
     setting(
         "sealing_key",
         Kind::Secret,
@@ -69,6 +72,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         None,
         "Certificate authorities for Vault's certificate, PEM (default: the system's)",
     ),
+];
+
+pub(super) const KEYS: &[Setting] = &[
     setting(
         "algorithms",
         Kind::List,
@@ -110,6 +116,9 @@ pub(super) const SETTINGS: &[Setting] = &[
         "How long a rotation waits for verifiers that watch the trust bundle and do not hold the next key yet",
     ),
     seconds("max_ttl", "1d", 365 * 86_400, "The longest life of a token, whatever its client is allowed"),
+];
+
+pub(super) const SERVING: &[Setting] = &[
     setting("grpc_addr", Kind::Address, "IP:PORT", Some("127.0.0.1:50051"), "Where gRPC is served"),
     setting(
         "http_addr",
