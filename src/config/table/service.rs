@@ -149,7 +149,7 @@ pub(super) const SERVING: &[Setting] = &[
         (4096, 67_108_864),
         "The largest gRPC message that is read, in bytes",
     ),
-    duration("request_timeout", "10s", 600, "The longest duration of a call"),
+    duration("request_timeout", "10s", 600, "The longest that a call may take"),
     delay(
         "drain_delay",
         "5s",
