@@ -140,11 +140,11 @@ impl Store for PostgresStore {
     }
 
     async fn clock(&self) -> Result<StoreClock, StoreError> {
-        bounded(clock::read(&self.pool)).await
+        self.bounded(clock::read(&self.pool)).await
     }
 
     async fn mark_clock(&self, now: UnixTime, accepted: bool) -> Result<(), StoreError> {
-        bounded(clock::mark(&self.pool, now, accepted)).await
+        self.bounded(clock::mark(&self.pool, now, accepted)).await
     }
 
     async fn clients(&self) -> Result<Vec<ClientRecord>, StoreError> {

@@ -179,7 +179,7 @@ impl Sessions {
         // In a task of its own: a caller that hangs up must not keep the session from being ended.
         let revocations = Arc::clone(&self.revocations);
         let made = tokio::spawn(async move { revocations.make(&revocation).await }).await;
-        made.map_err(|error| StoreError::Unavailable(error.to_string()))??;
+        made.map_err(|error| StoreError::Unavailable(error.to_string().into()))??;
         Ok(SessionError::Reused(Box::new(session)))
     }
 }
