@@ -125,8 +125,7 @@ impl AuditLog {
         }
         let _step = spans::step("audit");
         let line = Arc::new(self.stamp.call(event));
-        let durable = self.durable(&line);
-        tokio::time::timeout(WAIT, durable).await.unwrap_or(Err(AuditUnavailable))
+        self.durable(&line).await
     }
 
     /// Writes an event for which nobody waits.
@@ -153,6 +152,7 @@ impl AuditLog {
     }
 
     async fn durable(&self, line: &Arc<Line>) -> Result<(), AuditUnavailable> {
+        let end = tokio::time::Instant::now() + WAIT;
         let mut awaited = Vec::with_capacity(self.queues.len());
         // All of this before the first wait: an event is on its way even if its caller goes away.
         for queue in &self.queues {
@@ -162,11 +162,16 @@ impl AuditLog {
                 queue.lose_one();
                 return Err(AuditUnavailable);
             }
-            awaited.push(answer);
+            awaited.push((queue, answer));
         }
-        // An end that was dropped unused has not written it.
-        for answer in awaited {
-            answer.await.map_err(|_| AuditUnavailable)?;
+        for (queue, answer) in awaited {
+            let Ok(answer) = tokio::time::timeout_at(end, answer).await else {
+                // A sink that hangs fails, too: further calls are refused at once, until it writes again.
+                queue.failing.store(true, Relaxed);
+                return Err(AuditUnavailable);
+            };
+            // An end that was dropped unused has not written it.
+            answer.map_err(|_| AuditUnavailable)?;
         }
         Ok(())
     }

@@ -149,7 +149,11 @@ impl Writer {
             let line = match self.telling.take() {
                 Some(line) => line,
                 None => match self.untold.swap(0, Relaxed) {
-                    0 => return,
+                    0 => {
+                        // A call that waited too long called it failing just when it had written.
+                        self.failing.store(false, Relaxed);
+                        return;
+                    }
                     lost => Arc::new(self.stamp.lost(self.name, lost)),
                 },
             };

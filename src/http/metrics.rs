@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn accepts(values: &[&'static str]) -> bool {
-        let values = values.iter().map(|value| (ACCEPT, axum::http::HeaderValue::from_static(value)));
+        let values = values.iter().map(|value| (ACCEPT, http::HeaderValue::from_static(value)));
         prefers_open_metrics(&values.collect())
     }
 

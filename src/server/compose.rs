@@ -159,8 +159,9 @@ impl Server {
         } = settings;
         let limits = settings.calls;
         let guard = Arc::new(ClockGuard::new(Arc::clone(&store), Arc::clone(&clock)));
-        guard.observe().await?;
         let ring = Arc::new(KeyRing::open(Arc::clone(&store), keys, Arc::clone(&clock)).await?);
+        // Only now: a server that does not start leaves the store as it was.
+        guard.observe().await?;
         let verifiers = Arc::new(Verifiers::default());
         let keeper = Arc::new(Keeper::new(
             Arc::clone(&store),

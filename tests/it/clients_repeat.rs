@@ -20,6 +20,7 @@ fn issuing(client_id: &str) -> v1::Client {
             audiences: any(),
             scopes: any(),
             subjects: any(),
+            admin_clients: any(),
             ..Default::default()
         }),
         ..Default::default()

@@ -51,7 +51,7 @@ impl Flood {
         match self {
             Self::Verify | Self::IntrospectRefresh => (500, 1_300),
             Self::Exchange | Self::Revoke => (100, 150),
-            Self::Batch => (2, 4),
+            Self::Batch => (12, 24),
         }
     }
 
@@ -69,7 +69,7 @@ impl Flood {
                 assert!(codes.contains(&status.code()), "{status}");
             }
             Self::Batch => {
-                let tokens = (0..100).map(|item| if item == 0 { token.as_str() } else { good });
+                let tokens = (0..10).map(|item| if item == 0 { token.as_str() } else { good });
                 let requests = tokens.map(at_orders).collect();
                 let request = by.request(v1::BatchVerifyTokensRequest { requests });
                 let answer = accepted(by.tokens().batch_verify_tokens(request).await).into_inner();
@@ -118,24 +118,6 @@ async fn good_tokens_are_verified_while_postgres_is_away_and_garbage_comes() {
     floods(&scene.server, &good, "is dead").await;
     block_in_place(|| scene.postgres.resume());
     goes_on(&scene.server, &good).await;
-}
-
-/// What the server says last in the store, and closing it, is bounded too.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_stops_while_postgres_hangs() {
-    let Some(mut scene) = Scene::set_as(as_shipped(), |_, database| database.url.to_string()).await else {
-        return;
-    };
-    block_in_place(|| scene.postgres.freeze());
-    // A look-up is on its way to the store.
-    let garbage = tokio::spawn({
-        let root = scene.server.root.clone();
-        async move { root.check(&garbage(0)).await.is_err() }
-    });
-    scene.server.begin_stop();
-    // Without a bound it takes as long as the store's own bounds add up to, or for ever.
-    tokio::time::timeout(Duration::from_secs(25), scene.server.stopped()).await.unwrap();
-    assert!(garbage.await.unwrap());
 }
 
 async fn floods(server: &TestServer, good: &str, fault: &str) {

@@ -103,6 +103,7 @@ async fn serve_leaves_no_token_and_no_secret() {
         client_id: "root".to_owned(),
         permissions: Some(v1::Permissions {
             methods: any(),
+            admin_clients: any(),
             audiences: any(),
             scopes: any(),
             subjects: any(),

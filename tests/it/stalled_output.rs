@@ -17,7 +17,7 @@ use tokend::{model::ClientSecret, proto::v1};
 use tonic::Code;
 
 use crate::{
-    harness::{TestClient, accepted, for_alice, refused},
+    harness::{TestClient, accepted, assert_refused, for_alice, refused},
     process::{FREE_PORTS, Lines, Running, entry, init, tokend},
 };
 
@@ -182,20 +182,22 @@ async fn signals_are_obeyed() {
         for signal in signals {
             server.running.signal(signal);
             // Two signals at the same time could be one.
-            while *signal != *signals.last().unwrap() && ready(server.http).await {}
+            while *signal != *signals.last().unwrap()
+                && readiness(server.http).await.starts_with("HTTP/1.1 200")
+            {}
         }
         assert_eq!(server.ended(), Some(code), "{signals:?}");
     }
 }
 
-/// Whether the server says that it is ready.
-async fn ready(http: SocketAddr) -> bool {
+/// What the server says of its readiness.
+async fn readiness(http: SocketAddr) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let mut stream = tokio::net::TcpStream::connect(http).await.unwrap();
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    answer.starts_with("HTTP/1.1 200")
+    answer
 }
 
 /// A pipe that has no room left, and its reader.
@@ -250,6 +252,30 @@ async fn readers_that_went_away_hold_nothing_up() {
     while metric(metrics, "tokend_log_lines_dropped_total").await < 100 {
         tokio::task::yield_now().await;
     }
+    running.signal("-TERM");
+    assert_eq!(ended(&mut running.0), Some(0));
+}
+
+/// Where no event may be lost, calls that leave one are refused, at once and not after each has waited.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_required_audit_log_that_hangs_refuses_calls_at_once_and_says_so() {
+    let folder = TempDir::new().unwrap();
+    let secret = init(folder.path());
+    let required = ["--drain-delay", "0s", "--audit-mode", "required"];
+    let server = Stalled::start(folder.path(), &required);
+    let client = server.client(&secret).await;
+    let token = client.token().await;
+    // Until the pipe is full; the call that finds it so waits for five seconds.
+    while refused(client.check("a.b.c").await).code() != Code::Unavailable {}
+    let issued = tokio::time::timeout(LATE, client.issue(for_alice())).await.expect("late");
+    assert_refused(issued, Code::Unavailable, "AUDIT_UNAVAILABLE");
+    accepted(client.check(&token).await);
+    while !readiness(server.http).await.contains("\r\n\r\nAUDIT_UNAVAILABLE: ") {}
+
+    let Stalled { mut running, http, stdout, .. } = server;
+    let _stdout = Lines::of(stdout);
+    while !readiness(http).await.starts_with("HTTP/1.1 200") {}
+    accepted(client.issue(for_alice()).await);
     running.signal("-TERM");
     assert_eq!(ended(&mut running.0), Some(0));
 }

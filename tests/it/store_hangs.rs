@@ -254,3 +254,11 @@ async fn exchanges_of_garbage_take_no_room_from_good_ones() {
     let wrong = made(Algorithm::Rs256).token("unknown", &json!({}));
     unknown(orders.exchange(exchange_of(&wrong)).await);
 }
+
+#[tokio::test]
+async fn a_server_stops_though_the_store_never_answers() {
+    let (mut server, store) = CountingStore::serve(settings()).await;
+    store.hold();
+    server.begin_stop();
+    tokio::time::timeout(Duration::from_secs(60), server.stopped()).await.unwrap();
+}

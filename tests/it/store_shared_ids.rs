@@ -26,7 +26,7 @@ async fn an_id_of_one_kind_is_refused_for_the_other(store: Arc<dyn Store>) {
     taken(&store.put_client(&client("u-1", vec![])).await);
     assert!(store.client(&id("u-1")).await.is_err());
     assert_eq!(store.change_sequence().await.unwrap(), before, "nothing was done");
-    // A user's name is no id, and an id that is free again is anybody's.
+    // A user's name is no id. An id that is free again can be taken by either kind.
     store.create_client(&client("alice", vec![])).await.unwrap();
     store.delete_client(&id("admin")).await.unwrap();
     store.create_user(&record("admin", "bob")).await.unwrap();
