@@ -22,7 +22,7 @@ use tokend::{
     clock::{Clock as _, SystemClock},
     model::{TokenClaims, UnixTime},
     revocations::{RevocationSettings, Revocations},
-    store::{self, Location},
+    store::{self, ClockGuard, Location},
 };
 
 const LOOK_UPS: u64 = 5_000_000;
@@ -43,7 +43,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let settings = RevocationSettings { staleness_bound: Duration::from_secs(3600), serve_stale: false };
     let (resident, worked) = (resident()?, processor_time()?);
     let began = Instant::now();
-    let view = Revocations::open(Arc::clone(&store), settings, Arc::new(SystemClock)).await?;
+    let clock = Arc::new(SystemClock);
+    let guard = Arc::new(ClockGuard::new(Arc::clone(&store), clock.clone()));
+    let view = Revocations::open(Arc::clone(&store), settings, clock, guard).await?;
     let (taken, worked) = (began.elapsed(), processor_time()?.saturating_sub(worked));
     println!(
         "read into memory in {:.2} s, {:.2} s of a processor",

@@ -70,7 +70,7 @@ impl ClientRows {
                     checked.untrusted.insert(record.client.client_id, problem);
                 }
                 RowCheck::Refused(problem) => {
-                    drop(checked.untrusted.insert(record.client.client_id, problem))
+                    checked.untrusted.insert(record.client.client_id, problem);
                 }
             }
         }

@@ -9,6 +9,9 @@ use crate::model::{REDACTED, holds_credential};
 /// The longest text of a line, in bytes, before what is escaped in it.
 const LONGEST: usize = 256;
 
+/// How much of a text is searched for credentials, in bytes: twice the longest token.
+const LOOKED_AT: usize = 16 * 1024;
+
 /// A text fit for a line: cut off where it is too long, and with nothing in it that a terminal, a parser or a reader could
 /// take for something else. Control and formatting characters stand as `\u{…}`, a backslash as two.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +20,8 @@ pub struct Text(String);
 impl Text {
     /// Takes a text of anybody's. One that holds a credential, in whatever field it came, is left out as a whole.
     pub fn of(raw: &str) -> Self {
-        if holds_credential(raw) {
+        let (looked_at, _) = raw.split_at_checked(raw.floor_char_boundary(LOOKED_AT)).unwrap_or((raw, ""));
+        if holds_credential(looked_at) {
             return Self(REDACTED.to_owned());
         }
         let end = raw.floor_char_boundary(LONGEST);

@@ -12,8 +12,14 @@ use tonic::{
 };
 use zeroize::Zeroizing;
 
-use super::{address::Address, client_tls::ClientTls, failure::Failure, profile::Profile};
-use crate::{config::Secret, model::CLIENT_SECRET_PREFIX};
+use super::{
+    address::Address,
+    client_tls::ClientTls,
+    failure::Failure,
+    output::{plain, talk},
+    profile::Profile,
+};
+use crate::{config::Secret, files::exposed_mode, model::CLIENT_SECRET_PREFIX};
 
 const ADDRESS: &str = "TOKEND_ADDR";
 const SECRET: &str = "TOKEND_CLIENT_SECRET";
@@ -110,9 +116,15 @@ impl Connection {
             (Some(_), Some((_, by))) => Err(Failure::usage(format!(
                 "client secret given twice, by {SECRET} and by {by}: leave one out"
             ))),
-            (None, Some((path, by))) => Secret::from_file(&path)
-                .map(Some)
-                .map_err(|problem| Failure::usage(format!("{by}: {problem}"))),
+            (None, Some((path, by))) => {
+                let secret =
+                    Secret::from_file(&path).map_err(|problem| Failure::usage(format!("{by}: {problem}")))?;
+                if let Ok(Some(mode)) = exposed_mode(&path) {
+                    let path = plain(&path.display().to_string());
+                    talk(&format!("warning: {by}: {path} holds a secret and has the mode {mode:04o}"));
+                }
+                Ok(Some(secret))
+            }
             (in_place, None) => Ok(in_place),
         }
     }

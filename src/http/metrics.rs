@@ -72,10 +72,12 @@ fn classic(open_metrics: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn accepts(values: &[&'static str]) -> bool {
-        let values = values.iter().map(|value| (ACCEPT, http::HeaderValue::from_static(value)));
+        let values = values.iter().map(|value| (ACCEPT, HeaderValue::from_static(value)));
         prefers_open_metrics(&values.collect())
     }
 

@@ -30,6 +30,9 @@ pub const CREDENTIAL_PREFIXES: [&str; 9] = [
     "$2y$",
 ];
 
+/// The bytes that they begin with.
+const FIRST_BYTES: [u8; 3] = *b"th$";
+
 /// Stands for a credential.
 pub const REDACTED: &str = "(redacted)";
 
@@ -40,6 +43,8 @@ const PRIVATE_MEMBERS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "priv"
 const SHORTEST_BEARER: usize = 16;
 /// The shortest text without `Basic` before it that is looked at as a `Basic` value.
 const SHORTEST_BASIC: usize = 24;
+/// A longer part of a JWT is taken for one without the others.
+const LONGEST_PART: usize = 64;
 /// The shortest value of a private member: 32 bytes are 43 characters.
 const SHORTEST_PRIVATE: usize = 40;
 
@@ -104,7 +109,9 @@ fn pieces(text: &str, escapes: bool) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn is_separator(character: char) -> bool {
-    character.is_whitespace() || character.is_control() || "\\\"'`,;<>()[]{}|".contains(character)
+    let quotes = matches!(character, '\\' | '"' | '\'' | '`' | ',' | ';' | '<' | '>' | '|');
+    let brackets = matches!(character, '(' | ')' | '[' | ']' | '{' | '}');
+    quotes || brackets || character.is_whitespace() || character.is_control()
 }
 
 /// What the words before say about the next one.
@@ -117,15 +124,15 @@ struct Context<'t> {
 impl<'t> Context<'t> {
     /// Whether the next word is, or holds, a credential.
     fn holds(&mut self, word: &'t str) -> bool {
-        if word.chars().all(|character| matches!(character, ':' | '=')) {
+        if word.bytes().all(|byte| matches!(byte, b':' | b'=')) {
             return false;
         }
         let before = std::mem::replace(&mut self.before, word);
         let ended = self.in_pem && word.contains("-----END");
         self.in_pem = !ended && (self.in_pem || word.contains("-----BEGIN"));
         self.in_pem
-            || CREDENTIAL_PREFIXES.iter().any(|prefix| has_prefix(word, prefix))
-            || word.split(|character| !is_base64url(character) && character != '.').any(is_jwt)
+            || has_prefix(word)
+            || is_jwt_in(word)
             || has_password(word)
             || (before.eq_ignore_ascii_case("bearer") && word.len() >= SHORTEST_BEARER)
             || (PRIVATE_MEMBERS.contains(&before) && word.len() >= SHORTEST_PRIVATE)
@@ -137,12 +144,18 @@ const fn is_base64url(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
 }
 
+/// Whether a word holds a JWT.
+fn is_jwt_in(word: &str) -> bool {
+    (word.contains('.') || word.len() > LONGEST_PART)
+        && word.split(|character| !is_base64url(character) && character != '.').any(is_jwt)
+}
+
 /// Whether a text is a JWT (RFC 7519 section 3) or a beginning of one: base64url of a JSON object, and more after it.
 fn is_jwt(text: &str) -> bool {
     let mut rest = text;
     loop {
         let (part, after) = rest.split_once('.').map_or((rest, None), |(part, after)| (part, Some(after)));
-        if (after.is_some() || part.len() > 64) && is_object(part) {
+        if (after.is_some() || part.len() > LONGEST_PART) && is_object(part) {
             return true;
         }
         let Some(after) = after else { return false };
@@ -161,19 +174,22 @@ fn is_object(part: &str) -> bool {
     })
 }
 
-/// Whether a text has a prefix of a credential. Those with a dot are Vault's, which a host's name may have too.
-fn has_prefix(word: &str, prefix: &str) -> bool {
-    word.match_indices(prefix).any(|(at, _)| {
-        let (before, after) = word.split_at_checked(at).unwrap_or_default();
-        !prefix.ends_with('.')
-            || (!before.ends_with(|last: char| last.is_alphanumeric()) && after.len() >= 24)
+/// Whether a word has a prefix of a credential. Those with a dot are Vault's, which a host's name may have too.
+fn has_prefix(word: &str) -> bool {
+    let mut places = word.bytes().enumerate().filter(|(_, byte)| FIRST_BYTES.contains(byte));
+    places.any(|(at, _)| {
+        let Some((before, rest)) = word.split_at_checked(at) else { return false };
+        CREDENTIAL_PREFIXES.iter().filter(|prefix| rest.starts_with(**prefix)).any(|prefix| {
+            let is_own = !before.ends_with(|last: char| last.is_alphanumeric()) && rest.len() >= 24;
+            !prefix.ends_with('.') || is_own
+        })
     })
 }
 
 /// Whether a text is a URL with a password (RFC 3986 section 3.2.1). In that of a database, the password may also hold what
 /// should have been escaped.
 fn has_password(word: &str) -> bool {
-    let Some((scheme, rest)) = word.split_once("://") else { return false };
+    let Some((scheme, rest)) = word.split_once("://").filter(|_| word.contains('@')) else { return false };
     let user = if scheme.ends_with("postgres") || scheme.ends_with("postgresql") {
         rest.rsplit_once('@')
     } else {
@@ -189,23 +205,38 @@ fn is_basic(word: &str, after_basic: bool) -> bool {
             .iter()
             .any(|prefix| bytes.windows(prefix.len()).any(|window| window == prefix.as_bytes()))
     };
+    let shortest = if after_basic { 4 } else { SHORTEST_BASIC };
+    if word.len() < shortest {
+        return false;
+    }
     BASE64.iter().any(|(engine, symbols)| {
         let parts =
             word.split(|character: char| !character.is_ascii_alphanumeric() && !symbols.contains(&character));
-        let long = parts.filter(|part| part.len() >= if after_basic { 4 } else { SHORTEST_BASIC });
-        long.filter_map(|part| engine.decode(part).ok()).any(|bytes| {
-            known(&bytes) || (after_basic && bytes.contains(&b':') && std::str::from_utf8(&bytes).is_ok())
+        let mut long = parts.filter(|part| part.len() >= shortest);
+        long.any(|part| {
+            // No `Basic` value that is taken is longer.
+            let mut bytes = [0; 1023];
+            let decoded =
+                part.get(..part.len().min(1364)).and_then(|part| engine.decode_slice(part, &mut bytes).ok());
+            let bytes = decoded.and_then(|length| bytes.get(..length)).unwrap_or_default();
+            known(bytes) || (after_basic && bytes.contains(&b':') && std::str::from_utf8(bytes).is_ok())
         })
     })
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
 
     const TOKEN: &str = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl";
+
+    #[test]
+    fn prefixes_begin_with_the_bytes_that_are_looked_for() {
+        assert!(CREDENTIAL_PREFIXES.iter().all(|prefix| FIRST_BYTES.contains(&prefix.as_bytes()[0])));
+    }
 
     #[test]
     fn every_form_is_found_wherever_it_stands() {

@@ -140,6 +140,7 @@ impl Server {
         let traces = settings.traces.as_ref().map(Traces::start).transpose()?;
         let store_metrics = Arc::new(StoreMetrics::default());
         let store: Arc<dyn Store> = Arc::new(TimedStore::new(store, Arc::clone(&store_metrics)));
+        let admits_read_only = settings.store.admits_read_only();
         let Settings {
             keys,
             callers,
@@ -202,6 +203,7 @@ impl Server {
             audit: Arc::clone(&audit),
             readiness: readiness.clone(),
             health: health.clone(),
+            admits_read_only,
             guard: Arc::clone(&guard),
             seen: Mutex::default(),
         });

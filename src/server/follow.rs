@@ -36,6 +36,8 @@ pub(super) struct Follower {
     pub(super) audit: Arc<AuditLog>,
     pub(super) readiness: Readiness,
     pub(super) health: Health,
+    /// Whether a store that accepts no writes is one to be ready with.
+    pub(super) admits_read_only: bool,
     pub(super) guard: Arc<ClockGuard>,
     /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
     pub(super) seen: Mutex<Option<ChangeSequence>>,
@@ -70,20 +72,22 @@ impl Follower {
         let clocks = self.guard.observe().await;
         self.directory.follow_files().await;
         self.follow().await?;
-        let asked = self.ask_for_writes().await;
-        self.tend().await?;
-        asked?;
+        let accepts_writes = self.accepts_writes().await;
+        self.tend(*accepts_writes.as_ref().unwrap_or(&true)).await?;
+        accepts_writes?;
         Ok(clocks?)
     }
 
-    /// Finds out whether the store accepts writes.
-    async fn ask_for_writes(&self) -> Result<(), StartError> {
+    /// Whether the store accepts writes.
+    async fn accepts_writes(&self) -> Result<bool, StartError> {
         let problem = self.store.write_problem().await?;
-        let changed = self.readiness.set(NotReady::StoreReadOnly, problem.is_some());
+        let accepts_writes = problem.is_none();
+        let not_ready = !accepts_writes && !self.admits_read_only;
+        let changed = self.readiness.set(NotReady::StoreReadOnly, not_ready);
         if let Some(problem) = problem.filter(|_| changed) {
             tracing::error!(problem, "the store accepts no writes");
         }
-        Ok(())
+        Ok(accepts_writes)
     }
 
     /// Brings keys and clients in memory to the store's state. Answers whether they have changed.
@@ -107,9 +111,13 @@ impl Follower {
     }
 
     /// Does what is due.
-    async fn tend(&self) -> Result<(), StartError> {
+    async fn tend(&self, accepts_writes: bool) -> Result<(), StartError> {
         self.ring.retry().await;
         let clients = self.directory.retry().await;
+        if !accepts_writes {
+            // All of what follows would fail.
+            return Ok(clients?);
+        }
         // One step that fails keeps none of the others from being taken.
         let kept = self.keeper.tend().await;
         let reported = self.keeper.report().await;

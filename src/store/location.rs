@@ -45,6 +45,16 @@ impl FromStr for Location {
     }
 }
 
+impl Location {
+    /// Whether a database that accepts no writes may be used all the same.
+    pub const fn admits_read_only(&self) -> bool {
+        match self {
+            Self::Memory | Self::Sqlite(_) => false,
+            Self::Postgres(database) => database.admits_read_only(),
+        }
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

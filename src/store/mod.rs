@@ -255,8 +255,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// that it has ended: until [`Self::forget_sessions`] has found none left, and none can come any more.
     async fn forget_revocations(&self, now: UnixTime, limit: u32) -> Result<u64, StoreError>;
 
-    /// Why the store takes no writes now; none if it takes them. Leaves no trace in the store.
-    async fn write_problem(&self) -> Result<Option<String>, StoreError>;
+    /// Why the store takes no writes now; none if it takes them, or cannot tell. Leaves no trace in the store.
+    async fn write_problem(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
 
     /// Ends every connection, for a clean stop.
     async fn close(&self);

@@ -18,6 +18,7 @@ use crate::{
     key_calls::{DAY, kid, list, revoke},
     postgres::Database,
     process::{init, run, stderr},
+    row_macs::Db,
     store_backends::{at, open_postgres},
 };
 
@@ -201,6 +202,19 @@ async fn the_store_keeps_the_latest_time_and_an_accepted_one_as_it_is() {
             assert_eq!(known().await, expected);
         }
     }
+}
+
+#[tokio::test]
+async fn a_store_that_takes_no_time_stops_nothing() {
+    let db = Db::sqlite();
+    let store = db.store().await;
+    db.run("CREATE TRIGGER no_time BEFORE INSERT ON clock_mark BEGIN SELECT RAISE(ABORT, 'full'); END").await;
+    let server = start(&store, manual_clock()).await;
+    assert!(trusts(&server).await);
+    let first = kid(&server, KeyState::Active).await;
+    server.clock.advance(31 * DAY);
+    assert!(trusts(&server).await);
+    assert_ne!(kid(&server, KeyState::Active).await, first);
 }
 
 #[test]

@@ -6,15 +6,22 @@ use tempfile::TempDir;
 use tokend::{
     audit::{AuditMode, SinkSettings},
     config::{Config, Inputs},
+    store::Location,
 };
 
 use crate::harness::SEALING_KEY;
 
 /// What comes of these flags, beside what every server needs.
 fn config(flags: &[(&'static str, &str)]) -> Result<Config, Vec<String>> {
-    let sound = [("issuer", "https://a.example"), ("store", "sqlite:t.db"), ("allow_plaintext", "true")];
-    let flags: HashMap<&'static str, String> =
-        sound.iter().chain(flags).map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let sound = [("issuer", "https://a.example"), ("allow_plaintext", "true")];
+    let is_elsewhere = flags.iter().any(|(name, _)| *name == "store_file");
+    let store = [("store", "sqlite:t.db")];
+    let flags: HashMap<&'static str, String> = sound
+        .iter()
+        .chain(if is_elsewhere { &[][..] } else { &store })
+        .chain(flags)
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect();
     let variables = [("TOKEND_SEALING_KEY".into(), SEALING_KEY.into())].into_iter().collect();
     Inputs { flags, variables, file: None }
         .resolve()
@@ -57,8 +64,11 @@ async fn the_audit_database_is_its_own_or_the_stores() {
     // Read again for each connection, as the store's file is.
     let [SinkSettings::Postgres(database)] = &both.trace.audit.sinks[..] else { panic!("no sink") };
     assert!(!database.has_changed().await);
+    let of_store = config(&[("store_file", &own)]).unwrap().store;
+    let Location::Postgres(store_database) = of_store else { panic!("{of_store}") };
+    assert!(!store_database.has_changed().await);
     file("own", "postgres://audit:another@a/audit\n");
-    assert!(database.has_changed().await);
+    assert!(database.has_changed().await && store_database.has_changed().await);
     assert!(!format!("{both:?}").contains("hunter2"));
     let missing = config(&[postgres]).unwrap_err().join("\n");
     assert!(

@@ -392,14 +392,6 @@ impl Store for CountingStore {
         self.inner.forget_revocations(now, limit).await
     }
 
-    async fn write_problem(&self) -> Result<Option<String>, StoreError> {
-        // No part of what callers wait for, and so not counted.
-        if self.down.load(SeqCst) {
-            return Err(StoreError::Unavailable("told to be down".into()));
-        }
-        self.inner.write_problem().await
-    }
-
     async fn close(&self) {
         if self.changes.has_changed().is_ok() {
             self.inner.close().await;

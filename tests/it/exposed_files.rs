@@ -79,6 +79,22 @@ fn config_check_warns_of_every_exposed_file_and_strict_refuses_them() {
 }
 
 #[test]
+fn commands_warn_of_an_exposed_client_secret() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("secret"), "tkd_admin_secret-of-the-tests").unwrap();
+    for (mode, warned) in [(0o644, true), (0o660, true), (0o600, false)] {
+        set_mode(&folder.path().join("secret"), mode);
+        // Nothing listens there.
+        let arguments = ["client", "list", "--addr", "127.0.0.1:1", "--client-secret-file", "secret"];
+        let output = run(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let warning =
+            format!("warning: --client-secret-file: secret holds a secret and has the mode {mode:04o}\n");
+        assert_eq!(stderr(&output).contains(&warning), warned, "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn serve_warns_of_an_exposed_sealing_key_and_serves() {
     let folder = TempDir::new().unwrap();
     init(folder.path());

@@ -228,12 +228,12 @@ fn named_tests(page: &str) -> Vec<(String, String)> {
     named.map(|(file, test)| (file.to_owned(), test.to_owned())).collect()
 }
 
-/// Whether a test of this name is in the text of its file: behind a line that makes it one, or in the list of those that run on
-/// every store.
+/// Whether a test of this name is in the text of its file: behind a line that makes it one, or in the list of a macro
+/// that makes a test of each.
 fn is_test(text: &str, name: &str) -> bool {
     let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
-    let listed = text.split_once("on_every_store!(").and_then(|(_, list)| list.split_once(");"));
-    if listed.is_some_and(|(list, _)| list.split(',').any(|listed| listed.trim() == name)) {
+    let mut lists = text.split("!(").skip(1).filter_map(|rest| rest.split(");").next());
+    if lists.any(|list| list.split(',').any(|listed| listed.trim() == name)) {
         return true;
     }
     before.trim_end_matches("async ").trim_end().ends_with(']')

@@ -118,8 +118,14 @@ async fn what_is_no_post_of_grpc_reaches_no_method() {
         assert_eq!(answer.body.is_empty(), method == "HEAD", "{name}");
         assert!(!exists(&server, "sneaky").await, "{name}");
     }
-    let tried = calls(folder.path()).into_iter().filter(|event| event["method"] == CREATE).count();
-    assert_eq!(tried, 0, "no method ran");
+    let twice = create(&server, "POST", grpc).header("content-type", "text/plain");
+    assert_eq!(send(&server, twice, vec![data(message("sneaky"))]).await.status.as_u16(), 415);
+    let uri = format!("http://{}{CREATE}?x=1", server.grpc);
+    let answer = send(&server, create(&server, "POST", grpc).uri(uri), vec![data(message("sneaky"))]).await;
+    assert_eq!(answer.code(), Some(Code::Unimplemented), "a query is no part of a method's path");
+    assert!(!exists(&server, "sneaky").await);
+    let tried = calls(folder.path()).into_iter().filter(|event| event["method"] == CREATE[1..]).count();
+    assert_eq!(tried, 1, "no method ran; the last call was refused as that of an unknown one");
     for (number, content_type) in
         ["application/grpc", "application/grpc+proto", "Application/GRPC; x=y"].into_iter().enumerate()
     {

@@ -142,11 +142,11 @@ async fn writes_follow_the_name_to_the_new_primary() {
     // A change by another replica is told of by the new primary.
     changes.borrow_and_update();
     let other = open(&url).await.unwrap();
-    let mut number = 0;
+    let (mut number, start) = (0, Instant::now());
     while !changes.has_changed().unwrap() {
         number += 1;
         other.create_client(&client(&format!("other-{number}"), vec![])).await.unwrap();
-        assert!(number < 5000, "the new primary is not listened to");
+        assert!(start.elapsed() < 2 * SECONDS, "the new primary is not listened to");
     }
     assert_eq!(store.clients().await.unwrap().len(), 33 + number);
 }

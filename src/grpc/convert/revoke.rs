@@ -9,6 +9,9 @@ use crate::{
 /// The longest reason, in bytes.
 const LONGEST_REASON: usize = 255;
 
+/// The longest text that is searched for a credential, in bytes.
+const LONGEST_CREDENTIAL: usize = 16 * 1024;
+
 /// Reads a RevokeTokenRequest: what is to be revoked, if it is something.
 pub(in crate::grpc) fn revoke_request(message: v1::RevokeTokenRequest) -> Checked<Option<RevokeTarget>> {
     let mut violations = Violations::default();
@@ -55,7 +58,8 @@ pub(in crate::grpc) fn revoke_request(message: v1::RevokeTokenRequest) -> Checke
 
 /// A token in the field of a name would be answered with OK and stay good.
 fn check_no_credential(text: &str, field: &str, violations: &mut Violations) -> bool {
-    let holds_none = !holds_credential(text);
+    // A longer text is no token that is taken, and too long for a name.
+    let holds_none = text.len() > LONGEST_CREDENTIAL || !holds_credential(text);
     if !holds_none {
         violations.add(field, "must not be a token or a secret; to revoke a token, set `token`");
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Method, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE},
 };
 use http_body_util::Full;
@@ -14,7 +14,7 @@ const EXPLANATION: &str = "gRPC calls are POST requests with the content type ap
 pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     let status = if request.method() != Method::POST {
         StatusCode::METHOD_NOT_ALLOWED
-    } else if !request.headers().get(CONTENT_TYPE).is_some_and(is_grpc) {
+    } else if !is_grpc_alone(request.headers()) {
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     } else {
         return None;
@@ -28,6 +28,12 @@ pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
         headers.insert(ALLOW, const { HeaderValue::from_static("POST") });
     }
     Some(response)
+}
+
+/// Whether there is one content type, which is gRPC's.
+fn is_grpc_alone(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    values.next().is_some_and(is_grpc) && values.next().is_none()
 }
 
 /// Whether a content type is `application/grpc` or `application/grpc+proto`, with or without parameters. tokend has no other

@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use sqlx::{
-    PgPool,
-    postgres::{PgListener, PgPoolOptions},
-};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
@@ -16,6 +13,8 @@ use super::{
 
 /// How long to wait before another attempt to connect.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long an attempt may take.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Hears of changes until it is dropped.
 #[derive(Debug)]
@@ -27,11 +26,8 @@ pub(super) struct Listener {
 impl Listener {
     /// Begins to listen, on a connection of its own.
     pub(super) fn start(servers: &Servers) -> Self {
-        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5));
         let heard = watch::Sender::new(0);
-        let server = servers.follow();
-        let pool = pool.connect_lazy_with((*server.borrow().options).clone());
-        let task = tokio::spawn(listen(pool, server, heard.clone()));
+        let task = tokio::spawn(listen(servers.follow(), heard.clone()));
         Self { heard, task }
     }
 
@@ -52,10 +48,13 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(pool: PgPool, mut server: watch::Receiver<Current>, heard: watch::Sender<u64>) {
+async fn listen(mut server: watch::Receiver<Current>, heard: watch::Sender<u64>) {
     let tell = || heard.send_modify(|count| *count = count.wrapping_add(1));
     loop {
-        pool.set_connect_options((*server.borrow_and_update().options).clone());
+        // A pool of its own each time: a connection goes back to its pool, and would be used again.
+        let options = (*server.borrow_and_update().options).clone();
+        let pool =
+            PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy_with(options);
         if let Ok(mut listener) = PgListener::connect_with(&pool).await {
             // Not by itself: the server may be another by then.
             listener.eager_reconnect(false);

@@ -24,8 +24,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Current {
     pub(super) options: Arc<PgConnectOptions>,
-    /// None while it is suspected.
-    access: Option<Access>,
+    access: Access,
+    /// Whether it is unknown if that still holds.
+    is_suspected: bool,
     /// Connections that were made before are dropped.
     since: Instant,
 }
@@ -43,7 +44,8 @@ pub(super) struct Servers {
 
 impl Servers {
     pub(super) fn new(location: DatabaseLocation, options: PgConnectOptions, access: Access) -> Self {
-        let current = Current { options: Arc::new(options), access: Some(access), since: Instant::now() };
+        let current =
+            Current { options: Arc::new(options), access, is_suspected: false, since: Instant::now() };
         let (suspected, looking) = (Notify::new(), Mutex::default());
         Self { location, current: watch::Sender::new(current), suspected, looking }
     }
@@ -77,22 +79,23 @@ impl Servers {
         }
     }
 
-    /// Why the server takes no writes, if so, and if `allow_read_only_store` does not admit it.
+    /// Why the server takes no writes, if so.
     pub(super) async fn write_problem(&self, pool: &PgPool) -> Result<Option<String>, StoreError> {
         let access = database::access(&mut *pool.acquire().await?).await?;
         if access == Access::ReadWrite {
             return Ok(None);
         }
         self.drop_connections();
-        Ok((!self.location.admits_read_only()).then(|| access.problem().to_owned()))
+        Ok(Some(access.problem().to_owned()))
     }
 
-    /// A connection was lost or takes no writes: all that exist are dropped, once until the server was looked for.
+    /// A connection was lost or takes no writes: all that exist are dropped, and another server is looked for. Where none took writes
+    /// before, each connection is dropped when it comes back to the pool.
     fn drop_connections(&self) {
         self.current.send_if_modified(|current| {
-            let is_first = current.access.take().is_some();
+            let is_first = !current.is_suspected && current.access == Access::ReadWrite;
             if is_first {
-                current.since = Instant::now();
+                (current.is_suspected, current.since) = (true, Instant::now());
             }
             is_first
         });
@@ -113,8 +116,13 @@ impl Servers {
         tokio::spawn(async move {
             loop {
                 servers.suspected.notified().await;
-                while !servers.look(&pool).await.is_ok_and(|access| servers.suffices(access)) {
+                loop {
+                    let found = servers.look(&pool).await;
+                    // Also after a success: no more than one look a second, whatever fails.
                     tokio::time::sleep(PAUSE).await;
+                    if found.is_ok_and(|access| servers.suffices(access)) {
+                        break;
+                    }
                 }
             }
         })
@@ -131,17 +139,24 @@ impl Servers {
         };
         pool.set_connect_options(options.clone());
         self.current.send_if_modified(|current| {
-            let is_other = server(&options) != server(&current.options) || Some(access) != current.access;
+            let is_other = server(&options) != server(&current.options) || access != current.access;
             if is_other {
                 let host = options.get_host();
                 match access {
-                    Access::ReadWrite => tracing::info!(database = %self.location, host, "connected to a server that takes writes"),
-                    other => tracing::warn!(database = %self.location, host, problem = other.problem(), "no server takes writes"),
+                    Access::ReadWrite => {
+                        tracing::info!(database = %self.location, host, "connected to a server that takes writes");
+                    }
+                    other => {
+                        let problem = other.problem();
+                        tracing::warn!(database = %self.location, host, problem, "no server takes writes");
+                    }
                 }
-                current.since = Instant::now();
             }
-            (current.options, current.access) = (Arc::new(options), Some(access));
-            is_other
+            // Behind the same name may be another server.
+            let is_fresh = is_other || current.is_suspected && access == Access::ReadWrite;
+            let since = if is_fresh { Instant::now() } else { current.since };
+            *current = Current { options: Arc::new(options), access, is_suspected: false, since };
+            is_fresh
         });
         Ok(access)
     }
