@@ -204,6 +204,7 @@ impl Server {
             readiness: readiness.clone(),
             health: health.clone(),
             admits_read_only,
+            accepts_writes: true.into(),
             guard: Arc::clone(&guard),
             seen: Mutex::default(),
         });

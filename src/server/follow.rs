@@ -1,7 +1,13 @@
 //! Following the store: what other replicas changed is in memory here as soon as the store tells of it, and within the
 //! refresh interval at the latest. On the same rounds the keys are kept as planned, and it is told what is held here.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::Mutex,
@@ -38,6 +44,8 @@ pub(super) struct Follower {
     pub(super) health: Health,
     /// Whether a store that accepts no writes is one to be ready with.
     pub(super) admits_read_only: bool,
+    /// Whether the store accepted writes when it was last asked.
+    pub(super) accepts_writes: AtomicBool,
     pub(super) guard: Arc<ClockGuard>,
     /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
     pub(super) seen: Mutex<Option<ChangeSequence>>,
@@ -72,22 +80,22 @@ impl Follower {
         let clocks = self.guard.observe().await;
         self.directory.follow_files().await;
         self.follow().await?;
-        let accepts_writes = self.accepts_writes().await;
-        self.tend(*accepts_writes.as_ref().unwrap_or(&true)).await?;
-        accepts_writes?;
+        let asked = self.ask_for_writes().await;
+        self.tend().await?;
+        asked?;
         Ok(clocks?)
     }
 
-    /// Whether the store accepts writes.
-    async fn accepts_writes(&self) -> Result<bool, StartError> {
+    /// Finds out whether the store accepts writes.
+    async fn ask_for_writes(&self) -> Result<(), StartError> {
         let problem = self.store.write_problem().await?;
-        let accepts_writes = problem.is_none();
-        let not_ready = !accepts_writes && !self.admits_read_only;
+        self.accepts_writes.store(problem.is_none(), Relaxed);
+        let not_ready = problem.is_some() && !self.admits_read_only;
         let changed = self.readiness.set(NotReady::StoreReadOnly, not_ready);
         if let Some(problem) = problem.filter(|_| changed) {
             tracing::error!(problem, "the store accepts no writes");
         }
-        Ok(accepts_writes)
+        Ok(())
     }
 
     /// Brings keys and clients in memory to the store's state. Answers whether they have changed.
@@ -111,10 +119,10 @@ impl Follower {
     }
 
     /// Does what is due.
-    async fn tend(&self, accepts_writes: bool) -> Result<(), StartError> {
+    async fn tend(&self) -> Result<(), StartError> {
         self.ring.retry().await;
         let clients = self.directory.retry().await;
-        if !accepts_writes {
+        if !self.accepts_writes.load(Relaxed) {
             // All of what follows would fail.
             return Ok(clients?);
         }
