@@ -16,7 +16,6 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
     registry::Unit,
 };
-
 use tokio::sync::watch;
 
 use super::{Store, StoreError};
@@ -100,11 +99,10 @@ pub struct StoreMetrics {
     revoke: Action,
     revocations: Action,
     forget_revocations: Action,
-    write_problem: Action,
 }
 
 impl StoreMetrics {
-    const fn actions(&self) -> [(&'static str, &Action); 39] {
+    const fn actions(&self) -> [(&'static str, &Action); 38] {
         [
             ("change_sequence", &self.change_sequence),
             ("keys", &self.keys),
@@ -144,7 +142,6 @@ impl StoreMetrics {
             ("revoke", &self.revoke),
             ("revocations", &self.revocations),
             ("forget_revocations", &self.forget_revocations),
-            ("write_problem", &self.write_problem),
         ]
     }
 }
@@ -393,7 +390,7 @@ impl Store for TimedStore {
     }
 
     async fn write_problem(&self) -> Result<Option<String>, StoreError> {
-        self.metrics.write_problem.observe(self.inner.write_problem()).await
+        self.inner.write_problem().await
     }
 
     async fn close(&self) {

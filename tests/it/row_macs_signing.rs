@@ -180,8 +180,8 @@ fn the_content_of_rows_stays_what_it_was() {
         [
             "XUaiZUl4KsHomzFlcbGfl9Q9ziscsGTHRcKyBwcpSUo",
             "ksxXBBhiAdqx6c8OrS1FYwX8ekD3pA39vuET36qrRBo",
-            "3nzBsW4WTLimqsNt2oqcKgIqBILpCEmulmauIcLrtvU",
-            "bwK1z-H1WSQ8KP5qagjDsAWODJd_sstgQMDcSzCbYlE",
+            "UXG6K1WaKMlwvJGXRmcucUGM6ANuTPKw_zvWONm9l2k",
+            "s6wyk0cfjzlZABOkP_QkhcpiGuqZVTBB4UOLHnvpyCQ",
         ]
     );
 }

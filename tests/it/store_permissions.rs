@@ -108,11 +108,14 @@ fn a_file_that_may_no_longer_be_written_is_noticed() {
     server.logged("serving");
     let file = scene.at("db/tokend.db");
     set(&file, 0, 0o644);
-    let line = server.logged("the store takes no writes");
+    let degraded = server.logged("degraded: the store accepts no writes");
+    assert_eq!((&degraded["reason"], &degraded["ready"]), (&"STORE_READ_ONLY".into(), &false.into()));
+    let line = server.logged("the store accepts no writes");
     let problem = line["problem"].as_str().unwrap();
     assert!(problem.contains("tokend.db cannot be written") && problem.contains("mode 0644"), "{problem}");
     set(&file, USER, 0o600);
-    server.logged("the store takes writes again");
+    let mended = server.logged("no longer degraded");
+    assert_eq!((&mended["reason"], &mended["ready"]), (&"STORE_READ_ONLY".into(), &true.into()));
     server.running.signal("-TERM");
     assert_eq!(server.ended().code, Some(0));
 }

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
 };
 
@@ -28,7 +29,10 @@ pub fn certificate() -> (String, String) {
 
 fn write(folder: &Path, certificate: &str, key: &str) {
     fs::write(folder.join("tls.crt"), certificate).unwrap();
-    fs::write(folder.join("tls.key"), key).unwrap();
+    let path = folder.join("tls.key");
+    fs::write(&path, key).unwrap();
+    // Else `serve` warns of it.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 #[test]

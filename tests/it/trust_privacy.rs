@@ -57,6 +57,8 @@ fn asking(salt: &[u8]) -> WatchTrustBundleRequest {
 async fn revoked(server: &TestServer) {
     accepted(revoke(&server.root, subject("alice@example.com", None)).await);
     accepted(revoke(&server.root, Revoked::JwtId("a-token".to_owned())).await);
+    // Watches are told of what is complete: keys, clients and revocations up to the same change.
+    server.rounds.make().await.unwrap();
 }
 
 #[tokio::test]

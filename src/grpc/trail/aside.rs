@@ -100,10 +100,11 @@ impl Details {
             (&mut self.jti, jti),
             (&mut self.kid, kid),
             (&mut self.cause, cause),
-            (&mut self.policy, policy),
         ] {
             *own = own.take().or_else(|| other.clone());
         }
+        // What was decided in the action is more than what was decided before it.
+        self.policy = policy.clone().or(self.policy.take());
         self.exp = self.exp.or(*exp);
         self.ended_sessions = self.ended_sessions.or(*ended_sessions);
         for (own, other) in [(&mut self.audiences, audiences), (&mut self.scopes, scopes)] {
