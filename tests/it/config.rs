@@ -388,11 +388,14 @@ fn names_are_unique_and_every_setting_is_documented() {
 }
 
 #[test]
-fn the_readme_holds_the_table_of_settings() {
-    let table = markdown_table();
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap_or_default();
+fn the_configuration_page_holds_the_tables_of_settings() {
+    let tables = markdown_table();
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md");
+    let page = fs::read_to_string(page).unwrap_or_default();
     let (start, end) = ("<!-- settings:start -->", "<!-- settings:end -->");
-    let held =
-        readme.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(held, _)| held.trim());
-    assert!(held == Some(table.trim()), "README.md must hold this between `{start}` and `{end}`:\n\n{table}");
+    let held = page.split_once(start).and_then(|(_, rest)| rest.split_once(end)).map(|(held, _)| held.trim());
+    assert!(
+        held == Some(tables.trim()),
+        "docs/configuration.md must hold this between `{start}` and `{end}`:\n\n{tables}"
+    );
 }

@@ -10,13 +10,17 @@ mod transport;
 
 pub use setting::{Kind, Setting};
 
-const GROUPS: [&[Setting]; 6] = [
-    service::SETTINGS,
-    transport::SETTINGS,
-    callers::SETTINGS,
-    people::SETTINGS,
-    sessions::SETTINGS,
-    trace::SETTINGS,
+/// The groups, each with its heading in docs/configuration.md.
+pub(super) const GROUPS: [(&str, &[Setting]); 9] = [
+    ("Issuer and store", service::SETTINGS),
+    ("Sealing of private keys", service::SEALING),
+    ("Signing keys and token lifetime", service::KEYS),
+    ("Addresses, verification, shutdown and logs", service::SERVING),
+    ("TLS and connections", transport::SETTINGS),
+    ("Caller authentication", callers::SETTINGS),
+    ("Passwords and login", people::SETTINGS),
+    ("Sessions and revocation", sessions::SETTINGS),
+    ("Audit log, limits and traces", trace::SETTINGS),
 ];
 
 /// Every setting of `tokend serve`, in the order in which help and documentation list them.
@@ -24,5 +28,5 @@ const GROUPS: [&[Setting]; 6] = [
 /// Two names are taken: Kubernetes gives each pod `X_SERVICE_…` and `X_PORT…` variables for a Service named x,
 /// so that no setting may be called `port…` or `service_…`.
 pub fn settings() -> impl Iterator<Item = &'static Setting> + Clone {
-    GROUPS.into_iter().flatten()
+    GROUPS.into_iter().flat_map(|(_, settings)| settings)
 }
