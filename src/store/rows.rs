@@ -4,8 +4,7 @@
 use super::StoreError;
 use crate::model::{
     ChangeSequence, Client, ClientId, ClientRecord, ClientSettings, KeyId, KeyRecord, KeyState, KeyUsage,
-    LaterPermissions, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord,
-    UnixTime,
+    LaterPermissions, ReplicaReport, SealingKeyId, SealingKeyRecord, SecretDigest, SecretRecord, UnixTime,
 };
 
 /// The columns of `signing_keys` that [`KeyColumns`] holds, in its order.

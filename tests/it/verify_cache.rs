@@ -36,7 +36,8 @@ async fn verifier(server: &TestServer, client_id: &str, audience: &str) -> TestC
         verify_audiences: vec![audience.to_owned()],
         ..Default::default()
     };
-    let client = v1::Client { client_id: client_id.to_owned(), permissions: Some(permissions), ..Default::default() };
+    let client =
+        v1::Client { client_id: client_id.to_owned(), permissions: Some(permissions), ..Default::default() };
     server.client(client).await
 }
 
@@ -94,7 +95,8 @@ async fn what_one_caller_had_verified_is_checked_for_the_next_caller() {
     let own = v1::VerifyTokenRequest { token: token.clone(), ..Default::default() };
     assert_refused(billing.verify(own).await, Code::InvalidArgument, "TOKEN_AUDIENCE_MISMATCH");
     let scopes = vec!["read".to_owned(), "write".to_owned()];
-    let request = v1::VerifyTokenRequest { token: token.clone(), required_scopes: scopes, ..Default::default() };
+    let request =
+        v1::VerifyTokenRequest { token: token.clone(), required_scopes: scopes, ..Default::default() };
     assert_refused(orders.verify(request).await, Code::InvalidArgument, "TOKEN_SCOPE_INSUFFICIENT");
     assert!(hits(&server).await >= 4, "all of them found the token in the cache");
 }
