@@ -195,7 +195,7 @@ impl<W: Write> QueueWriter<W> {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Another process made the pipe non-blocking.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::park_timeout(RETRY),
                 Err(error) => return Err(error),
             }
         }

@@ -92,7 +92,7 @@ on_both_databases!(
     a_key_whose_row_was_changed_can_be_replaced,
 );
 
-pub fn requiring(mut settings: Settings) -> Settings {
+pub const fn requiring(mut settings: Settings) -> Settings {
     settings.keys.sealing.require_row_macs = true;
     settings
 }

@@ -25,7 +25,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use tokio::{sync::watch, task::JoinHandle};
 
 use self::{listener::Listener, servers::Servers};
@@ -76,6 +76,16 @@ impl PostgresStore {
     }
 }
 
+/// Ends a transaction that changed something, or did not.
+async fn end(write: Transaction<'_, Postgres>, changed: bool) -> Result<(), StoreError> {
+    if changed {
+        write.commit().await?;
+    } else {
+        write.rollback().await?;
+    }
+    Ok(())
+}
+
 // A transaction that is dropped without a commit, on an error or with the caller's future, is rolled back.
 #[async_trait]
 impl Store for PostgresStore {
@@ -117,11 +127,7 @@ impl Store for PostgresStore {
             let mut write = self.pool.begin().await?;
             let inserted = sealing_keys::insert(&mut write, candidate, after).await?;
             let newest = sealing_keys::newest(&mut *write, &candidate.provider).await?;
-            if inserted {
-                write.commit().await?;
-            } else {
-                write.rollback().await?;
-            }
+            end(write, inserted).await?;
             newest.ok_or(StoreError::NotFound)
         })
         .await
@@ -185,11 +191,7 @@ impl Store for PostgresStore {
         self.bounded(async {
             let mut write = self.pool.begin().await?;
             let updated = clients::update(&mut write, client, base).await?;
-            if updated {
-                write.commit().await?;
-            } else {
-                write.rollback().await?;
-            }
+            end(write, updated).await?;
             Ok(updated)
         })
         .await
@@ -206,11 +208,7 @@ impl Store for PostgresStore {
             if deleted {
                 sessions::end_of_client(&mut write, client_id).await?;
             }
-            if deleted {
-                write.commit().await?;
-            } else {
-                write.rollback().await?;
-            }
+            end(write, deleted).await?;
             Ok(deleted)
         })
         .await
@@ -234,11 +232,7 @@ impl Store for PostgresStore {
         self.bounded(async {
             let mut write = self.pool.begin().await?;
             let updated = clients::update_with_secrets(&mut write, record, base).await?;
-            if updated {
-                write.commit().await?;
-            } else {
-                write.rollback().await?;
-            }
+            end(write, updated).await?;
             Ok(updated)
         })
         .await
