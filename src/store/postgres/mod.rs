@@ -78,12 +78,8 @@ impl PostgresStore {
 
 /// Ends a transaction that changed something, or did not.
 async fn end(write: Transaction<'_, Postgres>, changed: bool) -> Result<(), StoreError> {
-    if changed {
-        write.commit().await?;
-    } else {
-        write.rollback().await?;
-    }
-    Ok(())
+    let ended = if changed { write.commit().await } else { write.rollback().await };
+    Ok(ended?)
 }
 
 // A transaction that is dropped without a commit, on an error or with the caller's future, is rolled back.
