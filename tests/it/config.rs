@@ -1,5 +1,4 @@
 //! Settings: precedence, refusals, secrets, and what documentation says about them.
-
 use std::{collections::HashSet, fs, path::PathBuf};
 
 use tempfile::TempDir;
