@@ -22,6 +22,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 8;
 /// A connection that was idle for longer is tried before it is used: the server may have gone and come back.
 const TRUSTED: Duration = Duration::from_secs(1);
+/// How long to try a connection that comes back to the pool.
+const RETURN: Duration = Duration::from_secs(2);
 
 /// What each connection of the pool starts with. Milliseconds: a statement may take 5 s, waiting for locks included;
 /// a transaction whose process stopped in the middle gives its lock free after 10 s. The guards are made for READ
@@ -60,7 +62,7 @@ impl PostgresStore {
 }
 
 fn pool(servers: &Arc<Servers>) -> PgPoolOptions {
-    let [started, acquired] = [(); 2].map(|()| Arc::clone(servers));
+    let [started, acquired, released] = [(); 3].map(|()| Arc::clone(servers));
     PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(CONNECT)
@@ -82,6 +84,15 @@ fn pool(servers: &Arc<Servers>) -> PgPoolOptions {
                 let is_trusted = about.idle_for <= TRUSTED;
                 Ok(servers.is_current(about.age)
                     && (is_trusted || servers.suffices(database::access(connection).await?)))
+            })
+        })
+        // One that takes no writes is not kept: its server was demoted. Within a limit, for a dead network must not hold its place.
+        .after_release(move |connection, about| {
+            let servers = Arc::clone(&released);
+            Box::pin(async move {
+                let access = tokio::time::timeout(RETURN, database::access(connection));
+                Ok(servers.is_current(about.age)
+                    && matches!(access.await, Ok(Ok(access)) if servers.suffices(access)))
             })
         })
 }
