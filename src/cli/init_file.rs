@@ -37,6 +37,7 @@ pub(super) fn starting_configuration(
         "audience_algorithms" => Some("legacy-*=RS256".to_owned()),
         "login_parallelism" => Some("2".to_owned()),
         "retire_window" => Some("25h".to_owned()),
+        "metrics_addr" => Some("127.0.0.1:9464".to_owned()),
         "otlp_endpoint" => Some("http://127.0.0.1:4317".to_owned()),
         "audit_file" => Some(dir.join("audit.jsonl").display().to_string()),
         "audit_postgres" => Some(dir.join("audit-database").display().to_string()),
