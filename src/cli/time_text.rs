@@ -84,7 +84,9 @@ mod tests {
         for early in [i64::MIN, -1] {
             assert!(instant_from(UnixTime::from_seconds(early), time).contains("seconds since 1970"));
         }
-        assert!(instant_from(UnixTime::from_seconds(i64::MAX), time).starts_with("9999-12-31T23:59:59Z (in "));
+        assert!(
+            instant_from(UnixTime::from_seconds(i64::MAX), time).starts_with("9999-12-31T23:59:59Z (in ")
+        );
     }
 
     #[test]
