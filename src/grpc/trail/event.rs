@@ -27,7 +27,9 @@ pub(super) fn answered(call: &Call<'_>, trail: &mut Trail, code: Code) -> Option
 
 /// The event of a call whose caller went away, if it may have done something.
 pub(super) fn abandoned(call: &Call<'_>, trail: &mut Trail) -> Option<Event> {
-    let wanted = trail.rules.audited == Audited::Always && trail.admitted.is_some();
+    // The permit of a call with an action beside it went with the action.
+    let was_admitted = trail.admitted.is_some() || trail.aside.is_some();
+    let wanted = trail.rules.audited == Audited::Always && was_admitted;
     wanted.then(|| event(call, trail, Outcome::Abandoned, Code::Cancelled))
 }
 
