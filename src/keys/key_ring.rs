@@ -23,7 +23,7 @@ use crate::{
     store::Store,
 };
 
-/// The keys in use. Reading them never blocks and never reads the store; [`KeyRing::look_up`] does.
+/// The keys in use. Reading them never blocks and never reads the store; `look_up` does.
 pub struct KeyRing {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,

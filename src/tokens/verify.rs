@@ -94,7 +94,7 @@ impl VerifyError {
     }
 }
 
-/// Verifies tokens from memory. Nothing but [`Verifier::look_up_keys`] waits for the store.
+/// Verifies tokens from memory. Nothing but `look_up_keys` waits for the store.
 #[derive(Debug)]
 pub struct Verifier {
     policy: VerifyPolicy,
