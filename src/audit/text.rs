@@ -18,7 +18,7 @@ const LOOKED_AT: usize = 16 * 1024;
 pub struct Text(String);
 
 impl Text {
-    /// Takes a text of anybody's. One that holds a credential, in whatever field it came, is left out as a whole.
+    /// A text from a caller. A text that holds a credential is redacted as a whole, whatever the field.
     pub fn of(raw: &str) -> Self {
         let (looked_at, _) = raw.split_at_checked(raw.floor_char_boundary(LOOKED_AT)).unwrap_or((raw, ""));
         if holds_credential(looked_at) {

@@ -164,7 +164,7 @@ impl Dev {
             ("issuer", format!("http://{http}")),
             ("grpc_addr", grpc.to_string()),
             ("http_addr", http.to_string()),
-            // Nobody but this machine reaches them.
+            // They are reachable from this machine alone.
             ("metrics_addr", http.to_string()),
             // `serve` refuses a store in memory; where it is to be one, it is put in below.
             ("store", format!("sqlite:{}", self.data.as_deref().unwrap_or(Path::new("dev")).display())),

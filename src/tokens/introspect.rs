@@ -49,7 +49,7 @@ impl Introspector {
     }
 
     /// The session of a refresh token that is good, and belongs to the caller. This reads the store. Asking about a token uses nothing
-    /// up, and one that was used before ends nothing here: whoever only asks may have found it anywhere.
+    /// up, and one that was used before ends nothing here: the caller may not be its owner.
     pub(crate) async fn refresh_token(
         &self,
         grant: &IntrospectGrant,

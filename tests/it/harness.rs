@@ -138,7 +138,7 @@ impl TestServer {
         Self::on_doubting(store, settings, clock, tls).await
     }
 
-    /// The same, and nobody has said that the clock is right.
+    /// The same, without an accepted clock.
     pub async fn on_doubting(
         store: Arc<dyn Store>,
         settings: Settings,

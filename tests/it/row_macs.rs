@@ -42,7 +42,7 @@ impl Db {
         store::open(&location).await.unwrap()
     }
 
-    /// Runs SQL, and counts it as a change, as whoever wants it to be noticed does.
+    /// Runs SQL, and counts it as a change, so that running servers load it.
     pub async fn run(&self, sql: &str) {
         let sql = format!("{sql}; UPDATE change_sequence SET value = value + 1, keys = value + 1");
         match self {

@@ -139,7 +139,7 @@ async fn writes_follow_the_name_to_the_new_primary() {
     let errors = write_many(&store, "after").await;
     assert!(errors.is_empty(), "a connection to the old primary was used: {errors:?}");
     assert_eq!(store.write_problem().await.unwrap(), None);
-    // A change by another replica is told of by the new primary.
+    // The listener follows to the new primary: it reports a change by another replica.
     changes.borrow_and_update();
     let other = open(&url).await.unwrap();
     let (mut number, start) = (0, Instant::now());

@@ -172,7 +172,7 @@ async fn a_look_up_goes_on_when_its_caller_has_gone() {
     waiting_reaches(&server, 0).await;
     assert_eq!(lookups(&server, "ok").await, 0);
     store.release();
-    // Nobody waits for it, and it is recorded all the same.
+    // The call gives up, and the outcome is recorded all the same.
     while lookups(&server, "ok").await == 0 {
         tokio::task::yield_now().await;
     }

@@ -35,7 +35,7 @@ impl Told {
                 Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
             }
             VerifyError::Stale(stale) => Self::new(Code::Unavailable, "STATE_STALE", stale.to_string()),
-            // Nobody has asked the store yet: the answer may be another one the next time.
+            // The store was not read yet: the result may differ on the next call.
             VerifyError::KeyNotInMemory | VerifyError::KeyUnavailable(_) => Self::store_unavailable(),
         }
     }
