@@ -15,6 +15,7 @@
 //! [`proto`] holds the generated code, for the floors above the third.
 
 pub mod access;
+pub mod admission;
 pub mod audit;
 pub mod cli;
 pub mod clock;

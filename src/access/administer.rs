@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    AdminGrant, Caller, Denial, DenialReason,
+    AdminGrant, Denial, DenialReason,
     check::{self, Check, Place, Verdict, listed},
     claim_value::is_narrower,
     grant::words,
@@ -24,16 +24,8 @@ pub(crate) struct ClientGrant {
     is_bounded: bool,
 }
 
-/// May `caller` call `method` for the client of this id, or for those that it may administer?
+/// Permission to call `method` for the client of this id, or for those that the caller may administer.
 pub(crate) fn administer_clients(
-    caller: &Caller,
-    method: Method,
-    client_id: Option<&str>,
-) -> Result<ClientGrant, Denial> {
-    administer_clients_as(caller.shared_client(), method, client_id)
-}
-
-pub(super) fn administer_clients_as(
     client: &Arc<Client>,
     method: Method,
     client_id: Option<&str>,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    Caller, DenialReason, IssueGrant, IssueRules, PolicyError,
+    DenialReason, IssueGrant, IssueRules, PolicyError,
     check::{self, AskedToken, Check, Place, Verdict, values},
     line::{Held, Line},
     policy::{all, grant},
@@ -124,16 +124,8 @@ impl PresentedToken {
     }
 }
 
-/// May `caller` try this exchange?
+/// Permission to try this exchange.
 pub(crate) fn exchange(
-    caller: &Caller,
-    request: ExchangeRequest,
-    rules: &IssueRules,
-) -> Result<ExchangeGrant, PolicyError> {
-    exchange_to(caller.shared_client(), request, rules)
-}
-
-pub(super) fn exchange_to(
     client: &Arc<Client>,
     request: ExchangeRequest,
     rules: &IssueRules,

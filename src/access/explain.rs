@@ -122,7 +122,7 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
     match question {
         Question::Issue(request) => Explanation {
             values: values(client, check::issue(client, policy::asked(client, &request), rules)),
-            outcome: policy::issue_to(client, request, rules).map(drop),
+            outcome: policy::issue(client, request, rules).map(drop),
         },
         Question::Verify(request, issuer) => {
             let method = [check::method(client, Method::VerifyToken)].into_iter();
@@ -130,7 +130,7 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
             let checks = method.chain(check::verify(client, &request.audiences)).chain(issuer.clone());
             Explanation {
                 values: values(client, checks),
-                outcome: policy::verify_to(client, request).and_then(|_| Ok(policy::all(client, issuer)?)),
+                outcome: policy::verify(client, request).and_then(|_| Ok(policy::all(client, issuer)?)),
             }
         }
         Question::Introspect(request, issuer) => {
@@ -139,14 +139,14 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
             let checks = method.chain(check::introspect(client, &request.audiences)).chain(issuer.clone());
             Explanation {
                 values: values(client, checks),
-                outcome: policy::introspect_to(client, request)
+                outcome: policy::introspect(client, request)
                     .and_then(|_| policy::all(client, issuer))
                     .map_err(PolicyError::from),
             }
         }
         Question::Call(method, client_id) => {
             let client_id = client_id.as_deref();
-            let outcome = administer::administer_clients_as(client, method, client_id);
+            let outcome = administer::administer_clients(client, method, client_id);
             Explanation {
                 values: values(client, administer::checks(client, method, client_id)),
                 outcome: outcome.map(drop).map_err(PolicyError::from),
@@ -170,7 +170,7 @@ fn explain_login(
         .chain(check::among(line::Held::UserScopes, &request.scopes, user_scopes));
     Explanation {
         values: values(client, checks),
-        outcome: login::login_to(client, request, rules).and_then(|grant| Ok(grant.allows(user_scopes)?)),
+        outcome: login(client, request, rules).and_then(|grant| Ok(grant.allows(user_scopes)?)),
     }
 }
 
@@ -202,7 +202,7 @@ fn explain_refresh(
         .chain(refresh::of_session(client, &request, &session, user));
     Explanation {
         values: values(client, checks),
-        outcome: refresh::refresh_to(client, request, rules)
+        outcome: refresh(client, request, rules)
             .map_err(PolicyError::from)
             .and_then(|grant| grant.issue_for(&session, user).map(drop)),
     }
@@ -217,7 +217,7 @@ fn explain_revoke(client: &Arc<Client>, target: RevokeTarget, whose: &Whose) -> 
         Whose::Foreign => Some(revoke::of_nobody(client, &target)),
     };
     let values = values(client, revoke::at_once(client, &target).chain(found));
-    let outcome = revoke::revoke_as(client, Some(target)).and_then(|grant| {
+    let outcome = revoke(client, Some(target)).and_then(|grant| {
         let Some(grant) = grant else { return Ok(()) };
         match whose {
             Whose::Said => Ok(()),
@@ -242,7 +242,7 @@ fn explain_exchange(client: &Arc<Client>, planned: PlannedExchange, rules: &Issu
     ));
     Explanation {
         values: values(client, checks),
-        outcome: exchange::exchange_to(client, request, rules)
+        outcome: exchange(client, request, rules)
             .and_then(|grant| grant.issue_for(subject, actor, None, &own_issuer, rules).map(drop)),
     }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    Caller, Denial, IssueGrant, IssueRules, PolicyError, check,
+    Denial, IssueGrant, IssueRules, PolicyError, check,
     line::Held,
     policy::{all, asked, grant},
 };
@@ -46,16 +46,8 @@ impl LoginGrant {
     }
 }
 
-/// May `caller` try this login?
+/// Permission to try this login.
 pub(crate) fn login(
-    caller: &Caller,
-    request: LoginRequest,
-    rules: &IssueRules,
-) -> Result<LoginGrant, PolicyError> {
-    login_to(caller.shared_client(), request, rules)
-}
-
-pub(super) fn login_to(
     client: &Arc<Client>,
     request: LoginRequest,
     rules: &IssueRules,

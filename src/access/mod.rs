@@ -1,7 +1,7 @@
 //! Who calls, and what they may have.
 //!
-//! May import: `keys`, `store`, `model`, `clock`. Invariant: a grant is made here and nowhere else, and nothing is issued,
-//! verified or administered without one.
+//! May import: `admission`, `keys`, `store`, `model`, `clock`. Invariant: a grant is made here and nowhere else, and nothing is issued,
+//! verified or administered without one. Grants are for a client, and only an admitted [`Caller`] gives access to its client.
 
 mod administer;
 mod authenticate;
@@ -31,10 +31,11 @@ mod used_assertions;
 mod users;
 
 pub(crate) use administer::{ClientGrant, administer_clients};
+pub(crate) use authenticate::Caller;
 #[cfg(fuzzing)]
 pub(crate) use authenticate::reads_credential;
 pub use authenticate::{
-    AuthenticationError, AuthenticationMetrics, Authenticator, Caller, CallerSettings, Unproven,
+    Authenticated, AuthenticationError, AuthenticationMetrics, Authenticator, CallerSettings, Unproven,
 };
 pub use clients::{ClientRegistry, NewSecret, RegistryError};
 pub use denial::{Denial, DenialReason, PolicyError};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{
-    AdminGrant, Caller, Denial, IntrospectGrant, IssueGrant, PolicyError, VerifyGrant,
+    AdminGrant, Denial, IntrospectGrant, IssueGrant, PolicyError, VerifyGrant,
     check::{self, AskedToken, Check},
 };
 use crate::model::{
@@ -37,16 +37,8 @@ impl IssueRules {
     }
 }
 
-/// May `caller` have this token?
+/// Permission to issue this token.
 pub(crate) fn issue(
-    caller: &Caller,
-    request: IssueRequest,
-    rules: &IssueRules,
-) -> Result<IssueGrant, PolicyError> {
-    issue_to(caller.shared_client(), request, rules)
-}
-
-pub(super) fn issue_to(
     client: &Arc<Client>,
     request: IssueRequest,
     rules: &IssueRules,
@@ -110,21 +102,16 @@ pub(super) fn asked<'a>(client: &'a Client, request: &'a IssueRequest) -> AskedT
     }
 }
 
-/// May `caller` see whether this token is good?
-pub(crate) fn verify(caller: &Caller, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
-    verify_to(caller.shared_client(), request)
-}
-
-pub(super) fn verify_to(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
+/// Permission to verify this token.
+pub(crate) fn verify(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
     all(client, [check::method(client, Method::VerifyToken)])?;
     verify_for(client, request)
 }
 
-/// May `caller` verify a batch? Leave for each item is asked with the function that this answers.
+/// Permission to verify a batch: the function that it returns decides about each token.
 pub(crate) fn batch_verify(
-    caller: &Caller,
+    client: &Arc<Client>,
 ) -> Result<impl Fn(VerifyRequest) -> Result<VerifyGrant, PolicyError> + '_, Denial> {
-    let client = caller.shared_client();
     all(client, [check::method(client, Method::BatchVerifyTokens)])?;
     Ok(move |request| verify_for(client, request))
 }
@@ -146,12 +133,8 @@ fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGran
     Ok(grant)
 }
 
-/// May `caller` ask whether a token is good?
-pub(crate) fn introspect(caller: &Caller, request: IntrospectRequest) -> Result<IntrospectGrant, Denial> {
-    introspect_to(caller.shared_client(), request)
-}
-
-pub(super) fn introspect_to(
+/// Permission to introspect this token.
+pub(crate) fn introspect(
     client: &Arc<Client>,
     request: IntrospectRequest,
 ) -> Result<IntrospectGrant, Denial> {
@@ -165,9 +148,8 @@ pub(super) fn introspect_to(
     })
 }
 
-/// May `caller` call an administrative method?
-pub(crate) fn administer(caller: &Caller, method: Method) -> Result<AdminGrant, Denial> {
-    let client = caller.shared_client();
+/// Permission to call an administrative method.
+pub(crate) fn administer(client: &Arc<Client>, method: Method) -> Result<AdminGrant, Denial> {
     all(client, [check::method(client, method)])?;
     Ok(AdminGrant { client: Arc::clone(client), method })
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{
-    Caller, Denial, IssueGrant, IssueRules, PolicyError,
+    Denial, IssueGrant, IssueRules, PolicyError,
     check::{self, Check, values},
     line::Held,
     policy,
@@ -85,16 +85,8 @@ impl RefreshGrant<'_> {
     }
 }
 
-/// May `caller` try this refresh token?
+/// Permission to try this refresh token.
 pub(crate) fn refresh<'a>(
-    caller: &Caller,
-    request: RefreshRequest,
-    rules: &'a IssueRules,
-) -> Result<RefreshGrant<'a>, Denial> {
-    refresh_to(caller.shared_client(), request, rules)
-}
-
-pub(super) fn refresh_to<'a>(
     client: &Arc<Client>,
     request: RefreshRequest,
     rules: &'a IssueRules,

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    Caller, Denial, DenialReason,
+    Denial, DenialReason,
     check::{self, Check, Place, Verdict, listed},
     grant::words,
     line::{Line, List},
@@ -29,12 +29,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) subject: &'a str,
 }
 
-/// May `caller` revoke that? What is none, because it makes no sense, is nobody's.
-pub(crate) fn revoke(caller: &Caller, target: Option<RevokeTarget>) -> Result<Option<RevokeGrant>, Denial> {
-    revoke_as(caller.shared_client(), target)
-}
-
-pub(super) fn revoke_as(
+/// Permission to revoke this target. Without a target, which is an invalid request, only the method is checked.
+pub(crate) fn revoke(
     client: &Arc<Client>,
     target: Option<RevokeTarget>,
 ) -> Result<Option<RevokeGrant>, Denial> {

@@ -149,6 +149,7 @@ impl Verify {
             required_scopes: self.scopes,
             issuers: self.issuers,
             leeway: self.leeway.map(to_api),
+            read_mask: None,
         };
         let verified = call(&self.connection, async |caller| {
             answer(TokenServiceClient::new(caller).verify_token(request).await)

@@ -9,9 +9,9 @@ use super::{
     table::Setting,
 };
 use crate::{
+    admission::AdmissionLimits,
     audit::{AuditMode, AuditSettings, SinkSettings},
     database::{DatabaseLocation, printable},
-    grpc::AdmissionLimits,
     model::ClientLimits,
     store::Location,
     telemetry::TraceSettings,

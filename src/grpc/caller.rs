@@ -1,49 +1,53 @@
-//! Who calls: the one step with which every method begins.
+//! Permission for administrative methods.
+
+use std::ops::Deref;
 
 use tonic::Request;
 
-use super::{status::CallError, trail};
+use super::{call::CallContext, status::CallError};
 use crate::{
     access::{self, AdminGrant, Authenticator, Caller, ClientGrant},
-    model::{Method, Peer},
-    spans,
+    model::Method,
 };
 
-/// The caller, by its credential in the metadata or by its connection; and the call is taken on, if there is room for it.
-pub(super) async fn caller<T: Sync>(
-    authenticator: &Authenticator,
-    request: &Request<T>,
-) -> Result<Caller, CallError> {
-    let peer = request.extensions().get::<Peer>();
-    let step = spans::step("authenticate");
-    let caller = authenticator.authenticate(request.metadata().as_ref(), peer).await?;
-    drop(step);
-    let _step = spans::step("admit");
-    trail::admit(&caller).await?;
-    Ok(caller)
+/// A grant with the caller's permit: what is done with the grant counts as the caller's until it ends, even if the caller disconnects.
+#[derive(Debug)]
+pub(super) struct Granted<G> {
+    grant: G,
+    _caller: Caller,
 }
 
-/// Leave for a method that is allowed as a whole.
-pub(super) async fn administer<T: Sync>(
+impl<G> Deref for Granted<G> {
+    type Target = G;
+
+    fn deref(&self) -> &G {
+        &self.grant
+    }
+}
+
+/// Permission to call a method that is allowed as a whole.
+pub(super) async fn administer<T>(
+    call: &CallContext,
     authenticator: &Authenticator,
     request: &Request<T>,
     method: Method,
-) -> Result<AdminGrant, CallError> {
-    let caller = caller(authenticator, request).await?;
-    let grant = access::administer(&caller, method)?;
-    trail::allowed(&grant.policy());
-    Ok(grant)
+) -> Result<Granted<AdminGrant>, CallError> {
+    let caller = call.caller(authenticator, request.metadata().as_ref()).await?;
+    let grant = access::administer(caller.client(), method)?;
+    call.allowed(&grant.policy());
+    Ok(Granted { grant, _caller: caller })
 }
 
 /// Permission to call a method of ClientService for the client of this id, or for those that the caller may administer.
-pub(super) async fn administer_clients<T: Sync>(
+pub(super) async fn administer_clients<T>(
+    call: &CallContext,
     authenticator: &Authenticator,
     request: &Request<T>,
     method: Method,
     client_id: Option<&str>,
-) -> Result<ClientGrant, CallError> {
-    let caller = caller(authenticator, request).await?;
-    let grant = access::administer_clients(&caller, method, client_id)?;
-    trail::allowed(&grant.policy(client_id));
-    Ok(grant)
+) -> Result<Granted<ClientGrant>, CallError> {
+    let caller = call.caller(authenticator, request.metadata().as_ref()).await?;
+    let grant = access::administer_clients(caller.client(), method, client_id)?;
+    call.allowed(&grant.policy(client_id));
+    Ok(Granted { grant, _caller: caller })
 }

@@ -7,11 +7,11 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
-    caller::administer_clients,
+    call::CallContext,
+    caller::{Granted, administer_clients},
     convert,
     repeat::{Repeats, Ticket},
     status::CallError,
-    trail,
 };
 use crate::{
     access::{Authenticator, ClientGrant, ClientRegistry, RegistryError},
@@ -32,53 +32,61 @@ impl ClientService for ClientApi {
         &self,
         request: Request<v1::CreateClientRequest>,
     ) -> Result<Response<v1::CreateClientResponse>, Status> {
-        self.create(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.create(&call, request).await)
     }
 
     async fn get_client(
         &self,
         request: Request<v1::GetClientRequest>,
     ) -> Result<Response<v1::GetClientResponse>, Status> {
-        self.get(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.get(&call, request).await)
     }
 
     async fn list_clients(
         &self,
         request: Request<v1::ListClientsRequest>,
     ) -> Result<Response<v1::ListClientsResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.list(&call, request).await)
     }
 
     async fn update_client(
         &self,
         request: Request<v1::UpdateClientRequest>,
     ) -> Result<Response<v1::UpdateClientResponse>, Status> {
-        self.update(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.update(&call, request).await)
     }
 
     async fn delete_client(
         &self,
         request: Request<v1::DeleteClientRequest>,
     ) -> Result<Response<v1::DeleteClientResponse>, Status> {
-        self.delete(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.delete(&call, request).await)
     }
 
     async fn rotate_client_secret(
         &self,
         request: Request<v1::RotateClientSecretRequest>,
     ) -> Result<Response<v1::RotateClientSecretResponse>, Status> {
-        self.rotate_secret(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.rotate_secret(&call, request).await)
     }
 }
 
 impl ClientApi {
     async fn create(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::CreateClientRequest>,
     ) -> Result<v1::CreateClientResponse, CallError> {
         let client_id = request.get_ref().client.as_ref().map_or("", |client| &client.client_id);
         let grant =
-            administer_clients(&self.authenticator, &request, Method::CreateClient, Some(client_id)).await?;
+            administer_clients(call, &self.authenticator, &request, Method::CreateClient, Some(client_id))
+                .await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::CreateClient, &message.request_id, &message);
         let v1::CreateClientRequest { client, request_id } = message;
@@ -88,21 +96,27 @@ impl ClientApi {
         let client_id = convert::optional_client_id(&client.client_id, &mut violations);
         let settings = convert::client_settings(client).also(violations).valid()?;
         let clients = Arc::clone(&self.clients);
+        let own = Arc::clone(call);
         let create = async move {
             let client_id = client_id.map_or_else(ClientRegistry::new_id, Ok).map_err(RegistryError::from)?;
-            trail::client(&client_id);
+            own.client(&client_id);
             let new = clients.create(&grant, client_id, settings).await?;
             Ok(v1::CreateClientResponse {
                 client: Some(convert::client_message(new.record)),
                 client_secret: new.secret.map(|secret| secret.reveal().to_owned()).unwrap_or_default(),
             })
         };
-        self.repeats.once(ticket, create).await
+        self.repeats.once_if_named(call, ticket, create).await
     }
 
-    async fn get(&self, request: Request<v1::GetClientRequest>) -> Result<v1::GetClientResponse, CallError> {
+    async fn get(
+        &self,
+        call: &Arc<CallContext>,
+        request: Request<v1::GetClientRequest>,
+    ) -> Result<v1::GetClientResponse, CallError> {
         let client_id = Some(request.get_ref().client_id.as_str());
-        let grant = administer_clients(&self.authenticator, &request, Method::GetClient, client_id).await?;
+        let grant =
+            administer_clients(call, &self.authenticator, &request, Method::GetClient, client_id).await?;
         let client_id = required_id(request.into_inner().client_id, Violations::default())?;
         let record = self.clients.get(&grant, &client_id).await?;
         Ok(v1::GetClientResponse { client: Some(convert::client_message(record)) })
@@ -110,9 +124,11 @@ impl ClientApi {
 
     async fn list(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::ListClientsRequest>,
     ) -> Result<v1::ListClientsResponse, CallError> {
-        let grant = administer_clients(&self.authenticator, &request, Method::ListClients, None).await?;
+        let grant =
+            administer_clients(call, &self.authenticator, &request, Method::ListClients, None).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         let size = convert::page_size(request.page_size, &mut violations);
@@ -130,31 +146,34 @@ impl ClientApi {
 
     async fn update(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::UpdateClientRequest>,
     ) -> Result<v1::UpdateClientResponse, CallError> {
         let client_id = request.get_ref().client.as_ref().map_or("", |client| &client.client_id);
         let grant =
-            administer_clients(&self.authenticator, &request, Method::UpdateClient, Some(client_id)).await?;
+            administer_clients(call, &self.authenticator, &request, Method::UpdateClient, Some(client_id))
+                .await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::UpdateClient, &message.request_id, &message);
         let asked = convert::client_update(message).map_err(CallError::Invalid)?;
-        trail::client(&asked.client_id);
+        call.client(&asked.client_id);
         let clients = Arc::clone(&self.clients);
         let update = async move {
             let change = |current: &ClientSettings| asked.of(current);
             let record = clients.update(&grant, &asked.client_id, asked.base, change).await?;
             Ok(v1::UpdateClientResponse { client: Some(convert::client_message(record)) })
         };
-        self.repeats.once(ticket, update).await
+        self.repeats.once_if_named(call, ticket, update).await
     }
 
     async fn delete(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::DeleteClientRequest>,
     ) -> Result<v1::DeleteClientResponse, CallError> {
         let client_id = Some(request.get_ref().client_id.as_str());
         let grant =
-            administer_clients(&self.authenticator, &request, Method::DeleteClient, client_id).await?;
+            administer_clients(call, &self.authenticator, &request, Method::DeleteClient, client_id).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::DeleteClient, &message.request_id, &message);
         let v1::DeleteClientRequest { client_id, request_id, etag } = message;
@@ -162,22 +181,24 @@ impl ClientApi {
         convert::request_id(&request_id, &mut violations);
         let base = convert::version(&etag, "etag", &mut violations);
         let client_id = required_id(client_id, violations)?;
-        trail::client(&client_id);
+        call.client(&client_id);
         let clients = Arc::clone(&self.clients);
         let delete = async move {
             clients.delete(&grant, &client_id, base).await?;
             Ok(v1::DeleteClientResponse {})
         };
-        self.repeats.once(ticket, delete).await
+        self.repeats.once_if_named(call, ticket, delete).await
     }
 
     async fn rotate_secret(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::RotateClientSecretRequest>,
     ) -> Result<v1::RotateClientSecretResponse, CallError> {
         let client_id = Some(request.get_ref().client_id.as_str());
         let grant =
-            administer_clients(&self.authenticator, &request, Method::RotateClientSecret, client_id).await?;
+            administer_clients(call, &self.authenticator, &request, Method::RotateClientSecret, client_id)
+                .await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::RotateClientSecret, &message.request_id, &message);
         let v1::RotateClientSecretRequest { client_id, overlap, request_id } = message;
@@ -185,18 +206,18 @@ impl ClientApi {
         convert::request_id(&request_id, &mut violations);
         let overlap = convert::overlap(overlap, &mut violations);
         let client_id = required_id(client_id, violations)?;
-        trail::client(&client_id);
+        call.client(&client_id);
         let clients = Arc::clone(&self.clients);
         let rotate = async move {
             let new = clients.rotate_secret(&grant, &client_id, overlap).await?;
             Ok(v1::RotateClientSecretResponse { client_secret: new.secret.reveal().to_owned() })
         };
-        self.repeats.once(ticket, rotate).await
+        self.repeats.once_if_named(call, ticket, rotate).await
     }
 
     fn ticket(
         &self,
-        grant: &ClientGrant,
+        grant: &Granted<ClientGrant>,
         method: Method,
         request_id: &str,
         request: &impl Message,

@@ -1,13 +1,24 @@
 //! `grpc.health.v1.Health`: overall ("") and for each service. Not serving until ready, and again while draining.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use tokio::sync::Mutex;
 use tonic_health::{
     ServingStatus,
-    pb::health_server::{Health as HealthApi, HealthServer},
+    pb::{
+        HealthCheckRequest, HealthCheckResponse, health_check_response,
+        health_server::{Health as HealthApi, HealthServer},
+    },
     server::{HealthReporter, HealthService},
 };
+
+use super::status::CallError;
 
 /// The services that are reported, the overall one first.
 const SERVICES: [&str; 7] = [
@@ -24,6 +35,7 @@ const SERVICES: [&str; 7] = [
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
+    serving: Arc<AtomicBool>,
     /// What was reported last. Held while a report is made, so that an older one never replaces a newer one.
     reported: Arc<Mutex<Option<bool>>>,
 }
@@ -32,7 +44,8 @@ impl Health {
     /// A server that does not serve yet.
     pub async fn not_serving() -> Self {
         // The reporter starts with "" as serving; no call can come before this is done.
-        let health = Self { reporter: HealthReporter::new(), reported: Arc::default() };
+        let health =
+            Self { reporter: HealthReporter::new(), serving: Arc::default(), reported: Arc::default() };
         health.report(|| false).await;
         health
     }
@@ -44,10 +57,21 @@ impl Health {
         if reported.replace(serving) == Some(serving) {
             return;
         }
+        self.serving.store(serving, Relaxed);
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         for service in SERVICES {
             self.reporter.set_service_status(service, status).await;
         }
+    }
+
+    /// The answer to a check: whether the service serves.
+    pub(super) fn check(&self, request: &HealthCheckRequest) -> Result<HealthCheckResponse, CallError> {
+        if !SERVICES.contains(&request.service.as_str()) {
+            return Err(CallError::ServiceUnknown);
+        }
+        let serving = self.serving.load(Relaxed);
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        Ok(HealthCheckResponse { status: i32::from(health_check_response::ServingStatus::from(status)) })
     }
 
     pub(super) fn service(&self) -> HealthServer<impl HealthApi + use<>> {

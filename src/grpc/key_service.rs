@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{caller::administer, convert, status::CallError, trail};
+use super::{call::CallContext, caller::administer, convert, status::CallError};
 use crate::{
     access::{Authenticator, KeyRegistry},
     model::{Method, Violations},
@@ -23,41 +23,50 @@ impl KeyService for KeyApi {
         &self,
         request: Request<v1::ListKeysRequest>,
     ) -> Result<Response<v1::ListKeysResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.list(&call, request).await)
     }
 
     async fn create_key(
         &self,
         request: Request<v1::CreateKeyRequest>,
     ) -> Result<Response<v1::CreateKeyResponse>, Status> {
-        self.create(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.create(&call, request).await)
     }
 
     async fn import_key(
         &self,
         request: Request<v1::ImportKeyRequest>,
     ) -> Result<Response<v1::ImportKeyResponse>, Status> {
-        self.import(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.import(&call, request).await)
     }
 
     async fn rotate_keys(
         &self,
         request: Request<v1::RotateKeysRequest>,
     ) -> Result<Response<v1::RotateKeysResponse>, Status> {
-        self.rotate(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.rotate(&call, request).await)
     }
 
     async fn revoke_key(
         &self,
         request: Request<v1::RevokeKeyRequest>,
     ) -> Result<Response<v1::RevokeKeyResponse>, Status> {
-        self.revoke(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.revoke(&call, request).await)
     }
 }
 
 impl KeyApi {
-    async fn list(&self, request: Request<v1::ListKeysRequest>) -> Result<v1::ListKeysResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::ListKeys).await?;
+    async fn list(
+        &self,
+        call: &Arc<CallContext>,
+        request: Request<v1::ListKeysRequest>,
+    ) -> Result<v1::ListKeysResponse, CallError> {
+        let grant = administer(call, &self.authenticator, &request, Method::ListKeys).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         let size = convert::page_size(request.page_size, &mut violations);
@@ -75,51 +84,55 @@ impl KeyApi {
 
     async fn create(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::CreateKeyRequest>,
     ) -> Result<v1::CreateKeyResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::CreateKey).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::CreateKey).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request.request_id, &mut violations);
         let algorithm = convert::optional_algorithm(&request.algorithm, &mut violations);
         violations.into_result().map_err(CallError::Invalid)?;
         let key = self.keys.create(&grant, algorithm).await?;
-        trail::key(&key.record.key_id);
+        call.key(&key.record.key_id);
         Ok(v1::CreateKeyResponse { key: Some(convert::key_message(key)) })
     }
 
     async fn import(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::ImportKeyRequest>,
     ) -> Result<v1::ImportKeyResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::ImportKey).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::ImportKey).await?;
         let (keys, terms) = convert::import_request(request.into_inner()).valid()?;
         let imported = self.keys.import(&grant, &keys, &terms).await?;
-        imported.iter().for_each(|key| trail::key(&key.record.key_id));
+        imported.iter().for_each(|key| call.key(&key.record.key_id));
         let keys: Vec<v1::Key> = imported.into_iter().map(convert::key_message).collect();
         Ok(v1::ImportKeyResponse { key: keys.first().cloned(), keys })
     }
 
     async fn rotate(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::RotateKeysRequest>,
     ) -> Result<v1::RotateKeysResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::RotateKeys).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::RotateKeys).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request.request_id, &mut violations);
         let algorithm = convert::optional_algorithm(&request.algorithm, &mut violations);
         violations.into_result().map_err(CallError::Invalid)?;
         let keys = self.keys.rotate(&grant, algorithm, request.immediately).await?;
-        keys.iter().for_each(|key| trail::key(&key.record.key_id));
+        keys.iter().for_each(|key| call.key(&key.record.key_id));
         Ok(v1::RotateKeysResponse { keys: keys.into_iter().map(convert::key_message).collect() })
     }
 
     async fn revoke(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::RevokeKeyRequest>,
     ) -> Result<v1::RevokeKeyResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::RevokeKey).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::RevokeKey).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         convert::request_id(&request.request_id, &mut violations);
@@ -127,8 +140,8 @@ impl KeyApi {
         let key_id = convert::key_id(&request.key_id, &mut violations);
         violations.into_result().map_err(CallError::Invalid)?;
         let key_id = key_id.ok_or_else(|| CallError::Invalid(Violations::of("key_id", "must be given")))?;
-        trail::key(&key_id);
-        trail::cause(&request.reason);
+        call.key(&key_id);
+        call.cause(&request.reason);
         let key = self.keys.revoke(&grant, &key_id, &request.reason).await?;
         Ok(v1::RevokeKeyResponse { key: Some(convert::key_message(key)) })
     }

@@ -1,7 +1,6 @@
 //! What is counted on the gRPC port. Counting is a few atomic additions; names are put together at the scrape.
 
 use std::{
-    collections::HashMap,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
@@ -13,83 +12,40 @@ use prometheus_client::{
 };
 use tonic::Code;
 
+use super::methods::{METHODS, MethodIndex};
 use crate::{
     metrics::Durations,
     model::{Algorithm, Reason},
     tokens::IssuedToken,
 };
 
-/// Calls by method and code. A method that is not ours counts as `other`, so that inventing names fills no memory.
+/// Calls by method and code. A method that is not served counts as `other`, so that inventing names fills no memory.
 #[derive(Debug)]
 pub struct RpcMetrics {
-    methods: HashMap<&'static str, Codes>,
-    other: Codes,
+    methods: Vec<Codes>,
 }
 
 type Codes = [Durations; 17];
 
-/// Methods by their paths.
-const METHODS: [&str; 32] = [
-    "/tokend.v1.TokenService/IssueToken",
-    "/tokend.v1.TokenService/VerifyToken",
-    "/tokend.v1.TokenService/BatchVerifyTokens",
-    "/tokend.v1.TokenService/Login",
-    "/tokend.v1.TokenService/RefreshToken",
-    "/tokend.v1.TokenService/RevokeToken",
-    "/tokend.v1.TokenService/IntrospectToken",
-    "/tokend.v1.TokenService/ExchangeToken",
-    "/tokend.v1.SessionService/ListSessions",
-    "/tokend.v1.ClientService/CreateClient",
-    "/tokend.v1.ClientService/GetClient",
-    "/tokend.v1.ClientService/ListClients",
-    "/tokend.v1.ClientService/UpdateClient",
-    "/tokend.v1.ClientService/DeleteClient",
-    "/tokend.v1.ClientService/RotateClientSecret",
-    "/tokend.v1.UserService/CreateUser",
-    "/tokend.v1.UserService/GetUser",
-    "/tokend.v1.UserService/ListUsers",
-    "/tokend.v1.UserService/UpdateUser",
-    "/tokend.v1.UserService/SetUserPassword",
-    "/tokend.v1.UserService/DeleteUser",
-    "/tokend.v1.KeyService/ListKeys",
-    "/tokend.v1.KeyService/CreateKey",
-    "/tokend.v1.KeyService/ImportKey",
-    "/tokend.v1.KeyService/RotateKeys",
-    "/tokend.v1.KeyService/RevokeKey",
-    "/tokend.v1.TrustBundleService/GetTrustBundle",
-    "/tokend.v1.TrustBundleService/WatchTrustBundle",
-    "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
-    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-];
-
 impl Default for RpcMetrics {
     fn default() -> Self {
-        let methods = METHODS.into_iter().map(|path| (path, Codes::default())).collect();
-        Self { methods, other: Codes::default() }
+        // One more, for every method that is not served.
+        Self { methods: (0..=METHODS.len()).map(|_| Codes::default()).collect() }
     }
 }
 
 impl RpcMetrics {
-    /// The name under which a call to `path` is counted and logged: its path, or `other` for a method that is not ours.
-    /// Such a path is the caller's own text, and may well be a token.
-    pub(super) fn name(&self, path: &str) -> &'static str {
-        self.methods.get_key_value(path).map_or("other", |(path, _)| path)
-    }
-
     /// Counts one call.
-    pub(super) fn observe(&self, path: &str, code: Code, duration: Duration) {
-        let codes = self.methods.get(path).unwrap_or(&self.other);
+    pub(super) fn observe(&self, method: MethodIndex, code: Code, duration: Duration) {
         let index = usize::try_from(i32::from(code)).unwrap_or_default();
-        if let Some(durations) = codes.get(index) {
+        if let Some(durations) = self.methods.get(method.0).and_then(|codes| codes.get(index)) {
             durations.observe(duration);
         }
     }
 
     fn observed(&self) -> impl Iterator<Item = (Labels, &Durations)> {
-        let methods = METHODS.into_iter().filter_map(|path| Some((path, self.methods.get(path)?)));
-        methods.chain([("other/other", &self.other)]).flat_map(|(path, codes)| {
+        let paths = METHODS.iter().map(|method| method.path).chain(["other/other"]);
+        paths.zip(&self.methods).flat_map(|(path, codes)| {
             let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
             let calls = codes.iter().enumerate().filter(|(_, durations)| !durations.is_empty());
             calls.map(move |(index, durations)| {

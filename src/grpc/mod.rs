@@ -3,14 +3,16 @@
 //! May import everything below. Invariant: `status.rs` alone makes statuses, and no method answers without having
 //! authenticated its caller.
 
-mod admission;
+mod call;
 mod caller;
 mod client_service;
 mod convert;
 mod edge;
+mod framing;
 mod health;
 mod key_service;
 mod login_metrics;
+mod methods;
 mod metrics;
 mod repeat;
 mod revoke_metrics;
@@ -18,19 +20,26 @@ mod session_metrics;
 mod session_service;
 mod status;
 mod token_service;
-mod trail;
 mod trust;
 mod user_service;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::HeaderMap;
 use tonic::service::Routes;
 
-pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
+use self::{
+    call::CallContext,
+    framing::{decode, encode},
+    methods::MethodIndex,
+    status::CallError,
+};
+
 pub(crate) use convert::{
-    CLIENT_FIELDS, read_client, read_exchange_request, read_introspect_request, read_issue_request,
-    read_login_request, read_refresh_request, read_revoke_request, read_verify_request, shown_client,
-    struct_members,
+    CLIENT_FIELDS, encode_claims, read_client, read_exchange_request, read_introspect_request,
+    read_issue_request, read_login_request, read_refresh_request, read_revoke_request, read_verify_request,
+    shown_client, struct_members,
 };
 use edge::UntilDrain;
 pub use edge::{Drain, Edge, EdgeParts, Limits};
@@ -107,6 +116,51 @@ const LONGEST_WATCH_MESSAGE: usize = 4096;
 /// And of health and reflection: it holds a name.
 const LONGEST_NAME_MESSAGE: usize = 4096;
 
+/// The services: through the framework, and, for the methods that are called most often, directly.
+#[derive(Debug, Clone)]
+pub struct Services {
+    routes: Routes,
+    tokens: Arc<token_service::TokenApi>,
+    health: Health,
+    max_message_bytes: usize,
+}
+
+impl Services {
+    /// Whether [`Self::answer_directly`] serves the method.
+    fn answers_directly(method: MethodIndex) -> bool {
+        [MethodIndex::VERIFY, MethodIndex::ISSUE, MethodIndex::BATCH_VERIFY, MethodIndex::HEALTH_CHECK]
+            .contains(&method)
+    }
+
+    /// The longest message of a request to the method, in bytes.
+    fn max_message_bytes(&self, method: MethodIndex) -> usize {
+        if method == MethodIndex::HEALTH_CHECK { LONGEST_NAME_MESSAGE } else { self.max_message_bytes }
+    }
+
+    /// The response message to a request message, with its prefix.
+    async fn answer_directly(
+        &self,
+        call: &Arc<CallContext>,
+        method: MethodIndex,
+        headers: &HeaderMap,
+        message: Bytes,
+    ) -> Result<Bytes, CallError> {
+        let tokens = &self.tokens;
+        match method {
+            MethodIndex::VERIFY => tokens.verify(call, headers, decode(message)?).await,
+            MethodIndex::BATCH_VERIFY => tokens.batch_verify(call, headers, decode(message)?).await,
+            MethodIndex::ISSUE => Ok(encode(&tokens.issue(call, headers, decode(message)?).await?)),
+            MethodIndex::HEALTH_CHECK => Ok(encode(&self.health.check(&decode(message)?)?)),
+            _ => Err(CallError::MethodUnknown),
+        }
+    }
+
+    /// All methods, through the framework.
+    fn routes(&self) -> Routes {
+        self.routes.clone()
+    }
+}
+
 /// Reflection could not read the descriptors.
 #[derive(Debug, thiserror::Error)]
 #[error("the descriptors for reflection cannot be read: {0}")]
@@ -116,7 +170,11 @@ pub struct ReflectionError(String);
 ///
 /// # Errors
 /// When the descriptors in the binary are damaged.
-pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result<Routes, ReflectionError> {
+pub fn services(
+    parts: Parts,
+    health: &Health,
+    max_message_bytes: usize,
+) -> Result<Services, ReflectionError> {
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -141,7 +199,9 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         revoke_metrics: parts.revoke_metrics,
         session_metrics: parts.session_metrics,
     };
-    let tokens = token_service::SharedTokenApi(Arc::new(tokens));
+    let tokens = Arc::new(tokens);
+    let direct = Arc::clone(&tokens);
+    let tokens = token_service::SharedTokenApi(tokens);
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {
         authenticator: Arc::clone(&parts.authenticator),
@@ -207,5 +267,6 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
                 .max_decoding_message_size(LONGEST_NAME_MESSAGE),
             drain,
         });
-    Ok(routes.routes().prepare())
+    let routes = routes.routes().prepare();
+    Ok(Services { routes, tokens: direct, health: health.clone(), max_message_bytes })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{caller::administer, convert, status::CallError};
+use super::{call::CallContext, caller::administer, convert, status::CallError};
 use crate::{
     access::Authenticator,
     model::Method,
@@ -24,16 +24,18 @@ impl SessionService for SessionApi {
         &self,
         request: Request<v1::ListSessionsRequest>,
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.list(&call, request).await)
     }
 }
 
 impl SessionApi {
     async fn list(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::ListSessionsRequest>,
     ) -> Result<v1::ListSessionsResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::ListSessions).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::ListSessions).await?;
         let page = convert::session_page(request.into_inner()).map_err(CallError::Invalid)?;
         let listed = self.sessions.list(&grant, &page.filter, page.after.as_ref(), page.size).await;
         let (sessions, more) = listed.map_err(SessionError::from)?;

@@ -7,11 +7,11 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
-    caller::administer,
+    call::CallContext,
+    caller::{Granted, administer},
     convert,
     repeat::{Repeats, Ticket},
     status::CallError,
-    trail,
 };
 use crate::{
     access::{AdminGrant, Authenticator, UserError, UserRegistry},
@@ -32,51 +32,58 @@ impl UserService for UserApi {
         &self,
         request: Request<v1::CreateUserRequest>,
     ) -> Result<Response<v1::CreateUserResponse>, Status> {
-        self.create(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.create(&call, request).await)
     }
 
     async fn get_user(
         &self,
         request: Request<v1::GetUserRequest>,
     ) -> Result<Response<v1::GetUserResponse>, Status> {
-        self.get(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.get(&call, request).await)
     }
 
     async fn list_users(
         &self,
         request: Request<v1::ListUsersRequest>,
     ) -> Result<Response<v1::ListUsersResponse>, Status> {
-        self.list(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.list(&call, request).await)
     }
 
     async fn update_user(
         &self,
         request: Request<v1::UpdateUserRequest>,
     ) -> Result<Response<v1::UpdateUserResponse>, Status> {
-        self.update(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.update(&call, request).await)
     }
 
     async fn set_user_password(
         &self,
         request: Request<v1::SetUserPasswordRequest>,
     ) -> Result<Response<v1::SetUserPasswordResponse>, Status> {
-        self.set_password(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.set_password(&call, request).await)
     }
 
     async fn delete_user(
         &self,
         request: Request<v1::DeleteUserRequest>,
     ) -> Result<Response<v1::DeleteUserResponse>, Status> {
-        self.delete(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.delete(&call, request).await)
     }
 }
 
 impl UserApi {
     async fn create(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::CreateUserRequest>,
     ) -> Result<v1::CreateUserResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::CreateUser).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::CreateUser).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::CreateUser, &message.request_id, &message);
         let v1::CreateUserRequest { user, password, password_hash, request_id } = message;
@@ -87,24 +94,33 @@ impl UserApi {
         let password = convert::new_password(password, password_hash, &mut violations);
         let settings = convert::user_settings(user).also(violations).valid()?;
         let users = Arc::clone(&self.users);
+        let own = Arc::clone(call);
         let create = async move {
             let user_id = user_id.map_or_else(UserId::generate, Ok).map_err(UserError::from)?;
-            trail::user(&user_id);
+            own.user(&user_id);
             let user = users.create(&grant, user_id, settings, password).await?;
             Ok(v1::CreateUserResponse { user: Some(convert::user_message(user)) })
         };
-        self.repeats.once(ticket, create).await
+        self.repeats.once_if_named(call, ticket, create).await
     }
 
-    async fn get(&self, request: Request<v1::GetUserRequest>) -> Result<v1::GetUserResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::GetUser).await?;
+    async fn get(
+        &self,
+        call: &Arc<CallContext>,
+        request: Request<v1::GetUserRequest>,
+    ) -> Result<v1::GetUserResponse, CallError> {
+        let grant = administer(call, &self.authenticator, &request, Method::GetUser).await?;
         let key = convert::user_key(request.get_ref()).valid()?;
         let user = self.users.get(&grant, &key).await?;
         Ok(v1::GetUserResponse { user: Some(convert::user_message(user)) })
     }
 
-    async fn list(&self, request: Request<v1::ListUsersRequest>) -> Result<v1::ListUsersResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::ListUsers).await?;
+    async fn list(
+        &self,
+        call: &Arc<CallContext>,
+        request: Request<v1::ListUsersRequest>,
+    ) -> Result<v1::ListUsersResponse, CallError> {
+        let grant = administer(call, &self.authenticator, &request, Method::ListUsers).await?;
         let request = request.into_inner();
         let mut violations = Violations::default();
         let size = convert::page_size(request.page_size, &mut violations);
@@ -122,9 +138,10 @@ impl UserApi {
 
     async fn update(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::UpdateUserRequest>,
     ) -> Result<v1::UpdateUserResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::UpdateUser).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::UpdateUser).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::UpdateUser, &message.request_id, &message);
         let v1::UpdateUserRequest { user, update_mask, request_id } = message;
@@ -135,20 +152,21 @@ impl UserApi {
         let user_id = convert::user_id(&user.user_id, "user.user_id", &mut violations);
         let change = convert::user_change(user, update_mask).also(violations).valid()?;
         let Some(user_id) = user_id else { return Err(without_id("user.user_id")) };
-        trail::user(&user_id);
+        call.user(&user_id);
         let users = Arc::clone(&self.users);
         let update = async move {
             let user = users.update(&grant, &user_id, revision, |settings| change.apply(settings)).await?;
             Ok(v1::UpdateUserResponse { user: Some(convert::user_message(user)) })
         };
-        self.repeats.once(ticket, update).await
+        self.repeats.once_if_named(call, ticket, update).await
     }
 
     async fn set_password(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::SetUserPasswordRequest>,
     ) -> Result<v1::SetUserPasswordResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::SetUserPassword).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::SetUserPassword).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::SetUserPassword, &message.request_id, &message);
         let v1::SetUserPasswordRequest { user_id, password, password_hash, request_id, keep_sessions } =
@@ -158,43 +176,45 @@ impl UserApi {
         convert::request_id(&request_id, &mut violations);
         let password = convert::new_password(password, password_hash, &mut violations);
         let user_id = required_id(&user_id, violations)?;
-        trail::user(&user_id);
+        call.user(&user_id);
         let users = Arc::clone(&self.users);
+        let own = Arc::clone(call);
         let set = async move {
             let (user, ended) = users.set_password(&grant, &user_id, password, sessions).await?;
-            trail::ended_sessions(ended);
+            own.ended_sessions(ended);
             Ok(v1::SetUserPasswordResponse {
                 user: Some(convert::user_message(user)),
                 ended_sessions: i32::try_from(ended).unwrap_or(i32::MAX),
             })
         };
-        self.repeats.once(ticket, set).await
+        self.repeats.once_if_named(call, ticket, set).await
     }
 
     async fn delete(
         &self,
+        call: &Arc<CallContext>,
         request: Request<v1::DeleteUserRequest>,
     ) -> Result<v1::DeleteUserResponse, CallError> {
-        let grant = administer(&self.authenticator, &request, Method::DeleteUser).await?;
+        let grant = administer(call, &self.authenticator, &request, Method::DeleteUser).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::DeleteUser, &message.request_id, &message);
         let v1::DeleteUserRequest { user_id, etag, request_id } = message;
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let user_id = required_id(&user_id, violations)?;
-        trail::user(&user_id);
+        call.user(&user_id);
         let users = Arc::clone(&self.users);
         let revision = convert::revision(&etag);
         let delete = async move {
             users.delete(&grant, &user_id, revision).await?;
             Ok(v1::DeleteUserResponse {})
         };
-        self.repeats.once(ticket, delete).await
+        self.repeats.once_if_named(call, ticket, delete).await
     }
 
     fn ticket(
         &self,
-        grant: &AdminGrant,
+        grant: &Granted<AdminGrant>,
         method: Method,
         request_id: &str,
         request: &impl Message,

@@ -17,7 +17,7 @@ use super::{
     activity::{Activity, Call},
     memory::{Held, Share},
 };
-use crate::model::{NoRoom, Peer};
+use crate::model::{FromPeer, NoRoom, Peer};
 
 type BoxError = Box<dyn error::Error + Send + Sync>;
 
@@ -44,12 +44,17 @@ where
         self.service.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        request.extensions_mut().insert(self.peer.clone());
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let held = self.memory.call(octets(request.headers())).map(Arc::new);
         let call = Some((self.activity.call(), held.as_ref().ok().map(Arc::clone)));
         let activity = Arc::clone(&self.activity);
-        let request = request.map(|body| Question { body, activity, held, lengths: Lengths::default() });
+        let request = request.map(|body| Question {
+            body,
+            peer: self.peer.clone(),
+            activity,
+            held,
+            lengths: Lengths::default(),
+        });
         Answering { call, future: self.service.call(request) }
     }
 }
@@ -63,9 +68,16 @@ fn octets(metadata: &HeaderMap) -> usize {
 /// it.
 pub struct Question<B> {
     body: B,
+    peer: Peer,
     activity: Arc<Activity>,
     held: Result<Arc<Held>, NoRoom>,
     lengths: Lengths,
+}
+
+impl<B> FromPeer for Question<B> {
+    fn peer(&self) -> Option<&Peer> {
+        Some(&self.peer)
+    }
 }
 
 /// Reads how long the messages are that come (the length-prefixed messages of gRPC over HTTP/2: an octet for compression, four for
@@ -120,7 +132,7 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { body, activity, held, lengths } = &mut *self;
+        let Self { body, activity, held, lengths, .. } = &mut *self;
         let held = match held {
             Ok(held) => held,
             Err(no_room) => return Poll::Ready(Some(Err((*no_room).into()))),

@@ -166,6 +166,12 @@ pub struct Peer {
     pub certificate: Option<Arc<PeerCertificate>>,
 }
 
+/// A request body that tells who is at the other end of its connection.
+pub trait FromPeer {
+    /// Who is at the other end, if the transport tells.
+    fn peer(&self) -> Option<&Peer>;
+}
+
 /// What a verified client certificate says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerCertificate {

@@ -32,7 +32,7 @@ mod user;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use assertion::AssertionDigest;
 pub use authentication::{
-    AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, Peer,
+    AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, FromPeer, Peer,
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
 };
 pub use claims::{Actor, ExtraClaims, TokenClaims};

@@ -10,11 +10,12 @@ use crate::{
         AuthenticationMetrics, Authenticator, ClientRegistry, Directory, KeyRegistry, LoginLimits,
         PasswordHasher, RegistryError, TrustedIssuers, UsedAssertions, UserRegistry,
     },
+    admission::Admission,
     audit::{AuditLog, AuditOpenError},
     clock::Clock,
     grpc::{
-        self, Admission, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, Repeats,
-        RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics,
+        self, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, Repeats, RevokeMetrics,
+        RpcMetrics, SessionMetrics, TokenMetrics,
     },
     http::{self, Readiness},
     keys::{Keeper, KeyError, KeyRing, Verifiers},
@@ -225,8 +226,13 @@ impl Server {
         let hasher = Arc::new(PasswordHasher::new(people.hashing)?);
         let users = UserRegistry::new(Arc::clone(&store), Arc::clone(&hasher), Arc::clone(&clock));
         let limits_of_logins = LoginLimits::new(people.limits, Arc::clone(&clock))?;
-        let verifier =
-            Arc::new(Verifier::new(verify, Arc::clone(&ring), Arc::clone(&revocations), Arc::clone(&clock)));
+        let verifier = Arc::new(Verifier::new(
+            verify,
+            Arc::clone(&ring),
+            Arc::clone(&revocations),
+            Arc::clone(&clock),
+            grpc::encode_claims,
+        ));
         let sessions = Arc::new(Sessions::new(
             sessions,
             Arc::clone(&store),
@@ -311,7 +317,7 @@ impl Server {
             revoke_metrics,
             session_metrics,
         };
-        let routes = grpc::routes(parts, &health, max_message_bytes)?;
+        let services = grpc::services(parts, &health, max_message_bytes)?;
         let edge = EdgeParts {
             limits,
             drain: drain.clone(),
@@ -320,7 +326,7 @@ impl Server {
             audit: Arc::clone(&audit),
             spans: traces.as_ref().map(Traces::spans),
         };
-        let edge = Edge::new(routes, edge);
+        let edge = Edge::new(services, edge)?;
         let parts = http::Parts {
             ring: Arc::clone(&ring),
             discovery: Arc::new(discovery),

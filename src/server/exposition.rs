@@ -12,8 +12,9 @@ use prometheus_client::{
 use super::revocation_gauges::RevocationGauges;
 use crate::{
     access::{AuthenticationMetrics, Directory, TrustedIssuers},
+    admission::AdmissionMetrics,
     audit::AuditMetrics,
-    grpc::{AdmissionMetrics, LoginMetrics, RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
+    grpc::{LoginMetrics, RevokeMetrics, RpcMetrics, SessionMetrics, TokenMetrics},
     http::WriteMetrics,
     keys::{KeyRing, Verifiers},
     listen::{CallMemory, CallMemoryMetrics, ListenMetrics, ListenMetricsOf, TlsKeeper},

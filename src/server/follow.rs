@@ -17,9 +17,10 @@ use tokio::{
 use super::StartError;
 use crate::{
     access::{Directory, TrustedIssuers, UsedAssertions},
+    admission::Admission,
     audit::AuditLog,
     clock::Clock,
-    grpc::{Admission, Health},
+    grpc::Health,
     http::{NotReady, Readiness},
     keys::{Keeper, KeyRing},
     model::ChangeSequence,

@@ -1,11 +1,11 @@
 //! The span of a call, and of its steps.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{FutureExt as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _},
 };
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
@@ -13,10 +13,6 @@ use super::{
     Sampling,
     parent::{TRACEPARENT, TRACESTATE, parent},
 };
-
-tokio::task_local! {
-    static CURRENT: CallSpan;
-}
 
 /// Begins the spans of calls.
 pub struct Spans {
@@ -56,18 +52,17 @@ impl Spans {
         ];
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
         let span = self.tracer.build_with_context(builder, &around);
-        Some(CallSpan(Arc::new(Traced { tracer: self.tracer.clone(), context: around.with_span(span) })))
+        Some(CallSpan { context: around.with_span(span).with_value(StepTracer(self.tracer.clone())) })
     }
 }
 
 /// The span of a call. It ends with [`CallSpan::end`], or when the call is dropped.
-#[derive(Clone)]
-pub struct CallSpan(Arc<Traced>);
-
-struct Traced {
-    tracer: SdkTracer,
+pub struct CallSpan {
     context: Context,
 }
+
+/// What makes the spans of the steps within a context.
+struct StepTracer(SdkTracer);
 
 impl fmt::Debug for CallSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,17 +73,17 @@ impl fmt::Debug for CallSpan {
 impl CallSpan {
     /// The trace that it is in, as hexadecimal.
     pub fn trace_id(&self) -> String {
-        self.0.context.span().span_context().trace_id().to_string()
+        self.context.span().span_context().trace_id().to_string()
     }
 
     /// Runs a call within the span: its steps are part of it.
     pub async fn run<T>(&self, call: impl Future<Output = T>) -> T {
-        CURRENT.scope(self.clone(), call).await
+        call.with_context(self.context.clone()).await
     }
 
     /// Ends it with the call's status code; `failed` when that is the server's fault.
-    pub fn end(self, code: i32, failed: bool) {
-        let span = self.0.context.span();
+    pub fn end(&self, code: i32, failed: bool) {
+        let span = self.context.span();
         span.set_attribute(KeyValue::new("rpc.grpc.status_code", i64::from(code)));
         if failed {
             span.set_status(Status::error(""));
@@ -108,17 +103,20 @@ impl fmt::Debug for Step {
 
 /// Begins a step of the call that this task serves, if that is traced.
 pub fn step(name: &'static str) -> Option<Step> {
-    let begin = |call: &CallSpan| {
+    Context::map_current(|context| {
+        let StepTracer(tracer) = context.get()?;
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal);
-        Step(call.0.tracer.build_with_context(builder, &call.0.context))
-    };
-    CURRENT.try_with(begin).ok()
+        Some(Step(tracer.build_with_context(builder, context)))
+    })
 }
 
 /// Adds to a request of tokend's own what ties it to the trace of the call that this task serves, if that is traced.
 pub fn inject(headers: &mut HeaderMap) {
-    let _ = CURRENT.try_with(|call| {
-        let span = call.0.context.span();
+    Context::map_current(|context| {
+        if !context.has_active_span() {
+            return;
+        }
+        let span = context.span();
         let own = span.span_context();
         let parent = format!("00-{}-{}-01", own.trace_id(), own.span_id());
         if let Ok(value) = HeaderValue::try_from(parent) {

@@ -19,7 +19,7 @@ use prometheus_client::{
 };
 use quick_cache::{Lifecycle, Weighter, sync::Cache};
 
-use super::verify::ExaminedToken;
+use super::verify::{EncodedClaims, KnownToken};
 
 /// A token of usual size with its entry, in bytes: how many entries the cache makes room for at first.
 const USUAL_ENTRY: u64 = 2048;
@@ -33,7 +33,7 @@ pub struct TokenCache {
     evictions: Arc<AtomicU64>,
 }
 
-type Entries = Cache<Box<str>, Arc<ExaminedToken>, Bytes, quick_cache::DefaultHashBuilder, CountEvictions>;
+type Entries = Cache<Box<str>, Arc<KnownToken>, Bytes, quick_cache::DefaultHashBuilder, CountEvictions>;
 
 impl TokenCache {
     /// A cache of `capacity` bytes; with 0 nothing is cached.
@@ -51,22 +51,17 @@ impl TokenCache {
     pub(super) fn get(
         &self,
         token: &str,
-        current: impl FnOnce(&ExaminedToken) -> bool,
-    ) -> Option<Arc<ExaminedToken>> {
+        current: impl FnOnce(&KnownToken) -> bool,
+    ) -> Option<Arc<KnownToken>> {
         let known = self.entries.as_ref()?.get(token).filter(|known| current(known));
         if known.is_some() { &self.hits } else { &self.misses }.fetch_add(1, Relaxed);
         known
     }
 
-    /// Whether there is an entry of this very token.
-    pub(super) fn holds(&self, token: &str) -> bool {
-        self.entries.as_ref().is_some_and(|entries| entries.contains_key(token))
-    }
-
     /// Keeps a token.
-    pub(super) fn insert(&self, token: &str, examined: &Arc<ExaminedToken>) {
+    pub(super) fn insert(&self, token: &str, known: &Arc<KnownToken>) {
         if let Some(entries) = &self.entries {
-            entries.insert(token.into(), Arc::clone(examined));
+            entries.insert(token.into(), Arc::clone(known));
         }
     }
 }
@@ -91,13 +86,14 @@ impl Collector for TokenCache {
 #[derive(Debug, Clone)]
 struct Bytes;
 
-impl Weighter<Box<str>, Arc<ExaminedToken>> for Bytes {
-    fn weight(&self, token: &Box<str>, examined: &Arc<ExaminedToken>) -> u64 {
-        // Each claim is in the payload, in the map of claims and, if it is registered, in `claims`; each of them takes an allocation.
-        const OF_ONE_CLAIM: usize = 160;
-        let claims = examined.members.len().saturating_mul(OF_ONE_CLAIM);
-        let texts = examined.payload.len().saturating_mul(3).saturating_add(token.len());
-        let bytes = size_of::<ExaminedToken>().saturating_add(claims).saturating_add(texts);
+impl Weighter<Box<str>, Arc<KnownToken>> for Bytes {
+    fn weight(&self, token: &Box<str>, known: &Arc<KnownToken>) -> u64 {
+        // Texts of the registered claims, each with an allocation, and the cache's own share of an entry.
+        const ALLOCATIONS: usize = 512;
+        let EncodedClaims { token_claims, claims, claims_json } = &known.encoded;
+        let encoded = token_claims.len() + claims.len() + claims_json.len();
+        // The registered claims are there encoded and decoded.
+        let bytes = size_of::<KnownToken>() + ALLOCATIONS + token.len() + encoded + token_claims.len();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
@@ -106,10 +102,10 @@ impl Weighter<Box<str>, Arc<ExaminedToken>> for Bytes {
 #[derive(Debug, Clone)]
 struct CountEvictions(Arc<AtomicU64>);
 
-impl Lifecycle<Box<str>, Arc<ExaminedToken>> for CountEvictions {
+impl Lifecycle<Box<str>, Arc<KnownToken>> for CountEvictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: Box<str>, _: Arc<ExaminedToken>) {
+    fn on_evict(&self, (): &mut (), _: Box<str>, _: Arc<KnownToken>) {
         self.0.fetch_add(1, Relaxed);
     }
 }

@@ -29,5 +29,5 @@ pub(crate) use sessions::{
     BegunSession, FreshRefreshToken, RefreshedSession, SessionError, Step as RefreshStep,
 };
 pub use sessions::{SessionPolicy, Sessions};
-pub(crate) use verify::{VerifiedToken, VerifyError};
+pub(crate) use verify::{EncodedClaims, ExaminedToken, VerifiedToken, VerifyError};
 pub use verify::{Verifier, VerifyPolicy};

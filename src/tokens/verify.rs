@@ -36,12 +36,44 @@ pub struct VerifyPolicy {
 /// A token that may be trusted.
 pub(crate) struct VerifiedToken {
     /// The token.
-    pub(crate) token: Arc<ExaminedToken>,
-    /// The audiences that the caller answers for.
-    pub(crate) audiences: Vec<String>,
+    pub(crate) token: Arc<KnownToken>,
+    /// The audiences that the caller answers for: their places in `token.claims.audiences`.
+    pub(crate) audiences: Vec<usize>,
     /// How long this answer may be reused.
     pub(crate) cache_ttl: Duration,
 }
+
+/// An [examined](ExaminedToken) token in the form that VerifyToken needs each time it is presented.
+pub(crate) struct KnownToken {
+    /// Its registered claims.
+    pub(crate) claims: TokenClaims,
+    /// Its claims as responses carry them.
+    pub(crate) encoded: EncodedClaims,
+    /// The key that verified it.
+    pub(super) key: Arc<RingKey>,
+    /// Whether it was issued here, and not by the owner of a key that was imported.
+    is_own: bool,
+}
+
+impl KnownToken {
+    /// `kid`
+    pub(crate) fn key_id(&self) -> &KeyId {
+        &self.key.key_id
+    }
+}
+
+/// The claims of a token in each form that responses carry, encoded once.
+pub(crate) struct EncodedClaims {
+    /// The registered claims as a message.
+    pub(crate) token_claims: Box<[u8]>,
+    /// Every claim as a `google.protobuf.Struct`.
+    pub(crate) claims: Box<[u8]>,
+    /// The payload as it was signed.
+    pub(crate) claims_json: Box<[u8]>,
+}
+
+/// Encodes the claims of a token; the wire format is the transport's.
+pub(crate) type EncodeClaims = fn(&ExaminedToken) -> EncodedClaims;
 
 /// A token whose signature is good and whose claims were read. Whether it is good now, and for the caller, is not known yet.
 pub(crate) struct ExaminedToken {
@@ -55,13 +87,6 @@ pub(crate) struct ExaminedToken {
     pub(super) key: Arc<RingKey>,
     /// Whether it was issued here, and not by the owner of a key that was imported.
     pub(super) is_own: bool,
-}
-
-impl ExaminedToken {
-    /// `kid`
-    pub(crate) fn key_id(&self) -> &KeyId {
-        &self.key.key_id
-    }
 }
 
 /// Why a token may not be trusted, or why nobody can say.
@@ -102,18 +127,20 @@ pub struct Verifier {
     revocations: Arc<Revocations>,
     clock: Arc<dyn Clock>,
     cache: Arc<TokenCache>,
+    encode: EncodeClaims,
 }
 
 impl Verifier {
-    /// Verifies with the keys of `ring`, but for what is among `revocations`.
-    pub fn new(
+    /// Verifies with the keys of `ring`, but for what is among `revocations`. Responses carry claims as `encode` encodes them.
+    pub(crate) fn new(
         policy: VerifyPolicy,
         ring: Arc<KeyRing>,
         revocations: Arc<Revocations>,
         clock: Arc<dyn Clock>,
+        encode: EncodeClaims,
     ) -> Self {
         let cache = Arc::new(TokenCache::new(policy.cache_bytes));
-        Self { policy, ring, revocations, clock, cache }
+        Self { policy, ring, revocations, clock, cache, encode }
     }
 
     /// What steers it.
@@ -127,21 +154,36 @@ impl Verifier {
         self.ring.look_up().await.map_err(VerifyError::KeyUnavailable)
     }
 
+    /// The cached token with this text, if its key is still in the ring: verifying it costs no signature check.
+    pub(crate) fn cached(&self, token: &str) -> Option<Arc<KnownToken>> {
+        self.cache.get(token, |known| self.ring.holds(&known.key))
+    }
+
     /// Verifies the token that `grant` allows the caller to ask about.
     pub(crate) fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
-        let cached = self.cache.get(grant.token(), |cached| self.ring.holds(&cached.key));
-        let is_cached = cached.is_some();
-        let token = match cached {
-            Some(token) => token,
-            None => Arc::new(self.examine(grant.token())?),
-        };
+        let examined = self.examine(grant.token())?;
+        let encoded = (self.encode)(&examined);
+        let ExaminedToken { claims, key, is_own, .. } = examined;
+        let verified = self.verify_known(grant, Arc::new(KnownToken { claims, encoded, key, is_own }))?;
+        // Only now: a token that is refused takes no room from those that are not.
+        self.cache.insert(grant.token(), &verified.token);
+        Ok(verified)
+    }
+
+    /// Verifies a [cached](Self::cached) token: all that depends on the caller, the time and the revocations is checked each time.
+    pub(crate) fn verify_known(
+        &self,
+        grant: &VerifyGrant,
+        token: Arc<KnownToken>,
+    ) -> Result<VerifiedToken, VerifyError> {
         let claims = &token.claims;
         if !grant.accepts_issuer(&claims.issuer, token.is_own) {
             let detail = "the caller does not accept tokens of this issuer";
             return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
         }
-        let audiences: Vec<String> =
-            claims.audiences.iter().filter(|audience| grant.answers_for(audience)).cloned().collect();
+        let matches = |(_, audience): &(usize, &String)| grant.answers_for(audience);
+        let matching = claims.audiences.iter().enumerate().filter(matches);
+        let audiences: Vec<usize> = matching.map(|(index, _)| index).collect();
         if audiences.is_empty() {
             return Err(Refusal::new(Reason::AudienceMismatch, "the token is for other audiences").into());
         }
@@ -152,16 +194,7 @@ impl Verifier {
         }
         self.check_revoked(claims, token.is_own)?;
         let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
-        // Only now: a token that is refused takes no room from those that are not.
-        if !is_cached {
-            self.cache.insert(grant.token(), &token);
-        }
         Ok(VerifiedToken { token, audiences, cache_ttl })
-    }
-
-    /// Whether the token is in the cache, so that verifying it costs no signature check.
-    pub(crate) fn is_cached(&self, token: &str) -> bool {
-        self.cache.holds(token)
     }
 
     /// The verified-token cache, for its metrics.

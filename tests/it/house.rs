@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The floor of each module of the crate. `proto` is generated; only transport and assembly may see it.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 26] = [
     ("fuzzing", 6),
     ("cli", 5),
     ("server", 5),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 25] = [
     ("proto", 4),
     ("access", 3),
     ("tokens", 3),
+    ("admission", 2),
     ("keys", 2),
     ("revocations", 2),
     ("audit", 1),

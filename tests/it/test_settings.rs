@@ -6,8 +6,9 @@ use tokend::{
     access::{
         Backoff, CallerSettings, HashCost, HashingSettings, IssueRules, LoginLimitSettings, RefreshSettings,
     },
+    admission::AdmissionLimits,
     audit::AuditSettings,
-    grpc::{AdmissionLimits, Limits, TrustPrivacy, WatchLimits},
+    grpc::{Limits, TrustPrivacy, WatchLimits},
     http::Discovery,
     keys::{KeySettings, RotationSchedule, ScheduleSettings, SealingKey, SealingSettings, VerifierCaps},
     listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, Lifetime},

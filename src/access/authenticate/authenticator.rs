@@ -5,7 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use http::HeaderMap;
 
 use super::{
-    AuthenticationError, AuthenticationMetrics, Caller, CallerSettings, Unproven, assertion, certificate,
+    Authenticated, AuthenticationError, AuthenticationMetrics, CallerSettings, Unproven, assertion,
+    certificate,
     credential::Credential,
     failures::{Attempt, Failures},
     jwt::UnprovenToken,
@@ -71,7 +72,7 @@ impl Authenticator {
         &self,
         headers: &HeaderMap,
         peer: Option<&Peer>,
-    ) -> Result<Caller, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         let now = self.clock.now();
         let address = peer.map(|peer| peer.address);
         let looked = self.look(&self.directory.now(), headers, peer, now);
@@ -85,7 +86,7 @@ impl Authenticator {
             Err(error) => error.method(),
         };
         self.metrics.count(method, outcome.as_ref().err());
-        outcome.map(|(client, method)| Caller { client, method, address })
+        outcome.map(|(client, method)| Authenticated { client, method })
     }
 
     /// What can be said from memory: without a signature check, the store or a lock.

@@ -1,35 +1,57 @@
-//! Who calls.
+//! The client that calls.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use crate::model::{AuthenticationMethod, Client};
+use crate::{
+    admission::{Admission, CallClass, ClientTraffic, Overloaded, Permit},
+    model::{AuthenticationMethod, Client, ClientId},
+};
 
-/// The client behind one call. It exists only after its credential was checked.
+/// A client whose credential was checked. It may do nothing until its call is [admitted](Self::admit).
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Authenticated {
     pub(super) client: Arc<Client>,
     pub(super) method: AuthenticationMethod,
-    pub(super) address: Option<IpAddr>,
 }
 
-impl Caller {
-    /// The client.
-    pub fn client(&self) -> &Client {
-        &self.client
+impl Authenticated {
+    /// The client's id.
+    pub fn client_id(&self) -> &ClientId {
+        &self.client.client_id
     }
 
-    /// The client, for a grant to keep.
-    pub(in crate::access) const fn shared_client(&self) -> &Arc<Client> {
-        &self.client
-    }
-
-    /// How it proved who it is.
+    /// The kind of credential.
     pub const fn method(&self) -> AuthenticationMethod {
         self.method
     }
 
-    /// Where it calls from, if the transport tells.
-    pub const fn address(&self) -> Option<IpAddr> {
-        self.address
+    /// Admits the call, which may have to wait for a permit of its class.
+    pub(crate) async fn admit(
+        self,
+        admission: &Admission,
+        traffic: &Arc<ClientTraffic>,
+        class: Option<CallClass>,
+    ) -> Result<Caller, Overloaded> {
+        let permit = admission.admit(&self.client, traffic, class).await?;
+        Ok(Caller { authenticated: self, permit })
+    }
+}
+
+/// The client behind a call that was admitted. It holds the call's permit, and there is no other way to a client's permissions.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    authenticated: Authenticated,
+    permit: Permit,
+}
+
+impl Caller {
+    /// The client.
+    pub(crate) const fn client(&self) -> &Arc<Client> {
+        &self.authenticated.client
+    }
+
+    /// The call's permit.
+    pub(crate) const fn permit(&mut self) -> &mut Permit {
+        &mut self.permit
     }
 }

@@ -15,7 +15,8 @@ mod settings;
 mod workload;
 
 pub use authenticator::Authenticator;
-pub use caller::Caller;
+pub use caller::Authenticated;
+pub(crate) use caller::Caller;
 pub use failure::{AuthenticationError, Unproven};
 pub(in crate::access) use jwt::UnprovenToken;
 pub use metrics::AuthenticationMetrics;

@@ -1,5 +1,6 @@
 //! `google.protobuf.Struct` and JSON.
 
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use prost_types::{ListValue, Struct, Value as Protobuf, value::Kind};
 use serde_json::{Map, Number, Value};
 
@@ -66,4 +67,102 @@ fn to_protobuf(value: Value) -> Protobuf {
         Value::Object(members) => Kind::StructValue(to_struct(members)),
     };
     Protobuf { kind: Some(kind) }
+}
+
+/// A JSON object as an encoded Struct, without building the message.
+pub(super) fn encode_struct(members: &Map<String, Value>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(struct_len(members));
+    put_struct(members, &mut bytes);
+    bytes
+}
+
+/// Field 1 of a Struct is a map: each entry is a message with the name as field 1 and the value as field 2.
+fn put_struct(members: &Map<String, Value>, bytes: &mut Vec<u8>) {
+    for (name, value) in members {
+        let value_len = value_len(value);
+        put_length(1, delimited_len(name.len()) + delimited_len(value_len), bytes);
+        put_length(1, name.len(), bytes);
+        bytes.extend_from_slice(name.as_bytes());
+        put_length(2, value_len, bytes);
+        put_value(value, bytes);
+    }
+}
+
+fn put_value(value: &Value, bytes: &mut Vec<u8>) {
+    match value {
+        Value::Null => prost::encoding::int32::encode(1, &0, bytes),
+        Value::Number(number) => {
+            prost::encoding::double::encode(2, &number.as_f64().unwrap_or(f64::NAN), bytes);
+        }
+        Value::String(text) => prost::encoding::string::encode(3, text, bytes),
+        Value::Bool(value) => prost::encoding::bool::encode(4, value, bytes),
+        Value::Object(members) => {
+            put_length(5, struct_len(members), bytes);
+            put_struct(members, bytes);
+        }
+        Value::Array(values) => {
+            put_length(6, list_len(values), bytes);
+            for value in values {
+                put_length(1, value_len(value), bytes);
+                put_value(value, bytes);
+            }
+        }
+    }
+}
+
+fn struct_len(members: &Map<String, Value>) -> usize {
+    let entry =
+        |(name, value): (&String, &Value)| delimited_len(name.len()) + delimited_len(value_len(value));
+    members.iter().map(|member| delimited_len(entry(member))).sum()
+}
+
+fn list_len(values: &[Value]) -> usize {
+    values.iter().map(|value| delimited_len(value_len(value))).sum()
+}
+
+fn value_len(value: &Value) -> usize {
+    match value {
+        // A key of one byte, and a varint of one byte or a double of eight.
+        Value::Null | Value::Bool(_) => 2,
+        Value::Number(_) => 9,
+        Value::String(text) => delimited_len(text.len()),
+        Value::Object(members) => delimited_len(struct_len(members)),
+        Value::Array(values) => delimited_len(list_len(values)),
+    }
+}
+
+/// A field with a key of one byte, the length, and so many bytes.
+fn delimited_len(length: usize) -> usize {
+    1 + encoded_len_varint(u64::try_from(length).unwrap_or(u64::MAX)) + length
+}
+
+fn put_length(number: u32, length: usize, bytes: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, bytes);
+    encode_varint(u64::try_from(length).unwrap_or(u64::MAX), bytes);
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use prost::Message as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_struct_is_encoded_as_the_message_would_be() {
+        let long = "é".repeat(300);
+        for value in [
+            json!({}),
+            json!({"": ""}),
+            json!({"null": null, "yes": true, "no": false, "zero": 0, "half": 0.5, "big": 9_007_199_254_740_993_u64}),
+            json!({"text": long, "empty": [], "none": {}, "nested": {"a": [1, "b", {"c": [null, [long]]}], "d": {"e": {}}}}),
+            json!({long: {"deep": [[[[[["x"]]]]]]}}),
+        ] {
+            let Value::Object(members) = value else { unreachable!() };
+            let bytes = encode_struct(&members);
+            assert_eq!(bytes.len(), struct_len(&members), "the length is known before");
+            assert_eq!(Struct::decode(&*bytes).unwrap(), to_struct(members));
+        }
+    }
 }

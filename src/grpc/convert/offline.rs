@@ -22,7 +22,7 @@ pub(crate) fn read_issue_request(message: v1::IssueTokenRequest) -> Result<Issue
 
 /// What VerifyToken would be asked for, if it says no leeway.
 pub(crate) fn read_verify_request(message: v1::VerifyTokenRequest) -> Result<VerifyRequest, Violations> {
-    verify_request(message, Duration::ZERO).into_result()
+    verify_request(message, Duration::ZERO).0.into_result()
 }
 
 /// What IntrospectToken would be asked for.

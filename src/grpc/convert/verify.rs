@@ -2,19 +2,25 @@
 
 use std::time::Duration;
 
+use prost::{
+    Message as _,
+    encoding::{WireType, encode_key, encode_varint},
+};
+
 use super::{Checked, json, scalar};
 use crate::{
     model::{Actor, TokenClaims, VerifyRequest, Violations},
     proto::v1,
-    tokens::VerifiedToken,
+    tokens::{EncodedClaims, ExaminedToken, VerifiedToken},
 };
 
-/// Reads a VerifyTokenRequest.
+/// Reads a VerifyTokenRequest: the request, and the fields of the response that the caller wants.
 pub(in crate::grpc) fn verify_request(
     message: v1::VerifyTokenRequest,
     max_leeway: Duration,
-) -> Checked<VerifyRequest> {
+) -> (Checked<VerifyRequest>, VerifiedFields) {
     let mut violations = Violations::default();
+    let fields = VerifiedFields::of(message.read_mask.as_ref(), &mut violations);
     scalar::check_audiences(&message.audiences, "audiences", &mut violations);
     scalar::check_scopes(&message.required_scopes, "required_scopes", &mut violations);
     let leeway = message.leeway.and_then(|leeway| {
@@ -33,20 +39,89 @@ pub(in crate::grpc) fn verify_request(
         required_scopes: message.required_scopes,
         leeway,
     };
-    Checked { value, violations }
+    (Checked { value, violations }, fields)
 }
 
-/// The answer for a token that may be trusted.
-pub(in crate::grpc) fn verified_answer(verified: VerifiedToken) -> v1::VerifyTokenResponse {
-    let token = verified.token;
-    v1::VerifyTokenResponse {
-        token_claims: Some(token_claims(token.claims.clone())),
-        claims: Some(json::to_struct(token.members.clone())),
-        claims_json: token.payload.clone(),
-        audiences: verified.audiences,
-        key_id: token.key_id().as_str().to_owned(),
-        cache_ttl: Some(scalar::duration_message(verified.cache_ttl)),
+/// The fields of a VerifyTokenResponse, as a set of their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::grpc) struct VerifiedFields(u8);
+
+impl VerifiedFields {
+    const NAMES: [(u32, &'static str); 6] = [
+        (1, "token_claims"),
+        (2, "claims"),
+        (3, "claims_json"),
+        (4, "audiences"),
+        (5, "key_id"),
+        (6, "cache_ttl"),
+    ];
+
+    fn of(mask: Option<&prost_types::FieldMask>, violations: &mut Violations) -> Self {
+        let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else { return Self(u8::MAX) };
+        let mut fields = Self(0);
+        for path in &mask.paths {
+            match Self::NAMES.iter().find(|(_, name)| name == path) {
+                Some((number, _)) => fields.0 |= 1 << number,
+                None => violations.add("read_mask", "must name fields of VerifyTokenResponse"),
+            }
+        }
+        fields
     }
+
+    const fn hold(self, number: u32) -> bool {
+        self.0 & (1 << number) != 0
+    }
+}
+
+/// Encodes the claims of a token in each form that responses carry.
+pub(crate) fn encode_claims(token: &ExaminedToken) -> EncodedClaims {
+    EncodedClaims {
+        token_claims: token_claims(token.claims.clone()).encode_to_vec().into(),
+        claims: json::encode_struct(&token.members).into(),
+        claims_json: token.payload.as_bytes().into(),
+    }
+}
+
+/// Appends the VerifyTokenResponse for a token that may be trusted, without building the message: the claims were
+/// [encoded](encode_claims) when the token was first verified.
+pub(in crate::grpc) fn encode_verified(
+    verified: &VerifiedToken,
+    fields: VerifiedFields,
+    buffer: &mut Vec<u8>,
+) {
+    let VerifiedToken { token, audiences, cache_ttl } = verified;
+    let encoded = &token.encoded;
+    for (number, claims) in [(1, &encoded.token_claims), (2, &encoded.claims), (3, &encoded.claims_json)] {
+        if fields.hold(number) {
+            put_bytes(number, claims, buffer);
+        }
+    }
+    if fields.hold(4) {
+        let matched = audiences.iter().filter_map(|index| token.claims.audiences.get(*index));
+        matched.for_each(|audience| put_bytes(4, audience.as_bytes(), buffer));
+    }
+    if fields.hold(5) {
+        put_bytes(5, token.key_id().as_str().as_bytes(), buffer);
+    }
+    if fields.hold(6) {
+        prost::encoding::message::encode(6, &scalar::duration_message(*cache_ttl), buffer);
+    }
+}
+
+/// How many bytes [`encode_verified`] appends at most.
+pub(in crate::grpc) fn encoded_len(verified: &VerifiedToken) -> usize {
+    const KEYS_AND_LENGTHS: usize = 64;
+    let EncodedClaims { token_claims, claims, claims_json } = &verified.token.encoded;
+    let audiences: usize = verified.token.claims.audiences.iter().map(|audience| audience.len() + 4).sum();
+    let key_id = verified.token.key_id().as_str().len();
+    token_claims.len() + claims.len() + claims_json.len() + audiences + key_id + KEYS_AND_LENGTHS
+}
+
+/// Appends a length-delimited field: a text, or a message that is encoded already.
+pub(in crate::grpc) fn put_bytes(number: u32, bytes: &[u8], buffer: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, buffer);
+    encode_varint(u64::try_from(bytes.len()).unwrap_or(u64::MAX), buffer);
+    buffer.extend_from_slice(bytes);
 }
 
 /// The registered claims as a message.
@@ -72,5 +147,27 @@ fn actor(acting: Actor, issuer: &str) -> v1::Actor {
         subject: acting.subject,
         issuer: acting.issuer.unwrap_or_else(|| issuer.to_owned()),
         actor: acting.actor.map(|before| Box::new(actor(*before, issuer))),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_names_fields_of_the_response_and_nothing_else() {
+        let of = |paths: &[&str]| {
+            let mask =
+                prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() };
+            let mut violations = Violations::default();
+            let fields = VerifiedFields::of(Some(&mask), &mut violations);
+            violations.into_result().map(|()| fields)
+        };
+        assert_eq!(of(&[]).unwrap(), VerifiedFields(u8::MAX));
+        assert_eq!(of(&["claims_json", "cache_ttl"]).unwrap(), VerifiedFields(1 << 3 | 1 << 6));
+        for wrong in ["", "*", "claims.sub", "tokenClaims", "other"] {
+            assert!(of(&["claims", wrong]).is_err(), "{wrong}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -10,22 +11,16 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tonic::Status;
 
-use crate::{grpc::status::CallError, model::NoRoom};
-
-/// The methods whose clients send any number of messages. All others take exactly one.
-const STREAMING: [&str; 3] = [
-    "/tokend.v1.TrustBundleService/WatchTrustBundle",
-    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-];
-
-/// The length of a message's prefix: a byte for compression, four for the length.
-const PREFIX: usize = 5;
+use crate::{
+    grpc::{call::CallContext, framing::PREFIX_LENGTH, status::CallError},
+    model::NoRoom,
+};
 
 /// A request's body. It ends with an error after more than one message, where the method takes one, and at trailers: tonic
 /// passes over further messages, and takes trailers for metadata, credentials included.
 pub(super) struct Messages<B> {
     body: B,
+    call: Arc<CallContext>,
     /// The message that is being read, where only one may come.
     single: Option<Message>,
 }
@@ -33,7 +28,7 @@ pub(super) struct Messages<B> {
 /// How much of a message has come.
 #[derive(Debug, Default)]
 struct Message {
-    prefix: [u8; PREFIX],
+    prefix: [u8; PREFIX_LENGTH],
     come: usize,
 }
 
@@ -46,16 +41,16 @@ impl Message {
         self.come = self.come.saturating_add(bytes.len());
         let [_, length @ ..] = self.prefix;
         // Without its whole prefix, a message has no end yet.
-        self.come <= PREFIX
-            || u32::try_from(self.come - PREFIX).is_ok_and(|come| come <= u32::from_be_bytes(length))
+        self.come <= PREFIX_LENGTH
+            || u32::try_from(self.come - PREFIX_LENGTH).is_ok_and(|come| come <= u32::from_be_bytes(length))
     }
 }
 
 impl<B> Messages<B> {
-    /// The body of a call to `method`.
-    pub(super) fn of(method: &str, body: B) -> Self {
-        let single = !STREAMING.contains(&method);
-        Self { body, single: single.then(Message::default) }
+    /// The request body of `call`.
+    pub(super) fn of(call: Arc<CallContext>, body: B) -> Self {
+        let single = (!call.method().client_streaming).then(Message::default);
+        Self { body, call, single }
     }
 }
 
@@ -71,13 +66,13 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Self { body, single } = &mut *self;
-        let undecodable = |problem: &str| CallError::Undecodable(problem.to_owned()).into_status();
+        let Self { body, call, single } = &mut *self;
+        let undecodable = |problem: &str| CallError::Undecodable(problem.to_owned()).into_status(call);
         Poll::Ready(ready!(Pin::new(body).poll_frame(context)).map(|frame| {
             let frame = frame.map_err(|error| {
                 let error = error.into();
                 match error.downcast_ref::<NoRoom>() {
-                    Some(no_room) => CallError::from(*no_room).into_status(),
+                    Some(no_room) => CallError::from(*no_room).into_status(call),
                     None => Status::from_error(error),
                 }
             })?;
@@ -101,36 +96,8 @@ where
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use prost::Message as _;
-
     use super::*;
-
-    #[test]
-    fn the_methods_that_take_several_messages_are_those_of_the_api() {
-        let mut streaming = BTreeSet::new();
-        for set in [
-            crate::proto::FILE_DESCRIPTOR_SET,
-            tonic_health::pb::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-            tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET,
-        ] {
-            for file in prost_types::FileDescriptorSet::decode(set).unwrap().file {
-                for service in &file.service {
-                    let methods = service.method.iter().filter(|method| method.client_streaming());
-                    streaming.extend(
-                        methods.map(|method| {
-                            format!("/{}.{}/{}", file.package(), service.name(), method.name())
-                        }),
-                    );
-                }
-            }
-        }
-        assert_eq!(streaming, STREAMING.map(str::to_owned).into());
-    }
 
     #[test]
     fn a_message_ends_where_its_prefix_says_however_it_is_cut() {

@@ -6,6 +6,7 @@ mod form;
 mod messages;
 mod request_id;
 mod service;
+mod unary;
 mod until_drain;
 
 pub use drain::Drain;

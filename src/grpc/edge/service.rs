@@ -9,23 +9,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
-use tonic::{Code, Status, body::Body, service::Routes};
+use tonic::{Code, Status, body::Body};
 use tower::Service;
-use tracing::{Instrument as _, field};
+use tracing::Instrument as _;
 
-use super::{Drain, deadline, form, messages::Messages, request_id};
+use super::{
+    Drain, deadline, form,
+    messages::Messages,
+    request_id::{self, RequestIds},
+    unary::{self, ResponseBody},
+};
 use crate::{
+    admission::Admission,
     audit::AuditLog,
     grpc::{
-        Admission, RpcMetrics,
+        RpcMetrics, Services,
+        call::{CallContext, OpenCall},
+        methods::MethodIndex,
         status::{self, CallError},
-        trail::Call,
     },
-    model::Peer,
+    model::FromPeer,
+    random::RandomError,
     spans::Spans,
 };
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The bounds of a call.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +48,9 @@ pub struct Limits {
 /// Stands before all methods.
 #[derive(Debug, Clone)]
 pub struct Edge {
-    routes: Routes,
-    shared: Arc<EdgeParts>,
+    services: Services,
+    parts: Arc<EdgeParts>,
+    request_ids: Arc<RequestIds>,
 }
 
 /// What the edge works with.
@@ -50,7 +62,7 @@ pub struct EdgeParts {
     pub drain: Drain,
     /// Counts calls.
     pub metrics: Arc<RpcMetrics>,
-    /// Takes calls on, or not.
+    /// Admits calls.
     pub admission: Arc<Admission>,
     /// Where calls leave their events.
     pub audit: Arc<AuditLog>,
@@ -59,132 +71,165 @@ pub struct EdgeParts {
 }
 
 impl Edge {
-    /// Puts itself before `routes`.
-    pub fn new(routes: Routes, parts: EdgeParts) -> Self {
-        Self { routes, shared: Arc::new(parts) }
+    /// Puts itself before `services`.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn new(services: Services, parts: EdgeParts) -> Result<Self, RandomError> {
+        let request_ids = Arc::new(RequestIds::new()?);
+        Ok(Self { services, parts: Arc::new(parts), request_ids })
     }
 
-    /// One call from edge to edge: request id, metrics and spans around [what is done for it](EdgeParts::serve).
-    async fn answer<B>(
-        routes: Routes,
-        shared: Arc<EdgeParts>,
-        request: Request<B>,
-    ) -> Result<Response<Body>, Infallible>
+    /// One call from edge to edge: request id, metrics and spans around [the method](Self::serve).
+    async fn answer<B>(self, request: Request<B>) -> Result<Response<ResponseBody>, Infallible>
     where
-        B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + FromPeer + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
     {
-        let request_id = request_id::of(request.headers());
-        let method = shared.metrics.name(request.uri().path());
+        let request_id = self.request_ids.of(request.headers());
+        let method = MethodIndex::of(request.uri().path());
+        let info = method.info();
         if !begins_on_its_connection(method) {
             // From here on in a task of its own: what signs or hashes must not keep the other calls of its connection waiting.
             tokio::task::yield_now().await;
         }
         let began = Instant::now();
-        if let Some(mut response) = form::refuse(&request) {
-            // At the request's end: an earlier answer would cross what its client still sends on the stream.
-            let mut body = request.into_body();
-            tokio::select! {
-                () = async { while let Some(Ok(_)) = body.frame().await {} } => {}
-                () = tokio::time::sleep(shared.limits.request_timeout) => {}
-                () = shared.drain.over() => {}
-            }
-            // The code that a gRPC client makes of it.
-            shared.metrics.observe(method, Code::Unknown, began.elapsed());
-            response.headers_mut().insert(request_id::NAME, request_id);
-            return Ok(response);
+        if let Some(response) = form::refuse(&request) {
+            return Ok(self.refuse_form(request, response, method, request_id, began).await);
         }
-        // Of the highest level, so that every line has the request id, however little is logged.
-        let span = tracing::error_span!(
-            "call",
-            method,
-            request_id = request_id.to_str().unwrap_or_default(),
-            trace_id = field::Empty
-        );
-        let traced = shared.spans.as_ref().and_then(|spans| spans.begin(request.headers(), method));
-        if let Some(traced) = &traced {
-            span.record("trace_id", traced.trace_id());
-        }
-        let call = Call {
-            method,
-            request_id: &request_id,
-            peer: request.extensions().get::<Peer>().map(|peer| peer.address),
-            audit: &shared.audit,
-            admission: &shared.admission,
-        };
+        let trace = self.parts.spans.as_ref().and_then(|spans| spans.begin(request.headers(), info.path));
+        let peer = request.body().peer().cloned();
+        let call = CallContext::new(info, request_id, peer, trace, Arc::clone(&self.parts));
+        let call = Arc::new(call);
         let mut response = {
-            let served = pin!(shared.serve(&call, routes, request).instrument(span));
-            match &traced {
-                Some(traced) => traced.run(served).await,
+            let served = pin!(self.serve(&call, method, request));
+            match call.trace() {
+                Some(trace) => trace.run(served).await,
                 None => served.await,
             }
         };
-        let code = code(&response);
-        if let Some(traced) = traced {
-            traced.end(code.into(), is_failure(code));
+        let code = code(response.headers());
+        if let Some(trace) = call.trace() {
+            trace.end(code.into(), is_failure(code));
         }
-        shared.metrics.observe(method, code, began.elapsed());
-        response.headers_mut().insert(request_id::NAME, request_id);
+        self.parts.metrics.observe(method, code, began.elapsed());
+        response.headers_mut().insert(request_id::NAME, call.request_id().clone());
         Ok(response)
     }
-}
 
-impl EdgeParts {
-    /// What is done for a call. Outermost first: audit, trail, drain, deadline, the framework's own errors, the method.
-    ///
-    /// Each step is pinned where it is made, and the step around it has a reference to it: a future that is moved into
-    /// another one takes room there twice, which would be 34 KB for each call.
-    async fn serve<B>(&self, call: &Call<'_>, mut routes: Routes, request: Request<B>) -> Response<Body>
+    /// The response to a request that is no gRPC call, at the request's end: an earlier one would cross what its client still sends.
+    async fn refuse_form<B>(
+        &self,
+        request: Request<B>,
+        mut response: Response<Body>,
+        method: MethodIndex,
+        request_id: http::HeaderValue,
+        began: Instant,
+    ) -> Response<ResponseBody>
     where
-        B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let time = deadline::of(request.headers(), self.limits.request_timeout);
-        let answered = pin!(async {
-            if self.drain.has_begun() {
+        let mut body = request.into_body();
+        tokio::select! {
+            () = async { while let Some(Ok(_)) = body.frame().await {} } => {}
+            () = tokio::time::sleep(self.parts.limits.request_timeout) => {}
+            () = self.parts.drain.over() => {}
+        }
+        // The code that a gRPC client makes of it.
+        self.parts.metrics.observe(method, Code::Unknown, began.elapsed());
+        response.headers_mut().insert(request_id::NAME, request_id);
+        response.map(ResponseBody::Framework)
+    }
+
+    /// Serves a call. Outermost first: audit, drain and deadline, the method.
+    async fn serve<B>(
+        &self,
+        call: &Arc<CallContext>,
+        method: MethodIndex,
+        request: Request<B>,
+    ) -> Response<ResponseBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let parts = &self.parts;
+        let time = deadline::of(request.headers(), parts.limits.request_timeout);
+        let open = OpenCall::begin(call);
+        let answered = async {
+            if parts.drain.has_begun() {
                 return Err(CallError::ShuttingDown);
             }
             // The router would pass over a query, and a proxy that allows paths might not.
             if request.uri().query().is_some() {
                 return Err(CallError::MethodUnknown);
             }
-            let response = tokio::select! {
+            let served = pin!(self.method(call, method, request));
+            tokio::select! {
                 biased;
-                response = tokio::time::timeout(time, routes.call(request.map(|body| Body::new(Messages::of(call.method, body))))) => response,
-                () = self.drain.over() => return Err(CallError::ShuttingDown),
-            };
-            match response {
-                Ok(Ok(response)) => match status::of_framework(response.headers()) {
-                    Some(error) => Err(error),
-                    None => Ok(response),
-                },
-                Ok(Err(infallible)) => match infallible {},
-                Err(_elapsed) => Err(CallError::DeadlineExceeded),
+                response = tokio::time::timeout(time, served) => response.unwrap_or(Err(CallError::DeadlineExceeded)),
+                () = parts.drain.over() => Err(CallError::ShuttingDown),
             }
-        });
-        let answered = pin!(async { answered.await.unwrap_or_else(|error| error.into_status().into_http()) });
-        let (response, event) = call.trace(answered, code).await;
-        let Some(event) = event else { return response };
-        match self.audit.write(&event).await {
+        };
+        let response = match answered.await {
+            Ok(response) => response,
+            Err(error) => error.into_status(call).into_http().map(ResponseBody::Framework),
+        };
+        let Some(event) = open.end(code(response.headers())) else { return response };
+        match parts.audit.write(&event).await {
             Ok(()) => response,
-            Err(error) => CallError::from(error).into_status().into_http(),
+            Err(error) => CallError::from(error).into_status(call).into_http().map(ResponseBody::Framework),
+        }
+    }
+
+    /// The method itself: directly, if it is one of those that are called most often, else by the framework.
+    async fn method<B>(
+        &self,
+        call: &Arc<CallContext>,
+        method: MethodIndex,
+        request: Request<B>,
+    ) -> Result<Response<ResponseBody>, CallError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if !Services::answers_directly(method) {
+            // Boxed, since it is several times as large as what the direct methods need.
+            let framework = Box::pin(self.by_framework(call, request));
+            return framework.instrument(call.log_span().clone()).await;
+        }
+        let (head, mut body) = request.into_parts();
+        let message = unary::read(&mut body, self.services.max_message_bytes(method)).await?;
+        drop(body);
+        self.services.answer_directly(call, method, &head.headers, message).await.map(unary::response)
+    }
+
+    async fn by_framework<B>(
+        &self,
+        call: &Arc<CallContext>,
+        mut request: Request<B>,
+    ) -> Result<Response<ResponseBody>, CallError>
+    where
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        request.extensions_mut().insert(Arc::clone(call));
+        let request = request.map(|body| Body::new(Messages::of(Arc::clone(call), body)));
+        let Ok(response) = self.services.routes().call(request).await;
+        match status::of_framework(response.headers()) {
+            Some(error) => Err(error),
+            None => Ok(response.map(ResponseBody::Framework)),
         }
     }
 }
 
 /// Whether a method most often ends at once, with what is in memory.
-fn begins_on_its_connection(method: &str) -> bool {
-    matches!(
-        method,
-        "/tokend.v1.TokenService/VerifyToken"
-            | "/tokend.v1.TokenService/BatchVerifyTokens"
-            | "/grpc.health.v1.Health/Check"
-    )
+fn begins_on_its_connection(method: MethodIndex) -> bool {
+    [MethodIndex::VERIFY, MethodIndex::BATCH_VERIFY, MethodIndex::HEALTH_CHECK].contains(&method)
 }
 
 /// The code of a response whose headers are known. One that has none there is a stream or a message: OK so far.
-fn code(response: &Response<Body>) -> Code {
-    Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code())
+fn code(headers: &HeaderMap) -> Code {
+    headers.get(Status::GRPC_STATUS).map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 
 /// Whether a code is the server's fault (OpenTelemetry's semantic conventions for gRPC).
@@ -202,10 +247,10 @@ const fn is_failure(code: Code) -> bool {
 
 impl<B> Service<Request<B>> for Edge
 where
-    B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: http_body::Body<Data = Bytes> + FromPeer + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
 {
-    type Response = Response<Body>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
@@ -215,30 +260,27 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        Box::pin(Self::answer(self.routes.clone(), Arc::clone(&self.shared), request))
+        Box::pin(self.clone().answer(request))
     }
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
-    use crate::{audit::AuditSettings, clock::SystemClock, grpc::AdmissionLimits, model::ClientLimits};
+    use crate::model::Peer;
 
-    #[tokio::test]
-    async fn what_is_kept_for_a_call_while_it_is_served_is_small() {
-        let clock = Arc::new(SystemClock);
-        let client = ClientLimits::default();
-        let parts = EdgeParts {
-            limits: Limits { request_timeout: Duration::from_secs(1) },
-            drain: Drain::default(),
-            metrics: Arc::default(),
-            admission: Arc::new(Admission::new(AdmissionLimits { client, waiting: 1 }, 1, clock.clone())),
-            audit: Arc::new(AuditLog::open(AuditSettings::off(), clock).await.unwrap()),
-            spans: None,
-        };
-        let call = Edge::answer(Routes::default(), Arc::new(parts), Request::new(Body::empty()));
-        let octets = size_of_val(&call);
-        assert!(octets <= 5 * 1024, "{octets} octets for each call, beside those of its method");
+    impl FromPeer for Body {
+        fn peer(&self) -> Option<&Peer> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_is_kept_for_a_call_while_it_is_served_is_small() {
+        const fn size<F>(_: &impl Fn(Edge, Request<Body>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size(&Edge::answer::<Body>);
+        assert!(bytes <= 5 * 1024, "{bytes} bytes for each call, beside those of its method");
     }
 }

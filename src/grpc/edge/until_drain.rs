@@ -75,7 +75,7 @@ impl http_body::Body for Messages {
         ready!(self.begun.as_mut().poll(context));
         self.ended = true;
         let mut trailers = HeaderMap::new();
-        CallError::ShuttingDown.into_status().add_header(&mut trailers)?;
+        CallError::ShuttingDown.into_status_outside_calls().add_header(&mut trailers)?;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     clock::Clock,
     grpc::{
+        call::{CallContext, Notes},
         status::CallError,
-        trail::{self, Aside, Notes},
     },
     model::{ClientId, Method},
     random::{self, RandomError},
@@ -79,22 +79,35 @@ impl Repeats {
     /// Those of `action`, and when another request had the same name.
     pub(in crate::grpc) async fn once<A: Message + Default + 'static>(
         self: &Arc<Self>,
+        call: &Arc<CallContext>,
+        ticket: Ticket,
+        action: impl Future<Output = Result<A, CallError>> + Send + 'static,
+    ) -> Result<A, CallError> {
+        let place = self.place(&ticket)?;
+        if let Some(kept) = place.value.get() {
+            return kept.again(call);
+        }
+        let (repeats, own) = (Arc::clone(self), Arc::clone(call));
+        let work = async move { repeats.act(&own, &ticket, &place, action).await };
+        let spawned = tokio::spawn(work.instrument(call.log_span().clone()));
+        let (outcome, acted) = spawned.await.map_err(|_| CallError::Lost)?;
+        if acted { outcome?.answer() } else { outcome?.again(call) }
+    }
+
+    /// The same for a request that may have no `request_id`: without one, the action is the call's own and ends with it.
+    ///
+    /// # Errors
+    /// Those of [`Self::once`].
+    pub(in crate::grpc) async fn once_if_named<A: Message + Default + 'static>(
+        self: &Arc<Self>,
+        call: &Arc<CallContext>,
         ticket: Option<Ticket>,
         action: impl Future<Output = Result<A, CallError>> + Send + 'static,
     ) -> Result<A, CallError> {
-        let Some(ticket) = ticket else { return action.await };
-        let place = self.place(&ticket)?;
-        if let Some(kept) = place.value.get() {
-            return kept.again();
+        match ticket {
+            Some(ticket) => self.once(call, ticket, action).await,
+            None => action.await,
         }
-        let (repeats, aside) = (Arc::clone(self), Aside::of_call());
-        let work = async move { repeats.act(&ticket, &place, aside.run(action)).await };
-        let (outcome, own) = tokio::spawn(work.in_current_span()).await.map_err(|_| CallError::Lost)?;
-        match own {
-            Some(notes) => trail::noted(&notes),
-            None => return outcome?.again(),
-        }
-        outcome?.answer()
     }
 
     /// Runs an action to its end even if its caller goes away, without remembering the answer.
@@ -102,12 +115,10 @@ impl Repeats {
     /// # Errors
     /// Those of `action`.
     pub(in crate::grpc) async fn finish<A: Send + 'static>(
+        call: &CallContext,
         action: impl Future<Output = Result<A, CallError>> + Send + 'static,
     ) -> Result<A, CallError> {
-        let work = Aside::of_call().run(action);
-        let (answer, notes) = tokio::spawn(work.in_current_span()).await.map_err(|_| CallError::Lost)?;
-        trail::noted(&notes);
-        answer
+        tokio::spawn(action.instrument(call.log_span().clone())).await.map_err(|_| CallError::Lost)?
     }
 
     /// Forgets what is too old, every `interval`, for ever: no answer is to stay because no other comes.
@@ -138,24 +149,24 @@ impl Repeats {
         place.map_err(|Reused| CallError::RequestIdReused)
     }
 
-    /// Acts, unless another does and succeeds. The second value is what the action noted, if it was run.
+    /// Acts, unless another call does and succeeds. The second value tells whether the action was run.
     async fn act<A: Message>(
         &self,
+        call: &CallContext,
         ticket: &Ticket,
         place: &Place<Cell>,
-        action: impl Future<Output = (Result<A, CallError>, Notes)>,
-    ) -> (Result<Arc<Kept>, CallError>, Option<Notes>) {
-        let mut own = None;
+        action: impl Future<Output = Result<A, CallError>>,
+    ) -> (Result<Arc<Kept>, CallError>, bool) {
+        let mut acted = false;
         let act = async {
-            let (answer, notes) = action.await;
-            own = Some(notes.clone());
-            let answer = Zeroizing::new(answer?.encode_to_vec());
-            Ok(Arc::new(Kept { answer, notes }))
+            acted = true;
+            let answer = Zeroizing::new(action.await?.encode_to_vec());
+            Ok(Arc::new(Kept { answer, notes: call.notes() }))
         };
         let outcome = place.value.get_or_try_init(|| act).await.cloned();
         let mut gone = Vec::new();
         match &outcome {
-            Ok(kept) if own.is_some() => {
+            Ok(kept) if acted => {
                 self.memory().weigh(&ticket.name, place.number, kept.bytes(), &mut gone);
             }
             Ok(_) => {}
@@ -165,7 +176,7 @@ impl Repeats {
                 gone.extend(self.memory().forget(&ticket.name, place.number, is_unwanted));
             }
         }
-        (outcome, own)
+        (outcome, acted)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory<Cell>> {
@@ -185,9 +196,8 @@ impl Kept {
     }
 
     /// The answer for one who did not act: it leaves the event of the one who did, which says that it is one more.
-    fn again<A: Message + Default>(&self) -> Result<A, CallError> {
-        trail::noted(&self.notes);
-        trail::repeated();
+    fn again<A: Message + Default>(&self, call: &CallContext) -> Result<A, CallError> {
+        call.repeated(&self.notes);
         self.answer()
     }
 }

@@ -10,9 +10,10 @@ use tonic::Status;
 
 pub(super) use self::framework::of_framework;
 use self::told::Told;
-use super::{admission::Busy, trail};
+use super::call::CallContext;
 use crate::{
     access::{AuthenticationError, Denial, PolicyError, RegistryError, UserError},
+    admission::Overloaded,
     audit::AuditUnavailable,
     keys::{KeyError, TooManyWatches},
     model::{NoRoom, Violations},
@@ -59,7 +60,7 @@ pub(crate) enum CallError {
     #[error("what was begun for the call ended without an answer")]
     Lost,
     #[error(transparent)]
-    Busy(#[from] Busy),
+    Overloaded(#[from] Overloaded),
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     #[error(transparent)]
@@ -79,6 +80,9 @@ pub(crate) enum CallError {
     /// The request is compressed.
     #[error("the request is compressed, which is not supported")]
     Compressed,
+    /// A health check of a service that is not served.
+    #[error("no service of that name is served here")]
+    ServiceUnknown,
     /// There is no such method.
     #[error("the method is unknown")]
     MethodUnknown,
@@ -97,18 +101,23 @@ impl From<Denial> for CallError {
 }
 
 impl CallError {
-    /// The status to answer with, logged.
-    pub(crate) fn into_status(self) -> Status {
+    /// The status to answer `call` with, logged and recorded.
+    pub(in crate::grpc) fn into_status(self, call: &CallContext) -> Status {
         let told = Told::of(&self);
-        trail::refused(told.reason, &self, told.field.as_deref());
-        told.into_status(&self)
+        call.refused(told.reason, &self, told.field.as_deref());
+        told.into_status(&self, Some(call))
     }
 
-    /// The same as a message, for one item of a batch.
-    pub(crate) fn into_item(self) -> tonic_types::Status {
+    /// The status that ends a stream after its call was answered.
+    pub(in crate::grpc) fn into_status_outside_calls(self) -> Status {
+        Told::of(&self).into_status(&self, None)
+    }
+
+    /// The status of one item of a batch, as a message.
+    pub(in crate::grpc) fn into_item(self, call: &CallContext) -> tonic_types::Status {
         let told = Told::of(&self);
-        trail::item_refused(told.reason);
-        let status = told.into_status(&self);
+        call.item_refused(told.reason);
+        let status = told.into_status(&self, Some(call));
         // A status with details holds the whole message, encoded, as its details.
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),

@@ -9,7 +9,7 @@ use super::CallError;
 use crate::{
     access::{AuthenticationError, Denial, PolicyError, RegistryError},
     audit::AuditUnavailable,
-    grpc::trail,
+    grpc::call::CallContext,
     keys::TooManyWatches,
     model::Violations,
     store::StoreError,
@@ -147,7 +147,7 @@ impl Told {
             CallError::Session(error) => Self::of_session(error),
             CallError::Keys(error) => Self::of_keys(error),
             CallError::Watches(TooManyWatches) => Self::limited(error, WATCH_RETRY),
-            CallError::Busy(busy) => Self::limited(error, busy.retry_after()),
+            CallError::Overloaded(overloaded) => Self::limited(error, overloaded.retry_after()),
             CallError::NoRoom(error) => Self {
                 retry_after: Some(ROOM_RETRY),
                 ..Self::new(Code::ResourceExhausted, "MEMORY_EXHAUSTED", error.to_string())
@@ -165,6 +165,7 @@ impl Told {
                 Self::new(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", error.to_string())
             }
             CallError::MethodUnknown => Self::new(Code::Unimplemented, "METHOD_UNKNOWN", error.to_string()),
+            CallError::ServiceUnknown => Self::new(Code::NotFound, "SERVICE_UNKNOWN", error.to_string()),
             CallError::Compressed => {
                 Self::new(Code::Unimplemented, "COMPRESSION_UNSUPPORTED", error.to_string())
             }
@@ -190,14 +191,14 @@ impl Told {
         details
     }
 
-    pub(super) fn into_status(self, error: &CallError) -> Status {
-        self.log(error);
+    pub(super) fn into_status(self, error: &CallError, call: Option<&CallContext>) -> Status {
+        self.log(error, call);
         Status::with_error_details(self.code, &self.message, self.details())
     }
 
     /// Whether strangers can cause it as often as they like, by a call without a credential or by a token that is not good.
     /// All of it is counted; above `debug` it would fill the log.
-    fn is_routine(&self, error: &CallError) -> bool {
+    fn is_routine(&self, error: &CallError, call: Option<&CallContext>) -> bool {
         match error {
             CallError::NoRoom(_) | CallError::Verify(_) | CallError::ShuttingDown => true,
             // Callers pass on tokens that are not theirs.
@@ -205,15 +206,23 @@ impl Told {
             | CallError::Introspect(_) => true,
             // Limited by `max_failed_callers`.
             CallError::Authentication(AuthenticationError::Invalid(_)) => false,
-            _ => !matches!(self.code, Code::Internal | Code::Unavailable) && !trail::knows_its_caller(),
+            _ => {
+                !matches!(self.code, Code::Internal | Code::Unavailable)
+                    && !call.is_some_and(CallContext::has_caller)
+            }
         }
     }
 
     /// Once for each failure: a refusal is information, what tokend cannot do is a warning, a bug is an error.
-    pub(super) fn log(&self, error: &CallError) {
+    pub(super) fn log(&self, error: &CallError, call: Option<&CallContext>) {
         let reason = self.reason;
+        let is_routine = self.is_routine(error, call);
+        if is_routine && !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let _in_call = call.map(|call| call.log_span().enter());
         match self.code {
-            _ if self.is_routine(error) => tracing::debug!(reason, %error, "call refused"),
+            _ if is_routine => tracing::debug!(reason, %error, "call refused"),
             Code::Internal => tracing::error!(reason, %error, "call failed"),
             Code::Unavailable | Code::DeadlineExceeded => tracing::warn!(reason, %error, "call failed"),
             _ => match error {

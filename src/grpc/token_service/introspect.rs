@@ -5,7 +5,8 @@ use tonic::Request;
 use super::TokenApi;
 use crate::{
     access,
-    grpc::{admission::LaneName, caller::caller, convert, status::CallError, trail},
+    admission::CallClass,
+    grpc::{call::CallContext, convert, status::CallError},
     proto::v1,
     spans,
     tokens::{IntrospectError, Introspector, VerifyError},
@@ -14,17 +15,18 @@ use crate::{
 impl TokenApi {
     pub(super) async fn introspect(
         &self,
+        call: &CallContext,
         request: Request<v1::IntrospectTokenRequest>,
     ) -> Result<v1::IntrospectTokenResponse, CallError> {
-        let caller = caller(&self.authenticator, &request).await?;
+        let mut caller = call.caller(&self.authenticator, request.metadata().as_ref()).await?;
         let asked = convert::introspect_request(request.into_inner());
-        let grant = asked.authorize(|request| access::introspect(&caller, request))?;
+        let grant = asked.authorize(|request| access::introspect(caller.client(), request))?;
         let _step = spans::step("verify");
         let introspected = if Introspector::is_refresh_token(&grant) {
-            trail::change_lane(LaneName::Introspect).await?;
+            call.change_class(&mut caller, CallClass::Introspect).await?;
             self.introspector.refresh_token(&grant).await.map_err(IntrospectError::Store)?
         } else {
-            match self.with_keys(|| self.introspector.access_token(&grant)).await {
+            match self.with_keys(&mut caller, || self.introspector.access_token(&grant)).await {
                 Ok(token) => token,
                 Err(VerifyError::Refused(_)) => None,
                 Err(error) => return Err(IntrospectError::Verify(error).into()),

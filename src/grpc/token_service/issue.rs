@@ -2,46 +2,57 @@
 
 use std::sync::Arc;
 
-use tonic::Request;
+use http::HeaderMap;
 
 use super::TokenApi;
 use crate::{
     access::{self, IssueGrant},
-    grpc::{admission::LaneName, caller::caller, convert, status::CallError, trail},
+    admission::CallClass,
+    grpc::{call::CallContext, convert, status::CallError},
     model::Method,
     proto::v1,
     tokens::BegunSession,
 };
 
 impl TokenApi {
-    pub(super) async fn issue(
+    pub(in crate::grpc) async fn issue(
         self: &Arc<Self>,
-        request: Request<v1::IssueTokenRequest>,
+        call: &Arc<CallContext>,
+        headers: &HeaderMap,
+        message: v1::IssueTokenRequest,
     ) -> Result<v1::IssueTokenResponse, CallError> {
-        let caller = caller(&self.authenticator, &request).await?;
-        let message = request.into_inner();
-        let ticket = self.ticket(&caller, Method::IssueToken, &message.request_id, &message);
+        let mut caller = call.caller(&self.authenticator, headers).await?;
+        let ticket = self.ticket(caller.client(), Method::IssueToken, &message.request_id, &message);
         let asked = convert::issue_request(message);
-        asked.if_sound(trail::asked);
-        let grant = asked.authorize(|request| access::issue(&caller, request, &self.rules))?;
+        asked.if_sound(|request| call.asked(request));
+        let grant = asked.authorize(|request| access::issue(caller.client(), request, &self.rules))?;
         if grant.with_session() {
-            trail::change_lane(LaneName::Session).await?;
+            call.change_class(&mut caller, CallClass::Session).await?;
         }
-        let api = Arc::clone(self);
-        self.repeats.once(ticket, async move { api.issue_granted(grant).await }).await
+        let Some(ticket) = ticket else { return self.issue_granted(call, grant).await };
+        let (api, own) = (Arc::clone(self), Arc::clone(call));
+        let action = async move {
+            let _admitted = caller;
+            api.issue_granted(&own, grant).await
+        };
+        self.repeats.once(call, ticket, action).await
     }
 
-    async fn issue_granted(&self, grant: IssueGrant) -> Result<v1::IssueTokenResponse, CallError> {
+    async fn issue_granted(
+        &self,
+        call: &CallContext,
+        grant: IssueGrant,
+    ) -> Result<v1::IssueTokenResponse, CallError> {
         if grant.with_session() {
             let BegunSession { grant, token, refresh } = self.sessions.begin(grant).await?;
             self.session_metrics.begun();
             self.metrics.issued(&token);
-            trail::token(&grant, &self.rules, &token);
+            call.token(&grant, &self.rules, &token);
             return Ok(convert::session_answer(token, grant.scopes().to_vec(), &refresh));
         }
         let issued = self.issuer.issue(&grant)?;
         self.metrics.issued(&issued);
-        trail::token(&grant, &self.rules, &issued);
+        call.token(&grant, &self.rules, &issued);
         Ok(convert::token_answer(issued, grant.scopes().to_vec()))
     }
 }

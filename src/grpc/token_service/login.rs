@@ -5,8 +5,7 @@ use tonic::Request;
 use super::TokenApi;
 use crate::{
     access,
-    grpc::{caller::caller, convert, status::CallError, trail},
-    model::Peer,
+    grpc::{call::CallContext, convert, status::CallError},
     proto::v1,
     tokens::{LoggedIn, LoginError},
 };
@@ -14,20 +13,20 @@ use crate::{
 impl TokenApi {
     pub(super) async fn log_in(
         &self,
+        call: &CallContext,
         request: Request<v1::LoginRequest>,
     ) -> Result<v1::LoginResponse, CallError> {
-        let caller = caller(&self.authenticator, &request).await?;
-        let source = request.extensions().get::<Peer>().map(|peer| peer.address);
+        let caller = call.caller(&self.authenticator, request.metadata().as_ref()).await?;
         let asked = convert::login_request(request.into_inner());
-        let grant = asked.authorize(|request| access::login(&caller, request, &self.rules))?;
-        let outcome = self.logins.login(grant, source).await;
+        let grant = asked.authorize(|request| access::login(caller.client(), request, &self.rules))?;
+        let outcome = self.logins.login(grant, call.address()).await;
         self.login_metrics.count(&outcome);
         if let Err(LoginError::Failed(failed)) = &outcome {
-            failed.user_id.iter().for_each(trail::user);
+            failed.user_id.iter().for_each(|user_id| call.user(user_id));
         }
         let LoggedIn { token, grant, refresh } = outcome?;
         self.metrics.issued(&token);
-        trail::token(&grant, &self.rules, &token);
+        call.token(&grant, &self.rules, &token);
         let scopes = grant.scopes().to_vec();
         Ok(convert::login_answer(match refresh {
             Some(refresh) => {

@@ -10,16 +10,17 @@ mod verify;
 
 use std::sync::Arc;
 
+use http::HeaderMap;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
-    LoginMetrics, Repeats, RevokeMetrics, SessionMetrics, TokenMetrics, repeat::Ticket, status::CallError,
-    trail,
+    LoginMetrics, Repeats, RevokeMetrics, SessionMetrics, TokenMetrics, call::CallContext, framing,
+    repeat::Ticket,
 };
 use crate::{
     access::{Authenticator, Caller, IssueRules},
-    model::Method,
+    model::{Client, Method},
     proto::v1::{self, token_service_server::TokenService},
     tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier, VerifyError},
 };
@@ -49,19 +50,23 @@ pub(super) struct TokenApi {
 impl TokenApi {
     fn ticket(
         &self,
-        caller: &Caller,
+        client: &Client,
         method: Method,
         request_id: &str,
         request: &impl Message,
     ) -> Option<Ticket> {
-        self.repeats.ticket(&caller.client().client_id, method, request_id, request)
+        self.repeats.ticket(&client.client_id, method, request_id, request)
     }
 
     /// What `check` finds in memory. If a key is not there, [looks it up](Self::look_up_keys) and checks again.
-    async fn with_keys<T>(&self, check: impl Fn() -> Result<T, VerifyError>) -> Result<T, VerifyError> {
+    async fn with_keys<T>(
+        &self,
+        caller: &mut Caller,
+        check: impl Fn() -> Result<T, VerifyError>,
+    ) -> Result<T, VerifyError> {
         match check() {
             Err(VerifyError::KeyNotInMemory) => {
-                self.look_up_keys().await?;
+                self.look_up_keys(caller).await?;
                 check().map_err(VerifyError::after_lookup)
             }
             outcome => outcome,
@@ -70,10 +75,17 @@ impl TokenApi {
 
     /// Waits for a look-up of keys. The call gives up its permit before: what waits for the store takes no room from what works in
     /// memory.
-    async fn look_up_keys(&self) -> Result<(), VerifyError> {
-        trail::leave_lane();
+    async fn look_up_keys(&self, caller: &mut Caller) -> Result<(), VerifyError> {
+        caller.permit().leave_class();
         self.verifier.look_up_keys().await
     }
+}
+
+/// What the methods that are also answered without the framework take.
+fn parts<T>(request: Request<T>) -> Result<(Arc<CallContext>, HeaderMap, T), Status> {
+    let call = CallContext::of(request.extensions())?;
+    let (metadata, _, message) = request.into_parts();
+    Ok((call, metadata.into_headers(), message))
 }
 
 #[tonic::async_trait]
@@ -82,52 +94,60 @@ impl TokenService for SharedTokenApi {
         &self,
         request: Request<v1::IssueTokenRequest>,
     ) -> Result<Response<v1::IssueTokenResponse>, Status> {
-        self.0.issue(request).await.map(Response::new).map_err(CallError::into_status)
+        let (call, headers, message) = parts(request)?;
+        call.respond(self.0.issue(&call, &headers, message).await)
     }
 
     async fn verify_token(
         &self,
         request: Request<v1::VerifyTokenRequest>,
     ) -> Result<Response<v1::VerifyTokenResponse>, Status> {
-        self.0.verify(request).await.map(Response::new).map_err(CallError::into_status)
+        let (call, headers, message) = parts(request)?;
+        call.respond(self.0.verify(&call, &headers, message).await.and_then(framing::decode_own))
     }
 
     async fn batch_verify_tokens(
         &self,
         request: Request<v1::BatchVerifyTokensRequest>,
     ) -> Result<Response<v1::BatchVerifyTokensResponse>, Status> {
-        self.0.batch_verify(request).await.map(Response::new).map_err(CallError::into_status)
+        let (call, headers, message) = parts(request)?;
+        call.respond(self.0.batch_verify(&call, &headers, message).await.and_then(framing::decode_own))
     }
 
     async fn login(&self, request: Request<v1::LoginRequest>) -> Result<Response<v1::LoginResponse>, Status> {
-        self.0.log_in(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.0.log_in(&call, request).await)
     }
 
     async fn refresh_token(
         &self,
         request: Request<v1::RefreshTokenRequest>,
     ) -> Result<Response<v1::RefreshTokenResponse>, Status> {
-        self.0.refresh(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.0.refresh(&call, request).await)
     }
 
     async fn revoke_token(
         &self,
         request: Request<v1::RevokeTokenRequest>,
     ) -> Result<Response<v1::RevokeTokenResponse>, Status> {
-        self.0.revoke(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.0.revoke(&call, request).await)
     }
 
     async fn introspect_token(
         &self,
         request: Request<v1::IntrospectTokenRequest>,
     ) -> Result<Response<v1::IntrospectTokenResponse>, Status> {
-        self.0.introspect(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.0.introspect(&call, request).await)
     }
 
     async fn exchange_token(
         &self,
         request: Request<v1::ExchangeTokenRequest>,
     ) -> Result<Response<v1::ExchangeTokenResponse>, Status> {
-        self.0.exchange(request).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.0.exchange(&call, request).await)
     }
 }

@@ -1,13 +1,23 @@
 //! VerifyToken and BatchVerifyTokens.
 
-use tonic::Request;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use prost::Message as _;
+use tokio::task::JoinSet;
 
 use super::TokenApi;
 use crate::{
-    access::{self, PolicyError, VerifyGrant},
-    grpc::{caller::caller, convert, status::CallError},
-    model::{VerifyRequest, Violations},
-    proto::v1::{self, batch_verify_tokens_result::Result as Item},
+    access::{self, VerifyGrant},
+    grpc::{
+        call::CallContext,
+        convert::{self, VerifiedFields},
+        framing,
+        status::CallError,
+    },
+    model::Violations,
+    proto::v1,
     spans,
     tokens::{VerifiedToken, VerifyError},
 };
@@ -15,91 +25,159 @@ use crate::{
 /// How many tokens one call may verify.
 const MOST_TOKENS: usize = 100;
 
-/// What became of one token of a batch: it is verified if the request for it is allowed.
-type BatchItem = Result<(VerifyGrant, Result<VerifiedToken, VerifyError>), CallError>;
+/// One token of a batch whose verification is allowed.
+struct BatchItem {
+    index: usize,
+    grant: VerifyGrant,
+    fields: VerifiedFields,
+    outcome: Result<VerifiedToken, VerifyError>,
+}
 
 impl TokenApi {
-    pub(super) async fn verify(
+    /// The response message with its prefix, encoded from the cached parts of a token.
+    pub(in crate::grpc) async fn verify(
         &self,
-        request: Request<v1::VerifyTokenRequest>,
-    ) -> Result<v1::VerifyTokenResponse, CallError> {
-        let caller = caller(&self.authenticator, &request).await?;
-        let asked = convert::verify_request(request.into_inner(), self.verifier.policy().max_leeway);
-        let grant = asked.authorize(|request| access::verify(&caller, request))?;
-        if !self.verifier.is_cached(grant.token()) {
-            // A signature check takes long enough to leave the task of the connection for it.
-            tokio::task::yield_now().await;
-        }
+        call: &CallContext,
+        headers: &HeaderMap,
+        message: v1::VerifyTokenRequest,
+    ) -> Result<Bytes, CallError> {
+        let mut caller = call.caller(&self.authenticator, headers).await?;
+        let (asked, fields) = convert::verify_request(message, self.verifier.policy().max_leeway);
+        let grant = asked.authorize(|request| access::verify(caller.client(), request))?;
         let step = spans::step("verify");
-        let outcome = self.with_keys(|| self.verifier.verify(&grant)).await;
+        let outcome = match self.verifier.cached(grant.token()) {
+            Some(token) => self.verifier.verify_known(&grant, token),
+            None => {
+                // A signature check takes long enough to leave the task of the connection for it.
+                tokio::task::yield_now().await;
+                self.with_keys(&mut caller, || self.verifier.verify(&grant)).await
+            }
+        };
         drop(step);
-        self.verified(outcome)
+        let verified = self.counted(outcome)?;
+        let mut buffer = framing::begin(convert::encoded_len(&verified));
+        convert::encode_verified(&verified, fields, &mut buffer);
+        Ok(framing::finish(buffer))
     }
 
-    pub(super) async fn batch_verify(
-        &self,
-        request: Request<v1::BatchVerifyTokensRequest>,
-    ) -> Result<v1::BatchVerifyTokensResponse, CallError> {
-        let caller = caller(&self.authenticator, &request).await?;
-        let policy = access::batch_verify(&caller)?;
-        let requests = request.into_inner().requests;
+    /// The same for up to 100 tokens. What is cached is answered at once; the rest is spread over the threads.
+    pub(in crate::grpc) async fn batch_verify(
+        self: &Arc<Self>,
+        call: &CallContext,
+        headers: &HeaderMap,
+        message: v1::BatchVerifyTokensRequest,
+    ) -> Result<Bytes, CallError> {
+        let mut caller = call.caller(&self.authenticator, headers).await?;
+        let client = Arc::clone(caller.client());
+        let policy = access::batch_verify(&client)?;
+        let requests = message.requests;
         if requests.len() > MOST_TOKENS {
             let description = format!("must hold at most {MOST_TOKENS} requests");
             return Err(CallError::Invalid(Violations::of("requests", description)));
         }
-        // The good ones first, from memory. All keys that are not there are then looked up at once: what cannot be answered at
-        // once is bounded for the whole batch, and spoils no other answer.
-        let mut items = Vec::with_capacity(requests.len());
-        for request in requests {
-            if !self.verifier.is_cached(&request.token) {
-                // A batch of slow algorithms must not keep its thread from other calls.
-                tokio::task::yield_now().await;
-            }
-            items.push(self.verify_from_memory(request, &policy));
+        let mut results: Vec<Option<Result<(VerifiedToken, VerifiedFields), CallError>>> = Vec::new();
+        let mut misses = Vec::new();
+        for (index, request) in requests.into_iter().enumerate() {
+            let (asked, fields) = convert::verify_request(request, self.verifier.policy().max_leeway);
+            results.push(match asked.authorize(&policy) {
+                Err(error) => Some(Err(error)),
+                Ok(grant) => match self.verifier.cached(grant.token()) {
+                    Some(token) => {
+                        let outcome = self.verifier.verify_known(&grant, token);
+                        Some(self.counted(outcome).map(|verified| (verified, fields)))
+                    }
+                    None => {
+                        misses.push(BatchItem {
+                            index,
+                            grant,
+                            fields,
+                            outcome: Err(VerifyError::KeyNotInMemory),
+                        });
+                        None
+                    }
+                },
+            });
         }
-        let mut looked_up = None;
-        for item in &mut items {
-            let Ok((grant, outcome @ Err(VerifyError::KeyNotInMemory))) = item else { continue };
-            if looked_up.is_none() {
-                looked_up = Some(self.look_up_keys().await);
+        if !misses.is_empty() {
+            let mut items = self.verify_in_parallel(misses).await;
+            // All keys that are not in memory are looked up at once: what cannot be answered from memory is bounded for the whole
+            // batch, and spoils no other answer.
+            if items.iter().any(|item| matches!(item.outcome, Err(VerifyError::KeyNotInMemory))) {
+                let looked_up = self.look_up_keys(&mut caller).await;
+                for item in &mut items {
+                    if matches!(item.outcome, Err(VerifyError::KeyNotInMemory)) {
+                        item.outcome = match &looked_up {
+                            Err(error) => Err(error.clone()),
+                            Ok(()) => self.verifier.verify(&item.grant).map_err(VerifyError::after_lookup),
+                        };
+                        tokio::task::yield_now().await;
+                    }
+                }
             }
-            *outcome = match &looked_up {
-                Some(Err(error)) => Err(error.clone()),
-                _ => self.verifier.verify(grant).map_err(VerifyError::after_lookup),
-            };
-            tokio::task::yield_now().await;
+            for BatchItem { index, fields, outcome, .. } in items {
+                if let Some(result) = results.get_mut(index) {
+                    *result = Some(self.counted(outcome).map(|verified| (verified, fields)));
+                }
+            }
         }
-        let results = items.into_iter().map(|item| {
-            let result = match item.and_then(|(_, outcome)| self.verified(outcome)) {
-                Ok(verified) => Item::Verified(verified),
-                Err(error) => Item::Error(error.into_item()),
-            };
-            v1::BatchVerifyTokensResult { result: Some(result) }
-        });
-        Ok(v1::BatchVerifyTokensResponse { results: results.collect() })
+        Ok(batch_response(call, results.into_iter().map(|result| result.unwrap_or(Err(CallError::Lost)))))
     }
 
-    fn verify_from_memory(
-        &self,
-        message: v1::VerifyTokenRequest,
-        policy: impl FnOnce(VerifyRequest) -> Result<VerifyGrant, PolicyError>,
-    ) -> BatchItem {
-        let asked = convert::verify_request(message, self.verifier.policy().max_leeway);
-        let grant = asked.authorize(policy)?;
-        let _step = spans::step("verify");
-        let outcome = self.verifier.verify(&grant);
-        Ok((grant, outcome))
+    /// Verifies tokens that are not cached, in as many tasks as there are threads.
+    async fn verify_in_parallel(self: &Arc<Self>, misses: Vec<BatchItem>) -> Vec<BatchItem> {
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let share = misses.len().div_ceil(threads);
+        let mut tasks = JoinSet::new();
+        let mut left = misses.into_iter().peekable();
+        while left.peek().is_some() {
+            let mut items: Vec<BatchItem> = left.by_ref().take(share).collect();
+            let api = Arc::clone(self);
+            tasks.spawn(async move {
+                for item in &mut items {
+                    item.outcome = api.verifier.verify(&item.grant);
+                    // A batch of slow algorithms must not keep its thread from other calls.
+                    tokio::task::yield_now().await;
+                }
+                items
+            });
+        }
+        let mut verified = Vec::new();
+        while let Some(items) = tasks.join_next().await {
+            verified.extend(items.into_iter().flatten());
+        }
+        verified
     }
 
-    fn verified(
-        &self,
-        outcome: Result<VerifiedToken, VerifyError>,
-    ) -> Result<v1::VerifyTokenResponse, CallError> {
+    /// Counts what became of a token.
+    fn counted(&self, outcome: Result<VerifiedToken, VerifyError>) -> Result<VerifiedToken, CallError> {
         match &outcome {
             Ok(_) => self.metrics.verified(None),
             Err(VerifyError::Refused(refusal)) => self.metrics.verified(Some(refusal.reason)),
             Err(_) => {}
         }
-        Ok(convert::verified_answer(outcome?))
+        Ok(outcome?)
     }
+}
+
+/// The BatchVerifyTokensResponse: a result for each token, in the order of the request.
+fn batch_response(
+    call: &CallContext,
+    results: impl Iterator<Item = Result<(VerifiedToken, VerifiedFields), CallError>>,
+) -> Bytes {
+    let mut buffer = framing::begin(0);
+    let (mut item, mut result) = (Vec::new(), Vec::new());
+    for outcome in results {
+        item.clear();
+        result.clear();
+        // The fields of BatchVerifyTokensResult.
+        match outcome {
+            Ok((verified, fields)) => {
+                convert::encode_verified(&verified, fields, &mut item);
+                convert::put_bytes(1, &item, &mut result);
+            }
+            Err(error) => convert::put_bytes(2, &error.into_item(call).encode_to_vec(), &mut result),
+        }
+        convert::put_bytes(1, &result, &mut buffer);
+    }
+    framing::finish(buffer)
 }

@@ -60,7 +60,7 @@ impl Sender {
     /// Ends the feed with an error, after what was sent.
     pub(super) fn end(self, error: CallError) {
         // The verifier may have gone away.
-        let _ = self.end.send(error.into_status());
+        let _ = self.end.send(error.into_status_outside_calls());
     }
 }
 

@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     access::Authenticator,
-    grpc::{Drain, caller::administer, convert, status::CallError},
+    grpc::{Drain, call::CallContext, caller::administer, convert, status::CallError},
     keys::{KeyRing, VerifierCaps, Verifiers},
-    model::{Method, Peer, Source},
+    model::{Method, Source},
     proto::v1::{self, trust_bundle_service_server::TrustBundleService},
     revocations::Revocations,
 };
@@ -59,7 +59,10 @@ impl TrustBundleService for TrustApi {
         &self,
         request: Request<v1::GetTrustBundleRequest>,
     ) -> Result<Response<v1::GetTrustBundleResponse>, Status> {
-        self.admit(&request, Method::GetTrustBundle).await.map_err(CallError::into_status)?;
+        let call = CallContext::of(request.extensions())?;
+        self.admit(&call, &request, Method::GetTrustBundle)
+            .await
+            .map_err(|error| error.into_status(&call))?;
         let state = self.ring.trust().borrow().clone();
         Ok(Response::new(v1::GetTrustBundleResponse {
             jwks_json: state.jwk_set.json.clone(),
@@ -73,25 +76,31 @@ impl TrustBundleService for TrustApi {
         &self,
         request: Request<Streaming<v1::WatchTrustBundleRequest>>,
     ) -> Result<Response<Feed>, Status> {
-        self.admit(&request, Method::WatchTrustBundle).await.map_err(CallError::into_status)?;
-        let source = request.extensions().get::<Peer>().map(|peer| Source::of(peer.address));
-        self.watch(request.into_inner(), source).await.map(Response::new).map_err(CallError::into_status)
+        let call = CallContext::of(request.extensions())?;
+        let admitted = self.admit(&call, &request, Method::WatchTrustBundle).await;
+        admitted.map_err(|error| error.into_status(&call))?;
+        call.respond(self.watch(&call, request.into_inner()).await)
     }
 }
 
 impl TrustApi {
     /// Checks the caller, if callers need a credential.
-    async fn admit<T: Sync>(&self, request: &Request<T>, method: Method) -> Result<(), CallError> {
+    async fn admit<T>(
+        &self,
+        call: &CallContext,
+        request: &Request<T>,
+        method: Method,
+    ) -> Result<(), CallError> {
         if self.privacy.requires_credential {
-            administer(&self.authenticator, request, method).await?;
+            administer(call, &self.authenticator, request, method).await?;
         }
         Ok(())
     }
 
     async fn watch(
         &self,
+        call: &CallContext,
         mut requests: Streaming<v1::WatchTrustBundleRequest>,
-        source: Option<Source>,
     ) -> Result<Feed, CallError> {
         let first = tokio::select! {
             first = requests.message() => first,
@@ -99,6 +108,7 @@ impl TrustApi {
         };
         let first = first.map_err(|status| CallError::Undecodable(status.message().to_owned()))?;
         let subscription = convert::subscription(first, self.privacy.hashes_subjects)?;
+        let source = call.address().map(Source::of);
         let watch =
             self.verifiers.begin(subscription.verifier_id, subscription.after, source, self.limits.most)?;
         let (sender, feed) = feed::channel(self.limits.unread);
@@ -110,7 +120,7 @@ impl TrustApi {
             subject_hash: subscription.subject_hash,
             line: Line { watch, sender, drain: self.drain.clone(), requests: Some(requests) },
         };
-        tokio::spawn(watcher.run().instrument(tracing::Span::current()));
+        tokio::spawn(watcher.run().instrument(call.log_span().clone()));
         Ok(feed)
     }
 }

@@ -23,7 +23,7 @@ const PARTS: usize = 64;
 
 /// How a call ended, as the metrics by client tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::grpc) enum ResultClass {
+pub(crate) enum ResultClass {
     /// Done.
     Ok,
     /// Refused for what the caller asked.
@@ -75,7 +75,7 @@ impl Counts {
 
 /// One client's calls.
 #[derive(Debug)]
-pub(in crate::grpc) struct ClientTraffic {
+pub(crate) struct ClientTraffic {
     pub(super) rate: Rate,
     /// Calls that are being served.
     pub(super) active: AtomicUsize,
@@ -84,12 +84,12 @@ pub(in crate::grpc) struct ClientTraffic {
 
 impl ClientTraffic {
     /// Counts a call.
-    pub(in crate::grpc) fn called(&self, class: ResultClass) {
+    pub(crate) fn called(&self, class: ResultClass) {
         self.counts.calls(class).fetch_add(1, Relaxed);
     }
 
     /// Counts a token.
-    pub(in crate::grpc) fn issued(&self) {
+    pub(crate) fn issued(&self) {
         self.counts.tokens.fetch_add(1, Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! What is counted of clients and lanes.
+//! Metrics of clients and call classes.
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
@@ -9,14 +9,14 @@ use prometheus_client::{
 };
 
 use super::{
-    lanes::{LaneName, Lanes},
+    concurrency::{CallClass, ConcurrencyLimits},
     traffic::{ResultClass, Traffic},
 };
 
-/// Calls and tokens by client, and how full the lanes are.
+/// Calls and tokens by client, and how many calls of each class run and wait.
 #[derive(Debug)]
 pub struct AdmissionMetrics {
-    pub(super) lanes: Arc<Lanes>,
+    pub(super) limits: Arc<ConcurrencyLimits>,
     pub(super) traffic: Arc<Traffic>,
 }
 
@@ -48,8 +48,8 @@ impl AdmissionMetrics {
         Ok(())
     }
 
-    fn encode_lanes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let counts = LaneName::ALL.map(|name| (name.name(), self.lanes.lane(name).counts()));
+    fn encode_classes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let counts = CallClass::ALL.map(|class| (class.name(), self.limits.of(class).counts()));
         let help = "Calls that are being worked on, by lane";
         let mut busy = encoder.encode_descriptor("tokend_lane_busy", help, None, MetricType::Gauge)?;
         for (name, (count, _, _)) in counts {
@@ -75,6 +75,6 @@ impl AdmissionMetrics {
 impl Collector for AdmissionMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.encode_clients(&mut encoder)?;
-        self.encode_lanes(&mut encoder)
+        self.encode_classes(&mut encoder)
     }
 }
