@@ -1,6 +1,9 @@
 //! Policy says no.
 
-use super::check::{Check, Verdict};
+use super::{
+    check::{Check, Verdict},
+    line::Line,
+};
 use crate::model::{Client, Violations};
 
 /// What a denied caller may not have.
@@ -106,8 +109,13 @@ impl Denial {
     /// The denial that `check` comes to, if it does.
     pub(super) fn of(check: &Check<'_>, client: &Client) -> Option<Self> {
         let Verdict::Denied(line) = check.verdict else { return None };
+        Some(Self::by(line, check, client))
+    }
+
+    /// The denial of a check by this line, or because no line allows its value.
+    pub(super) fn by(line: Option<Line>, check: &Check<'_>, client: &Client) -> Self {
         let line = line.map(|line| line.of(client).to_string());
-        Some(Self { reason: check.reason, field: check.place.to_string(), line })
+        Self { reason: check.reason, field: check.place.to_string(), line }
     }
 }
 

@@ -1,11 +1,17 @@
 //! What policy allowed. Fields are private and only `policy` makes a grant, so that a forgotten check does not compile.
 //!
-//! A grant keeps the client as it was, and not the lines of its policy that decided: whoever wants them has them found again.
+//! A grant keeps the client as it was, and an IssueGrant the lines of its policy that decided where the request alone decides. They are
+//! put into words only for those who ask.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    fmt::{Display, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
-    check::{self, AskedToken, Check, Verdict},
+    check::{self, AskedToken, Check, Decision, Verdict},
+    line::Line,
     policy::IssueRules,
 };
 use crate::model::{
@@ -33,6 +39,8 @@ pub(crate) struct IssueGrant {
     pub(super) actor: Option<Actor>,
     pub(super) not_after: Option<UnixTime>,
     pub(super) origin_time: Option<UnixTime>,
+    /// What was decided, in its order, where the request alone decides.
+    pub(super) decisions: Vec<Decision>,
 }
 
 impl IssueGrant {
@@ -43,6 +51,12 @@ impl IssueGrant {
 
     /// What was looked at, and the line that allowed it, in words for those who see the policy.
     pub(crate) fn policy(&self, rules: &IssueRules) -> String {
+        if !self.decisions.is_empty() {
+            return in_words(
+                &self.client,
+                self.decisions.iter().map(|Decision { place, line }| (place, Some(*line))),
+            );
+        }
         let asked = AskedToken {
             subject: Some(&self.subject),
             audiences: &self.audiences,
@@ -266,19 +280,30 @@ impl AdminGrant {
 
 /// What was allowed and by which line: `audiences[0] by permissions.audiences[2] "billing-*"`, and so on.
 pub(super) fn words<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> String {
+    in_words(
+        client,
+        checks.into_iter().map(|check| match check.verdict {
+            Verdict::Allowed(line) => (check.place, Some(line)),
+            Verdict::Denied(_) => (check.place, None),
+        }),
+    )
+}
+
+/// The same of places with the lines that allowed them.
+fn in_words<P: Display>(client: &Client, decided: impl IntoIterator<Item = (P, Option<Line>)>) -> String {
     /// Enough for what anybody asks for; a log must stay readable.
     const MOST: usize = 16;
     let mut words = String::new();
-    let mut checks = checks.into_iter();
-    for check in checks.by_ref().take(MOST) {
+    let mut decided = decided.into_iter();
+    for (place, line) in decided.by_ref().take(MOST) {
         let separator = if words.is_empty() { "" } else { ", " };
         // Writing to memory cannot fail.
-        let _ = match check.verdict {
-            Verdict::Allowed(line) => write!(words, "{separator}{} by {}", check.place, line.of(client)),
-            Verdict::Denied(_) => write!(words, "{separator}{} denied", check.place),
+        let _ = match line {
+            Some(line) => write!(words, "{separator}{place} by {}", line.of(client)),
+            None => write!(words, "{separator}{place} denied"),
         };
     }
-    match checks.count() {
+    match decided.count() {
         0 => words,
         more => format!("{words}, and {more} more"),
     }

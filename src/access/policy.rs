@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     AdminGrant, Denial, IntrospectGrant, IssueGrant, PolicyError, VerifyGrant,
-    check::{self, AskedToken, Check},
+    check::{self, AskedToken, Check, Decision, Verdict},
 };
 use crate::model::{
     Algorithm, Client, IntrospectRequest, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations,
@@ -43,8 +43,10 @@ pub(crate) fn issue(
     request: IssueRequest,
     rules: &IssueRules,
 ) -> Result<IssueGrant, PolicyError> {
-    all(client, check::issue(client, asked(client, &request), rules))?;
-    grant(client, Method::IssueToken, request, rules)
+    let ttl = request.ttl.unwrap_or_else(|| default_ttl(client, rules));
+    let asked = AskedToken { ttl: Some(ttl), ..asked(client, &request) };
+    let decisions = decide(client, check::issue(client, asked, rules))?;
+    Ok(IssueGrant { decisions, ..grant(client, Method::IssueToken, request, rules)? })
 }
 
 /// The token of a request of which each value is allowed.
@@ -67,12 +69,11 @@ pub(super) fn grant(
         Some(own) => Some(own),
         None => rules.algorithm(&audiences)?,
     };
-    let default_ttl = || client.settings.effective_default_ttl().min(rules.max_ttl);
     Ok(IssueGrant {
         subject: request.subject.unwrap_or_else(|| client.client_id.as_str().to_owned()),
         audiences,
         scopes: request.scopes,
-        ttl: request.ttl.unwrap_or_else(default_ttl),
+        ttl: request.ttl.unwrap_or_else(|| default_ttl(client, rules)),
         not_before_time: request.not_before_time,
         claims: request.claims,
         token_type: client.settings.token_type,
@@ -82,10 +83,16 @@ pub(super) fn grant(
         actor: None,
         not_after: None,
         origin_time: None,
+        decisions: Vec::new(),
         algorithm,
         client: Arc::clone(client),
         method,
     })
+}
+
+/// The lifetime of a token whose request names none.
+fn default_ttl(client: &Client, rules: &IssueRules) -> Ttl {
+    client.settings.effective_default_ttl().min(rules.max_ttl)
 }
 
 /// What `request` comes to with the client's default audiences.
@@ -152,6 +159,15 @@ pub(crate) fn introspect(
 pub(crate) fn administer(client: &Arc<Client>, method: Method) -> Result<AdminGrant, Denial> {
     all(client, [check::method(client, method)])?;
     Ok(AdminGrant { client: Arc::clone(client), method })
+}
+
+/// What allows each value; else the first value that is not allowed.
+fn decide<'a>(client: &Client, checks: impl Iterator<Item = Check<'a>>) -> Result<Vec<Decision>, Denial> {
+    let decided = checks.map(|check| match check.verdict {
+        Verdict::Allowed(line) => Ok(Decision::of(check.place, line)),
+        Verdict::Denied(line) => Err(Denial::by(line, &check, client)),
+    });
+    decided.collect()
 }
 
 /// Whether all is allowed; else the first that is not.

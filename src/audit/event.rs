@@ -1,6 +1,6 @@
 //! What a line says of one call.
 
-use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
@@ -55,6 +55,22 @@ impl Serialize for Target {
 /// The refused items of a batch, by reason.
 pub type Items = BTreeMap<&'static str, u32>;
 
+/// The lines of the policy that decided, put into words where they are written.
+#[derive(Clone)]
+pub struct Policy(pub Arc<dyn fmt::Display + Send + Sync>);
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", Text::of(&self.0.to_string()))
+    }
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Text::of(&self.0.to_string()).serialize(serializer)
+    }
+}
+
 /// One call. What is not known, or does not apply, is not written.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
@@ -72,7 +88,7 @@ pub struct Event {
     pub field: Option<Text>,
     /// The line of the client's permissions that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<Text>,
+    pub policy: Option<Policy>,
     /// Who called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<Text>,

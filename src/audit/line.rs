@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, UNIX_EPOCH},
@@ -22,8 +22,39 @@ pub(super) struct Line {
     pub(super) sequence: u64,
     /// When.
     pub(super) time: UnixTime,
-    /// All of it as JSON, without the line's end.
-    pub(super) json: String,
+    content: Content,
+    json: OnceLock<String>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Call(Box<Event>),
+    KeysChanged(PlannedChange),
+    EventsLost(Lost),
+}
+
+impl Line {
+    /// All of it as JSON, without the line's end. It is made by the first writer that needs it, and not by the call.
+    pub(super) fn json(&self) -> &str {
+        self.json.get_or_init(|| match &self.content {
+            Content::Call(event) => self.stamped("call", &**event),
+            Content::KeysChanged(change) => self.stamped("keys_changed", change),
+            Content::EventsLost(lost) => self.stamped("events_lost", lost),
+        })
+    }
+
+    fn stamped<T: Serialize>(&self, event: &'static str, content: T) -> String {
+        let since_epoch = Duration::from_secs(u64::try_from(self.time.seconds()).unwrap_or_default());
+        let stamped = Stamped {
+            time: humantime::format_rfc3339_seconds(UNIX_EPOCH + since_epoch).to_string(),
+            instance: &self.instance,
+            sequence: self.sequence,
+            event,
+            content,
+        };
+        // Texts and numbers into memory: nothing that could fail.
+        serde_json::to_string(&stamped).unwrap_or_default()
+    }
 }
 
 /// Numbers and dates lines.
@@ -45,7 +76,7 @@ struct Stamped<'a, T> {
 }
 
 /// How many lines a sink did not get.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Lost {
     sink: &'static str,
     lost: u64,
@@ -53,32 +84,22 @@ struct Lost {
 
 impl Stamp {
     /// The line of a call.
-    pub(super) fn call(&self, event: &Event) -> Line {
-        self.line("call", event)
+    pub(super) fn call(&self, event: Event) -> Line {
+        self.line(Content::Call(Box::new(event)))
     }
 
     /// The line of a change that nobody asked for.
-    pub(super) fn planned(&self, change: &PlannedChange) -> Line {
-        self.line("keys_changed", change)
+    pub(super) fn planned(&self, change: PlannedChange) -> Line {
+        self.line(Content::KeysChanged(change))
     }
 
     /// The line that says how many others `sink` did not get.
     pub(super) fn lost(&self, sink: &'static str, lost: u64) -> Line {
-        self.line("events_lost", Lost { sink, lost })
+        self.line(Content::EventsLost(Lost { sink, lost }))
     }
 
-    fn line<T: Serialize>(&self, event: &'static str, content: T) -> Line {
+    fn line(&self, content: Content) -> Line {
         let (time, sequence) = (self.clock.now(), self.sequence.fetch_add(1, Relaxed));
-        let since_epoch = Duration::from_secs(u64::try_from(time.seconds()).unwrap_or_default());
-        let stamped = Stamped {
-            time: humantime::format_rfc3339_seconds(UNIX_EPOCH + since_epoch).to_string(),
-            instance: &self.instance,
-            sequence,
-            event,
-            content,
-        };
-        // Texts and numbers into memory: nothing that could fail.
-        let json = serde_json::to_string(&stamped).unwrap_or_default();
-        Line { instance: Arc::clone(&self.instance), sequence, time, json }
+        Line { instance: Arc::clone(&self.instance), sequence, time, content, json: OnceLock::new() }
     }
 }

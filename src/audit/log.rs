@@ -118,7 +118,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// Only where it is required.
-    pub async fn write(&self, event: &Event) -> Result<(), AuditUnavailable> {
+    pub async fn write(&self, event: Event) -> Result<(), AuditUnavailable> {
         if self.mode != AuditMode::Required {
             self.note(event);
             return Ok(());
@@ -129,14 +129,14 @@ impl AuditLog {
     }
 
     /// Writes an event for which nobody waits.
-    pub fn note(&self, event: &Event) {
+    pub fn note(&self, event: Event) {
         if self.is_on() {
             self.send(self.stamp.call(event));
         }
     }
 
     /// Writes a change that nobody asked for.
-    pub fn planned(&self, change: &PlannedChange) {
+    pub fn planned(&self, change: PlannedChange) {
         if self.is_on() {
             self.send(self.stamp.planned(change));
         }

@@ -15,7 +15,7 @@ mod stdout;
 mod text;
 mod writer;
 
-pub use event::{Event, Items, Outcome, PlannedChange, Target};
+pub use event::{Event, Items, Outcome, PlannedChange, Policy, Target};
 pub use log::{AuditLog, AuditUnavailable};
 pub use metrics::AuditMetrics;
 pub use settings::{AuditMode, AuditSettings, SinkSettings, UnknownAuditMode};

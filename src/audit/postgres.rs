@@ -72,7 +72,7 @@ impl PostgresSink {
         let sequences: Vec<i64> =
             lines.iter().map(|line| i64::try_from(line.sequence).unwrap_or(i64::MAX)).collect();
         let times: Vec<i64> = lines.iter().map(|line| line.time.seconds()).collect();
-        let events: Vec<&str> = lines.iter().map(|line| line.json.as_str()).collect();
+        let events: Vec<&str> = lines.iter().map(|line| line.json()).collect();
         let insert = sqlx::query(INSERT).bind(instances).bind(sequences).bind(times).bind(events);
         insert.execute(&mut connection).await?;
         self.connection = Some(connection);

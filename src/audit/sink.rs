@@ -58,9 +58,9 @@ pub(super) async fn open(settings: SinkSettings, mode: AuditMode) -> Result<Box<
 
 /// The lines as they stand in a file.
 pub(super) fn text(lines: &[Arc<Line>]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(lines.iter().map(|line| line.json.len() + 1).sum());
+    let mut text = Vec::with_capacity(lines.iter().map(|line| line.json().len() + 1).sum());
     for line in lines {
-        text.extend_from_slice(line.json.as_bytes());
+        text.extend_from_slice(line.json().as_bytes());
         text.push(b'\n');
     }
     text

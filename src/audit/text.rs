@@ -1,6 +1,9 @@
 //! Texts that somebody else chose.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use serde::{Serialize, Serializer};
 
@@ -12,17 +15,31 @@ const LONGEST: usize = 256;
 /// How much of a text is searched for credentials, in bytes: twice the longest token.
 const LOOKED_AT: usize = 16 * 1024;
 
-/// A text fit for a line: cut off where it is too long, and with nothing in it that a terminal, a parser or a reader could
-/// take for something else. Control and formatting characters stand as `\u{…}`, a backslash as two.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A text that somebody else chose, as it came. It is made fit for a line where it is written: cut off where it is too long, and with
+/// nothing in it that a terminal, a parser or a reader could take for something else. Control and formatting characters are written as
+/// `\u{…}`, a backslash as two. A text that holds a credential is redacted as a whole, whatever the field.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Text(String);
 
 impl Text {
-    /// A text from a caller. A text that holds a credential is redacted as a whole, whatever the field.
+    /// A text from a caller. What is behind the part that is searched for credentials is not kept.
     pub fn of(raw: &str) -> Self {
-        let (looked_at, _) = raw.split_at_checked(raw.floor_char_boundary(LOOKED_AT)).unwrap_or((raw, ""));
-        if holds_credential(looked_at) {
-            return Self(REDACTED.to_owned());
+        Self(raw.get(..raw.floor_char_boundary(LOOKED_AT)).unwrap_or_default().to_owned())
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(crate) const fn bytes(&self) -> usize {
+        size_of::<Self>() + self.0.len()
+    }
+
+    /// The text as it is written.
+    pub fn written(&self) -> Cow<'_, str> {
+        let raw = self.0.as_str();
+        if holds_credential(raw) {
+            return REDACTED.into();
+        }
+        if raw.len() <= LONGEST && raw.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+            return raw.into();
         }
         let end = raw.floor_char_boundary(LONGEST);
         let (kept, cut) = raw.split_at_checked(end).unwrap_or((raw, ""));
@@ -39,24 +56,25 @@ impl Text {
         if !cut.is_empty() {
             text.push('…');
         }
-        Self(text)
-    }
-
-    /// The text as it is written.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        text.into()
     }
 }
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.written())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.written())
     }
 }
 
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.written())
     }
 }
 
@@ -84,16 +102,16 @@ mod tests {
             ("\u{202e}gro.elpmaxe\u{2066}", "\\u{202e}gro.elpmaxe\\u{2066}"),
             ("\u{7f}\u{85}\u{2028}\u{feff}", "\\u{7f}\\u{85}\\u{2028}\\u{feff}"),
         ] {
-            assert_eq!(Text::of(raw).as_str(), fit);
+            assert_eq!(Text::of(raw).written(), fit);
         }
     }
 
     #[test]
     fn a_long_text_is_cut_between_two_characters() {
-        assert_eq!(Text::of(&"a".repeat(256)).as_str(), "a".repeat(256));
-        assert_eq!(Text::of(&"a".repeat(257)).as_str(), format!("{}…", "a".repeat(256)));
-        assert_eq!(Text::of(&"é".repeat(200)).as_str(), format!("{}…", "é".repeat(128)));
-        assert_eq!(Text::of(&format!("a{}", "é".repeat(200))).as_str(), format!("a{}…", "é".repeat(127)));
+        assert_eq!(Text::of(&"a".repeat(256)).written(), "a".repeat(256));
+        assert_eq!(Text::of(&"a".repeat(257)).written(), format!("{}…", "a".repeat(256)));
+        assert_eq!(Text::of(&"é".repeat(200)).written(), format!("{}…", "é".repeat(128)));
+        assert_eq!(Text::of(&format!("a{}", "é".repeat(200))).written(), format!("a{}…", "é".repeat(127)));
     }
 
     #[test]
@@ -104,8 +122,8 @@ mod tests {
             "x tkd_web_abc",
             "leaked: tkr_abc",
         ] {
-            assert_eq!(Text::of(raw).as_str(), REDACTED);
+            assert_eq!(Text::of(raw).written(), REDACTED);
         }
-        assert_eq!(Text::of("eyJames").as_str(), "eyJames");
+        assert_eq!(Text::of("eyJames").written(), "eyJames");
     }
 }

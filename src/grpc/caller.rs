@@ -34,7 +34,7 @@ pub(super) async fn administer<T>(
 ) -> Result<Granted<AdminGrant>, CallError> {
     let caller = call.caller(authenticator, request.metadata().as_ref()).await?;
     let grant = access::administer(caller.client(), method)?;
-    call.allowed(&grant.policy());
+    call.allowed(grant.policy());
     Ok(Granted { grant, _caller: caller })
 }
 
@@ -48,6 +48,6 @@ pub(super) async fn administer_clients<T>(
 ) -> Result<Granted<ClientGrant>, CallError> {
     let caller = call.caller(authenticator, request.metadata().as_ref()).await?;
     let grant = access::administer_clients(caller.client(), method, client_id)?;
-    call.allowed(&grant.policy(client_id));
+    call.allowed(grant.policy(client_id));
     Ok(Granted { grant, _caller: caller })
 }

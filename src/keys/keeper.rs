@@ -122,7 +122,7 @@ impl Keeper {
             tracing::info!(?step, "keys changed as planned");
             let keys = change.remove.iter().chain(change.put.iter().map(|key| &key.key_id));
             let targets = keys.map(|key_id| Target::Key(Text::of(key_id.as_str()))).collect();
-            self.audit.planned(&PlannedChange { step: step.name(), targets });
+            self.audit.planned(PlannedChange { step: step.name(), targets });
         }
         // Made here or, faster, elsewhere.
         self.ring.refresh().await?;

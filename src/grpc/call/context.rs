@@ -192,7 +192,7 @@ impl Drop for OpenCall<'_> {
         if self.call.audited
             && let Some(event) = event::abandoned(self.call, &mut record)
         {
-            self.call.parts.audit.note(&event);
+            self.call.parts.audit.note(event);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What the steps of a call note for the audit log.
 
+use std::{fmt, sync::Arc};
+
 use super::{CallContext, Notes, record::Refusal};
 use crate::{
     access::{IssueGrant, IssueRules, PolicyError, RegistryError, RevokeGrant},
-    audit::{Target, Text},
+    audit::{Policy, Target, Text},
     grpc::status::CallError,
     model::{
         ClientId, ExchangeRequest, IssueRequest, KeyId, RevocationTarget, RevokeTarget, SessionId, UserId,
@@ -27,7 +29,7 @@ impl CallContext {
     }
 
     /// A token was issued.
-    pub(in crate::grpc) fn token(&self, grant: &IssueGrant, rules: &IssueRules, issued: &IssuedToken) {
+    pub(in crate::grpc) fn token(&self, grant: IssueGrant, rules: &Arc<IssueRules>, issued: &IssuedToken) {
         if let Some((_, traffic)) = &self.record().caller {
             traffic.issued();
         }
@@ -40,7 +42,6 @@ impl CallContext {
             if notes.audiences.is_empty() {
                 notes.audiences = texts(grant.audiences());
             }
-            notes.policy = Some(Text::of(&grant.policy(rules)));
             if let Some(session_id) = grant.session_id() {
                 notes.target(Target::Session(Text::of(session_id.as_str())));
             }
@@ -48,6 +49,7 @@ impl CallContext {
             notes.jti = Some(Text::of(issued.jwt_id.as_str()));
             notes.kid = Some(Text::of(issued.key_id.as_str()));
             notes.exp = Some(issued.expire_time.seconds());
+            notes.policy = Some(Policy(Arc::new(GrantPolicy { grant, rules: Arc::clone(rules) })));
         });
     }
 
@@ -72,8 +74,8 @@ impl CallContext {
     }
 
     /// An administrative method is allowed by these lines.
-    pub(in crate::grpc) fn allowed(&self, policy: &str) {
-        self.note(|notes| notes.policy = Some(Text::of(policy)));
+    pub(in crate::grpc) fn allowed(&self, policy: String) {
+        self.note(|notes| notes.policy = Some(Policy(Arc::new(policy))));
     }
 
     /// This key is to be changed, or was.
@@ -92,7 +94,7 @@ impl CallContext {
             RevokeTarget::Subject(subject, _) => self.target(|| Target::Subject(Text::of(subject))),
             RevokeTarget::Client(client_id) => self.client(client_id),
         }
-        self.note(|notes| notes.policy = Some(Text::of(&grant.policy())));
+        self.note(|notes| notes.policy = Some(Policy(Arc::new(grant.policy()))));
     }
 
     /// That was revoked.
@@ -106,7 +108,7 @@ impl CallContext {
             RevocationTarget::Client(client_id, _) => self.client(client_id),
             RevocationTarget::Everything(_) => {}
         }
-        self.note(|notes| notes.policy = Some(Text::of(&made.policy)));
+        self.note(|notes| notes.policy = Some(Policy(Arc::new(made.policy.clone()))));
     }
 
     /// So many sessions ended with what was changed; nothing is noted of none.
@@ -135,7 +137,8 @@ impl CallContext {
     /// The call is refused, or failed.
     pub(in crate::grpc) fn refused(&self, reason: &'static str, error: &CallError, field: Option<&str>) {
         let field = field.filter(|_| self.is_audited()).map(Text::of);
-        let policy = deciding_line(error).filter(|_| self.is_audited()).map(Text::of);
+        let line = deciding_line(error).filter(|_| self.is_audited());
+        let policy = line.map(|line| Policy(Arc::new(line.to_owned())));
         let overload = matches!(error, CallError::Overloaded(_) | CallError::NoRoom(_) | CallError::Audit(_));
         self.record().refusal = Some(Refusal { reason, field, policy, overload });
     }
@@ -160,6 +163,18 @@ fn deciding_line(error: &CallError) -> Option<&str> {
         | CallError::Revoke(RevokeError::Denied(denial))
         | CallError::Session(SessionError::Policy(PolicyError::Denied(denial))) => denial.line.as_deref(),
         _ => None,
+    }
+}
+
+/// The lines of the policy that allowed a token.
+struct GrantPolicy {
+    grant: IssueGrant,
+    rules: Arc<IssueRules>,
+}
+
+impl fmt::Display for GrantPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.grant.policy(&self.rules))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     access::Authenticated,
     admission::ClientTraffic,
-    audit::{Items, Target, Text},
+    audit::{Items, Policy, Target, Text},
 };
 
 /// What is known of a call.
@@ -23,7 +23,7 @@ pub(super) struct Record {
 pub(super) struct Refusal {
     pub(super) reason: &'static str,
     pub(super) field: Option<Text>,
-    pub(super) policy: Option<Text>,
+    pub(super) policy: Option<Policy>,
     /// Whether it says nothing about the request: the server is overloaded, or the audit log fails.
     pub(super) overload: bool,
 }
@@ -41,7 +41,7 @@ pub(in crate::grpc) struct Notes {
     pub(super) targets: Vec<Target>,
     pub(super) cause: Option<Text>,
     /// The lines of the policy that allowed it.
-    pub(super) policy: Option<Text>,
+    pub(super) policy: Option<Policy>,
     pub(super) ended_sessions: Option<u64>,
     pub(super) items: Items,
     /// Whether the response is that of an earlier request with the same `request_id`.
@@ -83,10 +83,12 @@ impl Notes {
 
     /// About how many bytes of memory they take.
     pub(in crate::grpc) fn bytes(&self) -> usize {
-        let texts = [&self.subject, &self.actor, &self.jti, &self.kid, &self.cause, &self.policy];
+        // The permissions that the policy's words are made of are shared with the client.
+        const OF_THE_POLICY: usize = 1024;
+        let texts = [&self.subject, &self.actor, &self.jti, &self.kid, &self.cause];
         let lists = [&self.audiences, &self.scopes].into_iter().flatten();
         let texts = texts.into_iter().flatten().chain(lists);
         let targets = self.targets.len() * size_of::<Target>();
-        size_of::<Self>() + targets + texts.map(|text| size_of::<Text>() + text.as_str().len()).sum::<usize>()
+        size_of::<Self>() + OF_THE_POLICY + targets + texts.map(Text::bytes).sum::<usize>()
     }
 }

@@ -1,6 +1,6 @@
 //! Single values: durations, instants, texts.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use crate::model::{Ttl, UnixTime, Violations};
 
@@ -62,9 +62,9 @@ pub(in crate::grpc) const fn instant_message(time: UnixTime) -> prost_types::Tim
 }
 
 /// Subjects and audiences: any text without control characters, up to 255 bytes.
-pub(super) fn check_text(text: &str, field: &str, violations: &mut Violations) {
+pub(super) fn check_text(text: &str, field: impl Display, violations: &mut Violations) {
     if text.is_empty() || text.len() > LONGEST_TEXT || text.chars().any(char::is_control) {
-        violations.add(field, "must be 1 to 255 bytes of text without control characters");
+        violations.add(field.to_string(), "must be 1 to 255 bytes of text without control characters");
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn check_audiences(audiences: &[String], field: &str, violations: &mu
         violations.add(field, format!("must name at most {MOST_AUDIENCES} audiences"));
     }
     for (index, audience) in audiences.iter().enumerate().take(MOST_AUDIENCES) {
-        check_text(audience, &format!("{field}[{index}]"), violations);
+        check_text(audience, format_args!("{field}[{index}]"), violations);
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) fn check_issuers(issuers: &[String], field: &str, violations: &mut Vi
         violations.add(field, format!("must name at most {MOST_ISSUERS} issuers"));
     }
     for (index, issuer) in issuers.iter().enumerate().take(MOST_ISSUERS) {
-        check_text(issuer, &format!("{field}[{index}]"), violations);
+        check_text(issuer, format_args!("{field}[{index}]"), violations);
     }
 }
 

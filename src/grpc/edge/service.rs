@@ -95,7 +95,7 @@ impl Edge {
         }
         let began = Instant::now();
         if let Some(response) = form::refuse(&request) {
-            return Ok(self.refuse_form(request, response, method, request_id, began).await);
+            return Ok(Box::pin(self.refuse_form(request, response, method, request_id, began)).await);
         }
         let trace = self.parts.spans.as_ref().and_then(|spans| spans.begin(request.headers(), info.path));
         let peer = request.body().peer().cloned();
@@ -175,7 +175,7 @@ impl Edge {
             Err(error) => error.into_status(call).into_http().map(ResponseBody::Framework),
         };
         let Some(event) = open.end(code(response.headers())) else { return response };
-        match parts.audit.write(&event).await {
+        match parts.audit.write(event).await {
             Ok(()) => response,
             Err(error) => CallError::from(error).into_status(call).into_http().map(ResponseBody::Framework),
         }

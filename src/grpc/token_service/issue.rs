@@ -47,12 +47,14 @@ impl TokenApi {
             let BegunSession { grant, token, refresh } = self.sessions.begin(grant).await?;
             self.session_metrics.begun();
             self.metrics.issued(&token);
-            call.token(&grant, &self.rules, &token);
-            return Ok(convert::session_answer(token, grant.scopes().to_vec(), &refresh));
+            let scopes = grant.scopes().to_vec();
+            call.token(grant, &self.rules, &token);
+            return Ok(convert::session_answer(token, scopes, &refresh));
         }
         let issued = self.issuer.issue(&grant)?;
         self.metrics.issued(&issued);
-        call.token(&grant, &self.rules, &issued);
-        Ok(convert::token_answer(issued, grant.scopes().to_vec()))
+        let scopes = grant.scopes().to_vec();
+        call.token(grant, &self.rules, &issued);
+        Ok(convert::token_answer(issued, scopes))
     }
 }

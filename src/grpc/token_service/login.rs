@@ -26,8 +26,8 @@ impl TokenApi {
         }
         let LoggedIn { token, grant, refresh } = outcome?;
         self.metrics.issued(&token);
-        call.token(&grant, &self.rules, &token);
         let scopes = grant.scopes().to_vec();
+        call.token(grant, &self.rules, &token);
         Ok(convert::login_answer(match refresh {
             Some(refresh) => {
                 self.session_metrics.begun();

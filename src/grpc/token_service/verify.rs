@@ -50,7 +50,7 @@ impl TokenApi {
             None => {
                 // A signature check takes long enough to leave the task of the connection for it.
                 tokio::task::yield_now().await;
-                self.with_keys(&mut caller, || self.verifier.verify(&grant)).await
+                Box::pin(self.with_keys(&mut caller, || self.verifier.verify(&grant))).await
             }
         };
         drop(step);
