@@ -16,12 +16,14 @@ const FILES: [&str; 7] = [
 ];
 
 /// Messages that carry a token or a secret get no `Debug`, so that none can be printed by accident.
-const SECRETIVE: [&str; 20] = [
+const SECRETIVE: [&str; 22] = [
     ".tokend.v1.IssueTokenResponse",
     ".tokend.v1.VerifyTokenRequest",
     ".tokend.v1.BatchVerifyTokensRequest",
     ".tokend.v1.VerifyTokenResponse",
     ".tokend.v1.BatchVerifyTokensResult",
+    ".tokend.v1.StreamVerifyTokensRequest",
+    ".tokend.v1.StreamVerifyTokensResponse",
     ".tokend.v1.BatchVerifyTokensResponse",
     ".tokend.v1.CreateClientResponse",
     ".tokend.v1.RotateClientSecretResponse",

@@ -55,7 +55,7 @@ pub use password::{
     HashCost, HashError, HashingSettings, ImportError, PasswordHasher, WeakPassword, WorkError,
 };
 pub use policy::IssueRules;
-pub(crate) use policy::{administer, batch_verify, introspect, issue, verify};
+pub(crate) use policy::{administer, batch_verify, introspect, issue, may_stream, stream_verify, verify};
 pub(crate) use refresh::{RefreshGrant, refresh};
 pub(crate) use revoke::{Owner, RevokeGrant, revoke};
 pub use trusted_issuers::{KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers};

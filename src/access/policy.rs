@@ -123,6 +123,20 @@ pub(crate) fn batch_verify(
     Ok(move |request| verify_for(client, request))
 }
 
+/// Permission to verify this token of a stream.
+pub(crate) fn stream_verify(
+    client: &Arc<Client>,
+    request: VerifyRequest,
+) -> Result<VerifyGrant, PolicyError> {
+    may_stream(client)?;
+    verify_for(client, request)
+}
+
+/// Permission to begin a stream of tokens to verify.
+pub(crate) fn may_stream(client: &Client) -> Result<(), Denial> {
+    all(client, [check::method(client, Method::StreamVerifyTokens)])
+}
+
 fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
     all(client, check::verify(client, &request.audiences))?;
     let grant = VerifyGrant {

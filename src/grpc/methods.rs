@@ -28,7 +28,7 @@ pub(super) struct MethodInfo {
 use Audited::{Always, Never, Refusals};
 
 /// Every method that is served.
-pub(super) static METHODS: [MethodInfo; 32] = [
+pub(super) static METHODS: [MethodInfo; 33] = [
     token("/tokend.v1.TokenService/VerifyToken", Refusals, CallClass::Verify),
     token("/tokend.v1.TokenService/IssueToken", Always, CallClass::Issue),
     token("/tokend.v1.TokenService/BatchVerifyTokens", Refusals, CallClass::Verify),
@@ -38,6 +38,10 @@ pub(super) static METHODS: [MethodInfo; 32] = [
     token("/tokend.v1.TokenService/RevokeToken", Always, CallClass::Revoke),
     token("/tokend.v1.TokenService/IntrospectToken", Refusals, CallClass::Verify),
     token("/tokend.v1.TokenService/ExchangeToken", Always, CallClass::Exchange),
+    MethodInfo {
+        client_streaming: true,
+        ..token("/tokend.v1.TokenService/StreamVerifyTokens", Refusals, CallClass::Verify)
+    },
     admin("/tokend.v1.SessionService/ListSessions", Refusals),
     admin("/tokend.v1.ClientService/CreateClient", Always),
     admin("/tokend.v1.ClientService/GetClient", Refusals),
@@ -143,7 +147,7 @@ mod tests {
                 continue;
             };
             let (service, name) = own.split_once('/').unwrap();
-            let reads = ["Get", "List", "Verify", "BatchVerify", "Introspect"];
+            let reads = ["Get", "List", "Verify", "BatchVerify", "StreamVerify", "Introspect"];
             let expected = match service {
                 "TrustBundleService" => Never,
                 _ if reads.iter().any(|verb| name.starts_with(verb)) => Refusals,

@@ -8,6 +8,7 @@ mod caller;
 mod client_service;
 mod convert;
 mod edge;
+mod feed;
 mod framing;
 mod health;
 mod key_service;
@@ -149,12 +150,8 @@ impl Services {
         match method {
             MethodIndex::VERIFY => tokens.verify(call, headers, decode(message)?).await,
             // Boxed, since each of them needs far more room than VerifyToken.
-            MethodIndex::BATCH_VERIFY => {
-                Box::pin(tokens.batch_verify(call, headers, decode(message)?)).await
-            }
-            MethodIndex::ISSUE => {
-                Ok(encode(&Box::pin(tokens.issue(call, headers, decode(message)?)).await?))
-            }
+            MethodIndex::BATCH_VERIFY => Box::pin(tokens.batch_verify(call, headers, decode(message)?)).await,
+            MethodIndex::ISSUE => Ok(encode(&Box::pin(tokens.issue(call, headers, decode(message)?)).await?)),
             MethodIndex::HEALTH_CHECK => Ok(encode(&self.health.check(&decode(message)?)?)),
             _ => Err(CallError::MethodUnknown),
         }
@@ -199,6 +196,7 @@ pub fn services(
         introspector: parts.introspector,
         exchanger: parts.exchanger,
         repeats: Arc::clone(&parts.repeats),
+        drain: parts.drain.clone(),
         metrics: parts.tokens,
         login_metrics: parts.login_metrics,
         revoke_metrics: parts.revoke_metrics,

@@ -137,6 +137,7 @@ pub enum Method {
     IssueToken,
     VerifyToken,
     BatchVerifyTokens,
+    StreamVerifyTokens,
     CreateClient,
     GetClient,
     ListClients,
@@ -166,10 +167,11 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::IssueToken,
         Self::VerifyToken,
         Self::BatchVerifyTokens,
+        Self::StreamVerifyTokens,
         Self::Login,
         Self::RefreshToken,
         Self::RevokeToken,
@@ -203,6 +205,7 @@ impl Method {
             Self::IssueToken => "TokenService/IssueToken",
             Self::VerifyToken => "TokenService/VerifyToken",
             Self::BatchVerifyTokens => "TokenService/BatchVerifyTokens",
+            Self::StreamVerifyTokens => "TokenService/StreamVerifyTokens",
             Self::CreateClient => "ClientService/CreateClient",
             Self::GetClient => "ClientService/GetClient",
             Self::ListClients => "ClientService/ListClients",

@@ -89,6 +89,22 @@ impl Authenticator {
         outcome.map(|(client, method)| Authenticated { client, method })
     }
 
+    /// The client of an earlier call on the same stream as it is now.
+    ///
+    /// # Errors
+    /// When the client was deleted since, disabled, or may not present such a credential any more.
+    pub(crate) fn again(&self, before: &Authenticated) -> Result<Authenticated, AuthenticationError> {
+        let method = before.method;
+        let known = self.directory.now().by_id(before.client.client_id.as_str()).map(Arc::clone);
+        let same = known.filter(|known| known.client.create_time == before.client.create_time);
+        let gone = || {
+            Unproven::new(Some(method), "the client was deleted")
+                .naming(Some(before.client.client_id.clone()))
+        };
+        let (client, method) = allowed(Arc::clone(&same.ok_or_else(gone)?.client), method)?;
+        Ok(Authenticated { client, method })
+    }
+
     /// What can be said from memory: without a signature check, the store or a lock.
     fn look<'h>(
         &self,

@@ -50,6 +50,11 @@ impl Caller {
         &self.authenticated.client
     }
 
+    /// Who calls, without the permit.
+    pub(crate) fn authenticated(&self) -> Authenticated {
+        self.authenticated.clone()
+    }
+
     /// The call's permit.
     pub(crate) const fn permit(&mut self) -> &mut Permit {
         &mut self.permit

@@ -14,7 +14,7 @@ use super::{
     record::{Notes, Record},
 };
 use crate::{
-    access::{Authenticator, Caller},
+    access::{Authenticated, Authenticator, Caller},
     admission::{CallClass, ResultClass},
     audit::{AuditUnavailable, Event},
     grpc::{
@@ -85,6 +85,26 @@ impl CallContext {
         let caller = authenticated.admit(admission, &traffic, self.method.class).await?;
         self.record().admitted = true;
         Ok(caller)
+    }
+
+    /// Admits one more item of a stream, whose caller was authenticated at its begin.
+    pub(in crate::grpc) async fn readmit(
+        &self,
+        authenticator: &Authenticator,
+        before: &Authenticated,
+    ) -> Result<Caller, CallError> {
+        let admission = &self.parts.admission;
+        let traffic = admission.traffic(before.client_id());
+        Ok(authenticator.again(before)?.admit(admission, &traffic, self.method.class).await?)
+    }
+
+    /// A stream has ended after its call was answered: writes the event of its refused items, if there were any.
+    pub(in crate::grpc) fn stream_ended(&self) {
+        if self.audited
+            && let Some(event) = event::answered(self, &mut self.record(), Code::Ok)
+        {
+            self.parts.audit.note(event);
+        }
     }
 
     /// Continues in another concurrency class than the method's.

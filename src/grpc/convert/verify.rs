@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::{
     Message as _,
     encoding::{WireType, encode_key, encode_varint},
@@ -9,6 +10,7 @@ use prost::{
 
 use super::{Checked, json, scalar};
 use crate::{
+    grpc::framing,
     model::{Actor, TokenClaims, VerifyRequest, Violations},
     proto::v1,
     tokens::{EncodedClaims, ExaminedToken, VerifiedToken},
@@ -108,8 +110,15 @@ pub(in crate::grpc) fn encode_verified(
     }
 }
 
+/// The VerifyTokenResponse for a token that may be trusted, with its prefix.
+pub(in crate::grpc) fn verified_response(verified: &VerifiedToken, fields: VerifiedFields) -> Bytes {
+    let mut buffer = framing::begin(encoded_len(verified));
+    encode_verified(verified, fields, &mut buffer);
+    framing::finish(buffer)
+}
+
 /// How many bytes [`encode_verified`] appends at most.
-pub(in crate::grpc) fn encoded_len(verified: &VerifiedToken) -> usize {
+fn encoded_len(verified: &VerifiedToken) -> usize {
     const KEYS_AND_LENGTHS: usize = 64;
     let EncodedClaims { token_claims, claims, claims_json } = &verified.token.encoded;
     let audiences: usize = verified.token.claims.audiences.iter().map(|audience| audience.len() + 4).sum();

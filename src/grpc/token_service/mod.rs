@@ -6,17 +6,18 @@ mod issue;
 mod login;
 mod refresh;
 mod revoke;
+mod stream;
 mod verify;
 
 use std::sync::Arc;
 
 use http::HeaderMap;
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    LoginMetrics, Repeats, RevokeMetrics, SessionMetrics, TokenMetrics, call::CallContext, framing,
-    repeat::Ticket,
+    Drain, LoginMetrics, Repeats, RevokeMetrics, SessionMetrics, TokenMetrics, call::CallContext, feed::Feed,
+    framing, repeat::Ticket,
 };
 use crate::{
     access::{Authenticator, Caller, IssueRules},
@@ -41,6 +42,7 @@ pub(super) struct TokenApi {
     pub(super) introspector: Introspector,
     pub(super) exchanger: Exchanger,
     pub(super) repeats: Arc<Repeats>,
+    pub(super) drain: Drain,
     pub(super) metrics: Arc<TokenMetrics>,
     pub(super) login_metrics: Arc<LoginMetrics>,
     pub(super) session_metrics: Arc<SessionMetrics>,
@@ -112,6 +114,16 @@ impl TokenService for SharedTokenApi {
     ) -> Result<Response<v1::BatchVerifyTokensResponse>, Status> {
         let (call, headers, message) = parts(request)?;
         call.respond(self.0.batch_verify(&call, &headers, message).await.and_then(framing::decode_own))
+    }
+
+    type StreamVerifyTokensStream = Feed<v1::StreamVerifyTokensResponse>;
+
+    async fn stream_verify_tokens(
+        &self,
+        request: Request<Streaming<v1::StreamVerifyTokensRequest>>,
+    ) -> Result<Response<Self::StreamVerifyTokensStream>, Status> {
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.0.stream_verify(&call, request).await)
     }
 
     async fn login(&self, request: Request<v1::LoginRequest>) -> Result<Response<v1::LoginResponse>, Status> {

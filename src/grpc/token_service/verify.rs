@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::TokenApi;
 use crate::{
-    access::{self, VerifyGrant},
+    access::{self, Caller, VerifyGrant},
     grpc::{
         call::CallContext,
         convert::{self, VerifiedFields},
@@ -44,20 +44,25 @@ impl TokenApi {
         let mut caller = call.caller(&self.authenticator, headers).await?;
         let (asked, fields) = convert::verify_request(message, self.verifier.policy().max_leeway);
         let grant = asked.authorize(|request| access::verify(caller.client(), request))?;
-        let step = spans::step("verify");
-        let outcome = match self.verifier.cached(grant.token()) {
-            Some(token) => self.verifier.verify_known(&grant, token),
+        let verified = self.verified(&mut caller, &grant).await?;
+        Ok(convert::verified_response(&verified, fields))
+    }
+
+    /// Verifies a token, and counts what became of it.
+    pub(super) async fn verified(
+        &self,
+        caller: &mut Caller,
+        grant: &VerifyGrant,
+    ) -> Result<VerifiedToken, CallError> {
+        let _step = spans::step("verify");
+        self.counted(match self.verifier.cached(grant.token()) {
+            Some(token) => self.verifier.verify_known(grant, token),
             None => {
                 // A signature check takes long enough to leave the task of the connection for it.
                 tokio::task::yield_now().await;
-                Box::pin(self.with_keys(&mut caller, || self.verifier.verify(&grant))).await
+                Box::pin(self.with_keys(caller, || self.verifier.verify(grant))).await
             }
-        };
-        drop(step);
-        let verified = self.counted(outcome)?;
-        let mut buffer = framing::begin(convert::encoded_len(&verified));
-        convert::encode_verified(&verified, fields, &mut buffer);
-        Ok(framing::finish(buffer))
+        })
     }
 
     /// The same for up to 100 tokens. What is cached is answered at once; the rest is spread over the threads.

@@ -4,16 +4,19 @@ use std::future::Future;
 
 use tonic::Streaming;
 
-use super::feed::{Sender, Unread};
 use crate::{
-    grpc::{Drain, convert, status::CallError},
+    grpc::{
+        Drain, convert,
+        feed::{Sender, Unread},
+        status::CallError,
+    },
     keys::Watch,
     proto::v1::{WatchTrustBundleRequest, WatchTrustBundleResponse},
 };
 
 pub(super) struct Line {
     pub(super) watch: Watch,
-    pub(super) sender: Sender,
+    pub(super) sender: Sender<WatchTrustBundleResponse>,
     pub(super) drain: Drain,
     /// What the verifier says; none when it says no more, and still listens.
     pub(super) requests: Option<Streaming<WatchTrustBundleRequest>>,
@@ -56,7 +59,7 @@ impl Line {
 async fn listen(
     requests: &mut Option<Streaming<WatchTrustBundleRequest>>,
     watch: &Watch,
-    sender: &Sender,
+    sender: &Sender<WatchTrustBundleResponse>,
     drain: &Drain,
 ) -> End {
     loop {

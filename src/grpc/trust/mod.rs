@@ -1,6 +1,5 @@
 //! `tokend.v1.TrustBundleService`: the one service that needs no credential, unless the settings say so.
 
-mod feed;
 mod line;
 mod service;
 mod watch;

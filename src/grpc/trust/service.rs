@@ -5,19 +5,25 @@ use std::{sync::Arc, time::Duration};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
-use super::{
-    feed::{self, Feed},
-    line::Line,
-    watch::Watcher,
-};
+use super::{line::Line, watch::Watcher};
 use crate::{
     access::Authenticator,
-    grpc::{Drain, call::CallContext, caller::administer, convert, status::CallError},
+    grpc::{
+        Drain,
+        call::CallContext,
+        caller::administer,
+        convert,
+        feed::{self, Feed},
+        status::CallError,
+    },
     keys::{KeyRing, VerifierCaps, Verifiers},
     model::{Method, Source},
     proto::v1::{self, trust_bundle_service_server::TrustBundleService},
     revocations::Revocations,
 };
+
+/// Responses on their way to one verifier, beside what HTTP/2 holds for it.
+const LENGTH: usize = 4;
 
 /// The bounds of a watch.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +59,7 @@ pub(in crate::grpc) struct TrustApi {
 
 #[tonic::async_trait]
 impl TrustBundleService for TrustApi {
-    type WatchTrustBundleStream = Feed;
+    type WatchTrustBundleStream = Feed<v1::WatchTrustBundleResponse>;
 
     async fn get_trust_bundle(
         &self,
@@ -75,7 +81,7 @@ impl TrustBundleService for TrustApi {
     async fn watch_trust_bundle(
         &self,
         request: Request<Streaming<v1::WatchTrustBundleRequest>>,
-    ) -> Result<Response<Feed>, Status> {
+    ) -> Result<Response<Self::WatchTrustBundleStream>, Status> {
         let call = CallContext::of(request.extensions())?;
         let admitted = self.admit(&call, &request, Method::WatchTrustBundle).await;
         admitted.map_err(|error| error.into_status(&call))?;
@@ -101,7 +107,7 @@ impl TrustApi {
         &self,
         call: &CallContext,
         mut requests: Streaming<v1::WatchTrustBundleRequest>,
-    ) -> Result<Feed, CallError> {
+    ) -> Result<Feed<v1::WatchTrustBundleResponse>, CallError> {
         let first = tokio::select! {
             first = requests.message() => first,
             () = self.drain.begun() => return Err(CallError::ShuttingDown),
@@ -111,7 +117,7 @@ impl TrustApi {
         let source = call.address().map(Source::of);
         let watch =
             self.verifiers.begin(subscription.verifier_id, subscription.after, source, self.limits.most)?;
-        let (sender, feed) = feed::channel(self.limits.unread);
+        let (sender, feed) = feed::channel(LENGTH, self.limits.unread);
         let watcher = Watcher {
             ring: Arc::clone(&self.ring),
             revocations: Arc::clone(&self.revocations),
