@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    check::{self, AskedToken, Check, Decision, Verdict},
+    check::{self, AskedToken, Check, Verdict},
+    decision::Decision,
     line::Line,
     policy::IssueRules,
 };

@@ -10,6 +10,7 @@ mod claim_value;
 mod client_rows;
 mod client_update;
 mod clients;
+mod decision;
 mod denial;
 mod directory;
 mod exchange;

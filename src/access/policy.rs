@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::{
     AdminGrant, Denial, IntrospectGrant, IssueGrant, PolicyError, VerifyGrant,
-    check::{self, AskedToken, Check, Decision, Verdict},
+    check::{self, AskedToken, Check, Verdict},
+    decision::Decision,
 };
 use crate::model::{
     Algorithm, Client, IntrospectRequest, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations,

@@ -38,9 +38,9 @@ use self::{
 };
 
 pub(crate) use convert::{
-    CLIENT_FIELDS, encode_claims, read_client, read_exchange_request, read_introspect_request,
-    read_issue_request, read_login_request, read_refresh_request, read_revoke_request, read_verify_request,
-    shown_client, struct_members,
+    CLIENT_FIELDS, read_client, read_exchange_request, read_introspect_request, read_issue_request,
+    read_login_request, read_refresh_request, read_revoke_request, read_verify_request, shown_client,
+    struct_members,
 };
 use edge::UntilDrain;
 pub use edge::{Drain, Edge, EdgeParts, Limits};
@@ -54,10 +54,11 @@ pub use trust::{TrustPrivacy, WatchLimits};
 
 use crate::{
     access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry, UserRegistry},
+    clock::Clock,
     keys::{KeyRing, Verifiers},
     proto::{self, v1},
     revocations::Revocations,
-    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
+    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier, VerifyPolicy},
 };
 
 /// What the services work with.
@@ -161,6 +162,17 @@ impl Services {
     fn routes(&self) -> Routes {
         self.routes.clone()
     }
+}
+
+/// A verifier whose cached tokens hold their claims as responses of this API carry them.
+pub fn verifier(
+    policy: VerifyPolicy,
+    ring: &Arc<KeyRing>,
+    revocations: &Arc<Revocations>,
+    clock: &Arc<dyn Clock>,
+) -> Verifier {
+    let (ring, revocations) = (Arc::clone(ring), Arc::clone(revocations));
+    Verifier::new(policy, ring, revocations, Arc::clone(clock), convert::encode_claims)
 }
 
 /// Reflection could not read the descriptors.

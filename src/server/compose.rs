@@ -25,7 +25,7 @@ use crate::{
     revocations::Revocations,
     store::{self, ClockGuard, OpenError, Store, StoreError, StoreMetrics, TimedStore},
     telemetry::{TraceError, Traces},
-    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier},
+    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions},
 };
 
 /// Why a server cannot start. Each text names the setting to look at.
@@ -226,13 +226,7 @@ impl Server {
         let hasher = Arc::new(PasswordHasher::new(people.hashing)?);
         let users = UserRegistry::new(Arc::clone(&store), Arc::clone(&hasher), Arc::clone(&clock));
         let limits_of_logins = LoginLimits::new(people.limits, Arc::clone(&clock))?;
-        let verifier = Arc::new(Verifier::new(
-            verify,
-            Arc::clone(&ring),
-            Arc::clone(&revocations),
-            Arc::clone(&clock),
-            grpc::encode_claims,
-        ));
+        let verifier = Arc::new(grpc::verifier(verify, &ring, &revocations, &clock));
         let sessions = Arc::new(Sessions::new(
             sessions,
             Arc::clone(&store),

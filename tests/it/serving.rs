@@ -20,8 +20,7 @@ async fn health_is_told_overall_and_for_each_service_without_a_credential() {
     for service in ["", "tokend.v1.TokenService", "tokend.v1.ClientService"] {
         assert_eq!(accepted(health(&server, service).await), ServingStatus::Serving, "{service}");
     }
-    let unknown = health(&server, "tokend.v1.Nothing").await.unwrap_err();
-    assert_eq!(unknown.code(), Code::NotFound);
+    assert_refused(health(&server, "tokend.v1.Nothing").await, Code::NotFound, "SERVICE_UNKNOWN");
 }
 
 #[tokio::test]
