@@ -15,11 +15,16 @@ async fn batch(server: &TestServer, requests: Vec<v1::VerifyTokenRequest>) -> Re
 /// The code and reason of an item's error.
 pub fn error(item: Item) -> (i32, String) {
     let Item::Error(status) = item else { panic!("verified, though it must be refused") };
+    (status.code, reason_of(&status))
+}
+
+/// The reason in an item's status.
+pub fn reason_of(status: &tonic_types::Status) -> String {
     let info =
         status.details.iter().find(|detail| detail.type_url.ends_with("google.rpc.ErrorInfo")).unwrap();
     let info = tonic_types::pb::ErrorInfo::decode(&*info.value).unwrap();
     assert_eq!(info.domain, "tokend");
-    (status.code, info.reason)
+    info.reason
 }
 
 #[tokio::test]

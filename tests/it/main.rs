@@ -201,3 +201,4 @@ mod vault_stand_in;
 mod vault_story;
 mod verify_cache;
 mod verify_issuers;
+mod verify_stream;

@@ -120,6 +120,35 @@ async fn no_other_spelling_of_a_cached_token_is_accepted() {
 }
 
 #[tokio::test]
+async fn a_response_holds_the_fields_that_the_mask_names() {
+    let server = TestServer::start().await;
+    let token = cached_token(&server).await.access_token;
+    let ask = async |paths: &[&str]| {
+        let read_mask =
+            prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() };
+        let request = v1::VerifyTokenRequest {
+            token: token.clone(),
+            audiences: vec!["orders".to_owned()],
+            read_mask: Some(read_mask),
+            ..Default::default()
+        };
+        server.root.verify(request).await
+    };
+    let whole = accepted(ask(&[]).await);
+    assert!(whole == accepted(server.root.check(&token).await), "an empty mask names all fields");
+    let some = accepted(ask(&["claims_json", "audiences"]).await);
+    let expected = v1::VerifyTokenResponse {
+        claims_json: whole.claims_json.clone(),
+        audiences: whole.audiences.clone(),
+        ..Default::default()
+    };
+    assert!(some == expected, "other fields than those that were named");
+    let yes = accepted(ask(&["cache_ttl"]).await);
+    assert!(yes.token_claims.is_none() && yes.claims.is_none() && yes.cache_ttl == whole.cache_ttl);
+    assert_refused(ask(&["claims.sub"]).await, Code::InvalidArgument, "FIELD_INVALID");
+}
+
+#[tokio::test]
 async fn a_rotation_leaves_cached_tokens_good() {
     let server = TestServer::start().await;
     let token = cached_token(&server).await;
