@@ -16,6 +16,8 @@
 
 pub mod access;
 pub mod audit;
+#[doc(hidden)]
+pub mod benching;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -30,7 +30,7 @@ pub use admission::{Admission, AdmissionLimits, AdmissionMetrics};
 pub(crate) use convert::{
     CLIENT_FIELDS, read_client, read_exchange_request, read_introspect_request, read_issue_request,
     read_login_request, read_refresh_request, read_revoke_request, read_verify_request, shown_client,
-    struct_members,
+    struct_members, verified_answer,
 };
 use edge::UntilDrain;
 pub use edge::{Drain, Edge, EdgeParts, Limits};

@@ -46,7 +46,8 @@ pub(super) use trust::{acknowledged, news, revocation, subscription};
 pub(super) use user::{
     new_password, optional_user_id, revision, user_change, user_id, user_key, user_message, user_settings,
 };
-pub(super) use verify::{verified_answer, verify_request};
+pub(crate) use verify::verified_answer;
+pub(super) use verify::verify_request;
 
 /// A request as it was read, with what is wrong with it.
 #[derive(Debug)]

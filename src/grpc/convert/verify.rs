@@ -37,7 +37,7 @@ pub(in crate::grpc) fn verify_request(
 }
 
 /// The answer for a token that may be trusted.
-pub(in crate::grpc) fn verified_answer(verified: VerifiedToken) -> v1::VerifyTokenResponse {
+pub(crate) fn verified_answer(verified: VerifiedToken) -> v1::VerifyTokenResponse {
     let token = verified.token;
     v1::VerifyTokenResponse {
         token_claims: Some(token_claims(token.claims.clone())),
