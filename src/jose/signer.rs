@@ -93,3 +93,41 @@ fn rsa_padding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+#[expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::jose::Verifier;
+
+    #[test]
+    fn keys_are_jsonwebtokens_with_every_algorithm_but_ml_dsa() {
+        for algorithm in Algorithm::ALL {
+            let octets = KeyMaterial::generate(algorithm).unwrap();
+            let material = Arc::new(KeyMaterial::parse(algorithm, &octets).unwrap());
+            let verifier = match material.public_key(algorithm) {
+                Some(public) => Verifier::public(public),
+                None => Verifier::secret(algorithm, &material),
+            };
+            let signer = Signer::in_memory(algorithm, Arc::clone(&material));
+            let names = match (&signer, &verifier) {
+                (Signer::Jwt(signer), Verifier::Jwt(verifier)) => {
+                    Some((signer.algorithm(), verifier.algorithm()))
+                }
+                (Signer::MlDsa(_), Verifier::MlDsa(_)) => None,
+                _ => panic!("{algorithm}: one half alone is jsonwebtoken's"),
+            };
+            assert_eq!(names, algorithm.try_into().ok().map(|name| (name, name)), "{algorithm}");
+
+            let mut signature = signer.sign(b"message").unwrap();
+            verifier.verify(b"message", &signature).unwrap();
+            assert!(verifier.verify(b"massage", &signature).is_err(), "{algorithm}");
+            if !algorithm.is_symmetric() {
+                let private = Verifier::secret(algorithm, &material);
+                assert!(private.verify(b"message", &signature).is_err(), "{algorithm} as a secret");
+            }
+            signature.pop();
+            assert!(verifier.verify(b"message", &signature).is_err(), "{algorithm} cut short");
+        }
+    }
+}
