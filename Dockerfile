@@ -13,23 +13,23 @@ WORKDIR /build
 # of tokend's sources does not compile them again. Nothing of the empty crate may stay: cargo
 # compares file times, and the real sources can be older than this layer.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
- && touch src/lib.rs \
+RUN mkdir benches src \
+ && touch benches/parts.rs src/lib.rs \
  && echo 'fn main() {}' | tee build.rs src/main.rs \
- && cargo build --release --locked --bin tokend \
- && cargo clean --release --locked --package tokend \
+ && cargo build --profile dist --locked --bin tokend \
+ && cargo clean --profile dist --locked --package tokend \
  && rm -r build.rs src
 
 COPY build.rs ./
 COPY proto proto
 COPY src src
-RUN cargo build --release --locked --bin tokend
+RUN cargo build --profile dist --locked --bin tokend
 
 # The final file system. A base image's user may write to its /tmp and home folder; here all belongs
 # to root, who alone may write, but for the data folder. That one is copied by itself to say so, and
 # its parents are made here, or they would be given to its owner too.
 COPY --from=runtime / /rootfs/
-RUN install -D target/release/tokend /rootfs/usr/local/bin/tokend \
+RUN install -D target/dist/tokend /rootfs/usr/local/bin/tokend \
  && mkdir -p /rootfs/var/lib \
  && chown -R root:root /rootfs \
  && find /rootfs ! -type l -perm /022 -exec chmod go-w {} + \

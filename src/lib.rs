@@ -17,6 +17,8 @@
 pub mod access;
 pub mod admission;
 pub mod audit;
+#[doc(hidden)]
+pub mod benching;
 pub mod cli;
 pub mod clock;
 pub mod config;

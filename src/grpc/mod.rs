@@ -58,7 +58,9 @@ use crate::{
     keys::{KeyRing, Verifiers},
     proto::{self, v1},
     revocations::Revocations,
-    tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, Verifier, VerifyPolicy},
+    tokens::{
+        Exchanger, Introspector, Issuer, Logins, Revoker, Sessions, VerifiedToken, Verifier, VerifyPolicy,
+    },
 };
 
 /// What the services work with.
@@ -162,6 +164,11 @@ impl Services {
     fn routes(&self) -> Routes {
         self.routes.clone()
     }
+}
+
+/// The response to VerifyToken for a token that may be trusted, with its prefix.
+pub(crate) fn verified_response(verified: &VerifiedToken) -> Bytes {
+    convert::verified_response(verified, convert::VerifiedFields::ALL)
 }
 
 /// A verifier whose cached tokens hold their claims as responses of this API carry them.

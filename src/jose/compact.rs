@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::model::{Algorithm, KeyId, Reason, Refusal, TokenType};
+use crate::model::{Reason, Refusal};
 
 /// A token in its three parts, decoded, with nothing of them believed yet.
 #[derive(Debug)]
@@ -41,28 +41,4 @@ impl<'t> Compact<'t> {
             signature: decode(signature)?,
         })
     }
-}
-
-/// The header part of every token that this key signs, ready to be joined: exactly `alg`, `kid` and `typ`.
-pub(crate) fn encode_header(algorithm: Algorithm, key_id: &KeyId, token_type: TokenType) -> String {
-    // Neither an algorithm's name, nor a key id, nor a type holds what must be escaped in JSON.
-    let json = format!(r#"{{"alg":"{algorithm}","kid":"{key_id}","typ":"{}"}}"#, token_type.name());
-    URL_SAFE_NO_PAD.encode(json)
-}
-
-/// Joins an encoded header and a payload, and has `sign` add the signature over both.
-pub(crate) fn join<E>(
-    header: &str,
-    payload: &[u8],
-    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>,
-) -> Result<String, E> {
-    // Most signatures are 86 characters; the longest, of ML-DSA-87, 6,170.
-    let mut token = String::with_capacity(header.len() + payload.len() / 3 * 4 + 128);
-    token.push_str(header);
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-    let signature = sign(token.as_bytes())?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
 }

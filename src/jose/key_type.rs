@@ -33,17 +33,6 @@ impl KeyType {
             Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => Self::Oct,
         }
     }
-
-    /// The `kty` value.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Ec => "EC",
-            Self::Okp => "OKP",
-            Self::Rsa => "RSA",
-            Self::Akp => "AKP",
-            Self::Oct => "oct",
-        }
-    }
 }
 
 /// The `crv` value of `algorithm`'s keys, for those that have a curve.

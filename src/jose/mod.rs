@@ -1,8 +1,11 @@
-//! JOSE, read strictly: JWS compact form, header, JSON, and keys that are parsed once.
+//! JOSE: JWS compact form, header and JSON, read strictly; and keys, which are parsed once and then sign and verify as `jsonwebtoken`
+//! and `signature` describe it. jsonwebtoken also writes headers and JWKs; it reads nothing, because its `decode` parses the key again
+//! on each call, takes the time from the system, and is not strict.
 //!
 //! May import: `model`. Invariant: nothing here is lenient, nothing here does I/O, and nothing that a token says
 //! chooses an algorithm.
 
+mod algorithm;
 mod claims;
 mod compact;
 mod decoys;
@@ -15,10 +18,11 @@ mod material_error;
 mod public_key;
 mod public_key_set;
 mod signer;
+mod token;
 mod verifier;
 
 pub(crate) use claims::read_claims;
-pub(crate) use compact::{Compact, encode_header, join};
+pub(crate) use compact::Compact;
 pub(crate) use decoys::Decoys;
 pub(crate) use header::{ForeignHeader, Header};
 pub(crate) use import::{ImportedKey, Source, import};
@@ -28,4 +32,5 @@ pub(crate) use material_error::MaterialError;
 pub(crate) use public_key::{PublicJwk, PublicKey};
 pub(crate) use public_key_set::{PublicKeySet, SetLookup};
 pub(crate) use signer::{Signer, SigningError};
+pub(crate) use token::{encode_header, join};
 pub(crate) use verifier::Verifier;

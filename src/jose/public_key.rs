@@ -1,6 +1,6 @@
 //! Public keys: read and checked once, written as JWK.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -13,14 +13,15 @@ use aws_lc_rs::{
     },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, EllipticCurveKeyType,
+    Jwk, OctetKeyPairParameters, OctetKeyPairType, OtherKeyParameters, PublicKeyUse, RSAKeyParameters,
+    RSAKeyType, ThumbprintHash,
+};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{
-    json,
-    key_type::{KeyType, curve},
-    material_error::MaterialError,
-};
+use super::{json, key_type::KeyType, material_error::MaterialError, token::sorted};
 use crate::model::{Algorithm, KeyId};
 
 /// How many bits an RSA modulus may have: fewer are not safe (RFC 7518 section 3.3), more only cost time.
@@ -32,8 +33,8 @@ pub(crate) struct PublicKey(Arc<Inner>);
 
 struct Inner {
     algorithm: Algorithm,
-    /// The members that a JWK of this kind must have (RFC 7638 section 3.2), in lexicographic order.
-    members: BTreeMap<&'static str, String>,
+    /// The members that a JWK of this kind must have (RFC 7638 section 3.2), and no others.
+    jwk: Jwk,
     key: ParsedPublicKey,
     signature_len: usize,
     /// An RSA key's modulus: its signatures, as numbers, are smaller.
@@ -51,12 +52,12 @@ pub(super) enum Parts {
 
 /// A public key as a JWK set holds it (RFC 7517 section 4).
 #[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
 pub(crate) struct PublicJwk {
     /// `alg`, typed.
     #[serde(skip)]
     pub(crate) algorithm: Algorithm,
-    #[serde(flatten)]
-    members: BTreeMap<&'static str, String>,
+    members: Value,
 }
 
 impl PublicKey {
@@ -77,56 +78,41 @@ impl PublicKey {
         };
         let key = Self::new(algorithm, &parts)?;
         // The kind and the curve are compared here, and whatever else the text holds shows.
-        let same = |(name, value): (&&str, &String)| members.get(*name) == Some(&Value::from(value.as_str()));
-        let exact = members.len() == key.0.members.len() && key.0.members.iter().all(same);
-        exact.then_some(key).ok_or_else(unreadable)
+        if sorted(&key.0.jwk) == Value::Object(members) { Ok(key) } else { Err(unreadable()) }
     }
 
     /// The key of these parts, if they are a key for `algorithm`.
     pub(super) fn new(algorithm: Algorithm, parts: &Parts) -> Result<Self, MaterialError> {
         let (key, signature_len) = parse(algorithm, parts).ok_or(MaterialError::Unreadable(algorithm))?;
-        let text = |octets: &Vec<u8>| URL_SAFE_NO_PAD.encode(octets);
-        let mut members = BTreeMap::from([("kty", KeyType::of(algorithm).name().to_owned())]);
-        members.extend(curve(algorithm).map(|curve| ("crv", curve.to_owned())));
-        match parts {
-            Parts::Ec { x, y } => members.extend([("x", text(x)), ("y", text(y))]),
-            Parts::Okp { x } => members.extend([("x", text(x))]),
-            Parts::Rsa { n, e } => members.extend([("n", text(n)), ("e", text(e))]),
-            // RFC 9964: the key is for this algorithm only, so that `alg` is one of its parts.
-            Parts::Akp { public } => {
-                members.extend([("alg", algorithm.name().to_owned()), ("pub", text(public))]);
-            }
-        }
+        let jwk = Jwk { common: CommonParameters::default(), algorithm: parameters(algorithm, parts) };
         let modulus = match parts {
             Parts::Rsa { n, .. } => Some(n.clone()),
             _ => None,
         };
-        Ok(Self(Arc::new(Inner { algorithm, members, key, signature_len, modulus })))
+        Ok(Self(Arc::new(Inner { algorithm, jwk, key, signature_len, modulus })))
     }
 
     /// The bare JWK for the store: the required members only, in lexicographic order and without white space, so that
     /// its SHA-256 is the thumbprint.
     pub(crate) fn to_jwk(&self) -> String {
-        // Names are constants, values base64url: nothing needs escaping.
-        let members: Vec<String> =
-            self.0.members.iter().map(|(name, value)| format!(r#""{name}":"{value}""#)).collect();
-        format!("{{{}}}", members.join(","))
+        sorted(&self.0.jwk).to_string()
     }
 
     /// The SHA-256 thumbprint (RFC 7638).
     pub(crate) fn thumbprint(&self) -> KeyId {
-        KeyId::from_text(URL_SAFE_NO_PAD.encode(digest(&SHA256, self.to_jwk().as_bytes())))
+        // jsonwebtoken has none for the keys of RFC 9964.
+        let of_ml_dsa = |_| URL_SAFE_NO_PAD.encode(digest(&SHA256, self.to_jwk().as_bytes()));
+        KeyId::from_text(self.0.jwk.thumbprint(ThumbprintHash::SHA256).unwrap_or_else(of_ml_dsa))
     }
 
     /// The JWK as it is published.
     pub(crate) fn published(&self, key_id: &KeyId) -> PublicJwk {
-        let mut members = self.0.members.clone();
-        members.extend([
-            ("alg", self.0.algorithm.name().to_owned()),
-            ("kid", key_id.as_str().to_owned()),
-            ("use", "sig".to_owned()),
-        ]);
-        PublicJwk { algorithm: self.0.algorithm, members }
+        let algorithm = self.0.algorithm;
+        let mut jwk = self.0.jwk.clone();
+        jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+        jwk.common.key_algorithm = jsonwebtoken::Algorithm::try_from(algorithm).ok().map(Into::into);
+        jwk.common.key_id = Some(key_id.as_str().to_owned());
+        PublicJwk { algorithm, members: sorted(&jwk) }
     }
 
     /// The one algorithm that it is for.
@@ -143,6 +129,33 @@ impl PublicKey {
     /// Whether `signature` over `message` is this key's, and of the one length that such signatures have.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         signature.len() == self.0.signature_len && self.0.key.verify_sig(message, signature).is_ok()
+    }
+}
+
+/// The members of the JWK that are the key.
+fn parameters(algorithm: Algorithm, parts: &Parts) -> AlgorithmParameters {
+    let text = |octets: &Vec<u8>| URL_SAFE_NO_PAD.encode(octets);
+    match parts {
+        Parts::Ec { x, y } => AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
+            key_type: EllipticCurveKeyType::EC,
+            curve: if algorithm == Algorithm::Es384 { EllipticCurve::P384 } else { EllipticCurve::P256 },
+            x: text(x),
+            y: text(y),
+        }),
+        Parts::Okp { x } => AlgorithmParameters::OctetKeyPair(OctetKeyPairParameters {
+            key_type: OctetKeyPairType::OctetKeyPair,
+            curve: EllipticCurve::Ed25519,
+            x: text(x),
+        }),
+        Parts::Rsa { n, e } => {
+            AlgorithmParameters::RSA(RSAKeyParameters { key_type: RSAKeyType::RSA, n: text(n), e: text(e) })
+        }
+        // RFC 9964: the key is for this algorithm only, so that `alg` is one of its parts.
+        Parts::Akp { public } => AlgorithmParameters::Other(OtherKeyParameters {
+            fields: [("alg", algorithm.name().to_owned()), ("kty", "AKP".to_owned()), ("pub", text(public))]
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .into(),
+        }),
     }
 }
 
@@ -308,6 +321,29 @@ mod tests {
             aws_lc_rs::signature::PqdsaKeyPair::from_seed(&aws_lc_rs::signature::ML_DSA_44_SIGNING, &[0; 32]);
         let public = KeyMaterial::MlDsa(pair.unwrap()).public_key(Algorithm::MlDsa44).unwrap();
         assert_eq!(public.thumbprint().as_str(), "T4xl70S7MT6Zeq6r9V9fPJGVn76wfnXJ21-gyo0Gu6o");
+    }
+
+    #[test]
+    fn published_members_are_in_lexicographic_order() {
+        let published = |algorithm, jwk: &str| {
+            let key = PublicKey::from_jwk(algorithm, jwk).unwrap();
+            serde_json::to_string(&key.published(&KeyId::from_text("1"))).unwrap()
+        };
+        let ed = r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        assert_eq!(
+            published(Algorithm::EdDsa, ed),
+            r#"{"alg":"EdDSA","crv":"Ed25519","kid":"1","kty":"OKP","use":"sig","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#
+        );
+        for (algorithm, members) in [
+            (Algorithm::Es384, ["alg", "crv", "kid", "kty", "use", "x", "y"].as_slice()),
+            (Algorithm::Ps512, &["alg", "e", "kid", "kty", "n", "use"]),
+            (Algorithm::MlDsa44, &["alg", "kid", "kty", "pub", "use"]),
+        ] {
+            let text = published(algorithm, &key(algorithm).1.to_jwk());
+            let names: Vec<&str> = text.split('"').skip(1).step_by(4).collect();
+            assert_eq!(names, members, "{algorithm}");
+            assert!(text.starts_with(&format!(r#"{{"alg":"{algorithm}","#)), "{text}");
+        }
     }
 
     #[test]

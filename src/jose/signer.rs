@@ -1,4 +1,5 @@
-//! A private key that signs, behind a trait: where a key in hardware or in a key service will fit.
+//! Private keys and secrets that sign, as `jsonwebtoken` and `signature` describe a signer: where a key in hardware or in a key
+//! service fits.
 
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use aws_lc_rs::{
         RsaEncoding,
     },
 };
+use jsonwebtoken::{crypto::JwtSigner, signature};
 
-use super::material::KeyMaterial;
+use super::{algorithm::Named, material::KeyMaterial};
 use crate::model::Algorithm;
 
 /// The key could not sign.
@@ -19,35 +21,44 @@ use crate::model::Algorithm;
 #[error("the signing key could not sign")]
 pub(crate) struct SigningError;
 
-/// Whatever makes signatures with one key and its one algorithm.
-pub(crate) trait Sign: Send + Sync {
-    /// The signature's octets over `message`, in the form of a JWS.
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError>;
-}
-
 /// Signs with one key and its one algorithm.
-pub(crate) struct Signer(Box<dyn Sign>);
+pub(crate) enum Signer {
+    /// With an algorithm that jsonwebtoken has.
+    Jwt(Box<dyn JwtSigner + Send + Sync>),
+    /// With ML-DSA, which jsonwebtoken does not have.
+    MlDsa(Box<dyn signature::Signer<Vec<u8>> + Send + Sync>),
+}
 
 impl Signer {
-    /// A signer that holds `material` in memory.
+    /// Signs with `material`, in memory.
     pub(crate) fn in_memory(algorithm: Algorithm, material: Arc<KeyMaterial>) -> Self {
-        Self(Box::new(InMemory { algorithm, material }))
+        let key = InMemory { algorithm, material };
+        match algorithm.try_into() {
+            Ok(name) => Self::Jwt(Box::new(Named { name, key })),
+            Err(_) => Self::MlDsa(Box::new(key)),
+        }
     }
 
-    /// The signature's octets over `message`.
+    /// The signature over `message`, as a JWS has it.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
-        self.0.sign(message)
+        // Never `sign`: it panics where `try_sign` fails.
+        match self {
+            Self::Jwt(key) => key.try_sign(message),
+            Self::MlDsa(key) => key.try_sign(message),
+        }
+        .map_err(|_| SigningError)
     }
 }
 
+/// A private key or secret in the memory of this process.
 struct InMemory {
     algorithm: Algorithm,
     material: Arc<KeyMaterial>,
 }
 
-impl Sign for InMemory {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
-        let failed = |_| SigningError;
+impl signature::Signer<Vec<u8>> for InMemory {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        let failed = |_| signature::Error::new();
         match &*self.material {
             KeyMaterial::Ec(pair) => {
                 let signature = pair.sign(&SystemRandom::new(), message).map_err(failed)?;
@@ -56,7 +67,7 @@ impl Sign for InMemory {
             KeyMaterial::Ed(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
             KeyMaterial::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                let padding = rsa_padding(self.algorithm).ok_or(SigningError)?;
+                let padding = rsa_padding(self.algorithm).ok_or_else(signature::Error::new)?;
                 pair.sign(padding, &SystemRandom::new(), message, &mut signature).map_err(failed)?;
                 Ok(signature)
             }
@@ -81,4 +92,42 @@ fn rsa_padding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
         Algorithm::Ps512 => &RSA_PSS_SHA512,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+#[expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::jose::Verifier;
+
+    #[test]
+    fn keys_are_jsonwebtokens_with_every_algorithm_but_ml_dsa() {
+        for algorithm in Algorithm::ALL {
+            let octets = KeyMaterial::generate(algorithm).unwrap();
+            let material = Arc::new(KeyMaterial::parse(algorithm, &octets).unwrap());
+            let verifier = match material.public_key(algorithm) {
+                Some(public) => Verifier::public(public),
+                None => Verifier::secret(algorithm, &material),
+            };
+            let signer = Signer::in_memory(algorithm, Arc::clone(&material));
+            let names = match (&signer, &verifier) {
+                (Signer::Jwt(signer), Verifier::Jwt(verifier)) => {
+                    Some((signer.algorithm(), verifier.algorithm()))
+                }
+                (Signer::MlDsa(_), Verifier::MlDsa(_)) => None,
+                _ => panic!("{algorithm}: one half alone is jsonwebtoken's"),
+            };
+            assert_eq!(names, algorithm.try_into().ok().map(|name| (name, name)), "{algorithm}");
+
+            let mut signature = signer.sign(b"message").unwrap();
+            verifier.verify(b"message", &signature).unwrap();
+            assert!(verifier.verify(b"massage", &signature).is_err(), "{algorithm}");
+            if !algorithm.is_symmetric() {
+                let private = Verifier::secret(algorithm, &material);
+                assert!(private.verify(b"message", &signature).is_err(), "{algorithm} as a secret");
+            }
+            signature.pop();
+            assert!(verifier.verify(b"message", &signature).is_err(), "{algorithm} cut short");
+        }
+    }
 }

@@ -57,7 +57,7 @@ impl RingKey {
         let public = public.or_else(|| material.as_ref()?.public_key(algorithm));
         let verifier = match (&public, &material) {
             (Some(public), _) => Verifier::public(public.clone()),
-            (None, Some(secret)) => Verifier::secret(secret),
+            (None, Some(secret)) => Verifier::secret(algorithm, secret),
             (None, None) => return Err(KeyError::Unusable(key_id.clone(), "it has no material".to_owned())),
         };
         let signs = matches!(record.state, KeyState::Pending | KeyState::Active);

@@ -19,8 +19,7 @@ use prometheus_client::{
 };
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
-    EnvFilter,
-    filter::{FilterFn, filter_fn},
+    filter::{FilterFn, ParseError, Targets, filter_fn},
     fmt,
     prelude::*,
 };
@@ -98,19 +97,21 @@ impl LogFilter {
     }
 }
 
-fn parse(filter: &str) -> Result<EnvFilter, LogError> {
+fn parse(filter: &str) -> Result<Targets, LogError> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     // A word alone that is no level would be taken for a target, and all others would be silent.
+    // `[` would filter by spans and fields, which `Targets` does not.
     let is_known = |word: &str| {
         LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
-            || word.contains(['=', '[', ':'])
-            || matches!(word, "" | "tokend")
+            || word.contains(['=', ':']) && !word.contains('[')
+            || word == "tokend"
     };
-    if let Some(word) = filter.split(',').map(str::trim).find(|word| !is_known(word)) {
+    let words: Vec<&str> = filter.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+    if let Some(word) = words.iter().find(|word| !is_known(word)) {
         let problem = format!("`{word}` is none of {}, and no TARGET=LEVEL", LEVELS.join(", "));
         return Err(LogError::Filter(problem));
     }
-    EnvFilter::builder().parse(filter).map_err(|error| LogError::Filter(error.to_string()))
+    words.join(",").parse().map_err(|error: ParseError| LogError::Filter(error.to_string()))
 }
 
 /// Lets through all of tokend's own, and of other crates nothing below INFO: in detail they may write down headers, frames
@@ -186,7 +187,9 @@ impl Collector for LogMetrics {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogFilter, is_own};
+    use tracing::Level;
+
+    use super::{LogFilter, is_own, parse};
 
     #[test]
     fn other_crates_are_not_taken_for_this_one() {
@@ -195,11 +198,29 @@ mod tests {
     }
 
     #[test]
+    fn a_directive_holds_for_its_target_alone() {
+        let enables = |filter: &str, target, level| {
+            parse(filter).is_ok_and(|parsed| parsed.would_enable(target, &level))
+        };
+        assert!(enables("info, h2=debug", "h2::codec", Level::DEBUG));
+        assert!(
+            !enables("info, h2=debug", "tokend", Level::DEBUG)
+                && enables("info, h2=debug", "tokend", Level::INFO)
+        );
+        assert!(enables("tokend::grpc=trace", "tokend::grpc::edge", Level::TRACE));
+        assert!(!enables("tokend::grpc=trace", "tokend::keys", Level::ERROR));
+        assert!(enables("tokend", "tokend::keys", Level::TRACE) && !enables("tokend", "hyper", Level::ERROR));
+        for nothing in ["", " ", ","] {
+            assert!(enables(nothing, "hyper", Level::ERROR) && !enables(nothing, "tokend", Level::WARN));
+        }
+    }
+
+    #[test]
     fn a_word_that_is_no_level_does_not_silence_everything() {
         for good in ["warn", "INFO", "off", "tokend", "info,h2=debug", "tokend::grpc=trace, warn", ""] {
             assert!(good.parse::<LogFilter>().is_ok(), "{good}");
         }
-        for bad in ["warning", "loud", "info,verbose", "h2"] {
+        for bad in ["warning", "loud", "info,verbose", "h2", "tokend[call]=debug", "info,[{caller}]=trace"] {
             let problem = bad.parse::<LogFilter>().map(|_| ()).map_err(|error| error.to_string());
             assert!(problem.is_err_and(|text| text.contains("is none of off, error, warn")), "{bad}");
         }

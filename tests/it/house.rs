@@ -8,7 +8,8 @@ use std::{
 };
 
 /// The floor of each module of the crate. `proto` is generated; only transport and assembly may see it.
-const FLOORS: [(&str, u8); 26] = [
+const FLOORS: [(&str, u8); 27] = [
+    ("benching", 6),
     ("fuzzing", 6),
     ("cli", 5),
     ("server", 5),

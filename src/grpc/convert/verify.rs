@@ -49,6 +49,9 @@ pub(in crate::grpc) fn verify_request(
 pub(in crate::grpc) struct VerifiedFields(u8);
 
 impl VerifiedFields {
+    /// Every field.
+    pub(in crate::grpc) const ALL: Self = Self(u8::MAX);
+
     const NAMES: [(u32, &'static str); 6] = [
         (1, "token_claims"),
         (2, "claims"),
@@ -59,7 +62,7 @@ impl VerifiedFields {
     ];
 
     fn of(mask: Option<&prost_types::FieldMask>, violations: &mut Violations) -> Self {
-        let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else { return Self(u8::MAX) };
+        let Some(mask) = mask.filter(|mask| !mask.paths.is_empty()) else { return Self::ALL };
         let mut fields = Self(0);
         for path in &mask.paths {
             match Self::NAMES.iter().find(|(_, name)| name == path) {
