@@ -5,20 +5,22 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Waker},
+    time::{Duration, Instant},
 };
 
 use hyper::rt::Executor;
 
 type Call = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// So many calls are begun on the connection's own task, one after the other, before other tasks have their turn.
-const TURN: usize = 32;
+/// For so long calls are begun on the connection's own task, one after the other, before other tasks have their turn. It is some ten
+/// ES256 signatures.
+const TURN: Duration = Duration::from_micros(200);
 
 /// Runs the calls of one connection.
 ///
 /// A call begins on the task of its connection, when all that the connection has read is taken apart. Most calls that find what they
-/// need in memory end there: they cost no task, and their answers leave with one write. A call that waits goes on in a task of its own.
-/// One that takes the processor for long waits once (`tokio::task::yield_now`) before it does so, and leaves the connection's task.
+/// need in memory end there: they cost no task, and their answers leave with one write. A call that waits goes on in a task of its own,
+/// and so does each call that has not begun when the turn is over.
 #[derive(Clone, Default)]
 pub(super) struct Calls(Arc<Mutex<Vec<Call>>>);
 
@@ -39,8 +41,9 @@ impl Calls {
             let polled = connection.as_mut().poll(context);
             let begun = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
             let is_idle = begun.is_empty();
-            for (index, mut call) in begun.into_iter().enumerate() {
-                if index >= TURN || !ends_at_once(&mut call) {
+            let turn = Instant::now();
+            for mut call in begun {
+                if turn.elapsed() >= TURN || !ends_at_once(&mut call) {
                     tokio::spawn(call);
                 }
             }
@@ -64,13 +67,19 @@ mod tests {
 
     use super::*;
 
-    /// What a connection is that begins `left` calls and then waits.
-    fn connection(calls: &Calls, mut left: usize, done: &Arc<AtomicUsize>) -> impl Future<Output = ()> {
+    /// What a connection is that begins `left` calls, each of which takes so long, and then waits.
+    fn connection(
+        calls: &Calls,
+        mut left: usize,
+        each: Duration,
+        done: &Arc<AtomicUsize>,
+    ) -> impl Future<Output = ()> {
         let (calls, done) = (calls.clone(), Arc::clone(done));
         std::future::poll_fn(move |_| {
             for _ in 0..std::mem::take(&mut left) {
                 let done = Arc::clone(&done);
                 calls.execute(async move {
+                    std::thread::sleep(each);
                     done.fetch_add(1, SeqCst);
                 });
             }
@@ -81,12 +90,12 @@ mod tests {
     #[tokio::test]
     async fn calls_that_end_at_once_end_on_the_connection_s_task() {
         let (calls, done) = (Calls::default(), Arc::default());
-        let mut connection = Box::pin(connection(&calls, TURN + 1, &done));
+        let mut connection = Box::pin(connection(&calls, 3, TURN, &done));
         let mut context = Context::from_waker(Waker::noop());
         assert!(calls.serve(connection.as_mut(), &mut context).is_pending());
-        assert_eq!(done.load(SeqCst), TURN, "more would keep other connections waiting");
+        assert_eq!(done.load(SeqCst), 1, "more would keep other connections waiting");
         tokio::task::yield_now().await;
-        assert_eq!(done.load(SeqCst), TURN + 1, "the rest has tasks of its own");
+        assert_eq!(done.load(SeqCst), 3, "the rest has tasks of its own");
     }
 
     #[tokio::test]
@@ -94,7 +103,7 @@ mod tests {
     async fn a_call_that_panics_ends_no_other() {
         let (calls, done) = (Calls::default(), Arc::default());
         calls.execute(async { panic!("a bug") });
-        let mut connection = Box::pin(connection(&calls, 1, &done));
+        let mut connection = Box::pin(connection(&calls, 1, Duration::ZERO, &done));
         assert!(calls.serve(connection.as_mut(), &mut Context::from_waker(Waker::noop())).is_pending());
         assert_eq!(done.load(SeqCst), 1);
     }

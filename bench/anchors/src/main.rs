@@ -3,12 +3,14 @@
 //! ```text
 //! anchors tonic ADDRESS REPLY_BYTES    a stock tonic server: an echo, and a service on jsonwebtoken's encode and decode
 //! anchors h2 ADDRESS REPLY_BYTES       an echo on the h2 crate alone: the floor under every gRPC server on it
+//! anchors signature SECONDS            microseconds of one ES256 signature and of one verification, nothing else
 //! anchors load ADDRESS PATH SECONDS PROCESS AUTHORIZATION < FRAMES    sends messages, chosen at random
 //! anchors tokens ADDRESS COUNT AUTHORIZATION > FRAMES    has tokend issue tokens; writes a VerifyToken message for each
 //! ```
 
 mod bare;
 mod load;
+mod signature;
 mod stock;
 
 #[global_allocator]
@@ -23,6 +25,7 @@ async fn main() -> Result<()> {
     match arguments[..] {
         ["tonic", address, reply] => stock::serve(address.parse()?, reply.parse()?).await,
         ["h2", address, reply] => bare::serve(address.parse()?, reply.parse()?).await,
+        ["signature", seconds] => signature::print(std::time::Duration::from_secs_f64(seconds.parse()?)),
         ["load", address, path, seconds, process, authorization] => {
             let load = load::Load { address: address.parse()?, path, authorization };
             load.run(std::time::Duration::from_secs_f64(seconds.parse()?), process.parse()?).await

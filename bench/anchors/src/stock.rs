@@ -6,7 +6,6 @@ use std::{
 };
 
 use aws_lc_rs::{
-    encoding::AsDer as _,
     rand::{SecureRandom as _, SystemRandom},
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _},
 };

@@ -172,8 +172,6 @@ impl Authenticator {
             let unproven = Unproven::new(Some(method), "it was not looked at").naming(client_id);
             return Err(AuthenticationError::RateLimited { unproven, retry_after });
         }
-        // A signature check takes long enough to leave the task of the connection for it.
-        tokio::task::yield_now().await;
         let outcome = match trusted {
             Some(trusted) => self.workload(token, &issuer, trusted, now).await,
             None => self.assertion(token, &issuer, now).await,

@@ -1,9 +1,9 @@
 //! `google.protobuf.Struct` and JSON.
 
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use prost_types::{ListValue, Struct, Value as Protobuf, value::Kind};
 use serde_json::{Map, Number, Value};
 
+use super::verify::{field_len, put_length};
 use crate::jose::MAX_DEPTH;
 
 /// 2^53: up to here every integer is a double of its own.
@@ -80,7 +80,7 @@ pub(super) fn encode_struct(members: &Map<String, Value>) -> Vec<u8> {
 fn put_struct(members: &Map<String, Value>, bytes: &mut Vec<u8>) {
     for (name, value) in members {
         let value_len = value_len(value);
-        put_length(1, delimited_len(name.len()) + delimited_len(value_len), bytes);
+        put_length(1, field_len(name.len()) + field_len(value_len), bytes);
         put_length(1, name.len(), bytes);
         bytes.extend_from_slice(name.as_bytes());
         put_length(2, value_len, bytes);
@@ -111,13 +111,12 @@ fn put_value(value: &Value, bytes: &mut Vec<u8>) {
 }
 
 fn struct_len(members: &Map<String, Value>) -> usize {
-    let entry =
-        |(name, value): (&String, &Value)| delimited_len(name.len()) + delimited_len(value_len(value));
-    members.iter().map(|member| delimited_len(entry(member))).sum()
+    let entry = |(name, value): (&String, &Value)| field_len(name.len()) + field_len(value_len(value));
+    members.iter().map(|member| field_len(entry(member))).sum()
 }
 
 fn list_len(values: &[Value]) -> usize {
-    values.iter().map(|value| delimited_len(value_len(value))).sum()
+    values.iter().map(|value| field_len(value_len(value))).sum()
 }
 
 fn value_len(value: &Value) -> usize {
@@ -125,20 +124,10 @@ fn value_len(value: &Value) -> usize {
         // A key of one byte, and a varint of one byte or a double of eight.
         Value::Null | Value::Bool(_) => 2,
         Value::Number(_) => 9,
-        Value::String(text) => delimited_len(text.len()),
-        Value::Object(members) => delimited_len(struct_len(members)),
-        Value::Array(values) => delimited_len(list_len(values)),
+        Value::String(text) => field_len(text.len()),
+        Value::Object(members) => field_len(struct_len(members)),
+        Value::Array(values) => field_len(list_len(values)),
     }
-}
-
-/// A field with a key of one byte, the length, and so many bytes.
-fn delimited_len(length: usize) -> usize {
-    1 + encoded_len_varint(u64::try_from(length).unwrap_or(u64::MAX)) + length
-}
-
-fn put_length(number: u32, length: usize, bytes: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, bytes);
-    encode_varint(u64::try_from(length).unwrap_or(u64::MAX), bytes);
 }
 
 #[cfg(test)]

@@ -47,7 +47,10 @@ pub(super) use user::{
     new_password, optional_user_id, revision, user_change, user_id, user_key, user_message, user_settings,
 };
 pub(crate) use verify::encode_claims;
-pub(super) use verify::{VerifiedFields, encode_verified, put_bytes, verified_response, verify_request};
+pub(super) use verify::{
+    VerifiedFields, encode_verified, field_len, put_bytes, put_length, verified_len, verified_response,
+    verify_request,
+};
 
 /// A request as it was read, with what is wrong with it.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use prost::{
     Message as _,
-    encoding::{WireType, encode_key, encode_varint},
+    encoding::{WireType, encode_key, encode_varint, encoded_len_varint},
 };
 
 use super::{Checked, json, scalar};
@@ -115,25 +115,39 @@ pub(in crate::grpc) fn encode_verified(
 
 /// The VerifyTokenResponse for a token that may be trusted, with its prefix.
 pub(in crate::grpc) fn verified_response(verified: &VerifiedToken, fields: VerifiedFields) -> Bytes {
-    let mut buffer = framing::begin(encoded_len(verified));
+    let mut buffer = framing::begin(verified_len(verified, fields));
     encode_verified(verified, fields, &mut buffer);
     framing::finish(buffer)
 }
 
-/// How many bytes [`encode_verified`] appends at most.
-fn encoded_len(verified: &VerifiedToken) -> usize {
-    const KEYS_AND_LENGTHS: usize = 64;
-    let EncodedClaims { token_claims, claims, claims_json } = &verified.token.encoded;
-    let audiences: usize = verified.token.claims.audiences.iter().map(|audience| audience.len() + 4).sum();
-    let key_id = verified.token.key_id().as_str().len();
-    token_claims.len() + claims.len() + claims_json.len() + audiences + key_id + KEYS_AND_LENGTHS
+/// How many bytes [`encode_verified`] appends.
+pub(in crate::grpc) fn verified_len(verified: &VerifiedToken, fields: VerifiedFields) -> usize {
+    let VerifiedToken { token, audiences, cache_ttl } = verified;
+    let EncodedClaims { token_claims, claims, claims_json } = &token.encoded;
+    let claims = [(1, token_claims), (2, claims), (3, claims_json)].into_iter();
+    let claims = claims.filter(|(number, _)| fields.hold(*number)).map(|(_, bytes)| field_len(bytes.len()));
+    let matched = audiences.iter().filter_map(|index| token.claims.audiences.get(*index));
+    let audiences = matched.filter(|_| fields.hold(4)).map(|audience| field_len(audience.len()));
+    let key_id = fields.hold(5).then(|| field_len(token.key_id().as_str().len()));
+    let cache_ttl = fields.hold(6).then(|| field_len(scalar::duration_message(*cache_ttl).encoded_len()));
+    claims.chain(audiences).chain(key_id).chain(cache_ttl).sum()
+}
+
+/// The length of a length-delimited field whose number is below 16.
+pub(in crate::grpc) fn field_len(length: usize) -> usize {
+    1 + encoded_len_varint(u64::try_from(length).unwrap_or(u64::MAX)) + length
 }
 
 /// Appends a length-delimited field: a text, or a message that is encoded already.
 pub(in crate::grpc) fn put_bytes(number: u32, bytes: &[u8], buffer: &mut Vec<u8>) {
-    encode_key(number, WireType::LengthDelimited, buffer);
-    encode_varint(u64::try_from(bytes.len()).unwrap_or(u64::MAX), buffer);
+    put_length(number, bytes.len(), buffer);
     buffer.extend_from_slice(bytes);
+}
+
+/// Appends what is before the bytes of a length-delimited field.
+pub(in crate::grpc) fn put_length(number: u32, length: usize, buffer: &mut Vec<u8>) {
+    encode_key(number, WireType::LengthDelimited, buffer);
+    encode_varint(u64::try_from(length).unwrap_or(u64::MAX), buffer);
 }
 
 /// The registered claims as a message.

@@ -47,10 +47,14 @@ pub struct Limits {
 
 /// Stands before all methods.
 #[derive(Debug, Clone)]
-pub struct Edge {
+pub struct Edge(Arc<Shared>);
+
+/// What all calls share.
+#[derive(Debug)]
+struct Shared {
     services: Services,
     parts: Arc<EdgeParts>,
-    request_ids: Arc<RequestIds>,
+    request_ids: RequestIds,
 }
 
 /// What the edge works with.
@@ -76,12 +80,14 @@ impl Edge {
     /// # Errors
     /// When there is no randomness.
     pub fn new(services: Services, parts: EdgeParts) -> Result<Self, RandomError> {
-        let request_ids = Arc::new(RequestIds::new()?);
-        Ok(Self { services, parts: Arc::new(parts), request_ids })
+        let request_ids = RequestIds::new()?;
+        Ok(Self(Arc::new(Shared { services, parts: Arc::new(parts), request_ids })))
     }
+}
 
+impl Shared {
     /// One call from edge to edge: request id, metrics and spans around [the method](Self::serve).
-    async fn answer<B>(self, request: Request<B>) -> Result<Response<ResponseBody>, Infallible>
+    async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Result<Response<ResponseBody>, Infallible>
     where
         B: http_body::Body<Data = Bytes> + FromPeer + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -89,10 +95,6 @@ impl Edge {
         let request_id = self.request_ids.of(request.headers());
         let method = MethodIndex::of(request.uri().path());
         let info = method.info();
-        if !begins_on_its_connection(method) {
-            // From here on in a task of its own: what signs or hashes must not keep the other calls of its connection waiting.
-            tokio::task::yield_now().await;
-        }
         let began = Instant::now();
         if let Some(response) = form::refuse(&request) {
             return Ok(Box::pin(self.refuse_form(request, response, method, request_id, began)).await);
@@ -222,11 +224,6 @@ impl Edge {
     }
 }
 
-/// Whether a method most often ends at once, with what is in memory.
-fn begins_on_its_connection(method: MethodIndex) -> bool {
-    [MethodIndex::VERIFY, MethodIndex::BATCH_VERIFY, MethodIndex::HEALTH_CHECK].contains(&method)
-}
-
 /// The code of a response whose headers are known. One that has none there is a stream or a message: OK so far.
 fn code(headers: &HeaderMap) -> Code {
     headers.get(Status::GRPC_STATUS).map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
@@ -260,7 +257,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        Box::pin(self.clone().answer(request))
+        Box::pin(Arc::clone(&self.0).answer(request))
     }
 }
 
@@ -277,10 +274,10 @@ mod tests {
 
     #[test]
     fn what_is_kept_for_a_call_while_it_is_served_is_small() {
-        const fn size<F>(_: &impl Fn(Edge, Request<Body>) -> F) -> usize {
+        const fn size<F>(_: &impl Fn(Arc<Shared>, Request<Body>) -> F) -> usize {
             size_of::<F>()
         }
-        let bytes = size(&Edge::answer::<Body>);
+        let bytes = size(&Shared::answer::<Body>);
         assert!(bytes <= 5 * 1024, "{bytes} bytes for each call, beside those of its method");
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     access::{self, Caller, VerifyGrant},
     grpc::{
         call::CallContext,
-        convert::{self, VerifiedFields},
+        convert::{self, VerifiedFields, field_len, put_bytes, put_length},
         framing,
         status::CallError,
     },
@@ -57,11 +57,7 @@ impl TokenApi {
         let _step = spans::step("verify");
         self.counted(match self.verifier.cached(grant.token()) {
             Some(token) => self.verifier.verify_known(grant, token),
-            None => {
-                // A signature check takes long enough to leave the task of the connection for it.
-                tokio::task::yield_now().await;
-                Box::pin(self.with_keys(caller, || self.verifier.verify(grant))).await
-            }
+            None => Box::pin(self.with_keys(caller, || self.verifier.verify(grant))).await,
         })
     }
 
@@ -169,20 +165,43 @@ fn batch_response(
     call: &CallContext,
     results: impl Iterator<Item = Result<(VerifiedToken, VerifiedFields), CallError>>,
 ) -> Bytes {
-    let mut buffer = framing::begin(0);
-    let (mut item, mut result) = (Vec::new(), Vec::new());
-    for outcome in results {
-        item.clear();
-        result.clear();
+    let results: Vec<BatchResult> = results.map(|result| BatchResult::of(call, result)).collect();
+    let mut buffer = framing::begin(results.iter().map(|result| field_len(field_len(result.len()))).sum());
+    for result in &results {
+        put_length(1, field_len(result.len()), &mut buffer);
         // The fields of BatchVerifyTokensResult.
-        match outcome {
-            Ok((verified, fields)) => {
-                convert::encode_verified(&verified, fields, &mut item);
-                convert::put_bytes(1, &item, &mut result);
+        match result {
+            BatchResult::Verified(verified, fields, length) => {
+                put_length(1, *length, &mut buffer);
+                convert::encode_verified(verified, *fields, &mut buffer);
             }
-            Err(error) => convert::put_bytes(2, &error.into_item(call).encode_to_vec(), &mut result),
+            BatchResult::Refused(status) => put_bytes(2, status, &mut buffer),
         }
-        convert::put_bytes(1, &result, &mut buffer);
     }
     framing::finish(buffer)
+}
+
+/// A result of a batch, of which it is known how long it will be.
+enum BatchResult {
+    Verified(VerifiedToken, VerifiedFields, usize),
+    Refused(Vec<u8>),
+}
+
+impl BatchResult {
+    fn of(call: &CallContext, result: Result<(VerifiedToken, VerifiedFields), CallError>) -> Self {
+        match result {
+            Ok((verified, fields)) => {
+                let length = convert::verified_len(&verified, fields);
+                Self::Verified(verified, fields, length)
+            }
+            Err(error) => Self::Refused(error.into_item(call).encode_to_vec()),
+        }
+    }
+
+    const fn len(&self) -> usize {
+        match self {
+            Self::Verified(_, _, length) => *length,
+            Self::Refused(status) => status.len(),
+        }
+    }
 }
