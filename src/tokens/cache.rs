@@ -19,23 +19,37 @@ use prometheus_client::{
 };
 use quick_cache::{Lifecycle, Weighter, sync::Cache};
 
-use super::verify::{EncodedClaims, KnownToken};
+use super::{EncodedClaims, verify::KnownToken};
 
 /// A token of usual size with its entry, in bytes: how many entries the cache makes room for at first.
 const USUAL_ENTRY: u64 = 2048;
 
-/// Examined tokens by their whole text.
-#[derive(Debug)]
-pub struct TokenCache {
-    entries: Option<Entries>,
+/// Verified tokens by their whole text.
+pub(crate) struct TokenCache<E = KnownToken> {
+    entries: Option<Entries<E>>,
     hits: AtomicU64,
     misses: AtomicU64,
     evictions: Arc<AtomicU64>,
 }
 
-type Entries = Cache<Box<str>, Arc<KnownToken>, Bytes, quick_cache::DefaultHashBuilder, CountEvictions>;
+type Entries<E> = Cache<Box<str>, Arc<E>, Bytes, quick_cache::DefaultHashBuilder, CountEvictions>;
 
-impl TokenCache {
+/// How much memory an entry takes, without the token's text.
+pub(crate) trait EntryBytes {
+    fn bytes(&self) -> usize;
+}
+
+impl EntryBytes for KnownToken {
+    fn bytes(&self) -> usize {
+        // Texts of the registered claims, each with an allocation, and the cache's own share of an entry.
+        const ALLOCATIONS: usize = 512;
+        let EncodedClaims { token_claims, claims, claims_json } = &self.encoded;
+        // The registered claims are there encoded and decoded.
+        size_of::<Self>() + ALLOCATIONS + 2 * token_claims.len() + claims.len() + claims_json.len()
+    }
+}
+
+impl<E: EntryBytes> TokenCache<E> {
     /// A cache of `capacity` bytes; with 0 nothing is cached.
     pub(super) fn new(capacity: u64) -> Self {
         let evictions = Arc::<AtomicU64>::default();
@@ -48,21 +62,23 @@ impl TokenCache {
     }
 
     /// The entry of this very token, if it is `current`.
-    pub(super) fn get(
-        &self,
-        token: &str,
-        current: impl FnOnce(&KnownToken) -> bool,
-    ) -> Option<Arc<KnownToken>> {
+    pub(super) fn get(&self, token: &str, current: impl FnOnce(&E) -> bool) -> Option<Arc<E>> {
         let known = self.entries.as_ref()?.get(token).filter(|known| current(known));
         if known.is_some() { &self.hits } else { &self.misses }.fetch_add(1, Relaxed);
         known
     }
 
     /// Keeps a token.
-    pub(super) fn insert(&self, token: &str, known: &Arc<KnownToken>) {
+    pub(super) fn insert(&self, token: &str, known: &Arc<E>) {
         if let Some(entries) = &self.entries {
             entries.insert(token.into(), Arc::clone(known));
         }
+    }
+}
+
+impl<E> fmt::Debug for TokenCache<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenCache")
     }
 }
 
@@ -86,15 +102,9 @@ impl Collector for TokenCache {
 #[derive(Debug, Clone)]
 struct Bytes;
 
-impl Weighter<Box<str>, Arc<KnownToken>> for Bytes {
-    fn weight(&self, token: &Box<str>, known: &Arc<KnownToken>) -> u64 {
-        // Texts of the registered claims, each with an allocation, and the cache's own share of an entry.
-        const ALLOCATIONS: usize = 512;
-        let EncodedClaims { token_claims, claims, claims_json } = &known.encoded;
-        let encoded = token_claims.len() + claims.len() + claims_json.len();
-        // The registered claims are there encoded and decoded.
-        let bytes = size_of::<KnownToken>() + ALLOCATIONS + token.len() + encoded + token_claims.len();
-        u64::try_from(bytes).unwrap_or(u64::MAX)
+impl<E: EntryBytes> Weighter<Box<str>, Arc<E>> for Bytes {
+    fn weight(&self, token: &Box<str>, entry: &Arc<E>) -> u64 {
+        u64::try_from(token.len() + entry.bytes()).unwrap_or(u64::MAX)
     }
 }
 
@@ -102,10 +112,81 @@ impl Weighter<Box<str>, Arc<KnownToken>> for Bytes {
 #[derive(Debug, Clone)]
 struct CountEvictions(Arc<AtomicU64>);
 
-impl Lifecycle<Box<str>, Arc<KnownToken>> for CountEvictions {
+impl<E> Lifecycle<Box<str>, Arc<E>> for CountEvictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: Box<str>, _: Arc<KnownToken>) {
+    fn on_evict(&self, (): &mut (), _: Box<str>, _: Arc<E>) {
         self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// An entry that counts how many bytes of its kind are in memory.
+    struct Counted<'a>(&'a AtomicUsize);
+
+    const ENTRY: usize = 900;
+
+    impl<'a> Counted<'a> {
+        fn new(live: &'a AtomicUsize) -> Arc<Self> {
+            live.fetch_add(ENTRY, Relaxed);
+            Arc::new(Self(live))
+        }
+    }
+
+    impl Drop for Counted<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_sub(ENTRY, Relaxed);
+        }
+    }
+
+    impl EntryBytes for Counted<'_> {
+        fn bytes(&self) -> usize {
+            ENTRY
+        }
+    }
+
+    #[test]
+    fn a_million_tokens_take_no_more_memory_than_was_set() {
+        const CAPACITY: u64 = 4 << 20;
+        let live = AtomicUsize::new(0);
+        let cache = TokenCache::new(CAPACITY);
+        let mut most = 0;
+        std::thread::scope(|scope| {
+            let insert = |first: u32| {
+                let (cache, live) = (&cache, &live);
+                move || {
+                    let mut most = 0;
+                    for number in (first..1_000_000).step_by(2) {
+                        cache.insert(&format!("{number:0100}"), &Counted::new(live));
+                        most = most.max(live.load(Relaxed));
+                    }
+                    most
+                }
+            };
+            let threads = [0, 1].map(|first| scope.spawn(insert(first)));
+            most = threads.into_iter().filter_map(|thread| thread.join().ok()).max().unwrap_or_default();
+        });
+        // Each thread holds one entry that is on its way in or out.
+        let bound = usize::try_from(CAPACITY).unwrap_or_default() + 4 * ENTRY;
+        assert!(most <= bound && most > bound / 2, "{most} bytes in memory, of {bound}");
+        let (kept, evicted) = (live.load(Relaxed) / ENTRY, cache.evictions.load(Relaxed));
+        assert_eq!(
+            u64::try_from(kept).unwrap_or_default() + evicted,
+            1_000_000,
+            "each is kept or was evicted"
+        );
+    }
+
+    #[test]
+    fn a_cache_that_is_turned_off_keeps_nothing() {
+        let live = AtomicUsize::new(0);
+        let cache = TokenCache::new(0);
+        cache.insert("token", &Counted::new(&live));
+        assert!(cache.get("token", |_| true).is_none() && live.load(Relaxed) == 0);
     }
 }

@@ -13,7 +13,7 @@ mod revoke_everything;
 mod sessions;
 mod verify;
 
-pub use cache::TokenCache;
+pub(crate) use cache::TokenCache;
 pub use exchange::Exchanger;
 pub(crate) use exchange::{ExchangeError, KeysOf, PresentedTokens};
 pub use introspect::Introspector;

@@ -198,7 +198,7 @@ impl Verifier {
     }
 
     /// The verified-token cache, for its metrics.
-    pub const fn cache(&self) -> &Arc<TokenCache> {
+    pub(crate) const fn cache(&self) -> &Arc<TokenCache> {
         &self.cache
     }
 
