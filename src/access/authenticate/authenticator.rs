@@ -78,7 +78,8 @@ impl Authenticator {
         let looked = self.look(&self.directory.now(), headers, peer, now);
         let outcome = match looked {
             Ok(Looked::Proved(proved)) => Ok(proved),
-            Ok(Looked::Token(text)) => self.token(text, address, now).await,
+            // Boxed, since it needs far more room than the way of a secret.
+            Ok(Looked::Token(text)) => Box::pin(self.token(text, address, now)).await,
             Err(error) => Err(self.limited(error, address)),
         };
         let method = match &outcome {

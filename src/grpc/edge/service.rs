@@ -104,7 +104,9 @@ impl Shared {
         let call = CallContext::new(info, request_id, peer, trace, Arc::clone(&self.parts));
         let call = Arc::new(call);
         let mut response = {
-            let served = pin!(self.serve(&call, method, request));
+            // By reference: a future that takes it has room for it once more, and so has each future around that one.
+            let mut request = Some(request);
+            let served = pin!(self.serve(&call, method, &mut request, began));
             match call.trace() {
                 Some(trace) => trace.run(served).await,
                 None => served.await,
@@ -148,27 +150,29 @@ impl Shared {
         &self,
         call: &Arc<CallContext>,
         method: MethodIndex,
-        request: Request<B>,
+        request: &mut Option<Request<B>>,
+        began: Instant,
     ) -> Response<ResponseBody>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let parts = &self.parts;
-        let time = deadline::of(request.headers(), parts.limits.request_timeout);
+        let most = parts.limits.request_timeout;
+        let time = request.as_ref().map_or(most, |request| deadline::of(request.headers(), most));
         let open = OpenCall::begin(call);
         let answered = async {
             if parts.drain.has_begun() {
                 return Err(CallError::ShuttingDown);
             }
             // The router would pass over a query, and a proxy that allows paths might not.
-            if request.uri().query().is_some() {
+            if request.as_ref().is_some_and(|request| request.uri().query().is_some()) {
                 return Err(CallError::MethodUnknown);
             }
             let served = pin!(self.method(call, method, request));
             tokio::select! {
                 biased;
-                response = tokio::time::timeout(time, served) => response.unwrap_or(Err(CallError::DeadlineExceeded)),
+                response = tokio::time::timeout_at((began + time).into(), served) => response.unwrap_or(Err(CallError::DeadlineExceeded)),
                 () = parts.drain.over() => Err(CallError::ShuttingDown),
             }
         };
@@ -188,21 +192,21 @@ impl Shared {
         &self,
         call: &Arc<CallContext>,
         method: MethodIndex,
-        request: Request<B>,
+        request: &mut Option<Request<B>>,
     ) -> Result<Response<ResponseBody>, CallError>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        if !Services::answers_directly(method) {
-            // Boxed, since it is several times as large as what the direct methods need.
-            let framework = Box::pin(self.by_framework(call, request));
-            return framework.instrument(call.log_span().clone()).await;
+        if Services::answers_directly(method) {
+            let request = request.as_mut().ok_or(CallError::Lost)?;
+            let message = unary::read(request.body_mut(), self.services.max_message_bytes(method)).await?;
+            let answer = self.services.answer_directly(call, method, request.headers(), message);
+            return answer.await.map(unary::response);
         }
-        let (head, mut body) = request.into_parts();
-        let message = unary::read(&mut body, self.services.max_message_bytes(method)).await?;
-        drop(body);
-        self.services.answer_directly(call, method, &head.headers, message).await.map(unary::response)
+        // Boxed, since it needs several times as much room as the direct methods.
+        let request = request.take().ok_or(CallError::Lost)?;
+        Box::pin(self.by_framework(call, request)).instrument(call.log_span().clone()).await
     }
 
     async fn by_framework<B>(
@@ -278,6 +282,6 @@ mod tests {
             size_of::<F>()
         }
         let bytes = size(&Shared::answer::<Body>);
-        assert!(bytes <= 5 * 1024, "{bytes} bytes for each call, beside those of its method");
+        assert!(bytes <= 3 * 1024, "{bytes} bytes for each call, beside those of its method");
     }
 }
