@@ -8,6 +8,7 @@ use super::issuer::check_address;
 use crate::{
     access::{KeySource, TrustedIssuerSettings},
     database::printable,
+    jose::media_type,
     model::{Algorithm, ClientId, FOREIGN_SUBJECT, foreign_prefix},
 };
 
@@ -37,6 +38,8 @@ struct Entry {
     bearer_token_file: Option<String>,
     algorithms: Option<Vec<String>>,
     subject_prefix: Option<String>,
+    #[serde(default)]
+    token_types: Vec<String>,
 }
 
 /// Reads the file. `own` is this server's own issuer, whose tokens are no credentials.
@@ -96,7 +99,9 @@ impl Entry {
         if Some(self.issuer.as_str()) == own {
             return Err("issuer: is this server's own; its tokens are no credentials".to_owned());
         }
-        if ClientId::parse(self.issuer.as_str()).is_ok() {
+        // A host's name, as `accounts.google.com`, is an issuer too. Its tokens are never taken for assertions of a client of that id:
+        // a trusted issuer is looked for first.
+        if ClientId::parse(self.issuer.as_str()).is_ok() && !self.issuer.contains('.') {
             return Err("issuer: looks like a client's id, whose assertions it could be taken for".to_owned());
         }
         let source = match (self.jwks_uri, self.jwks_file) {
@@ -124,6 +129,10 @@ impl Entry {
             None => ALGORITHMS.to_vec(),
             Some(names) => algorithms(&names).map_err(|problem| format!("algorithms: {problem}"))?,
         };
+        if let Some(name) = self.token_types.iter().find(|name| !is_media_type(name)) {
+            return Err(format!("token_types: `{name}` is no media type, such as `at+jwt`"));
+        }
+        let token_types = self.token_types.iter().map(|name| media_type(name)).collect();
         let subject_prefix = self.subject_prefix;
         if let Some(prefix) = &subject_prefix {
             check_prefix(prefix).map_err(|problem| format!("subject_prefix: {problem}"))?;
@@ -132,8 +141,14 @@ impl Entry {
                 "subject_prefix: must be given, for the default `foreign:<issuer>#` would be longer than {LONGEST_PREFIX} bytes"
             ));
         }
-        Ok(TrustedIssuerSettings { issuer: self.issuer, source, algorithms, subject_prefix })
+        Ok(TrustedIssuerSettings { issuer: self.issuer, source, algorithms, token_types, subject_prefix })
     }
+}
+
+/// Up to 127 characters of RFC 6838 section 4.2, with or without the type before the name.
+fn is_media_type(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&byte);
+    (1..=127).contains(&name.len()) && name.bytes().all(good)
 }
 
 fn check_prefix(prefix: &str) -> Result<(), String> {

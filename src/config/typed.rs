@@ -143,7 +143,7 @@ impl Resolved {
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");
         let trace = trace(&mut reader, store.as_ref());
-        let callers = callers(&mut reader, issuer.as_deref());
+        let callers = callers(&mut reader, issuer.as_deref(), max_token_bytes);
         let people = people(&mut reader);
         let (sessions, revocations) = (sessions(&mut reader), revocations(&mut reader));
         let problems = reader.problems;

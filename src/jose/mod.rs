@@ -6,6 +6,7 @@
 mod claims;
 mod compact;
 mod decoys;
+mod foreign;
 mod header;
 mod import;
 mod json;
@@ -20,7 +21,8 @@ mod verifier;
 pub(crate) use claims::read_claims;
 pub(crate) use compact::{Compact, encode_header, join};
 pub(crate) use decoys::Decoys;
-pub(crate) use header::{ForeignHeader, Header};
+pub(crate) use foreign::{ForeignHeader, media_type, read_foreign_claims};
+pub(crate) use header::Header;
 pub(crate) use import::{ImportedKey, Source, import};
 pub(crate) use json::{MAX_DEPTH, object, object_members};
 pub(crate) use material::KeyMaterial;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{JwkSetDocument, KeyError, KeySettings, Sealer, checked::CheckedKeys};
 use crate::{
     jose::{self, KeyMaterial, PublicJwk, PublicKey, Signer, SigningError, Verifier},
-    model::{Algorithm, ChangeSequence, KeyId, KeyRecord, KeySet, KeyState, TokenType, UnixTime},
+    model::{Algorithm, ChangeSequence, KeyId, KeyRecord, KeySet, KeyState, KeyUsage, TokenType, UnixTime},
 };
 
 /// One key, ready for use.
@@ -20,6 +20,8 @@ pub(crate) struct RingKey {
     pub(crate) create_time: UnixTime,
     /// The issuer whose tokens it verifies, if it is another.
     pub(crate) issuer: Option<String>,
+    /// Whether it was imported to verify only: its tokens are not tokend's, and are read by the foreign profile.
+    pub(crate) verifies_only: bool,
     /// Until when its tokens may live; none: no end is planned.
     pub(crate) expire_time: Option<UnixTime>,
     state: KeyState,
@@ -66,6 +68,7 @@ impl RingKey {
             algorithm,
             create_time: record.create_time,
             issuer: record.issuer.clone(),
+            verifies_only: record.usage == KeyUsage::VerifyOnly,
             expire_time: record.expire_time,
             state: record.state,
             signer: material.clone().filter(|_| signs).map(|material| Signer::in_memory(algorithm, material)),
@@ -245,8 +248,8 @@ impl Ring {
     }
 
     /// Every key.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &RingKey> {
-        self.by_id.values().map(|key| &**key)
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<RingKey>> {
+        self.by_id.values()
     }
 
     /// The public keys.

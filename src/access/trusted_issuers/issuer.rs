@@ -28,7 +28,7 @@ const WAITING: usize = 256;
 /// An issuer whose tokens are taken.
 #[derive(Debug)]
 pub(in crate::access) struct TrustedIssuer {
-    pub(super) settings: TrustedIssuerSettings,
+    pub(in crate::access) settings: TrustedIssuerSettings,
     refresh: RefreshSettings,
     clock: Arc<dyn Clock>,
     held: ArcSwapOption<Held>,
