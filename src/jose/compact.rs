@@ -23,7 +23,10 @@ impl<'t> Compact<'t> {
     /// `max_bytes` is refused before any of it is looked at.
     pub(crate) fn parse(token: &'t str, max_bytes: usize) -> Result<Self, Refusal> {
         if token.len() > max_bytes {
-            return Err(Refusal::new(Reason::TooLarge, "the token is longer than max_token_bytes of the server"));
+            return Err(Refusal::new(
+                Reason::TooLarge,
+                "the token is longer than max_token_bytes of the server",
+            ));
         }
         const MALFORMED: Refusal =
             Refusal::new(Reason::Malformed, "the token is not a JWS in compact serialisation");

@@ -23,7 +23,7 @@ pub(crate) use compact::{Compact, encode_header, join};
 pub(crate) use decoys::Decoys;
 pub(crate) use foreign::{ForeignHeader, media_type, read_foreign_claims};
 pub(crate) use header::Header;
-pub(crate) use import::{ImportedKey, Source, import};
+pub(crate) use import::{Imported, ImportedKey, SkippedKey, Source, import};
 pub(crate) use json::{MAX_DEPTH, object, object_members};
 pub(crate) use material::KeyMaterial;
 pub(crate) use material_error::MaterialError;

@@ -145,13 +145,16 @@ impl Exchanger {
         };
         let (now, policy) = (self.clock.now(), self.verifier.policy());
         let is_fetched = |issuer: &str| is_looked_up(&KeysOf::Issuer(issuer.to_owned()));
-        let foreign = self.trusted.token(text, policy.max_token_bytes, policy.leeway, now, is_fetched).map_err(|error| match error {
-            ForeignTokenError::Refused(refusal) => refused(refusal),
-            ForeignTokenError::KeyNotInMemory(issuer) => {
-                ExchangeError::KeyNotInMemory(KeysOf::Issuer(issuer))
-            }
-            ForeignTokenError::KeysMissing(issuer) => ExchangeError::IssuerKeys(issuer),
-        })?;
+        let foreign = self
+            .trusted
+            .token(text, policy.max_token_bytes, policy.leeway, now, is_fetched)
+            .map_err(|error| match error {
+                ForeignTokenError::Refused(refusal) => refused(refusal),
+                ForeignTokenError::KeyNotInMemory(issuer) => {
+                    ExchangeError::KeyNotInMemory(KeysOf::Issuer(issuer))
+                }
+                ForeignTokenError::KeysMissing(issuer) => ExchangeError::IssuerKeys(issuer),
+            })?;
         let (claims, members, extra, is_own) = match foreign {
             Some(token) => {
                 // Of another issuer's tokens, single ones are revoked here, by `jti`.

@@ -243,7 +243,8 @@ impl Verifier {
                     Ok([only]) => only,
                     Err(keys) if keys.is_empty() => return Err(VerifyError::KeyNotInMemory),
                     Err(_) => {
-                        let detail = "the token names no key (`kid`), and its issuer has several for its algorithm";
+                        let detail =
+                            "the token names no key (`kid`), and its issuer has several for its algorithm";
                         return Err(Refusal::new(Reason::KeyUnknown, detail).into());
                     }
                 }
@@ -276,7 +277,8 @@ fn check_times(token: &ExaminedToken, now: UnixTime, leeway: Duration) -> Result
     }
     // A replica whose clock is ahead issues tokens that are good at once. A later `nbf` was asked for, and is waited for.
     let issue_leeway = if token.key.verifies_only { leeway } else { leeway.max(CLOCK_MARGIN) };
-    let not_before_time = not_before_time.filter(|begins| token.key.verifies_only || Some(*begins) > *issue_time);
+    let not_before_time =
+        not_before_time.filter(|begins| token.key.verifies_only || Some(*begins) > *issue_time);
     if issue_time.is_some_and(|issued| issued.minus(issue_leeway) > now)
         || not_before_time.is_some_and(|begins| begins.minus(leeway) > now)
     {
