@@ -39,7 +39,7 @@ pub(crate) enum Problem {
     PemMissing,
     #[error("must be well-formed PEM (RFC 7468)")]
     PemMalformed,
-    #[error("must have line breaks, not `\\n` as two characters: `printf '%b'` replaces them")]
+    #[error("must have line breaks, not a backslash and an `n` for each: `printf '%b'` replaces them")]
     PemEscaped,
     #[error("must hold one PEM block only")]
     PemSeveral,
@@ -82,8 +82,7 @@ pub(crate) enum Problem {
     #[error("must hold `verify`; of a private key, `sign` or `verify`")]
     KeyOpsUnfit,
     #[error(
-        "must hold all of `d`, `p`, `q`, `dp`, `dq` and `qi`; PyJWT computes those that are missing beside `d`: \
-         `RSAAlgorithm.to_jwk(RSAAlgorithm.from_jwk(text))`"
+        "must hold all of `d`, `p`, `q`, `dp`, `dq` and `qi`: PyJWT adds them by `RSAAlgorithm.from_jwk` and `to_jwk`"
     )]
     RsaIncomplete,
 

@@ -166,7 +166,7 @@ fn rsa_without_its_primes_says_what_to_do() {
     let (path, problem) =
         refused(Source::Jwk(include_str!("real/rsa-jwk-minimal.json")), Some(Algorithm::Rs256));
     assert_eq!((path.as_str(), &problem), ("", &Problem::RsaIncomplete));
-    assert!(problem.to_string().contains("RSAAlgorithm.to_jwk(RSAAlgorithm.from_jwk(text))"), "{problem}");
+    assert!(problem.to_string().contains("PyJWT adds them"), "{problem}");
 }
 
 #[test]
