@@ -80,7 +80,7 @@ pub fn jwk_set(bytes: &[u8]) {
         let _ = jose::import(Source::Jwk(text), Some(algorithm));
     }
     if PublicKeySet::strict(text).is_ok() {
-        let set = plain_object(bytes);
+        let set = plain_object(text.strip_prefix('\u{feff}').unwrap_or(text).as_bytes());
         let keys = match set.get("keys") {
             Some(Value::Array(keys)) => keys.clone(),
             _ => vec![Value::Object(set)],

@@ -1,12 +1,22 @@
-//! Keys of trusted issuers for people and for programs.
+//! Keys of trusted issuers, for people and for programs; and keys of a set that cannot be used.
 
 use serde_json::{Value, json};
 
 use super::{
-    output::plain,
+    output::{plain, talk},
     table::{row, table},
 };
-use crate::proto::v1::TrustedKey;
+use crate::{
+    jose::{Source, import},
+    proto::v1::TrustedKey,
+};
+
+/// Names the keys of a client's JWK set that the server will skip. What is wrong with the whole set, the server says.
+pub(super) fn name_skipped_keys(jwks_json: &str) {
+    for key in import(Source::Jwk(jwks_json), None).iter().flat_map(|imported| &imported.skipped) {
+        talk(&plain(&format!("skipped: {key}")));
+    }
+}
 
 /// A key as JSON, its fields named as in the API.
 pub(super) fn trusted_document(key: &TrustedKey) -> Value {

@@ -179,14 +179,19 @@ fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
     if names.is_empty() {
         return Err("must hold at least one".to_owned());
     }
-    let read = names.iter().map(|name| match name.parse::<Algorithm>() {
-        Ok(algorithm) if algorithm.is_symmetric() => {
-            Err(format!("`{name}` is symmetric: whoever can verify could sign"))
+    let mut algorithms = Vec::new();
+    for name in names {
+        match name.parse::<Algorithm>() {
+            Ok(algorithm) if algorithm.is_symmetric() => {
+                return Err(format!("`{name}` is symmetric: whoever can verify could sign"));
+            }
+            // `EdDSA` and `Ed25519` are two names of one algorithm.
+            Ok(algorithm) if algorithms.contains(&algorithm) => {}
+            Ok(algorithm) => algorithms.push(algorithm),
+            Err(_) => return Err(format!("`{name}` is no algorithm that tokend uses")),
         }
-        Ok(algorithm) => Ok(algorithm),
-        Err(_) => Err(format!("`{name}` is no algorithm that tokend uses")),
-    });
-    read.collect()
+    }
+    Ok(algorithms)
 }
 
 #[cfg(test)]
@@ -212,9 +217,20 @@ mod tests {
             [[issuer]]
             issuer = "kubernetes/serviceaccount"
             jwks_uri = "http://127.0.0.1:8001/jwks"
+            [[issuer]]
+            issuer = "accounts.google.com"
+            jwks_uri = "https://www.googleapis.com/oauth2/v3/certs"
+            algorithms = ["RS256", "Ed25519", "EdDSA"]
+            token_types = ["WIMSE+jwt", "application/jwt-svid"]
+            [[issuer]]
+            issuer = "https://accounts.google.com"
+            jwks_uri = "https://www.googleapis.com/oauth2/v3/certs"
         "#;
         let issuers = parse(text, OWN).unwrap();
-        assert_eq!(issuers.len(), 3);
+        assert_eq!(issuers.len(), 5);
+        let google = issuers.get(3).unwrap();
+        assert_eq!(google.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
+        assert_eq!(google.token_types, ["wimse+jwt", "jwt-svid"]);
         let KeySource::Uri { uri, ca_file: Some(_), bearer_token_file: Some(_) } =
             &issuers.first().unwrap().source
         else {
@@ -270,6 +286,8 @@ mod tests {
             ),
             (entry("jwks_file = \"a\"\nca_file = \"b\""), "ca_file: goes with jwks_uri only"),
             (entry("jwks_file = \"a\"\nbearer_token_file = \"b\""), "bearer_token_file: goes with"),
+            (entry(&format!("{uri}token_types = [\"a b\"]")), "token_types: `a b` is no media type"),
+            (entry(&format!("{uri}token_types = [\"\"]")), "token_types: `` is no media type"),
             (entry(&format!("{uri}algorithms = []")), "algorithms: must hold at least one"),
             (entry(&format!("{uri}algorithms = [\"HS256\"]")), "algorithms: `HS256` is symmetric"),
             (entry(&format!("{uri}algorithms = [\"none\"]")), "algorithms: `none` is no algorithm"),

@@ -71,12 +71,12 @@ pub(crate) fn read_foreign_claims(
 ) -> Result<TokenClaims, Refusal> {
     Ok(TokenClaims {
         issuer: required(text(members, "iss")?)?,
-        subject: present(members, "sub", text)?.unwrap_or_default(),
+        subject: present(members, "sub", text(members, "sub"))?.unwrap_or_default(),
         audiences: audiences(members.get("aud"))?,
         expire_time: required(time(members, "exp")?)?,
-        not_before_time: present(members, "nbf", time)?,
-        issue_time: present(members, "iat", time)?,
-        jwt_id: present(members, "jti", text)?,
+        not_before_time: present(members, "nbf", time(members, "nbf"))?,
+        issue_time: present(members, "iat", time(members, "iat"))?,
+        jwt_id: present(members, "jti", text(members, "jti"))?,
         client_id: private(text(members, "client_id"), is_own)?,
         scopes: scopes(members.get("scope")),
         actor: private(members.get("act").map(actor).transpose(), is_own)?,
@@ -89,9 +89,9 @@ pub(crate) fn read_foreign_claims(
 fn present<T>(
     members: &Map<String, Value>,
     name: &str,
-    read: fn(&Map<String, Value>, &str) -> Result<Option<T>, Refusal>,
+    read: Result<Option<T>, Refusal>,
 ) -> Result<Option<T>, Refusal> {
-    if members.get(name).is_some_and(Value::is_null) { Ok(None) } else { read(members, name) }
+    if members.get(name).is_some_and(Value::is_null) { Ok(None) } else { read }
 }
 
 fn private<T>(claim: Result<Option<T>, Refusal>, is_own: bool) -> Result<Option<T>, Refusal> {

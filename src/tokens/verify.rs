@@ -1,6 +1,5 @@
 //! Verifying tokens. Each step refuses for one reason; the order is part of the API:
 //! size, form, header (`crit`, content, `alg`, `typ`, `kid`), key (unknown, revoked), algorithm of the key, signature, JSON, claims' types,
-//! (a header that tokend does not write is refused, unless a key that was imported to verify leads to the foreign profile)
 //! `iss`, own `jti`, the issuers that the caller accepts, `aud`, `exp`, `nbf` and `iat`, scopes, revocations.
 
 use std::{sync::Arc, time::Duration};
@@ -235,8 +234,8 @@ impl Verifier {
         let key = match &header.key_id {
             Some(key_id) => self.key(key_id)?,
             None => {
-                let members = jose::object(&token.payload).map_err(|_| refusal.clone())?;
-                let issuer = members.get("iss").and_then(Value::as_str).ok_or_else(|| refusal.clone())?;
+                let members = jose::object(&token.payload).map_err(|_| refusal)?;
+                let issuer = members.get("iss").and_then(Value::as_str).ok_or(refusal)?;
                 let issuer = (issuer != self.policy.issuer).then_some(issuer);
                 let keys = self.ring.verifying_only(issuer, header.algorithm);
                 match <[_; 1]>::try_from(keys) {

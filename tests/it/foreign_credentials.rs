@@ -1,6 +1,9 @@
 //! Tokens of trusted issuers as they write them, as credentials of workloads and at ExchangeToken; and those issuers' keys.
 
+use std::fs;
+
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokend::{
     access::{KeySource, TrustedIssuerSettings},
     model::{Algorithm, ClientSettings, WorkloadIdentity},
@@ -16,6 +19,7 @@ use crate::{
     harness::{START_SECONDS, TestServer, accepted, assert_refused, reason, refused},
     jwks_stand_in::{Answer, JwksStandIn},
     made_keys::{made, make, with},
+    process::{FREE_PORTS, Watched, init},
 };
 
 const RS256: Algorithm = Algorithm::Rs256;
@@ -224,4 +228,23 @@ async fn keys_that_cannot_be_used_are_named_and_the_others_verify() {
         ]
     );
     assert!(listed.trusted_keys.iter().all(|key| key.issuer == CLUSTER));
+}
+
+#[test]
+fn the_log_names_each_key_that_cannot_be_used() {
+    let folder = TempDir::new().unwrap();
+    init(folder.path());
+    let bad = include_str!("../../src/jose/import/tests/real/modulus-leading-zero.json");
+    let set = format!(r#"{{"keys":[{bad},{}]}}"#, public(made(RS256), "one"));
+    fs::write(folder.path().join("jwks.json"), set).unwrap();
+    let issuers = format!("[[issuer]]\nissuer = \"{CLUSTER}\"\njwks_file = \"jwks.json\"\n");
+    fs::write(folder.path().join("issuers.toml"), issuers).unwrap();
+    let arguments = ["serve", "--config", "tokend.toml", "--allow-plaintext", "--log-format", "json"];
+    let trusting = ["--trusted-issuers-file", "issuers.toml"];
+    let mut process =
+        Watched::start(folder.path(), &[&arguments[..], &FREE_PORTS[..], &trusting[..]].concat());
+    let line = process.logged("a key of the trusted issuer cannot be used, and is skipped");
+    assert_eq!(line["issuer"], CLUSTER);
+    assert_eq!(line["key_id"], "\"z1\"");
+    assert_eq!(line["problem"], "`n` must be a number without leading zero bytes");
 }

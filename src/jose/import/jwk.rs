@@ -90,7 +90,7 @@ impl<'m> Jwk<'m> {
         if member(self.0, "oth").is_some() {
             return Err(Problem::RsaMultiPrime.at("oth"));
         }
-        let private = if is_private(self.0) {
+        let private = if RSA_PRIVATE.iter().any(|name| member(self.0, name).is_some()) {
             let part = |name| match member(self.0, name) {
                 Some(_) => self.octets(name),
                 None => Err(Problem::RsaIncomplete.into()),
@@ -139,7 +139,7 @@ impl<'m> Jwk<'m> {
             return Err(Problem::KeyOps.at("key_ops"));
         }
         let may_sign = texts.contains(&"sign");
-        if !texts.contains(&"verify") && !(is_private && may_sign) {
+        if !(texts.contains(&"verify") || is_private && may_sign) {
             return Err(Problem::KeyOpsUnfit.at("key_ops"));
         }
         Ok(may_sign)
