@@ -42,11 +42,12 @@ impl TrustedIssuers {
     pub(crate) fn token(
         &self,
         text: &str,
+        max_bytes: usize,
         leeway: Duration,
         now: UnixTime,
         is_fetched: impl Fn(&str) -> bool,
     ) -> Result<Option<ForeignToken>, ForeignTokenError> {
-        let Ok(token) = UnprovenToken::parse(text) else { return Ok(None) };
+        let Ok(token) = UnprovenToken::parse(text, max_bytes) else { return Ok(None) };
         // An unproven name: it chooses with whose keys the token is checked, of those that operators named.
         let Some(issuer) = token.issuer().map(str::to_owned) else { return Ok(None) };
         let Some(trusted) = self.find(&issuer) else { return Ok(None) };
@@ -55,7 +56,7 @@ impl TrustedIssuers {
             None if !is_fetched(&issuer) => return Err(ForeignTokenError::KeyNotInMemory(issuer)),
             None => trusted.held().ok_or_else(|| ForeignTokenError::KeysMissing(issuer.clone()))?,
         };
-        let signed = check_issued(token, &issuer, &held.keys, leeway, now)?;
+        let signed = check_issued(token, &trusted.settings, &held.keys, leeway, now)?;
         Ok(Some(ForeignToken { claims: signed.claims, members: signed.members }))
     }
 

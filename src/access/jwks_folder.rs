@@ -108,6 +108,9 @@ impl File {
         self.stamp = Some(stamp);
         match PublicKeySet::strict(&text) {
             Ok(keys) => {
+                for key in keys.skipped() {
+                    tracing::warn!(file = %path.display(), %key, "a key of a client's JWK set cannot be used, and is skipped");
+                }
                 tracing::info!(file = %path.display(), keys = keys.len(), "a client's JWK set was read");
                 self.keys = Some(Arc::new(keys));
                 self.problem = None;

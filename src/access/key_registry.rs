@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::AdminGrant;
+use super::{AdminGrant, TrustedIssuers, TrustedKeyView};
 use crate::{
     jose::ImportedKey,
     keys::{ImportTerms, Keeper, KeyError},
@@ -28,12 +28,18 @@ pub(crate) type PageStart = (UnixTime, KeyId);
 pub struct KeyRegistry {
     keeper: Arc<Keeper>,
     issuer: String,
+    trusted: Arc<TrustedIssuers>,
 }
 
 impl KeyRegistry {
     /// Has `keeper` do what is asked, for the server that issues as `issuer`.
-    pub const fn new(keeper: Arc<Keeper>, issuer: String) -> Self {
-        Self { keeper, issuer }
+    pub const fn new(keeper: Arc<Keeper>, issuer: String, trusted: Arc<TrustedIssuers>) -> Self {
+        Self { keeper, issuer, trusted }
+    }
+
+    /// The keys of trusted issuers, as this replica holds them.
+    pub(crate) fn trusted(&self, _: &AdminGrant) -> Vec<TrustedKeyView> {
+        self.trusted.keys()
     }
 
     /// Up to `limit` keys by creation time and id, after `after`; and whether there are more.

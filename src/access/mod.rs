@@ -59,7 +59,9 @@ pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, introspect, issue, may_stream, stream_verify, verify};
 pub(crate) use refresh::{RefreshGrant, refresh};
 pub(crate) use revoke::{Owner, RevokeGrant, revoke};
-pub use trusted_issuers::{KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers};
+pub use trusted_issuers::{
+    KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers, TrustedKeyView,
+};
 pub use used_assertions::UsedAssertions;
 pub(crate) use users::{NewPassword, UserKey};
 pub use users::{UserError, UserRegistry};

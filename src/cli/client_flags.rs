@@ -4,7 +4,9 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use super::{client_file::method_number, failure::Failure, time_text::to_api};
+use super::{
+    client_file::method_number, failure::Failure, key_view_trusted::name_skipped_keys, time_text::to_api,
+};
 use crate::{
     model::{AuthenticationMethod, UnknownAuthenticationMethod},
     proto::v1::{
@@ -168,6 +170,7 @@ impl ClientFlags {
             })?,
             None => String::new(),
         };
+        name_skipped_keys(&jwks_json);
         Ok(Client {
             display_name: self.display_name.unwrap_or_default(),
             default_audiences: self.default_audiences,

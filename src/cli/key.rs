@@ -11,6 +11,7 @@ use super::{
     key_import::Import,
     key_reseal::Reseal,
     key_view::{document, rotation, station, timeline},
+    key_view_trusted::{trusted_document, trusted_table},
     output::{Output, plain, print, print_json, talk},
     remote::{answer, call},
 };
@@ -61,10 +62,14 @@ impl KeyCommand {
 #[command(after_help = "Examples:
   tokend key list
   tokend key list -o json | jq -r '.[] | select(.state == \"ACTIVE\") | .key_id'
+  tokend key list --trusted
 
 A time that has passed is an instant, one to come is said from now (`in 29d 23h`). VERIFIERS counts, for a pending key,
 those of the verifiers watching the trust bundle that hold it already.")]
 pub(super) struct List {
+    /// List the keys of trusted issuers as the server holds them, also those that it cannot use
+    #[arg(long)]
+    trusted: bool,
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
@@ -73,11 +78,22 @@ pub(super) struct List {
 
 impl List {
     fn run(self) -> Result<(), Failure> {
+        if self.trusted {
+            let request = ListKeysRequest { trusted: true, ..Default::default() };
+            let keys = call(&self.connection, async |caller| {
+                answer(KeyServiceClient::new(caller).list_keys(request).await)
+            })?
+            .trusted_keys;
+            return match self.output.is_json() {
+                true => print_json(&Value::Array(keys.iter().map(trusted_document).collect())),
+                false => print(&trusted_table(&keys)),
+            };
+        }
         let keys = call(&self.connection, async |caller| {
             let mut service = KeyServiceClient::new(caller);
             let (mut keys, mut page_token) = (Vec::new(), String::new());
             loop {
-                let request = ListKeysRequest { page_size: PAGE, page_token };
+                let request = ListKeysRequest { page_size: PAGE, page_token, trusted: false };
                 let page = answer(service.list_keys(request).await)?;
                 keys.extend(page.keys);
                 page_token = page.next_page_token;

@@ -63,6 +63,9 @@ impl Import {
         let imported = call(&self.connection, async |caller| {
             answer(KeyServiceClient::new(caller).import_key(request).await)
         })?;
+        for key in &imported.skipped_keys {
+            talk(&plain(&format!("skipped: {} (kid {:?})", key.problem, key.key_id)));
+        }
         if self.output.is_json() {
             return print_json(&Value::Array(imported.keys.iter().map(document).collect()));
         }

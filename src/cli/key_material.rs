@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -26,13 +29,13 @@ pub(super) struct MaterialFile {
     /// A file with a JWK, or with a JWK set of public keys or of secrets. `-` is stdin
     #[arg(long, value_name = "FILE")]
     jwk: Option<PathBuf>,
-    /// A file with an HMAC secret as base64url. `-` is stdin
+    /// A file with an HMAC secret as base64url or base64. `-` is stdin
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
 }
 
 impl MaterialFile {
-    /// Reads the material; a secret is base64url text, or the bare bytes where it is `raw`.
+    /// Reads the material; a secret is base64url or base64 text, or the bare bytes where it is `raw`.
     ///
     /// # Errors
     /// When the file cannot be read or is not of its form. The error says nothing of what it holds.
@@ -44,21 +47,45 @@ impl MaterialFile {
             }
             (.., Some(path)) => {
                 let given = bytes("--secret-file", path)?;
-                if raw {
-                    return Ok(Material::Secret(given.to_vec()));
-                }
-                let text = text("--secret-file", path, &given)?.trim().trim_end_matches('=');
-                URL_SAFE_NO_PAD.decode(text).map(Material::Secret).map_err(|_| {
-                    let file = name(path);
-                    Failure::usage(format!(
-                        "--secret-file: {file} is not base64url: --raw takes bytes as they are"
-                    ))
-                })
+                let read = if raw { raw_secret(&given) } else { encoded_secret(&given) };
+                let (secret, form) = read
+                    .map_err(|problem| Failure::usage(format!("--secret-file: {} {problem}", name(path))))?;
+                talk(&format!("the secret is {} bytes, read {form}", secret.len()));
+                Ok(Material::Secret(secret))
             }
             // The group asks for one.
             (None, None, None) => Err(Failure::usage("say --pem, --jwk or --secret-file")),
         }
     }
+}
+
+/// A secret as its bytes, and how it was read. A text with a line end would be another secret than the text.
+fn raw_secret(given: &[u8]) -> Result<(Vec<u8>, &'static str), &'static str> {
+    let is_text = |bytes: &[u8]| bytes.iter().all(|byte| (b' '..=b'~').contains(byte));
+    match given.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+        Some(line) if is_text(line) => Err(
+            "is text that ends with a line break, which would be part of the secret: `printf %s` writes none",
+        ),
+        _ => Ok((given.to_vec(), "as they are (--raw)")),
+    }
+}
+
+/// A secret from its text, and how it was read. The alphabets of base64url and base64 differ in two characters; what could be hex
+/// digits as well is refused.
+fn encoded_secret(given: &[u8]) -> Result<(Vec<u8>, &'static str), &'static str> {
+    const NEITHER: &str = "is not base64url or base64: --raw takes bytes as they are";
+    let text = std::str::from_utf8(given).map_err(|_| NEITHER)?.trim();
+    if text.len() % 2 == 0 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(
+            "could be hex digits as well as base64url: decode hex with `xxd -r -p`, and give the bytes with --raw",
+        );
+    }
+    let text = text.trim_end_matches('=');
+    let (engine, form) = match text.contains(['+', '/']) {
+        true => (&STANDARD_NO_PAD, "as base64"),
+        false => (&URL_SAFE_NO_PAD, "as base64url"),
+    };
+    engine.decode(text).map(|secret| (secret, form)).map_err(|_| NEITHER)
 }
 
 /// The whole of a file, or of stdin.

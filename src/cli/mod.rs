@@ -36,6 +36,7 @@ mod key_import;
 mod key_material;
 mod key_reseal;
 mod key_view;
+mod key_view_trusted;
 mod login;
 mod output;
 mod password_input;

@@ -12,9 +12,14 @@ use crate::{
 const FETCH: Duration = Duration::from_secs(5);
 
 /// Reads them, and notes what is wrong.
-pub(super) fn callers(reader: &mut Reader<'_>, issuer: Option<&str>) -> (CallerSettings, CallerSources) {
+pub(super) fn callers(
+    reader: &mut Reader<'_>,
+    issuer: Option<&str>,
+    max_token_bytes: usize,
+) -> (CallerSettings, CallerSources) {
     let settings = CallerSettings {
         issuer: issuer.unwrap_or_default().to_owned(),
+        max_token_bytes,
         assertion_max_ttl: reader.duration("assertion_max_ttl"),
         leeway: reader.duration("caller_leeway"),
         failures_per_minute: NonZeroU32::new(reader.number("max_failed_callers")).unwrap_or(NonZeroU32::MIN),

@@ -8,6 +8,7 @@ use super::issuer::check_address;
 use crate::{
     access::{KeySource, TrustedIssuerSettings},
     database::printable,
+    jose::media_type,
     model::{Algorithm, ClientId, FOREIGN_SUBJECT, foreign_prefix},
 };
 
@@ -37,6 +38,8 @@ struct Entry {
     bearer_token_file: Option<String>,
     algorithms: Option<Vec<String>>,
     subject_prefix: Option<String>,
+    #[serde(default)]
+    token_types: Vec<String>,
 }
 
 /// Reads the file. `own` is this server's own issuer, whose tokens are no credentials.
@@ -96,7 +99,9 @@ impl Entry {
         if Some(self.issuer.as_str()) == own {
             return Err("issuer: is this server's own; its tokens are no credentials".to_owned());
         }
-        if ClientId::parse(self.issuer.as_str()).is_ok() {
+        // A host's name, as `accounts.google.com`, is an issuer too. Its tokens are never taken for assertions of a client of that id:
+        // a trusted issuer is looked for first.
+        if ClientId::parse(self.issuer.as_str()).is_ok() && !self.issuer.contains('.') {
             return Err("issuer: looks like a client's id, whose assertions it could be taken for".to_owned());
         }
         let source = match (self.jwks_uri, self.jwks_file) {
@@ -124,6 +129,10 @@ impl Entry {
             None => ALGORITHMS.to_vec(),
             Some(names) => algorithms(&names).map_err(|problem| format!("algorithms: {problem}"))?,
         };
+        if let Some(name) = self.token_types.iter().find(|name| !is_media_type(name)) {
+            return Err(format!("token_types: `{name}` is no media type, such as `at+jwt`"));
+        }
+        let token_types = self.token_types.iter().map(|name| media_type(name)).collect();
         let subject_prefix = self.subject_prefix;
         if let Some(prefix) = &subject_prefix {
             check_prefix(prefix).map_err(|problem| format!("subject_prefix: {problem}"))?;
@@ -132,8 +141,14 @@ impl Entry {
                 "subject_prefix: must be given, for the default `foreign:<issuer>#` would be longer than {LONGEST_PREFIX} bytes"
             ));
         }
-        Ok(TrustedIssuerSettings { issuer: self.issuer, source, algorithms, subject_prefix })
+        Ok(TrustedIssuerSettings { issuer: self.issuer, source, algorithms, token_types, subject_prefix })
     }
+}
+
+/// Up to 127 characters of RFC 6838 section 4.2, with or without the type before the name.
+fn is_media_type(name: &str) -> bool {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&byte);
+    (1..=127).contains(&name.len()) && name.bytes().all(good)
 }
 
 fn check_prefix(prefix: &str) -> Result<(), String> {
@@ -164,14 +179,19 @@ fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
     if names.is_empty() {
         return Err("must hold at least one".to_owned());
     }
-    let read = names.iter().map(|name| match name.parse::<Algorithm>() {
-        Ok(algorithm) if algorithm.is_symmetric() => {
-            Err(format!("`{name}` is symmetric: whoever can verify could sign"))
+    let mut algorithms = Vec::new();
+    for name in names {
+        match name.parse::<Algorithm>() {
+            Ok(algorithm) if algorithm.is_symmetric() => {
+                return Err(format!("`{name}` is symmetric: whoever can verify could sign"));
+            }
+            // `EdDSA` and `Ed25519` are two names of one algorithm.
+            Ok(algorithm) if algorithms.contains(&algorithm) => {}
+            Ok(algorithm) => algorithms.push(algorithm),
+            Err(_) => return Err(format!("`{name}` is no algorithm that tokend uses")),
         }
-        Ok(algorithm) => Ok(algorithm),
-        Err(_) => Err(format!("`{name}` is no algorithm that tokend uses")),
-    });
-    read.collect()
+    }
+    Ok(algorithms)
 }
 
 #[cfg(test)]
@@ -197,9 +217,20 @@ mod tests {
             [[issuer]]
             issuer = "kubernetes/serviceaccount"
             jwks_uri = "http://127.0.0.1:8001/jwks"
+            [[issuer]]
+            issuer = "accounts.google.com"
+            jwks_uri = "https://www.googleapis.com/oauth2/v3/certs"
+            algorithms = ["RS256", "Ed25519", "EdDSA"]
+            token_types = ["WIMSE+jwt", "application/jwt-svid"]
+            [[issuer]]
+            issuer = "https://accounts.google.com"
+            jwks_uri = "https://www.googleapis.com/oauth2/v3/certs"
         "#;
         let issuers = parse(text, OWN).unwrap();
-        assert_eq!(issuers.len(), 3);
+        assert_eq!(issuers.len(), 5);
+        let google = issuers.get(3).unwrap();
+        assert_eq!(google.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
+        assert_eq!(google.token_types, ["wimse+jwt", "jwt-svid"]);
         let KeySource::Uri { uri, ca_file: Some(_), bearer_token_file: Some(_) } =
             &issuers.first().unwrap().source
         else {
@@ -255,6 +286,8 @@ mod tests {
             ),
             (entry("jwks_file = \"a\"\nca_file = \"b\""), "ca_file: goes with jwks_uri only"),
             (entry("jwks_file = \"a\"\nbearer_token_file = \"b\""), "bearer_token_file: goes with"),
+            (entry(&format!("{uri}token_types = [\"a b\"]")), "token_types: `a b` is no media type"),
+            (entry(&format!("{uri}token_types = [\"\"]")), "token_types: `` is no media type"),
             (entry(&format!("{uri}algorithms = []")), "algorithms: must hold at least one"),
             (entry(&format!("{uri}algorithms = [\"HS256\"]")), "algorithms: `HS256` is symmetric"),
             (entry(&format!("{uri}algorithms = [\"none\"]")), "algorithms: `none` is no algorithm"),

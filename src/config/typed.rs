@@ -97,7 +97,7 @@ impl Resolved {
     pub fn config(&self) -> Result<Config, Problems> {
         let mut reader = Reader::new(self);
         let transport = transport(&mut reader);
-        let connections = connections(&mut reader);
+        let mut connections = connections(&mut reader);
         let issuer = issuer(&mut reader);
         let store = store(&mut reader);
         let sealing = sealing(&mut reader);
@@ -120,6 +120,9 @@ impl Resolved {
         if max_token_bytes > max_message_bytes {
             reader.wrong("max_token_bytes", "is larger than max_message_bytes");
         }
+        // A token that may be verified may also be a credential, which is a header.
+        let of_token = u32::try_from(max_token_bytes).unwrap_or(u32::MAX).saturating_add(4096);
+        connections.max_header_bytes = connections.max_header_bytes.max(of_token);
         call_memory(&mut reader, &connections, max_message_bytes);
         let audience_algorithms = audience_algorithms(&mut reader, &algorithms);
         let max_ttl = reader.ttl("max_ttl");
@@ -143,7 +146,7 @@ impl Resolved {
         let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
         let refresh_interval = reader.duration("refresh_interval");
         let trace = trace(&mut reader, store.as_ref());
-        let callers = callers(&mut reader, issuer.as_deref());
+        let callers = callers(&mut reader, issuer.as_deref(), max_token_bytes);
         let people = people(&mut reader);
         let (sessions, revocations) = (sessions(&mut reader), revocations(&mut reader));
         let problems = reader.problems;

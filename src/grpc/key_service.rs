@@ -75,11 +75,15 @@ impl KeyApi {
             token => violations.check("page_token", convert::key_page_start(token)),
         };
         violations.into_result().map_err(CallError::Invalid)?;
+        if request.trusted {
+            let keys = self.keys.trusted(&grant).into_iter().map(convert::trusted_key_message);
+            return Ok(v1::ListKeysResponse { trusted_keys: keys.collect(), ..Default::default() });
+        }
         let (page, more) = self.keys.list(&grant, after.as_ref(), size).await?;
         let last = page.last().filter(|_| more);
         let next_page_token = last.map(|view| convert::next_key_page(&view.record)).unwrap_or_default();
         let keys = page.into_iter().map(convert::key_message).collect();
-        Ok(v1::ListKeysResponse { keys, next_page_token })
+        Ok(v1::ListKeysResponse { keys, next_page_token, trusted_keys: Vec::new() })
     }
 
     async fn create(
@@ -104,11 +108,12 @@ impl KeyApi {
         request: Request<v1::ImportKeyRequest>,
     ) -> Result<v1::ImportKeyResponse, CallError> {
         let grant = administer(call, &self.authenticator, &request, Method::ImportKey).await?;
-        let (keys, terms) = convert::import_request(request.into_inner()).valid()?;
-        let imported = self.keys.import(&grant, &keys, &terms).await?;
+        let (material, terms) = convert::import_request(request.into_inner()).valid()?;
+        let imported = self.keys.import(&grant, &material.keys, &terms).await?;
         imported.iter().for_each(|key| call.key(&key.record.key_id));
         let keys: Vec<v1::Key> = imported.into_iter().map(convert::key_message).collect();
-        Ok(v1::ImportKeyResponse { key: keys.first().cloned(), keys })
+        let skipped_keys = material.skipped.into_iter().map(convert::skipped_key_message).collect();
+        Ok(v1::ImportKeyResponse { key: keys.first().cloned(), keys, skipped_keys })
     }
 
     async fn rotate(

@@ -11,9 +11,9 @@ pub(crate) fn read_claims(members: &Map<String, Value>) -> Result<TokenClaims, R
         issuer: required(text(members, "iss")?)?,
         subject: required(text(members, "sub")?.filter(|subject| !subject.is_empty()))?,
         audiences: audiences(members.get("aud"))?,
-        expire_time: required(time(members, "exp", f64::floor)?)?,
-        not_before_time: time(members, "nbf", f64::ceil)?,
-        issue_time: time(members, "iat", f64::ceil)?,
+        expire_time: required(time(members, "exp")?)?,
+        not_before_time: time(members, "nbf")?,
+        issue_time: time(members, "iat")?,
         jwt_id: text(members, "jti")?,
         client_id: text(members, "client_id")?,
         scopes: text(members, "scope")?
@@ -21,7 +21,7 @@ pub(crate) fn read_claims(members: &Map<String, Value>) -> Result<TokenClaims, R
             .unwrap_or_default(),
         actor: members.get("act").map(actor).transpose()?,
         session_id: text(members, "sid")?,
-        origin_time: time(members, "orig_iat", f64::floor)?,
+        origin_time: time(members, "orig_iat")?,
     })
 }
 
@@ -29,11 +29,11 @@ const fn invalid(detail: &'static str) -> Refusal {
     Refusal::new(Reason::ClaimInvalid, detail)
 }
 
-fn required<T>(claim: Option<T>) -> Result<T, Refusal> {
+pub(super) fn required<T>(claim: Option<T>) -> Result<T, Refusal> {
     claim.ok_or(invalid("the token lacks one of the claims iss, sub, aud and exp"))
 }
 
-fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
+pub(super) fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
     match members.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -41,19 +41,15 @@ fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Refu
     }
 }
 
-/// A NumericDate (RFC 7519 section 2): seconds, which may have a fraction. `round` takes it to the side that trusts the
-/// token for less time.
-fn time(
-    members: &Map<String, Value>,
-    name: &str,
-    round: fn(f64) -> f64,
-) -> Result<Option<UnixTime>, Refusal> {
+/// A NumericDate (RFC 7519 section 2): seconds, which may have a fraction. It is cut off, as it is of the clock with which the time is
+/// compared: an instant that has passed is never in the future.
+pub(super) fn time(members: &Map<String, Value>, name: &str) -> Result<Option<UnixTime>, Refusal> {
     const WRONG: Refusal = invalid("a time in the token is not a number of seconds since 1970");
     let Some(value) = members.get(name) else { return Ok(None) };
     let Value::Number(number) = value else { return Err(WRONG) };
     let seconds = match number.as_i64() {
         Some(seconds) => seconds,
-        None => whole(round(number.as_f64().ok_or(WRONG)?)).ok_or(WRONG)?,
+        None => whole(number.as_f64().ok_or(WRONG)?.floor()).ok_or(WRONG)?,
     };
     if (0..=UnixTime::MAX.seconds()).contains(&seconds) {
         Ok(Some(UnixTime::from_seconds(seconds)))
@@ -70,7 +66,7 @@ fn whole(seconds: f64) -> Option<i64> {
 }
 
 /// One string, or several (RFC 7519 section 4.1.3).
-fn audiences(claim: Option<&Value>) -> Result<Vec<String>, Refusal> {
+pub(super) fn audiences(claim: Option<&Value>) -> Result<Vec<String>, Refusal> {
     const WRONG: Refusal = invalid("the token's audience is neither a string nor a list of strings");
     match claim {
         Some(Value::String(audience)) => Ok(vec![audience.clone()]),
@@ -83,7 +79,7 @@ fn audiences(claim: Option<&Value>) -> Result<Vec<String>, Refusal> {
 }
 
 /// Who acts, and for whom they act in turn. As deep as JSON may be nested, which is bounded.
-fn actor(claim: &Value) -> Result<Actor, Refusal> {
+pub(super) fn actor(claim: &Value) -> Result<Actor, Refusal> {
     const WRONG: Refusal = invalid("the token's actor is not an object with a subject");
     let Value::Object(members) = claim else { return Err(WRONG) };
     Ok(Actor {

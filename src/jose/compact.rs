@@ -7,6 +7,8 @@ use crate::model::{Reason, Refusal};
 /// A token in its three parts, decoded, with nothing of them believed yet.
 #[derive(Debug)]
 pub(crate) struct Compact<'t> {
+    /// The JOSE header as it came.
+    pub(crate) header_segment: &'t str,
     /// The JOSE header's octets.
     pub(crate) header: Vec<u8>,
     /// What the signature is over: both first parts as they came.
@@ -23,7 +25,10 @@ impl<'t> Compact<'t> {
     /// `max_bytes` is refused before any of it is looked at.
     pub(crate) fn parse(token: &'t str, max_bytes: usize) -> Result<Self, Refusal> {
         if token.len() > max_bytes {
-            return Err(Refusal::new(Reason::TooLarge, "the token is larger than the server's limit"));
+            return Err(Refusal::new(
+                Reason::TooLarge,
+                "the token is longer than max_token_bytes of the server",
+            ));
         }
         const MALFORMED: Refusal =
             Refusal::new(Reason::Malformed, "the token is not a JWS in compact serialisation");
@@ -35,6 +40,7 @@ impl<'t> Compact<'t> {
         // The engine refuses foreign characters, padding and unused bits; a further dot is a foreign character.
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| MALFORMED);
         Ok(Self {
+            header_segment: header,
             header: decode(header)?,
             signing_input: signing_input.as_bytes(),
             payload: decode(payload)?,

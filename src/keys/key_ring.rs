@@ -173,6 +173,19 @@ impl KeyRing {
         }
     }
 
+    /// The keys for `algorithm` that were imported to verify tokens of this issuer only; none: this server's own.
+    pub(crate) fn verifying_only(&self, issuer: Option<&str>, algorithm: Algorithm) -> Vec<Arc<RingKey>> {
+        let is_wanted = |key: &&Arc<RingKey>| {
+            key.verifies_only && key.algorithm == algorithm && key.issuer.as_deref() == issuer
+        };
+        self.snapshot.load().keys().filter(is_wanted).cloned().collect()
+    }
+
+    /// The key whose tokens have this header segment: there is no need to read it.
+    pub(crate) fn key_of_header(&self, segment: &str) -> Option<Arc<RingKey>> {
+        self.snapshot.load().by_header(segment).map(Arc::clone)
+    }
+
     /// Whether the key is in the ring, unchanged since it was taken from there.
     pub(crate) fn holds(&self, key: &Arc<RingKey>) -> bool {
         self.snapshot.load().get(key.key_id.as_str()).is_some_and(|current| Arc::ptr_eq(current, key))

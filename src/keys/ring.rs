@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{JwkSetDocument, KeyError, KeySettings, Sealer, checked::CheckedKeys};
 use crate::{
     jose::{self, KeyMaterial, PublicJwk, PublicKey, Signer, SigningError, Verifier},
-    model::{Algorithm, ChangeSequence, KeyId, KeyRecord, KeySet, KeyState, TokenType, UnixTime},
+    model::{Algorithm, ChangeSequence, KeyId, KeyRecord, KeySet, KeyState, KeyUsage, TokenType, UnixTime},
 };
 
 /// One key, ready for use.
@@ -20,6 +20,8 @@ pub(crate) struct RingKey {
     pub(crate) create_time: UnixTime,
     /// The issuer whose tokens it verifies, if it is another.
     pub(crate) issuer: Option<String>,
+    /// Whether it was imported to verify only: its tokens are not tokend's, and are read by the foreign profile.
+    pub(crate) verifies_only: bool,
     /// Until when its tokens may live; none: no end is planned.
     pub(crate) expire_time: Option<UnixTime>,
     state: KeyState,
@@ -66,6 +68,7 @@ impl RingKey {
             algorithm,
             create_time: record.create_time,
             issuer: record.issuer.clone(),
+            verifies_only: record.usage == KeyUsage::VerifyOnly,
             expire_time: record.expire_time,
             state: record.state,
             signer: material.clone().filter(|_| signs).map(|material| Signer::in_memory(algorithm, material)),
@@ -131,6 +134,7 @@ impl RingKey {
 pub(crate) struct Ring {
     keys: CheckedKeys,
     by_id: HashMap<KeyId, Arc<RingKey>>,
+    by_header: HashMap<String, Arc<RingKey>>,
     active: HashMap<Algorithm, Arc<RingKey>>,
     revoked: HashSet<KeyId>,
     problems: BTreeMap<KeyId, String>,
@@ -144,6 +148,7 @@ impl Ring {
         let keys = CheckedKeys::of(set, sealer, before.map(|before| &**before.set()));
         let mut ring = Self {
             by_id: HashMap::new(),
+            by_header: HashMap::new(),
             active: HashMap::new(),
             revoked: HashSet::new(),
             problems: BTreeMap::new(),
@@ -185,6 +190,11 @@ impl Ring {
         }
         if key.state == KeyState::Active {
             self.active.insert(key.algorithm, Arc::clone(&key));
+        }
+        if !key.verifies_only {
+            for header in [&key.jwt_header, &key.access_token_header] {
+                self.by_header.insert(header.clone(), Arc::clone(&key));
+            }
         }
         self.by_id.insert(key.key_id.clone(), key);
     }
@@ -234,6 +244,11 @@ impl Ring {
         self.by_id.get(key_id)
     }
 
+    /// The key whose tokens have this header segment.
+    pub(super) fn by_header(&self, segment: &str) -> Option<&Arc<RingKey>> {
+        self.by_header.get(segment)
+    }
+
     /// Whether the key of that id was revoked.
     pub(super) fn is_revoked(&self, key_id: &str) -> bool {
         self.revoked.contains(key_id)
@@ -245,8 +260,8 @@ impl Ring {
     }
 
     /// Every key.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &RingKey> {
-        self.by_id.values().map(|key| &**key)
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<RingKey>> {
+        self.by_id.values()
     }
 
     /// The public keys.

@@ -102,8 +102,12 @@ pub struct UnknownAlgorithm;
 impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;
 
-    /// Names are case-sensitive (RFC 7515 section 4.1.1).
+    /// Names are case-sensitive (RFC 7515 section 4.1.1). `Ed25519` (RFC 9864) is the newer name of EdDSA with an Ed25519 key, the
+    /// only kind of EdDSA key that tokend has.
     fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        if name == "Ed25519" {
+            return Ok(Self::EdDsa);
+        }
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or(UnknownAlgorithm)
     }
 }

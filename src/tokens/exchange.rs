@@ -143,15 +143,18 @@ impl Exchanger {
                 error => ExchangeError::Unknown(error),
             },
         };
-        let (now, leeway) = (self.clock.now(), self.verifier.policy().leeway);
+        let (now, policy) = (self.clock.now(), self.verifier.policy());
         let is_fetched = |issuer: &str| is_looked_up(&KeysOf::Issuer(issuer.to_owned()));
-        let foreign = self.trusted.token(text, leeway, now, is_fetched).map_err(|error| match error {
-            ForeignTokenError::Refused(refusal) => refused(refusal),
-            ForeignTokenError::KeyNotInMemory(issuer) => {
-                ExchangeError::KeyNotInMemory(KeysOf::Issuer(issuer))
-            }
-            ForeignTokenError::KeysMissing(issuer) => ExchangeError::IssuerKeys(issuer),
-        })?;
+        let foreign = self
+            .trusted
+            .token(text, policy.max_token_bytes, policy.leeway, now, is_fetched)
+            .map_err(|error| match error {
+                ForeignTokenError::Refused(refusal) => refused(refusal),
+                ForeignTokenError::KeyNotInMemory(issuer) => {
+                    ExchangeError::KeyNotInMemory(KeysOf::Issuer(issuer))
+                }
+                ForeignTokenError::KeysMissing(issuer) => ExchangeError::IssuerKeys(issuer),
+            })?;
         let (claims, members, extra, is_own) = match foreign {
             Some(token) => {
                 // Of another issuer's tokens, single ones are revoked here, by `jti`.
@@ -160,6 +163,15 @@ impl Exchanger {
             }
             None => self.verified(text).map_err(not_verified)?,
         };
+        // Who acted before is handed on. An actor that cannot be read must not be lost.
+        if claims.actor.is_none() && members.get("act").is_some_and(Value::is_object) {
+            let detail = "the token's actor (`act`) is not an object with a subject";
+            return Err(refused(Refusal::new(Reason::ClaimInvalid, detail)));
+        }
+        if claims.subject.is_empty() {
+            let detail = "the token names no subject (`sub`)";
+            return Err(refused(Refusal::new(Reason::ClaimInvalid, detail)));
+        }
         let token = self.identified(claims, is_own).map_err(refused)?;
         let token = PresentedToken { may_act: members.get(MAY_ACT).cloned(), extra, ..token };
         // Leeway is for verifiers. What comes of the token ends when the token does, and that is now.

@@ -10,9 +10,9 @@ use super::cache::TokenCache;
 use crate::{
     access::VerifyGrant,
     clock::Clock,
-    jose::{self, Compact, Header},
-    keys::{KeyLookup, KeyRing, RingKey},
-    model::{KeyId, Reason, Refusal, TokenClaims, UnixTime, is_revocable},
+    jose::{self, Compact, ForeignHeader, Header},
+    keys::{CLOCK_MARGIN, KeyLookup, KeyRing, RingKey},
+    model::{Algorithm, KeyId, Reason, Refusal, TokenClaims, UnixTime, is_revocable},
     revocations::{Revocations, Stale},
 };
 
@@ -188,7 +188,7 @@ impl Verifier {
             return Err(Refusal::new(Reason::AudienceMismatch, "the token is for other audiences").into());
         }
         let now = self.clock.now();
-        check_times(claims, now, grant.leeway().unwrap_or(self.policy.leeway))?;
+        check_times(claims, token.key.verifies_only, now, grant.leeway().unwrap_or(self.policy.leeway))?;
         if !grant.required_scopes().iter().all(|scope| claims.scopes.contains(scope)) {
             return Err(Refusal::new(Reason::ScopeInsufficient, "the token lacks a required scope").into());
         }
@@ -206,16 +206,15 @@ impl Verifier {
     /// left to ask is for whom it is, [when](Self::check_good), and whether it was revoked.
     pub(super) fn examine(&self, token: &str) -> Result<ExaminedToken, VerifyError> {
         let token = Compact::parse(token, self.policy.max_token_bytes)?;
-        let header = Header::parse(&token.header)?;
-        let key = match self.ring.verification_key(&header.key_id) {
-            KeyLookup::Found(key) => key,
-            KeyLookup::NotInMemory => return Err(VerifyError::KeyNotInMemory),
-            KeyLookup::Revoked => {
-                return Err(Refusal::new(Reason::Revoked, "the key that signed the token was revoked").into());
-            }
-            KeyLookup::Unusable(problem) => return Err(VerifyError::KeyUnavailable(problem)),
+        // Of tokens that were issued here, the header is the very text that its key writes.
+        let (key, algorithm) = match self.ring.key_of_header(token.header_segment) {
+            Some(key) => (Arc::clone(&key), key.algorithm),
+            None => match Header::parse(&token.header) {
+                Ok(header) => (self.key(&header.key_id)?, header.algorithm),
+                Err(refusal) => self.foreign_key(&token, refusal)?,
+            },
         };
-        if header.algorithm != key.algorithm {
+        if algorithm != key.algorithm {
             let detail = "the token's algorithm is not the algorithm of its key";
             return Err(Refusal::new(Reason::AlgorithmNotAllowed, detail).into());
         }
@@ -227,7 +226,11 @@ impl Verifier {
         })?;
         let payload = String::from_utf8(token.payload)
             .map_err(|_| Refusal::new(Reason::Malformed, "the token's payload is not UTF-8"))?;
-        let claims = jose::read_claims(&members)?;
+        let claims = if key.verifies_only {
+            jose::read_foreign_claims(&members, key.issuer.is_none())?
+        } else {
+            jose::read_claims(&members)?
+        };
         if claims.issuer != key.issuer.as_deref().unwrap_or(&self.policy.issuer) {
             let detail = "the token was issued by somebody else";
             return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
@@ -242,9 +245,53 @@ impl Verifier {
         Ok(ExaminedToken { claims, members, payload, key, is_own })
     }
 
+    fn key(&self, key_id: &str) -> Result<Arc<RingKey>, VerifyError> {
+        match self.ring.verification_key(key_id) {
+            KeyLookup::Found(key) => Ok(key),
+            KeyLookup::NotInMemory => Err(VerifyError::KeyNotInMemory),
+            KeyLookup::Revoked => {
+                Err(Refusal::new(Reason::Revoked, "the key that signed the token was revoked").into())
+            }
+            KeyLookup::Unusable(problem) => Err(VerifyError::KeyUnavailable(problem)),
+        }
+    }
+
+    /// The key for a token whose header tokend does not write, for which its own tokens get `refusal`: a key that was imported to
+    /// verify, whose tokens are read by the foreign profile. Without `kid` it is the only one of the issuer that the token names and
+    /// of its algorithm: a name that is not proved yet may choose among keys that are here, and nothing else.
+    fn foreign_key(
+        &self,
+        token: &Compact<'_>,
+        refusal: Refusal,
+    ) -> Result<(Arc<RingKey>, Algorithm), VerifyError> {
+        let header = match ForeignHeader::parse(&token.header) {
+            Ok(header) if header.check_type(&[]).is_ok() => header,
+            _ => return Err(refusal.into()),
+        };
+        let key = match &header.key_id {
+            Some(key_id) => self.key(key_id)?,
+            None => {
+                let members = jose::object(&token.payload).map_err(|_| refusal)?;
+                let issuer = members.get("iss").and_then(Value::as_str).ok_or(refusal)?;
+                let issuer = (issuer != self.policy.issuer).then_some(issuer);
+                let keys = self.ring.verifying_only(issuer, header.algorithm);
+                match <[_; 1]>::try_from(keys) {
+                    Ok([only]) => only,
+                    Err(keys) if keys.is_empty() => return Err(VerifyError::KeyNotInMemory),
+                    Err(_) => {
+                        let detail =
+                            "the token names no key (`kid`), and its issuer has several for its algorithm";
+                        return Err(Refusal::new(Reason::KeyUnknown, detail).into());
+                    }
+                }
+            }
+        };
+        if key.verifies_only { Ok((key, header.algorithm)) } else { Err(refusal.into()) }
+    }
+
     /// Whether an examined token is good now and was not revoked. For whom it is, the caller has looked at before.
     pub(super) fn check_good(&self, token: &ExaminedToken) -> Result<(), VerifyError> {
-        check_times(&token.claims, self.clock.now(), self.policy.leeway)?;
+        check_times(&token.claims, token.key.verifies_only, self.clock.now(), self.policy.leeway)?;
         self.check_revoked(&token.claims, token.is_own)
     }
 
@@ -258,13 +305,23 @@ impl Verifier {
 }
 
 /// Compares a token's times with what time it is, on clocks that differ by up to `leeway`.
-fn check_times(claims: &TokenClaims, now: UnixTime, leeway: Duration) -> Result<(), Refusal> {
+fn check_times(
+    claims: &TokenClaims,
+    is_foreign: bool,
+    now: UnixTime,
+    leeway: Duration,
+) -> Result<(), Refusal> {
+    let TokenClaims { expire_time, not_before_time, issue_time, .. } = claims;
     // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
-    if now.minus(leeway) >= claims.expire_time {
+    if now.minus(leeway) >= *expire_time {
         return Err(Refusal::new(Reason::Expired, "the token has expired"));
     }
-    let begins = claims.not_before_time.into_iter().chain(claims.issue_time).max();
-    if begins.is_some_and(|begins| begins.minus(leeway) > now) {
+    // A replica whose clock is ahead issues tokens that are good at once. A later `nbf` was asked for, and is waited for.
+    let issue_leeway = if is_foreign { leeway } else { leeway.max(CLOCK_MARGIN) };
+    let not_before_time = not_before_time.filter(|begins| is_foreign || Some(*begins) > *issue_time);
+    if issue_time.is_some_and(|issued| issued.minus(issue_leeway) > now)
+        || not_before_time.is_some_and(|begins| begins.minus(leeway) > now)
+    {
         return Err(Refusal::new(Reason::NotYetValid, "the token is not valid yet"));
     }
     Ok(())

@@ -166,6 +166,7 @@ async fn keys_may_be_in_a_file_and_a_fetch_may_want_a_token() {
             unlimited(settings);
             settings.caller_sources.trusted_issuers.push(TrustedIssuerSettings {
                 subject_prefix: None,
+                token_types: Vec::new(),
                 issuer: CLUSTER.to_owned(),
                 source,
                 algorithms: vec![Algorithm::Rs256],

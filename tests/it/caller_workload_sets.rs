@@ -43,6 +43,7 @@ async fn server(source: KeySource) -> TestServer {
         settings.caller_sources.refresh.timeout = TIMEOUT;
         settings.caller_sources.trusted_issuers.push(TrustedIssuerSettings {
             subject_prefix: None,
+            token_types: Vec::new(),
             issuer: CLUSTER.to_owned(),
             source,
             algorithms: vec![Algorithm::Rs256, Algorithm::Es256],

@@ -34,6 +34,7 @@ async fn story(authority: &TestAuthority, pair: &Pair) -> (TestServer, JwksStand
         unlimited(settings);
         settings.caller_sources.trusted_issuers.push(TrustedIssuerSettings {
             subject_prefix: None,
+            token_types: Vec::new(),
             issuer: CLUSTER.to_owned(),
             source: KeySource::Uri { uri, ca_file: Some(ca_file), bearer_token_file: None },
             algorithms: vec![Algorithm::Rs256, Algorithm::Es256],

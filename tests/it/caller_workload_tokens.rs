@@ -10,7 +10,7 @@ use crate::{
     forge::b64,
     harness::{START, TestServer, accepted, assert_refused},
     jwks_stand_in::{Answer, JwksStandIn},
-    made_keys::{made, token, with},
+    made_keys::{made, make, token, with},
 };
 
 /// The longest token that is taken, in bytes.
@@ -134,23 +134,32 @@ async fn the_public_key_is_no_secret() {
 }
 
 #[tokio::test]
-async fn without_a_key_id_there_must_be_exactly_one_key() {
+async fn without_a_key_id_there_must_be_exactly_one_key_for_the_algorithm() {
     let payload = pod().to_string();
     let by = |algorithm: Algorithm, header: &str| signed(made(algorithm), algorithm, header, &payload);
     let (rsa, ec) = (by(Algorithm::Rs256, r#"{"alg":"RS256"}"#), by(Algorithm::Es256, r#"{"alg":"ES256"}"#));
+    let other = signed(&make(Algorithm::Rs256), Algorithm::Rs256, r#"{"alg":"RS256"}"#, &payload);
     let empty = by(Algorithm::Rs256, r#"{"alg":"RS256","kid":""}"#);
     let null = by(Algorithm::Rs256, r#"{"alg":"RS256","kid":null}"#);
+    let none = by(Algorithm::Rs256, r#"{"alg":"EdDSA"}"#);
     let swapped = by(Algorithm::Rs256, r#"{"alg":"RS256","kid":"cluster-2"}"#);
-    let tokens =
-        [("RSA", rsa.clone()), ("P-256", ec), ("an empty one", empty), ("null", null), ("swapped", swapped)];
+    let tokens = [
+        ("another key", other),
+        ("no key", none),
+        ("an empty one", empty),
+        ("null", null),
+        ("swapped", swapped),
+    ];
     all_refused(tokens.map(|(name, token)| named(name, token)).to_vec()).await;
 
     let (server, issuer) = server().await;
-    issuer.answer(Answer::Set(json!({"keys": [public(made(Algorithm::Rs256), "cluster-1")]}).to_string()));
-    assert_refused(issue_by(&server, &rsa).await, Code::Unauthenticated, "CREDENTIALS_INVALID");
+    accepted(issue_by(&server, &rsa).await);
+    accepted(issue_by(&server, &ec).await);
+    let keys = [public(made(Algorithm::Rs256), "cluster-1"), public(&make(Algorithm::Rs256), "cluster-3")];
+    issuer.answer(Answer::Set(json!({ "keys": keys }).to_string()));
     server.clock.advance(300);
     server.rounds.make().await.unwrap();
-    accepted(issue_by(&server, &rsa).await);
+    assert_refused(issue_by(&server, &rsa).await, Code::Unauthenticated, "CREDENTIALS_INVALID");
 }
 
 #[tokio::test]

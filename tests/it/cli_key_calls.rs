@@ -9,12 +9,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokend::proto::v1::{
     CreateKeyRequest, CreateKeyResponse, ImportKeyRequest, ImportKeyResponse, Key, KeyState, KeyUsage,
     ListKeysRequest, ListKeysResponse, RevokeKeyRequest, RevokeKeyResponse, RotateKeysRequest,
-    RotateKeysResponse,
+    RotateKeysResponse, SkippedKey, TrustedKey,
     import_key_request::Material,
     key_service_server::{KeyService, KeyServiceServer},
 };
@@ -58,10 +59,32 @@ impl KeyService for StandIn {
     ) -> Result<Response<ListKeysResponse>, Status> {
         let request = request.into_inner();
         self.note(Asked::List(request.clone()));
+        if request.trusted {
+            let good = TrustedKey {
+                issuer: "https://a.test".to_owned(),
+                key_id: "a b".to_owned(),
+                algorithms: vec!["RS256".to_owned(), "PS256".to_owned()],
+                problem: String::new(),
+            };
+            let bad = TrustedKey {
+                key_id: "\u{1b}".to_owned(),
+                algorithms: Vec::new(),
+                problem: "`n` is bad".to_owned(),
+                ..good.clone()
+            };
+            return Ok(Response::new(ListKeysResponse {
+                trusted_keys: vec![good, bad],
+                ..Default::default()
+            }));
+        }
         let [first, second] = self.keys.clone();
         Ok(Response::new(match request.page_token.as_str() {
-            "" => ListKeysResponse { keys: vec![first], next_page_token: "more".to_owned() },
-            _ => ListKeysResponse { keys: vec![second], next_page_token: String::new() },
+            "" => ListKeysResponse {
+                keys: vec![first],
+                next_page_token: "more".to_owned(),
+                ..Default::default()
+            },
+            _ => ListKeysResponse { keys: vec![second], ..Default::default() },
         }))
     }
 
@@ -77,8 +100,17 @@ impl KeyService for StandIn {
         &self,
         request: Request<ImportKeyRequest>,
     ) -> Result<Response<ImportKeyResponse>, Status> {
-        self.note(Asked::Import(request.into_inner()));
-        Ok(Response::new(ImportKeyResponse { key: Some(self.keys[0].clone()), keys: self.keys.to_vec() }))
+        let request = request.into_inner();
+        let is_set = matches!(&request.material, Some(Material::JwkJson(_)));
+        let skipped =
+            SkippedKey { key_id: "enc\u{1b}".to_owned(), problem: "`keys[1].use` must be `sig`".to_owned() };
+        let skipped_keys = is_set.then_some(skipped).into_iter().collect();
+        self.note(Asked::Import(request));
+        Ok(Response::new(ImportKeyResponse {
+            key: Some(self.keys[0].clone()),
+            keys: self.keys.to_vec(),
+            skipped_keys,
+        }))
     }
 
     async fn rotate_keys(
@@ -176,12 +208,38 @@ fn lists_are_read_to_their_last_page() {
             "{}",
             stdout(&listed)
         );
-        story.asked(&Asked::List(ListKeysRequest { page_size: 500, page_token: String::new() }));
-        story.asked(&Asked::List(ListKeysRequest { page_size: 500, page_token: "more".to_owned() }));
+        story.asked(&Asked::List(ListKeysRequest { page_size: 500, ..Default::default() }));
+        story.asked(&Asked::List(ListKeysRequest {
+            page_size: 500,
+            page_token: "more".to_owned(),
+            trusted: false,
+        }));
     }
     let json: Value = serde_json::from_str(stdout(&story.done(&["list", "-o", "json"], b""))).unwrap();
     assert_eq!(json[0]["state"], "PENDING");
     assert_eq!(json[1]["activate_time"], "2017-07-14T02:40:00Z");
+}
+
+#[test]
+fn keys_of_trusted_issuers_are_listed_with_what_is_wrong_with_them() {
+    let story = Story::new();
+    let table = story.done(&["list", "--trusted"], b"");
+    let lines: Vec<Vec<&str>> = stdout(&table)
+        .lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            vec!["ISSUER", "KEY", "ALGORITHMS", "PROBLEM"],
+            vec!["https://a.test", "a b", "RS256 PS256", "-"],
+            vec!["https://a.test", "\\u{1b}", "-", "`n` is bad"],
+        ]
+    );
+    story.asked(&Asked::List(ListKeysRequest { trusted: true, ..Default::default() }));
+    let json: Value =
+        serde_json::from_str(stdout(&story.done(&["list", "--trusted", "-o", "json"], b""))).unwrap();
+    assert_eq!((&json[0]["key_id"], &json[1]["problem"]), (&"a b".into(), &"`n` is bad".into()));
 }
 
 #[test]
@@ -245,6 +303,11 @@ fn material_comes_from_files_and_stdin_and_is_never_printed() {
     file("key.pem", b"the pem\n");
     file("key.jwk", b"{\"the\":\"jwk\"}");
     file("text", format!("{SECRET_BASE64URL}=\n").as_bytes());
+    file("base64", b"+//7//v/+//7//v/+//7//v/+//7//v/+//7//v/+//7\r\n");
+    file("mixed", b"+_/7//v/+//7//v/+//7//v/+//7//v/+//7//v/+//7");
+    file("hex", b"d2956f7fb6dbfbb0eea55c78d002532379fe8ea6642e549ad8804276b5bcffb1\n");
+    file("echo", b"correct-horse-battery-staple-0123456789-abcdef\n");
+    file("echo-crlf", b"correct-horse-battery-staple-0123456789-abcdef\r\n");
     file("bytes", b"\xff\n");
     file("nothing", b"");
     file("huge", &[b'A'; 300 * 1024]);
@@ -266,6 +329,8 @@ fn material_comes_from_files_and_stdin_and_is_never_printed() {
         &["import", "--jwk", "key.jwk", "--verify-only", "--issuer", "https://other.example", "-o", "json"],
         b"",
     );
+    assert!(stderr(&json).contains("skipped: `keys[1].use` must be `sig` (kid"), "{}", stderr(&json));
+    assert!(!stderr(&json).contains('\u{1b}'));
     let json: Value = serde_json::from_str(stdout(&json)).unwrap();
     assert_eq!((&json[0]["state"], &json[1]["state"]), (&"PENDING".into(), &"ACTIVE".into()));
     story.asked(&Asked::Import(ImportKeyRequest {
@@ -273,8 +338,14 @@ fn material_comes_from_files_and_stdin_and_is_never_printed() {
         issuer: "https://other.example".to_owned(),
         ..import(Material::JwkJson("{\"the\":\"jwk\"}".to_owned()))
     }));
-    story.done(&["import", "--secret-file", "text"], b"");
+    let read = story.done(&["import", "--secret-file", "text"], b"");
+    assert!(stderr(&read).starts_with("the secret is 32 bytes, read as base64url\n"), "{}", stderr(&read));
     story.asked(&Asked::Import(import(secret())));
+    let read = story.done(&["import", "--secret-file", "base64"], b"");
+    assert!(stderr(&read).starts_with("the secret is 33 bytes, read as base64\n"), "{}", stderr(&read));
+    story.asked(&Asked::Import(import(Material::Secret(
+        STANDARD.decode("+//7//v/+//7//v/+//7//v/+//7//v/+//7//v/+//7").unwrap(),
+    ))));
     story.done(&["import", "--secret-file", "-", "--raw"], SECRET.as_bytes());
     story.asked(&Asked::Import(import(secret())));
     story.done(&["import", "--secret-file", "bytes", "--raw"], b"");
@@ -291,6 +362,13 @@ fn material_comes_from_files_and_stdin_and_is_never_printed() {
         (&["--jwk", "-"], "--jwk: stdin is empty"),
         (&["--jwk", "huge"], "--jwk: huge is too long"),
         (&["--secret-file", "key.jwk"], "--secret-file: key.jwk is not base64url"),
+        (&["--secret-file", "mixed"], "--secret-file: mixed is not base64url"),
+        (&["--secret-file", "hex"], "--secret-file: hex could be hex digits"),
+        (&["--secret-file", "echo", "--raw"], "--secret-file: echo is text that ends with a line break"),
+        (
+            &["--secret-file", "echo-crlf", "--raw"],
+            "--secret-file: echo-crlf is text that ends with a line break",
+        ),
     ] {
         story.wrong(&[&["import"], arguments].concat(), words);
     }

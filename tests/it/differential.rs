@@ -18,7 +18,7 @@ use tokend::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    forge::{Forge, b64, payload},
+    forge::{Forge, Profile, b64, payload},
     harness::{ISSUER, TestServer, accepted, for_alice, reason, refused},
 };
 
@@ -53,11 +53,11 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 /// A server with a key for every algorithm, on a runtime of its own, for tests that are not async.
-fn server(algorithms: &[Algorithm]) -> (Runtime, TestServer, Forge) {
+fn server(profile: Profile, algorithms: &[Algorithm]) -> (Runtime, TestServer, Forge) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (server, forge) = runtime.block_on(async {
         let server = TestServer::with(|settings| settings.keys.algorithms = algorithms.to_vec()).await;
-        let forge = Forge::of(&*server.store).await;
+        let forge = Forge::by(profile, &server, algorithms).await;
         (server, forge)
     });
     (runtime, server, forge)
@@ -69,7 +69,7 @@ fn runner(cases: u32) -> TestRunner {
 
 #[test]
 fn what_tokend_issues_jsonwebtoken_decodes() {
-    let (runtime, server, _) = server(&[Algorithm::Es256]);
+    let (runtime, server, _) = server(Profile::Own, &[Algorithm::Es256]);
     let jwks = runtime.block_on(server.get("/.well-known/jwks.json")).2;
     let jwks: JwkSet = serde_json::from_str(&jwks).unwrap();
     let case = (
@@ -107,11 +107,15 @@ fn what_tokend_issues_jsonwebtoken_decodes() {
 
 #[test]
 fn what_jsonwebtoken_encodes_under_our_key_and_shape_tokend_verifies() {
-    let (runtime, server, forge) = server(&[Algorithm::Es256, Algorithm::Hs256, Algorithm::EdDsa]);
+    Profile::BOTH.into_iter().for_each(what_jsonwebtoken_encodes);
+}
+
+fn what_jsonwebtoken_encodes(profile: Profile) {
+    let (runtime, server, forge) = server(profile, &[Algorithm::Es256, Algorithm::Hs256, Algorithm::EdDsa]);
     let algorithm = prop::sample::select(vec![Algorithm::Es256, Algorithm::Hs256, Algorithm::EdDsa]);
     runner(256)
         .run(&(algorithm, claims(), text()), |(algorithm, extra, subject)| {
-            let mut claims = payload();
+            let mut claims = forge.payload();
             claims["sub"] = json!(subject);
             claims.as_object_mut().unwrap().extend(extra);
             let mut header = jsonwebtoken::Header::new(algorithm.name().parse().unwrap());
@@ -128,8 +132,15 @@ fn what_jsonwebtoken_encodes_under_our_key_and_shape_tokend_verifies() {
 
 #[test]
 fn a_token_that_is_changed_anywhere_is_refused() {
-    let (runtime, server, _) = server(&[Algorithm::Es256]);
-    let good = accepted(runtime.block_on(server.root.issue(for_alice()))).access_token;
+    Profile::BOTH.into_iter().for_each(changed_anywhere);
+}
+
+fn changed_anywhere(profile: Profile) {
+    let (runtime, server, forge) = server(profile, &[Algorithm::Es256]);
+    let good = match profile {
+        Profile::Own => accepted(runtime.block_on(server.root.issue(for_alice()))).access_token,
+        Profile::Foreign => forge.token(Algorithm::Es256, &forge.payload()),
+    };
     let change = (0..good.len(), any::<char>(), 0..4_u8);
     runner(1024)
         .run(&change, |(at, with, kind)| {
@@ -152,7 +163,11 @@ fn a_token_that_is_changed_anywhere_is_refused() {
 
 #[test]
 fn any_text_at_all_is_refused_as_a_token() {
-    let (runtime, server, forge) = server(&[Algorithm::Hs256]);
+    Profile::BOTH.into_iter().for_each(any_text_at_all);
+}
+
+fn any_text_at_all(profile: Profile) {
+    let (runtime, server, forge) = server(profile, &[Algorithm::Hs256]);
     let piece = || prop::collection::vec(any::<u8>(), 0..200);
     runner(512)
         .run(&(piece(), piece(), piece(), any::<String>()), |(header, payload, signature, text)| {
@@ -169,8 +184,28 @@ fn any_text_at_all_is_refused_as_a_token() {
 }
 
 #[test]
+fn every_algorithm_of_an_imported_key_is_understood() {
+    let (runtime, server, forge) = server(Profile::Foreign, &Algorithm::ALL);
+    for algorithm in Algorithm::ALL {
+        let claims = forge.payload();
+        // As tokend writes it; and with as little as the RFCs demand.
+        let bare = forge.sign(algorithm, json!({"alg": algorithm.name()}).to_string(), claims.to_string());
+        for token in [forge.token(algorithm, &claims), bare] {
+            let verified = accepted(runtime.block_on(server.root.check(&token)));
+            assert_eq!(verified.key_id, forge.kid(algorithm), "{algorithm}");
+        }
+        // Another key's signature under that name, or under none.
+        for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
+            let input = forge.sign(algorithm, json!({"alg": other.name()}).to_string(), claims.to_string());
+            let status = refused(runtime.block_on(server.root.check(&input)));
+            assert_eq!(reason(&status), "TOKEN_SIGNATURE_INVALID", "{algorithm} as {other}");
+        }
+    }
+}
+
+#[test]
 fn every_algorithm_is_understood_both_ways() {
-    let (runtime, server, forge) = server(&Algorithm::ALL);
+    let (runtime, server, forge) = server(Profile::Own, &Algorithm::ALL);
     let jwks = runtime.block_on(server.get("/.well-known/jwks.json")).2;
     let jwks: Value = serde_json::from_str(&jwks).unwrap();
     let jwks = jwks["keys"].as_array().unwrap();

@@ -120,7 +120,7 @@ async fn a_bad_token_of_a_trusted_issuer() {
         (other.token("cluster-2", &pod()), "TOKEN_KEY_UNKNOWN"),
         (confused, "TOKEN_ALGORITHM_NOT_ALLOWED"),
         // An issuer that nobody trusts is looked for among the server's own keys, and nowhere else.
-        (changed("iss", json!("https://unknown.test")), "TOKEN_TYPE_MISMATCH"),
+        (changed("iss", json!("https://unknown.test")), "TOKEN_KEY_UNKNOWN"),
         (other.token("cluster-1", &with(&pod(), "iss", "https://unknown.test")), "TOKEN_KEY_UNKNOWN"),
         // The cluster's key is none of this issuer's.
         (

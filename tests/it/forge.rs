@@ -13,10 +13,14 @@ use base64::{
 use jsonwebtoken::EncodingKey;
 use tokend::{
     model::{Algorithm, KeyRecord, KeyState},
+    proto::v1::ImportKeyRequest,
     store::Store,
 };
 
-use crate::harness::{ISSUER, SEALING_KEY, START};
+use crate::{
+    harness::{ISSUER, SEALING_KEY, START, TestServer, accepted},
+    made_keys::{made, pem_request, secret_request, verify_only},
+};
 
 /// base64url without padding.
 pub fn b64(octets: impl AsRef<[u8]>) -> String {
@@ -38,7 +42,24 @@ pub fn unseal(record: &KeyRecord) -> Vec<u8> {
 }
 
 /// The private keys of a server with their ids.
-pub struct Forge(HashMap<Algorithm, (String, PrivateKey)>);
+pub struct Forge {
+    keys: HashMap<Algorithm, (String, PrivateKey)>,
+    issuer: &'static str,
+}
+
+/// The issuer of imported keys.
+pub const PARTNER: &str = "https://partner.test";
+
+/// By which profile tokens are read: that of tokend's own keys, or that of keys that were imported to verify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    Own,
+    Foreign,
+}
+
+impl Profile {
+    pub const BOTH: [Self; 2] = [Self::Own, Self::Foreign];
+}
 
 /// A private key that signs outside of tokend. jsonwebtoken knows no ML-DSA: there aws-lc itself signs.
 pub enum PrivateKey {
@@ -52,16 +73,67 @@ impl Forge {
         let in_state = |state| set.keys.iter().filter(move |record: &&KeyRecord| record.state == state);
         // The active key of an algorithm, else the pending one.
         let records = in_state(KeyState::Pending).chain(in_state(KeyState::Active));
-        Self(records.map(|record| (record.algorithm, entry(record))).collect())
+        let keys = records.map(|record| (record.algorithm, entry(record))).collect();
+        Self { keys, issuer: ISSUER }
+    }
+
+    /// Keys of the partner for these algorithms, imported to verify only.
+    pub async fn imported(server: &TestServer, algorithms: &[Algorithm]) -> Self {
+        let mut keys = HashMap::new();
+        for algorithm in algorithms {
+            let key_id = format!("partner-{algorithm}");
+            let (octets, request) = if algorithm.is_symmetric() {
+                let octets = algorithm.name().repeat(16).into_bytes();
+                (octets.clone(), secret_request(octets, algorithm.name()))
+            } else {
+                let key = made(*algorithm);
+                (key.pkcs8.clone(), pem_request(key.public_pem(), algorithm.name()))
+            };
+            let request = ImportKeyRequest {
+                key_id: key_id.clone(),
+                issuer: PARTNER.to_owned(),
+                ..verify_only(request)
+            };
+            let request = server.root.request(request);
+            accepted(server.root.keys().import_key(request).await);
+            keys.insert(*algorithm, (key_id, PrivateKey::parse(*algorithm, &octets)));
+        }
+        Self { keys, issuer: PARTNER }
+    }
+
+    /// The keys of this profile.
+    pub async fn by(profile: Profile, server: &TestServer, algorithms: &[Algorithm]) -> Self {
+        match profile {
+            Profile::Own => Self::of(&*server.store).await,
+            Profile::Foreign => Self::imported(server, algorithms).await,
+        }
+    }
+
+    pub const fn issuer(&self) -> &'static str {
+        self.issuer
+    }
+
+    /// A payload that is accepted for `orders` under these keys.
+    pub fn payload(&self) -> serde_json::Value {
+        let mut claims = payload();
+        claims["iss"] = self.issuer.into();
+        claims
+    }
+
+    /// A token of this payload under the key for `algorithm`, as tokend would write it.
+    pub fn token(&self, algorithm: Algorithm, payload: &serde_json::Value) -> String {
+        self.sign(algorithm, self.header(algorithm), payload.to_string())
     }
 
     pub fn kid(&self, algorithm: Algorithm) -> &str {
-        &self.0[&algorithm].0
+        &self.keys[&algorithm].0
     }
 
     /// The key as jsonwebtoken holds it; not for ML-DSA.
     pub fn key(&self, algorithm: Algorithm) -> &EncodingKey {
-        let PrivateKey::Jwt(key) = &self.0[&algorithm].1 else { panic!("jsonwebtoken knows no {algorithm}") };
+        let PrivateKey::Jwt(key) = &self.keys[&algorithm].1 else {
+            panic!("jsonwebtoken knows no {algorithm}")
+        };
         key
     }
 
@@ -72,7 +144,7 @@ impl Forge {
 
     /// The same over a signing input of any form.
     pub fn sign_input(&self, algorithm: Algorithm, input: &str) -> String {
-        format!("{input}.{}", self.0[&algorithm].1.sign(algorithm, input))
+        format!("{input}.{}", self.keys[&algorithm].1.sign(algorithm, input))
     }
 
     /// The header that tokend writes.

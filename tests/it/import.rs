@@ -5,7 +5,7 @@ use tokend::{
     model::Algorithm,
     proto::v1::{self, ImportKeyRequest},
 };
-use tonic::{Code, Status};
+use tonic::Code;
 
 use crate::{
     forge::payload,
@@ -155,7 +155,7 @@ async fn of_a_private_key_that_is_to_verify_only_the_private_half_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_set_of_public_keys_is_taken_as_a_whole_or_not_at_all() {
+async fn of_a_set_the_keys_that_can_be_used_are_taken_and_the_others_named() {
     let server = TestServer::start().await;
     let algorithms = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa, Algorithm::MlDsa44];
     let kid = |algorithm: Algorithm| format!("{}-of-theirs", algorithm.name());
@@ -164,21 +164,45 @@ async fn a_set_of_public_keys_is_taken_as_a_whole_or_not_at_all() {
         .map(|algorithm| with(&made(algorithm).public_jwk, "kid", kid(algorithm)))
         .collect();
     let all = json!({"keys": keys});
+    // Nothing is taken of a set that is a mistake as a whole.
     let good = keys[3].clone();
-    keys[3] = with(&good, "pub", "AA");
+    keys[3] = with(&good, "priv", "AA");
     let before = list(&server).await;
     let answer = import(&server, foreign(jwk_request(&json!({"keys": keys})))).await;
     let status = assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID");
-    assert_eq!(fields(&status), ["jwk_json.keys[3].pub"]);
+    assert_eq!(fields(&status), ["jwk_json.keys[3]"]);
     assert_eq!(list(&server).await, before);
     let unknown = made(Algorithm::Rs256).token(&kid(Algorithm::Rs256), &payload_of(OTHER));
     assert_refused(server.root.check(&unknown).await, Code::InvalidArgument, "TOKEN_KEY_UNKNOWN");
 
     // Past the pause in which an unknown id is not looked for again.
     server.clock.advance(10);
-    let answer = import_all(&server, foreign(jwk_request(&all))).await;
-    let taken: Vec<String> = accepted(answer).into_iter().map(|key| key.key_id).collect();
+    let mut more = all["keys"].as_array().unwrap().clone();
+    more.insert(
+        1,
+        json!({"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "n": "AQAB", "e": "AQAB", "kid": "enc"}),
+    );
+    more.push(
+        json!({"kty": "EC", "crv": "P-521", "alg": "ES512", "x": "AA", "y": "AA", "kid": "k".repeat(200)}),
+    );
+    let request = server.root.request(foreign(jwk_request(&json!({"keys": more}))));
+    let imported = accepted(server.root.keys().import_key(request).await).into_inner();
+    let taken: Vec<String> = imported.keys.into_iter().map(|key| key.key_id).collect();
     assert_eq!(taken, algorithms.map(kid));
+    let skipped: Vec<(String, String)> =
+        imported.skipped_keys.into_iter().map(|key| (key.key_id, key.problem)).collect();
+    let long = "`keys[5].kid` must be 1 to 128 printable ASCII characters other than space, `\"` and `\\`";
+    assert_eq!(
+        skipped,
+        [
+            ("enc".to_owned(), "`keys[1].use` must be `sig`, or `jwt-svid` of a SPIFFE bundle".to_owned()),
+            ("k".repeat(128), long.to_owned()),
+        ]
+    );
+    let alone = json!({"keys": [more[1]]});
+    let answer = import(&server, foreign(jwk_request(&alone))).await;
+    let status = assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID");
+    assert_eq!(fields(&status), ["jwk_json.keys[0].use"]);
     for algorithm in algorithms {
         verifies_only(&server, made(algorithm), &kid(algorithm), OTHER, ISSUER).await;
     }
@@ -210,10 +234,4 @@ async fn what_was_imported_is_the_same_after_a_start() {
     verifies_only(&server, made(Algorithm::EdDsa), &theirs.key_id, OTHER, ISSUER).await;
     let token = token(Algorithm::Hs256, &[9; 32], &secret.key_id, &payload_of(ISSUER));
     accepted(server.root.check(&token).await);
-}
-
-/// Takes in a set.
-async fn import_all(server: &TestServer, request: ImportKeyRequest) -> Result<Vec<v1::Key>, Status> {
-    let answer = server.root.keys().import_key(server.root.request(request)).await;
-    answer.map(|answer| answer.into_inner().keys)
 }

@@ -143,7 +143,7 @@ async fn all_that_is_wrong_with_a_token_is_one_answer() {
         claim("exp", json!(START)),
         claim("exp", json!("soon")),
         claim("nbf", json!(START + 1)),
-        claim("iat", json!(START + 1)),
+        claim("iat", json!(START + 121)),
         claim("aud", json!("billing")),
         claim("aud", json!([])),
         claim("iss", json!("https://elsewhere.test")),

@@ -118,7 +118,7 @@ async fn what_is_wrong_with_a_request_is_named() {
     let request = v1::RotateKeysRequest { algorithm: "es256".to_owned(), ..Default::default() };
     let answer = server.root.keys().rotate_keys(server.root.request(request)).await;
     assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID");
-    let request = v1::ListKeysRequest { page_size: -1, page_token: "?".to_owned() };
+    let request = v1::ListKeysRequest { page_size: -1, page_token: "?".to_owned(), trusted: false };
     let answer = server.root.keys().list_keys(server.root.request(request)).await;
     let status = assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID");
     assert_eq!(fields(&status), ["page_size", "page_token"]);
@@ -170,7 +170,8 @@ async fn keys_are_listed_by_the_page() {
     for size in 1..6 {
         let (mut paged, mut page_token) = (Vec::new(), String::new());
         loop {
-            let request = server.root.request(v1::ListKeysRequest { page_size: size, page_token });
+            let request =
+                server.root.request(v1::ListKeysRequest { page_size: size, page_token, trusted: false });
             let page = accepted(server.root.keys().list_keys(request).await).into_inner();
             assert!(page.keys.len() <= usize::try_from(size).unwrap());
             paged.extend(page.keys);

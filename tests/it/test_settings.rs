@@ -50,6 +50,7 @@ pub fn settings() -> Settings {
         },
         callers: CallerSettings {
             issuer: ISSUER.to_owned(),
+            max_token_bytes: 8192,
             assertion_max_ttl: Duration::from_secs(300),
             leeway: Duration::from_secs(10),
             failures_per_minute: std::num::NonZeroU32::new(60).unwrap(),

@@ -115,7 +115,7 @@ impl Authenticator {
         now: UnixTime,
     ) -> Result<Looked<'h>, AuthenticationError> {
         let certificate = certificate::client(snapshot, peer, now);
-        let credential = match (Credential::of(headers)?, certificate) {
+        let credential = match (Credential::of(headers, self.settings.max_token_bytes)?, certificate) {
             (None, None) => return Err(AuthenticationError::Missing),
             (Some(_), Some(_)) => {
                 let check = "there is a client's certificate, and an authorization value too";
@@ -154,7 +154,7 @@ impl Authenticator {
         address: Option<IpAddr>,
         now: UnixTime,
     ) -> Result<Proved, AuthenticationError> {
-        let token = match UnprovenToken::parse(text) {
+        let token = match UnprovenToken::parse(text, self.settings.max_token_bytes) {
             Ok(token) => token,
             Err(refusal) => {
                 return Err(self.limited(Unproven::new(None, refusal.detail).into(), address));
@@ -162,9 +162,9 @@ impl Authenticator {
         };
         let issuer = token.issuer().unwrap_or_default().to_owned();
         let attempt = Attempt::new(address, Some(&issuer));
-        let client_id = ClientId::parse(issuer.as_str()).ok();
         // An unproven name: it chooses with whose keys the token is checked.
         let trusted = self.issuers.find(&issuer);
+        let client_id = ClientId::parse(issuer.as_str()).ok().filter(|_| trusted.is_none());
         let method = match trusted {
             Some(_) => AuthenticationMethod::WorkloadIdentity,
             None => AuthenticationMethod::PrivateKeyJwt,
@@ -174,7 +174,7 @@ impl Authenticator {
             return Err(AuthenticationError::RateLimited { unproven, retry_after });
         }
         let outcome = match trusted {
-            Some(trusted) => self.workload(token, &issuer, trusted, now).await,
+            Some(trusted) => self.workload(token, trusted, now).await,
             None => self.assertion(token, &issuer, now).await,
         };
         match outcome {
@@ -214,15 +214,15 @@ impl Authenticator {
     async fn workload(
         &self,
         token: UnprovenToken<'_>,
-        issuer: &str,
         trusted: &Arc<TrustedIssuer>,
         now: UnixTime,
     ) -> Result<Proved, AuthenticationError> {
         const METHOD: AuthenticationMethod = AuthenticationMethod::WorkloadIdentity;
         let refused = |refusal| Unproven::refused(METHOD, refusal);
+        let issuer = trusted.settings.issuer.as_str();
         let held = trusted.keys(token.header.key_id.as_deref(), token.header.algorithm).await;
         let held = held.map_err(|KeysMissing| AuthenticationError::IssuerKeys(issuer.to_owned()))?;
-        let token = workload::check(token, issuer, &held.keys, self.settings.leeway, now);
+        let token = workload::check(token, &trusted.settings, &held.keys, self.settings.leeway, now);
         let token = token.map_err(refused)?;
         let client = workload::client(&token, self.directory.now().by_issuer(issuer)).map_err(refused)?;
         Ok(allowed(client, METHOD)?)

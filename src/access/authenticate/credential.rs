@@ -10,9 +10,6 @@ use crate::model::{AuthenticationMethod, CLIENT_SECRET_PREFIX, ClientId, ClientS
 /// No secret is longer; a longer one is refused before it is hashed.
 const LONGEST_SECRET: usize = 1024;
 
-/// No token is longer: the longest signature, of ML-DSA-87, has 6,170 characters.
-pub(super) const LONGEST_TOKEN: usize = 8192;
-
 /// The value of `authorization`.
 pub(super) enum Credential<'h> {
     /// A secret that is nobody else's, if it is anybody's; and the token that it would be otherwise.
@@ -25,7 +22,7 @@ impl<'h> Credential<'h> {
     /// The one `authorization` value: `Bearer` (RFC 6750 section 2.1) or `Basic` (RFC 7617). Schemes are case-insensitive
     /// (RFC 9110 section 11.1). None if there is no value. No other header is ever looked at: what a proxy says of a
     /// certificate, anybody can say.
-    pub(super) fn of(headers: &'h HeaderMap) -> Result<Option<Self>, Unproven> {
+    pub(super) fn of(headers: &'h HeaderMap, max_token_bytes: usize) -> Result<Option<Self>, Unproven> {
         let unproven = |check| Unproven::new(None, check);
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Ok(None) };
@@ -37,7 +34,7 @@ impl<'h> Credential<'h> {
             return Err(unproven("the authorization value is no scheme with a credential"));
         };
         if scheme.eq_ignore_ascii_case("bearer") {
-            return Self::bearer(text).map(Some);
+            return Self::bearer(text, max_token_bytes).map(Some);
         }
         if scheme.eq_ignore_ascii_case("basic") {
             let secret = |check| Unproven::new(Some(AuthenticationMethod::ClientSecret), check);
@@ -49,9 +46,9 @@ impl<'h> Credential<'h> {
     }
 
     /// A secret may be any text, and so look like a token: it is looked up first.
-    fn bearer(text: &'h str) -> Result<Self, Unproven> {
-        if text.len() > LONGEST_TOKEN {
-            return Err(Unproven::new(None, "the credential is longer than any may be"));
+    fn bearer(text: &'h str, max_token_bytes: usize) -> Result<Self, Unproven> {
+        if text.len() > max_token_bytes.max(LONGEST_SECRET) {
+            return Err(Unproven::new(None, "the credential is longer than max_token_bytes"));
         }
         let digest = (text.len() <= LONGEST_SECRET).then(|| ClientSecret::from_text(text).digest());
         let token = (text.bytes().filter(|byte| *byte == b'.').count() == 2).then_some(text);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::credential::LONGEST_TOKEN;
 use crate::{
     jose::{self, Compact, ForeignHeader},
     model::{Reason, Refusal, TokenClaims, UnixTime},
@@ -25,9 +24,9 @@ pub(in crate::access) struct SignedToken {
 }
 
 impl<'t> UnprovenToken<'t> {
-    /// Takes a token apart, strictly.
-    pub(in crate::access) fn parse(text: &'t str) -> Result<Self, Refusal> {
-        let compact = Compact::parse(text, LONGEST_TOKEN)?;
+    /// Takes a token of up to `max_bytes` apart, strictly.
+    pub(in crate::access) fn parse(text: &'t str, max_bytes: usize) -> Result<Self, Refusal> {
+        let compact = Compact::parse(text, max_bytes)?;
         let header = ForeignHeader::parse(&compact.header)?;
         let members = jose::object(&compact.payload).map_err(|_| {
             Refusal::new(Reason::Malformed, "the token's payload is not a strict JSON object")
@@ -52,7 +51,7 @@ impl<'t> UnprovenToken<'t> {
 
     /// The claims, for the one who has checked the signature.
     pub(in crate::access) fn into_signed(self) -> Result<SignedToken, Refusal> {
-        Ok(SignedToken { claims: jose::read_claims(&self.members)?, members: self.members })
+        Ok(SignedToken { claims: jose::read_foreign_claims(&self.members, false)?, members: self.members })
     }
 }
 

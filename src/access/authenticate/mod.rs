@@ -26,7 +26,7 @@ pub(in crate::access) use workload::check as check_issued;
 /// Whether the metadata holds one credential that is well-formed.
 #[cfg(fuzzing)]
 pub(crate) fn reads_credential(headers: &http::HeaderMap) -> bool {
-    credential::Credential::of(headers).is_ok_and(|credential| {
+    credential::Credential::of(headers, 8192).is_ok_and(|credential| {
         let _names_a_client = credential.as_ref().map(credential::Credential::names);
         credential.is_some()
     })

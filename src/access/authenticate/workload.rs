@@ -6,18 +6,15 @@ use serde_json::Value;
 
 use super::jwt::{SignedToken, UnprovenToken};
 use crate::{
-    access::snapshot::Workload,
+    access::{TrustedIssuerSettings, snapshot::Workload},
     jose::{PublicKeySet, SetLookup},
     model::{ClaimCondition, Client, Reason, Refusal, UnixTime, WorkloadIdentity},
 };
 
-/// The types that another issuer's token may be of, besides none at all, as Kubernetes has it.
-const TYPES: [&str; 2] = ["jwt", "at+jwt"];
-
 /// The token, if it is one of the issuer's, and good at `now`.
 pub(in crate::access) fn check(
     token: UnprovenToken<'_>,
-    issuer: &str,
+    issuer: &TrustedIssuerSettings,
     keys: &PublicKeySet,
     leeway: Duration,
     now: UnixTime,
@@ -30,7 +27,7 @@ pub(in crate::access) fn check(
             return Err(Refusal::new(Reason::AlgorithmNotAllowed, detail));
         }
         SetLookup::Unknown => {
-            let detail = "the token's key is none of its issuer's; without `kid` there must be exactly one";
+            let detail = "the token's key is none of its issuer's; without `kid` there must be exactly one for its algorithm";
             return Err(Refusal::new(Reason::KeyUnknown, detail));
         }
     };
@@ -38,15 +35,10 @@ pub(in crate::access) fn check(
     if !key.verifies(token.message(), token.signature()) {
         return Err(Refusal::new(Reason::SignatureInvalid, "the token's signature does not verify"));
     }
-    if token.header.token_type.as_deref().is_some_and(|name| !TYPES.contains(&name)) {
-        return Err(Refusal::new(
-            Reason::TypeMismatch,
-            "the token is not of a type that is taken of other issuers",
-        ));
-    }
+    token.header.check_type(&issuer.token_types)?;
     let token = token.into_signed()?;
     // The name by which the keys were chosen was read before the signature was checked.
-    if token.claims.issuer != issuer {
+    if token.claims.issuer != issuer.issuer {
         return Err(Refusal::new(Reason::IssuerMismatch, "the token was issued by somebody else"));
     }
     token.check_times(now, leeway)?;

@@ -28,7 +28,7 @@ const WAITING: usize = 256;
 /// An issuer whose tokens are taken.
 #[derive(Debug)]
 pub(in crate::access) struct TrustedIssuer {
-    pub(super) settings: TrustedIssuerSettings,
+    pub(in crate::access) settings: TrustedIssuerSettings,
     refresh: RefreshSettings,
     clock: Arc<dyn Clock>,
     held: ArcSwapOption<Held>,
@@ -159,6 +159,16 @@ impl TrustedIssuer {
         match read {
             Ok(keys) => {
                 self.fetches.good.fetch_add(1, Relaxed);
+                let before = self.held.load();
+                let before = before.as_ref().map(|held| held.keys.skipped()).unwrap_or_default();
+                for key in keys.skipped().iter().filter(|key| !before.contains(key)) {
+                    tracing::warn!(
+                        issuer,
+                        key_id = ?key.key_id,
+                        problem = key.problem,
+                        "a key of the trusted issuer cannot be used, and is skipped"
+                    );
+                }
                 if self.fetches.failing.swap(false, Relaxed) || self.held.load().is_none() {
                     tracing::info!(issuer, keys = keys.len(), "the trusted issuer's keys are there");
                 }

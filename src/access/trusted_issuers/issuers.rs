@@ -13,7 +13,23 @@ use prometheus_client::{
 };
 
 use super::{RefreshSettings, TrustedIssuer, TrustedIssuerSettings};
-use crate::{clock::Clock, model::foreign_prefix};
+use crate::{
+    clock::Clock,
+    model::{Algorithm, foreign_prefix},
+};
+
+/// A key of a trusted issuer, as an operator may see it.
+#[derive(Debug)]
+pub struct TrustedKeyView {
+    /// The issuer.
+    pub issuer: String,
+    /// The key's id; empty if it has none.
+    pub key_id: String,
+    /// What it verifies.
+    pub algorithms: Vec<Algorithm>,
+    /// Why it cannot be used.
+    pub problem: Option<String>,
+}
 
 /// The issuers whose tokens stand for clients.
 #[derive(Debug)]
@@ -43,6 +59,33 @@ impl TrustedIssuers {
         set.unwrap_or_else(|| foreign_prefix(issuer)) + subject
     }
 
+    /// Every key in memory, and those that cannot be used, by issuer.
+    pub(in crate::access) fn keys(&self) -> Vec<TrustedKeyView> {
+        let mut views = Vec::<TrustedKeyView>::new();
+        for (issuer, trusted) in &self.by_name {
+            let view = |key_id: &str, problem: Option<&str>| TrustedKeyView {
+                issuer: issuer.clone(),
+                key_id: key_id.chars().take(128).collect(),
+                algorithms: Vec::new(),
+                problem: problem.map(str::to_owned),
+            };
+            let Some(held) = trusted.held() else {
+                views.push(view("", Some("the issuer's keys cannot be had; the log says why")));
+                continue;
+            };
+            let first = views.len();
+            for (key_id, algorithm) in held.keys.keys() {
+                match views.iter_mut().skip(first).find(|view| view.key_id == key_id) {
+                    Some(view) => view.algorithms.push(algorithm),
+                    None => views.push(TrustedKeyView { algorithms: vec![algorithm], ..view(key_id, None) }),
+                }
+            }
+            views.extend(held.keys.skipped().iter().map(|key| view(&key.key_id, Some(&key.problem))));
+        }
+        views.sort_by(|one, other| one.issuer.cmp(&other.issuer));
+        views
+    }
+
     /// Begins the fetches that are due, and waits for none.
     pub fn tend(&self) {
         self.by_name.values().for_each(TrustedIssuer::tend);
@@ -68,6 +111,16 @@ impl Collector for TrustedIssuers {
             if let Some(held) = state.held() {
                 let age = self.clock.steady().since(held.time).as_secs();
                 ConstGauge::new(age).encode(ages.encode_family(&[("issuer", issuer.as_str())])?)?;
+            }
+        }
+        let help = "Keys of trusted issuers that cannot be used, with the reason: 1 each";
+        let name = "tokend_issuer_skipped_keys";
+        let mut skipped = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (issuer, state) in &self.by_name {
+            for key in state.held().iter().flat_map(|held| held.keys.skipped()) {
+                let labels =
+                    [("issuer", issuer.as_str()), ("key_id", &key.key_id), ("problem", &key.problem)];
+                ConstGauge::new(1).encode(skipped.encode_family(&labels)?)?;
             }
         }
         let help = "Fetches of trusted issuers' keys, by result";

@@ -7,5 +7,5 @@ mod issuers;
 mod settings;
 
 pub(super) use issuer::{KeysMissing, TrustedIssuer};
-pub use issuers::TrustedIssuers;
+pub use issuers::{TrustedIssuers, TrustedKeyView};
 pub use settings::{KeySource, RefreshSettings, TrustedIssuerSettings};

@@ -15,6 +15,8 @@ pub struct TrustedIssuerSettings {
     pub source: KeySource,
     /// What its tokens may be signed with. No symmetric ones.
     pub algorithms: Vec<Algorithm>,
+    /// The types (`typ`) that its tokens may be of besides those of the foreign profile, as media types in lower case.
+    pub token_types: Vec<String>,
     /// What stands before its subjects in tokens of this server; none: `foreign:<issuer>#`. Empty: its subjects are this server's.
     pub subject_prefix: Option<String>,
 }

@@ -169,7 +169,12 @@ pub(super) const SERVING: &[Setting] = &[
         "Memory for the cache of verified tokens, in bytes: a cached token needs no second signature check; 0 turns the cache off",
     ),
     seconds("jwks_max_age", "5m", 86_400, "How long verifiers may keep the JWK set (`Cache-Control`)"),
-    number("max_token_bytes", "8192", (512, 1_048_576), "The longest token that is verified, in bytes"),
+    number(
+        "max_token_bytes",
+        "8192",
+        (512, 1_048_576),
+        "The longest token that is verified, exchanged or accepted as a credential, in bytes",
+    ),
     number(
         "max_message_bytes",
         "1048576",

@@ -33,7 +33,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         Some("false"),
         "Serve gRPC without TLS: for a mesh or proxy that encrypts",
     ),
-    number("max_header_bytes", "16384", (4096, 1_048_576), "The largest header list of a call, in bytes"),
+    number(
+        "max_header_bytes",
+        "16384",
+        (4096, 1_048_576),
+        "The largest header list of a call, in bytes; at least 4,096 more than max_token_bytes, for a token is a credential too",
+    ),
     // More than 1024 makes h2 take a flood of small frames for an attack.
     number("max_concurrent_streams", "256", (1, 1024), "Concurrent calls on one connection"),
     number("max_connections", "4096", (1, 1_000_000), "Concurrent connections on the gRPC port"),

@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{Checked, scalar};
 use crate::{
-    access::KeyView,
-    jose::{self, ImportedKey},
+    access::{KeyView, TrustedKeyView},
+    jose::{self, Imported, SkippedKey},
     keys::ImportTerms,
     model::{Algorithm, KeyId, KeyRecord, KeyState, KeyUsage, UnixTime, Violations},
     proto::v1::{self, import_key_request::Material},
@@ -33,9 +33,7 @@ pub(in crate::grpc) fn reason(text: &str, violations: &mut Violations) {
 }
 
 /// Reads an ImportKeyRequest: the keys, and how they are to be used.
-pub(in crate::grpc) fn import_request(
-    message: v1::ImportKeyRequest,
-) -> Checked<(Vec<ImportedKey>, ImportTerms)> {
+pub(in crate::grpc) fn import_request(message: v1::ImportKeyRequest) -> Checked<(Imported, ImportTerms)> {
     let mut violations = Violations::default();
     scalar::request_id(&message.request_id, &mut violations);
     let algorithm = optional_algorithm(&message.algorithm, &mut violations);
@@ -63,8 +61,9 @@ pub(in crate::grpc) fn import_request(
         Some(Material::Secret(octets)) => ("secret", Some(jose::Source::Secret(octets))),
         None => ("material", None),
     };
-    let keys = match source.map(|source| jose::import(source, algorithm)) {
-        Some(Ok(keys)) => keys,
+    let nothing = Imported { keys: Vec::new(), skipped: Vec::new() };
+    let imported = match source.map(|source| jose::import(source, algorithm)) {
+        Some(Ok(imported)) => imported,
         Some(Err(error)) => {
             let (needs_algorithm, path) = (error.needs_algorithm(), error.path);
             let field = if needs_algorithm {
@@ -75,14 +74,29 @@ pub(in crate::grpc) fn import_request(
                 format!("{field}.{path}")
             };
             violations.add(field, error.problem.to_string());
-            Vec::new()
+            nothing
         }
         None => {
             violations.add(field, "must be given: one of `pem`, `jwk_json` and `secret`");
-            Vec::new()
+            nothing
         }
     };
-    Checked { value: (keys, ImportTerms { key_id, usage, issuer }), violations }
+    Checked { value: (imported, ImportTerms { key_id, usage, issuer }), violations }
+}
+
+/// A key that was not imported, as a message.
+pub(in crate::grpc) fn skipped_key_message(key: SkippedKey) -> v1::SkippedKey {
+    v1::SkippedKey { key_id: key.key_id, problem: key.problem }
+}
+
+/// A key of a trusted issuer, as a message.
+pub(in crate::grpc) fn trusted_key_message(key: TrustedKeyView) -> v1::TrustedKey {
+    v1::TrustedKey {
+        issuer: key.issuer,
+        key_id: key.key_id,
+        algorithms: key.algorithms.into_iter().map(|algorithm| algorithm.name().to_owned()).collect(),
+        problem: key.problem.unwrap_or_default(),
+    }
 }
 
 /// A key as a message.

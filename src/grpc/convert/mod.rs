@@ -31,6 +31,7 @@ pub(super) use issue::{issue_request, session_answer, token_answer};
 pub(crate) use json::struct_members;
 pub(super) use key::{
     import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
+    skipped_key_message, trusted_key_message,
 };
 pub(super) use login::{login_answer, login_request};
 pub(crate) use offline::{

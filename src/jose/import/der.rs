@@ -43,7 +43,9 @@ const OTHER_OKP: [ObjectIdentifier; 3] = [oid("1.3.101.110"), oid("1.3.101.111")
 
 /// PKCS#8 (RFC 5958), with or without the public half.
 pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
-    let info = PrivateKeyInfoRef::try_from(octets).map_err(|_| Problem::Der)?;
+    let Ok(info) = PrivateKeyInfoRef::try_from(octets) else {
+        return ed25519_of_ring(octets).ok_or(Problem::Der);
+    };
     let kind = kind(&info.algorithm)?;
     let outer = match &info.public_key {
         Some(bits) => Some(public_parts(kind, bits.as_bytes().ok_or(Problem::Der)?)?),
@@ -70,6 +72,21 @@ pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
         (Some(outer), Some(inner)) if outer != inner => Err(Problem::HalvesDiffer),
         (outer, inner) => Ok(Candidate { public: inner.or(outer), ..candidate }),
     }
+}
+
+/// Ed25519 as ring 0.16 wrote it: PKCS#8 whose public half has an explicit tag, where RFC 5958 has an implicit one.
+fn ed25519_of_ring(octets: &[u8]) -> Option<Candidate> {
+    const BEFORE_SEED: [u8; 16] = *b"\x30\x53\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
+    const BEFORE_PUBLIC: [u8; 5] = *b"\xa1\x23\x03\x21\x00";
+    let (before_seed, rest) = octets.split_first_chunk()?;
+    let (seed, rest) = rest.split_first_chunk::<32>()?;
+    let (before_public, public) = rest.split_first_chunk()?;
+    let is_it = (*before_seed, *before_public, public.len()) == (BEFORE_SEED, BEFORE_PUBLIC, 32);
+    is_it.then(|| Candidate {
+        kind: Kind::Ed25519,
+        public: Some(Parts::Okp { x: public.to_vec() }),
+        private: Some(Private::Okp(Zeroizing::new(seed.to_vec()))),
+    })
 }
 
 /// SEC 1 (RFC 5915), with the block of parameters that may stand before it.

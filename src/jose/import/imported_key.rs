@@ -1,11 +1,47 @@
 //! What comes of the reading.
 
+use std::fmt;
+
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use crate::{
     jose::public_key::PublicKey,
     model::{Algorithm, KeyId},
 };
+
+/// The keys of some material: there is at least one.
+pub(crate) struct Imported {
+    pub(crate) keys: Vec<ImportedKey>,
+    /// The keys of a set that cannot be used.
+    pub(crate) skipped: Vec<SkippedKey>,
+}
+
+/// A key of a set that cannot be used (RFC 7517 section 5), and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SkippedKey {
+    /// Its `kid`, cut off after 128 characters; empty if it has none.
+    pub(crate) key_id: String,
+    /// What is wrong with it. The text holds nothing of the key's material.
+    pub(crate) problem: String,
+}
+
+impl SkippedKey {
+    pub(crate) fn new(members: &Map<String, Value>, problem: impl fmt::Display) -> Self {
+        let key_id = members.get("kid").and_then(Value::as_str).unwrap_or_default();
+        Self { key_id: key_id.chars().take(128).collect(), problem: problem.to_string() }
+    }
+}
+
+impl fmt::Display for SkippedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key_id.as_str() {
+            "" => f.write_str(&self.problem),
+            // Somebody else chose the id: what is no printable character is escaped.
+            key_id => write!(f, "{} (`kid` {key_id:?})", self.problem),
+        }
+    }
+}
 
 /// A key from elsewhere, checked.
 pub(crate) struct ImportedKey {

@@ -22,14 +22,14 @@ use crate::{
 const RSA_PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
 /// Reads and judges one key.
-pub(super) fn read(
+pub(in crate::jose) fn read(
     members: &Map<String, Value>,
     said: Option<Algorithm>,
 ) -> Result<ImportedKey, ImportError> {
     let jwk = Jwk(members);
     let key_type = jwk.text("kty")?;
     jwk.check_use()?;
-    let may_sign = jwk.may_sign()?;
+    let may_sign = jwk.may_sign(is_private(members))?;
     let key_id = jwk.optional_text("kid")?.map(KeyId::parse).transpose();
     let key_id = key_id.map_err(|error| Problem::KeyId(error).at("kid"))?;
     let own = jwk.optional_text("alg")?.map(str::parse::<Algorithm>).transpose();
@@ -53,7 +53,13 @@ pub(super) fn read(
 
 /// Whether the key holds anything private.
 pub(super) fn is_private(members: &Map<String, Value>) -> bool {
-    ["priv", "k"].iter().chain(&RSA_PRIVATE).any(|name| members.contains_key(*name))
+    ["priv", "k"].iter().chain(&RSA_PRIVATE).any(|name| member(members, name).is_some())
+}
+
+/// A member's value. Tools write `null` and empty lists for members that are absent.
+fn member<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
+    let is_absent = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    members.get(name).filter(|value| !is_absent(value))
 }
 
 struct Jwk<'m>(&'m Map<String, Value>);
@@ -81,12 +87,13 @@ impl<'m> Jwk<'m> {
 
     fn rsa(&self) -> Result<Candidate, ImportError> {
         let public = Parts::Rsa { n: self.number("n")?, e: self.number("e")? };
-        if self.0.contains_key("oth") {
+        if member(self.0, "oth").is_some() {
             return Err(Problem::RsaMultiPrime.at("oth"));
         }
-        let private = if RSA_PRIVATE.iter().any(|name| self.0.contains_key(*name)) {
-            let part = |name| {
-                if self.0.contains_key(name) { self.octets(name) } else { Err(Problem::RsaIncomplete.into()) }
+        let private = if RSA_PRIVATE.iter().any(|name| member(self.0, name).is_some()) {
+            let part = |name| match member(self.0, name) {
+                Some(_) => self.octets(name),
+                None => Err(Problem::RsaIncomplete.into()),
             };
             Some(Private::Rsa(Box::new(RsaPrivate {
                 d: part("d")?,
@@ -113,14 +120,16 @@ impl<'m> Jwk<'m> {
 
     fn check_use(&self) -> Result<(), ImportError> {
         match self.optional_text("use")? {
-            None | Some("sig") => Ok(()),
+            // `jwt-svid`: SPIFFE Trust Domain and Bundle, section 4.2.2.
+            None | Some("sig" | "jwt-svid") => Ok(()),
             Some(_) => Err(Problem::Use.at("use")),
         }
     }
 
-    /// Whether `key_ops` (RFC 7517 section 4.3) allow signing; verifying they must allow.
-    fn may_sign(&self) -> Result<bool, ImportError> {
-        let Some(operations) = self.0.get("key_ops") else { return Ok(true) };
+    /// Whether `key_ops` (RFC 7517 section 4.3) allow signing. A public key must be one to verify with, a private one or a secret
+    /// one to sign or to verify with: WebCrypto gives each half its own operation.
+    fn may_sign(&self, is_private: bool) -> Result<bool, ImportError> {
+        let Some(operations) = member(self.0, "key_ops") else { return Ok(true) };
         let texts = operations.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
         let texts: Vec<&str> = texts.ok_or_else(|| Problem::KeyOps.at("key_ops"))?;
         let mut sorted = texts.clone();
@@ -129,14 +138,15 @@ impl<'m> Jwk<'m> {
         if sorted.len() != texts.len() {
             return Err(Problem::KeyOps.at("key_ops"));
         }
-        if !texts.contains(&"verify") {
-            return Err(Problem::KeyOpsWithoutVerify.at("key_ops"));
+        let may_sign = texts.contains(&"sign");
+        if !(texts.contains(&"verify") || is_private && may_sign) {
+            return Err(Problem::KeyOpsUnfit.at("key_ops"));
         }
-        Ok(texts.contains(&"sign"))
+        Ok(may_sign)
     }
 
     fn optional_text(&self, name: &str) -> Result<Option<&'m str>, ImportError> {
-        match self.0.get(name) {
+        match member(self.0, name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Problem::NotText.at(name)),
@@ -163,7 +173,7 @@ impl<'m> Jwk<'m> {
 
     /// A private number in its full length, if there is one.
     fn private_number(&self, name: &str, len: usize) -> Result<Option<Zeroizing<Vec<u8>>>, ImportError> {
-        if !self.0.contains_key(name) {
+        if member(self.0, name).is_none() {
             return Ok(None);
         }
         let octets = self.octets(name)?;

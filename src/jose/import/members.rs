@@ -13,6 +13,8 @@ pub(super) struct Members(Map<String, Value>);
 
 impl Members {
     pub(super) fn parse(text: &str) -> Result<Self, ImportError> {
+        // Windows' tools begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let members = json::object(text.as_bytes()).map_err(|error| Problem::Json(error.to_string()))?;
         Ok(Self(members))
     }

@@ -20,6 +20,6 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use imported_key::ImportedKey;
-pub(super) use problem::ImportError;
+pub(crate) use imported_key::{Imported, ImportedKey, SkippedKey};
+pub(super) use jwk::read as read_jwk;
 pub(crate) use source::{Source, import};

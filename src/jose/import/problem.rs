@@ -39,6 +39,8 @@ pub(crate) enum Problem {
     PemMissing,
     #[error("must be well-formed PEM (RFC 7468)")]
     PemMalformed,
+    #[error("must have line breaks, not a backslash and an `n` for each: `printf '%b'` replaces them")]
+    PemEscaped,
     #[error("must hold one PEM block only")]
     PemSeveral,
     #[error("must not be encrypted: `openssl pkey` takes the encryption off")]
@@ -73,13 +75,15 @@ pub(crate) enum Problem {
     KeyType,
     #[error(transparent)]
     KeyId(InvalidKeyId),
-    #[error("must be `sig`")]
+    #[error("must be `sig`, or `jwt-svid` of a SPIFFE bundle")]
     Use,
     #[error("must be a list of different strings")]
     KeyOps,
-    #[error("must hold `verify`")]
-    KeyOpsWithoutVerify,
-    #[error("must be complete: `d`, `p`, `q`, `dp`, `dq` and `qi`")]
+    #[error("must hold `verify`; of a private key, `sign` or `verify`")]
+    KeyOpsUnfit,
+    #[error(
+        "must hold all of `d`, `p`, `q`, `dp`, `dq` and `qi`: PyJWT adds them by `RSAAlgorithm.from_jwk` and `to_jwk`"
+    )]
     RsaIncomplete,
 
     // JWK sets.
@@ -167,10 +171,25 @@ impl ImportError {
         matches!(self.problem, Problem::AlgorithmNeeded(_))
     }
 
+    /// Whether nothing is wrong but that the key is not for the algorithm that was asked for.
+    pub(crate) const fn is_other_algorithm(&self) -> bool {
+        matches!(self.problem, Problem::AlgorithmContradicts { .. } | Problem::AlgorithmUnfit(_))
+    }
+
     /// The same inside of `place`.
     pub(super) fn inside(self, place: &str) -> Self {
         let path = if self.path.is_empty() { place.to_owned() } else { format!("{place}.{}", self.path) };
         Self { path, ..self }
+    }
+}
+
+/// What is wrong and where, as one sentence.
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "it {}", self.problem),
+            path => write!(f, "`{path}` {}", self.problem),
+        }
     }
 }
 

@@ -1,11 +1,12 @@
-//! JWK sets (RFC 7517 section 5): taken as a whole or not at all.
+//! JWK sets (RFC 7517 section 5): keys that cannot be used are skipped, and named. What shows that the set as a whole is a mistake, is
+//! an error.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 use super::{
-    imported_key::ImportedKey,
+    imported_key::{Imported, ImportedKey, SkippedKey},
     jwk,
     members::Members,
     problem::{ImportError, Problem},
@@ -19,8 +20,10 @@ use crate::{
 const MOST_KEYS: usize = 32;
 
 /// The key, or the keys of the set.
-pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Vec<ImportedKey>, ImportError> {
-    let Some(keys) = members.get("keys") else { return Ok(vec![jwk::read(members, said)?]) };
+pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Imported, ImportError> {
+    let Some(keys) = members.get("keys") else {
+        return Ok(Imported { keys: vec![jwk::read(members, said)?], skipped: Vec::new() });
+    };
     if members.contains_key("kty") {
         return Err(Problem::KeyAndSet.into());
     }
@@ -37,10 +40,20 @@ pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Vec<Imp
         .map(|(index, key)| key.as_object().ok_or_else(|| Problem::SetMember.at(place(index))))
         .collect::<Result<_, _>>()?;
     must_be_of_one_kind(&keys)?;
-    let mut imported: Vec<ImportedKey> = Vec::new();
+    let (mut imported, mut skipped) = (Vec::<ImportedKey>::new(), Vec::new());
+    let mut first_problem = None;
     let mut ids = HashSet::new();
-    for (index, key) in keys.into_iter().enumerate() {
-        let key = jwk::read(key, said).map_err(|error| error.inside(&place(index)))?;
+    for (index, members) in keys.into_iter().enumerate() {
+        let key = match jwk::read(members, said).map_err(|error| error.inside(&place(index))) {
+            Ok(key) => key,
+            // Not a fault of the key, but a question to the caller.
+            Err(error) if error.needs_algorithm() => return Err(error),
+            Err(error) => {
+                skipped.push(SkippedKey::new(members, &error));
+                first_problem = first_problem.or(Some(error));
+                continue;
+            }
+        };
         // Two keys without `kid` may be one and the same, too.
         if id(&key).is_some_and(|id| !ids.insert(id)) {
             return Err(Problem::SetDuplicate.at("kid").inside(&place(index)));
@@ -51,7 +64,10 @@ pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Vec<Imp
         }
         imported.push(key);
     }
-    Ok(imported)
+    match first_problem {
+        Some(error) if imported.is_empty() => Err(error),
+        _ => Ok(Imported { keys: imported, skipped }),
+    }
 }
 
 /// A set is of public keys or of secrets. Together they are a mistake: a set that is published, or verified with, must

@@ -1,7 +1,7 @@
 //! The way in.
 
 use super::{
-    imported_key::ImportedKey,
+    imported_key::Imported,
     members::Members,
     pem,
     problem::{ImportError, Problem},
@@ -25,10 +25,7 @@ pub(crate) enum Source<'a> {
 
 /// Reads and checks keys. `algorithm` is what the caller says: it must agree with what the material says, and is needed
 /// where that does not tell.
-pub(crate) fn import(
-    source: Source<'_>,
-    algorithm: Option<Algorithm>,
-) -> Result<Vec<ImportedKey>, ImportError> {
+pub(crate) fn import(source: Source<'_>, algorithm: Option<Algorithm>) -> Result<Imported, ImportError> {
     let length = match source {
         Source::Pem(text) | Source::Jwk(text) => text.len(),
         Source::Secret(octets) => octets.len(),
@@ -36,9 +33,10 @@ pub(crate) fn import(
     if length > MOST_BYTES {
         return Err(Problem::TooLarge.into());
     }
-    match source {
-        Source::Pem(text) => Ok(vec![pem::read(text, algorithm)?]),
-        Source::Jwk(text) => set::read(&Members::parse(text)?, algorithm),
-        Source::Secret(octets) => Ok(vec![secret::check(octets, None, algorithm)?]),
-    }
+    let key = match source {
+        Source::Pem(text) => pem::read(text, algorithm)?,
+        Source::Jwk(text) => return set::read(&Members::parse(text)?, algorithm),
+        Source::Secret(octets) => secret::check(octets, None, algorithm)?,
+    };
+    Ok(Imported { keys: vec![key], skipped: Vec::new() })
 }

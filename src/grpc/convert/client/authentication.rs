@@ -90,7 +90,12 @@ fn assertion_keys(
 /// Whether `text` is a JWK set (RFC 7517 section 5) of sound public keys. What is said against it holds nothing of it.
 fn check_public_set(text: &str, field: &str, violations: &mut Violations) -> bool {
     let keys = match jose::import(jose::Source::Jwk(text), None) {
-        Ok(keys) => keys,
+        Ok(jose::Imported { keys, skipped }) => {
+            for key in skipped {
+                tracing::warn!(%key, "a key of a client's JWK set cannot be used, and is skipped");
+            }
+            keys
+        }
         Err(error) => {
             let path = if error.path.is_empty() { String::new() } else { format!(".{}", error.path) };
             violations.add(format!("{field}{path}"), error.problem.to_string());
@@ -102,7 +107,8 @@ fn check_public_set(text: &str, field: &str, violations: &mut Violations) -> boo
         violations.add(format!("{field}.keys[{index}]"), description);
         return false;
     }
-    let is_set = jose::object(text.as_bytes()).is_ok_and(|members| members.contains_key("keys"));
+    let is_set = jose::object(text.trim_start_matches('\u{feff}').as_bytes())
+        .is_ok_and(|members| members.contains_key("keys"));
     if !is_set {
         violations.add(field, "must be a JWK set: an object with the list `keys`");
     }

@@ -6,6 +6,7 @@ mod jwk;
 mod made;
 mod pem;
 mod private;
+mod real;
 mod secret;
 mod set;
 
@@ -16,10 +17,9 @@ use crate::model::Algorithm;
 
 /// The one key that is taken.
 fn taken(source: Source<'_>, algorithm: Option<Algorithm>) -> ImportedKey {
-    let mut keys =
-        import(source, algorithm).unwrap_or_else(|error| panic!("{}: {}", error.path, error.problem));
-    assert_eq!(keys.len(), 1);
-    keys.remove(0)
+    let mut imported = import(source, algorithm).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((imported.keys.len(), imported.skipped.len()), (1, 0));
+    imported.keys.remove(0)
 }
 
 /// Where and why nothing is taken.

@@ -36,7 +36,9 @@ fn texts_that_are_not_one_block() {
         (parameters, Problem::PemLabel),
         (key.replace("-----END PUBLIC", "-----END PRIVATE"), Problem::PemMalformed),
         (key.replace("-----END", "-----"), Problem::PemMalformed),
-        (key.replacen("MF", "M\nF", 1), Problem::PemMalformed),
+        (key.replacen("MF", "M\u{a0}F", 1), Problem::PemMalformed),
+        (key.replacen("MF", "M=F", 1), Problem::PemMalformed),
+        (key.replacen("==", "=", 1), Problem::PemMalformed),
         (key.replacen("MF", "M*", 1), Problem::PemMalformed),
         ("-----BEGIN ".to_owned(), Problem::PemMalformed),
     ] {

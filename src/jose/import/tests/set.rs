@@ -21,8 +21,10 @@ fn secret(kid: &str) -> Value {
 }
 
 fn taken(keys: &Value) -> Vec<ImportedKey> {
-    import(Source::Jwk(&json!({"keys": keys}).to_string()), None)
-        .unwrap_or_else(|error| panic!("{}: {}", error.path, error.problem))
+    let imported = import(Source::Jwk(&json!({"keys": keys}).to_string()), None);
+    let imported = imported.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(imported.skipped, []);
+    imported.keys
 }
 
 fn refused_set(keys: &Value) -> (String, Problem) {
@@ -102,13 +104,25 @@ fn one_key_under_two_ids() {
 fn what_is_wrong_with_one_key_says_with_which() {
     let good = public(Algorithm::Es256, "a");
     for (members, expected) in [
-        (vec![("kty", json!("XYZ"))], at("keys[1].kty", Problem::KeyType)),
-        (vec![("x", json!("AA"))], at("keys[1].x", Problem::Length(32))),
-        (vec![("alg", json!("ES384"))], at("keys[1]", Problem::AlgorithmUnfit(Algorithm::Es384))),
-        (vec![("use", json!("enc"))], at("keys[1].use", Problem::Use)),
+        (vec![("kty", json!("XYZ"))], ("kty", Problem::KeyType)),
+        (vec![("x", json!("AA"))], ("x", Problem::Length(32))),
+        (vec![("alg", json!("ES384"))], ("", Problem::AlgorithmUnfit(Algorithm::Es384))),
+        (vec![("alg", json!("ES512"))], ("alg", Problem::AlgorithmUnknown)),
+        (vec![("crv", json!("secp256k1"))], ("crv", Problem::EcCurve)),
+        (vec![("use", json!("enc"))], ("use", Problem::Use)),
     ] {
-        let bad = with(&good, &[("kid", json!("b"))]);
-        assert_eq!(refused_set(&json!([good, with(&bad, &members)])), expected);
+        let bad = with(&with(&good, &[("kid", json!("b"))]), &members);
+        // The first of several that cannot be used is told, if there is no other.
+        let none = json!({"kty": "none"});
+        assert_eq!(refused_set(&json!([none, bad])), at("keys[0].kty", Problem::KeyType));
+        let set = json!({"keys": [good, bad]}).to_string();
+        let imported = import(Source::Jwk(&set), None).ok().unwrap();
+        assert_eq!(imported.keys.len(), 1);
+        let told = match expected {
+            ("", problem) => format!("`keys[1]` {problem} (`kid` \"b\")"),
+            (path, problem) => format!("`keys[1].{path}` {problem} (`kid` \"b\")"),
+        };
+        assert_eq!(imported.skipped.iter().map(ToString::to_string).collect::<Vec<_>>(), [told]);
     }
     let rsa = &made(Algorithm::Rs256).public_jwk;
     let set = json!({"keys": [rsa]}).to_string();

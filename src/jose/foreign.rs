@@ -1,0 +1,112 @@
+//! The profile of tokens of other issuers: what the RFCs require of a JWT, not what tokend writes.
+//!
+//! A token that is verified with an imported key, is exchanged, or is a trusted issuer's credential is read by this profile. It accepts
+//! more forms than the profile of tokend's own tokens, and no more than these: an absent `kid` or `typ`, `typ` as a media type of the
+//! list below, `cty` of a claims set, and claims of any type that nothing is decided by. All else is as strict.
+
+use serde_json::{Map, Value};
+
+use super::{
+    claims::{actor, audiences, required, text, time},
+    header::{self, UNKNOWN_CONTENT, understood},
+};
+use crate::model::{Algorithm, Reason, Refusal, TokenClaims};
+
+/// The types of token that are accepted besides an absent one, as [`ForeignHeader::token_type`] has them: RFC 7519 section 5.1,
+/// RFC 9068 section 2.1, and JWT-SVID section 2.3 (`JOSE`). Any other type may be a token that means something else.
+const TYPES: [&str; 3] = ["jwt", "at+jwt", "jose"];
+
+/// What a header says that matters. It decides nothing: `kid` names a key, and the rest is compared with that key.
+#[derive(Debug)]
+pub(crate) struct ForeignHeader {
+    /// `alg`
+    pub(crate) algorithm: Algorithm,
+    /// `kid`
+    pub(crate) key_id: Option<String>,
+    /// `typ` as [`media_type`] writes it.
+    pub(crate) token_type: Option<String>,
+}
+
+impl ForeignHeader {
+    /// Reads a header.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let members = understood(bytes)?;
+        let content_type = header::text(&members, "cty", UNKNOWN_CONTENT.detail)?;
+        if content_type.is_some_and(|name| media_type(&name) != "jwt") {
+            return Err(UNKNOWN_CONTENT);
+        }
+        Ok(Self {
+            algorithm: header::algorithm(&members)?,
+            key_id: header::text(&members, "kid", "the token's key id is not a string")?,
+            token_type: header::text(&members, "typ", "the token's type is not a string")?
+                .map(|name| media_type(&name)),
+        })
+    }
+
+    /// Refuses a type that is neither in the profile nor one of `more`, which an operator accepts of the issuer.
+    pub(crate) fn check_type(&self, more: &[String]) -> Result<(), Refusal> {
+        match &self.token_type {
+            Some(name) if !TYPES.contains(&name.as_str()) && !more.contains(name) => {
+                let detail = "the token's type (`typ`) is not one that is accepted of other issuers";
+                Err(Refusal::new(Reason::TypeMismatch, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The name of a media type in lower case, without `application/` (RFC 7515 section 4.1.9).
+pub(crate) fn media_type(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_prefix("application/").map(str::to_owned).unwrap_or(name)
+}
+
+/// Reads the claims of a token of another issuer. `iss`, `aud` and `exp` must be there; `sub` is empty if the token has none. Claims
+/// by which nothing is decided are not interpreted: of another issuer, `client_id`, `sid`, `orig_iat` and `act` mean what that issuer
+/// means by them, and are left out unless they have the form that tokend gives them. With `is_own`, the token is one of this
+/// server's issuer, whose tokens are revoked by these claims: then they must have their form.
+pub(crate) fn read_foreign_claims(
+    members: &Map<String, Value>,
+    is_own: bool,
+) -> Result<TokenClaims, Refusal> {
+    Ok(TokenClaims {
+        issuer: required(text(members, "iss")?)?,
+        subject: present(members, "sub", text(members, "sub"))?.unwrap_or_default(),
+        audiences: audiences(members.get("aud"))?,
+        expire_time: required(time(members, "exp")?)?,
+        not_before_time: present(members, "nbf", time(members, "nbf"))?,
+        issue_time: present(members, "iat", time(members, "iat"))?,
+        jwt_id: present(members, "jti", text(members, "jti"))?,
+        client_id: private(text(members, "client_id"), is_own)?,
+        scopes: scopes(members.get("scope")),
+        actor: private(members.get("act").map(actor).transpose(), is_own)?,
+        session_id: private(text(members, "sid"), is_own)?,
+        origin_time: private(time(members, "orig_iat"), is_own)?,
+    })
+}
+
+/// A claim for which `null` means that there is none.
+fn present<T>(
+    members: &Map<String, Value>,
+    name: &str,
+    read: Result<Option<T>, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    if members.get(name).is_some_and(Value::is_null) { Ok(None) } else { read }
+}
+
+fn private<T>(claim: Result<Option<T>, Refusal>, is_own: bool) -> Result<Option<T>, Refusal> {
+    if is_own { claim } else { Ok(claim.unwrap_or_default()) }
+}
+
+/// `scope` as one string (RFC 8693 section 4.2) or as a list of strings, which many issuers write. Any other form grants nothing.
+fn scopes(claim: Option<&Value>) -> Vec<String> {
+    let words = |text: &str| text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    match claim {
+        Some(Value::String(text)) => words(text),
+        Some(Value::Array(list)) => {
+            let texts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+            texts.unwrap_or_default().into_iter().flat_map(|text| -> Vec<String> { words(text) }).collect()
+        }
+        _ => Vec::new(),
+    }
+}
