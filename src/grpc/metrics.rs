@@ -29,7 +29,7 @@ pub struct RpcMetrics {
 type Codes = [Durations; 17];
 
 /// Methods by their paths.
-const METHODS: [&str; 32] = [
+const METHODS: [&str; 33] = [
     "/tokend.v1.TokenService/IssueToken",
     "/tokend.v1.TokenService/VerifyToken",
     "/tokend.v1.TokenService/BatchVerifyTokens",
@@ -39,6 +39,7 @@ const METHODS: [&str; 32] = [
     "/tokend.v1.TokenService/IntrospectToken",
     "/tokend.v1.TokenService/ExchangeToken",
     "/tokend.v1.SessionService/ListSessions",
+    "/tokend.v1.SessionService/EndSession",
     "/tokend.v1.ClientService/CreateClient",
     "/tokend.v1.ClientService/GetClient",
     "/tokend.v1.ClientService/ListClients",

@@ -141,7 +141,7 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
         revoke_metrics: parts.revoke_metrics,
         session_metrics: parts.session_metrics,
     };
-    let tokens = token_service::SharedTokenApi(Arc::new(tokens));
+    let tokens = Arc::new(tokens);
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {
         authenticator: Arc::clone(&parts.authenticator),
@@ -161,6 +161,7 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
     let sessions = session_service::SessionApi {
         authenticator: Arc::clone(&parts.authenticator),
         sessions: parts.sessions,
+        tokens: Arc::clone(&tokens),
     };
     let clients = client_service::ClientApi {
         authenticator: parts.authenticator,
@@ -170,7 +171,7 @@ pub fn routes(parts: Parts, health: &Health, max_message_bytes: usize) -> Result
     let mut routes = Routes::builder();
     routes
         .add_service(
-            v1::token_service_server::TokenServiceServer::new(tokens)
+            v1::token_service_server::TokenServiceServer::new(token_service::SharedTokenApi(tokens))
                 .max_decoding_message_size(max_message_bytes),
         )
         .add_service(

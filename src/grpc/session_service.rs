@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{caller::administer, convert, status::CallError};
+use super::{caller::administer, convert, status::CallError, token_service::TokenApi};
 use crate::{
     access::Authenticator,
     model::Method,
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct SessionApi {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) sessions: Arc<Sessions>,
+    /// Ends sessions, as RevokeToken does.
+    pub(super) tokens: Arc<TokenApi>,
 }
 
 #[tonic::async_trait]
@@ -25,6 +27,13 @@ impl SessionService for SessionApi {
         request: Request<v1::ListSessionsRequest>,
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
         self.list(request).await.map(Response::new).map_err(CallError::into_status)
+    }
+
+    async fn end_session(
+        &self,
+        request: Request<v1::EndSessionRequest>,
+    ) -> Result<Response<v1::EndSessionResponse>, Status> {
+        self.tokens.end_session(request).await.map(Response::new).map_err(CallError::into_status)
     }
 }
 

@@ -153,6 +153,7 @@ pub enum Method {
     IntrospectToken,
     ExchangeToken,
     ListSessions,
+    EndSession,
     UpdateClient,
     CreateUser,
     GetUser,
@@ -166,7 +167,7 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::IssueToken,
         Self::VerifyToken,
         Self::BatchVerifyTokens,
@@ -176,6 +177,7 @@ impl Method {
         Self::IntrospectToken,
         Self::ExchangeToken,
         Self::ListSessions,
+        Self::EndSession,
         Self::CreateClient,
         Self::GetClient,
         Self::ListClients,
@@ -219,6 +221,7 @@ impl Method {
             Self::IntrospectToken => "TokenService/IntrospectToken",
             Self::ExchangeToken => "TokenService/ExchangeToken",
             Self::ListSessions => "SessionService/ListSessions",
+            Self::EndSession => "SessionService/EndSession",
             Self::UpdateClient => "ClientService/UpdateClient",
             Self::CreateUser => "UserService/CreateUser",
             Self::GetUser => "UserService/GetUser",

@@ -33,7 +33,7 @@ impl Rules {
                 Self { audited: Audited::Refusals, lane: Some(LaneName::Verify) }
             }
             ("TokenService", "Login") => Self { audited: Audited::Always, lane: Some(LaneName::Login) },
-            ("TokenService", "RevokeToken") => {
+            ("TokenService", "RevokeToken") | ("SessionService", "EndSession") => {
                 Self { audited: Audited::Always, lane: Some(LaneName::Revoke) }
             }
             ("TokenService", "RefreshToken") => {
@@ -65,6 +65,7 @@ mod tests {
             ("/tokend.v1.TokenService/ExchangeToken", Always, Some(LaneName::Exchange)),
             ("/tokend.v1.TokenService/Login", Always, Some(LaneName::Login)),
             ("/tokend.v1.TokenService/RevokeToken", Always, Some(LaneName::Revoke)),
+            ("/tokend.v1.SessionService/EndSession", Always, Some(LaneName::Revoke)),
             ("/tokend.v1.TokenService/RefreshToken", Always, Some(LaneName::Session)),
             ("/tokend.v1.ClientService/UpdateClient", Always, Some(LaneName::Admin)),
             ("/tokend.v1.ClientService/ListClients", Refusals, Some(LaneName::Admin)),
