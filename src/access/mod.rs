@@ -11,6 +11,7 @@ mod client_rows;
 mod client_update;
 mod clients;
 mod denial;
+mod denial_words;
 mod directory;
 mod exchange;
 mod explain;

@@ -143,7 +143,8 @@ impl Verifier {
         let audiences: Vec<String> =
             claims.audiences.iter().filter(|audience| grant.answers_for(audience)).cloned().collect();
         if audiences.is_empty() {
-            return Err(Refusal::new(Reason::AudienceMismatch, "the token is for other audiences").into());
+            let token = claims.audiences.iter().map(String::as_str);
+            return Err(Refusal::other_audience(token, grant.expected_audiences()).into());
         }
         let now = self.clock.now();
         check_times(claims, now, grant.leeway().unwrap_or(self.policy.leeway))?;
@@ -228,7 +229,7 @@ impl Verifier {
 fn check_times(claims: &TokenClaims, now: UnixTime, leeway: Duration) -> Result<(), Refusal> {
     // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
     if now.minus(leeway) >= claims.expire_time {
-        return Err(Refusal::new(Reason::Expired, "the token has expired"));
+        return Err(Refusal::expired(claims.expire_time));
     }
     let begins = claims.not_before_time.into_iter().chain(claims.issue_time).max();
     if begins.is_some_and(|begins| begins.minus(leeway) > now) {
