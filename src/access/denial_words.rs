@@ -154,6 +154,8 @@ impl Words<'_> {
         };
         let (add, argument) = match self.argument() {
             Some(value) => ("it", value),
+            // Nobody knows whose it is.
+            None if list == List::RevokeSubjects && self.check.value.is_none() => ("`*`", "'*'"),
             None => ("a matching pattern", "PATTERN"),
         };
         let flag = name.trim_end_matches('s').replace('_', "-");

@@ -5,7 +5,9 @@ use std::{fs, net::TcpListener, path::Path, thread};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{FREE_PORTS, Watched, dev, dev_address, init, profiles, run, stderr, stdout, tokend};
+use crate::process::{
+    FREE_PORTS, Watched, dev, dev_address, entry, init, profiles, run, stderr, stdout, tokend,
+};
 
 /// What a command that must fail says, on one line.
 #[track_caller]
@@ -140,6 +142,16 @@ fn dev_logs_what_it_refuses_and_a_busy_port_names_the_flag() {
     fails(folder.path(), &["client", "list", "--addr", &address]);
     let line = server.stderr.until(|line| line.contains("CREDENTIALS_INVALID"));
     assert!(line.contains("call refused") && !line.contains("tkd_a_b"), "{line}");
+    // A denial is logged with the client and the value.
+    let made = run(folder.path(), &["client", "create", "web", "--method", "TokenService/IssueToken"]);
+    let issue = ["token", "issue", "--audience", "billing", "--addr", &address];
+    let denied = tokend(folder.path(), &issue).env("TOKEND_CLIENT_SECRET", stdout(&made)).output().unwrap();
+    assert!(stderr(&denied).contains("add it to permissions.audiences"), "{}", stderr(&denied));
+    let line = entry(&server.stderr.until(|line| line.contains("AUDIENCE_NOT_ALLOWED")));
+    assert_eq!(
+        (&line["client"], &line["value"], &line["field"]),
+        (&"web".into(), &"billing".into(), &"audiences[0]".into())
+    );
     let port = address.replace("http://", "");
     let busy = run(folder.path(), &["dev", "--grpc-addr", &port, "--http-addr", "127.0.0.1:0"]);
     let wanted = format!("grpc_addr: cannot listen on {port}: ");
