@@ -4,7 +4,7 @@ use super::{
     check::{Check, Verdict},
     denial_words::Words,
 };
-use crate::model::{Bounded, Client, ClientId, Violations};
+use crate::model::{Bounded, Client, Violations};
 
 /// What a denied caller may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,18 +74,22 @@ pub struct Denial {
     /// The request's field, or the method's name.
     pub field: String,
     /// The line of the policy that forbids it, for those who see the policy; none where no line allows it.
-    pub line: Option<String>,
-    /// The client that is refused.
-    pub client_id: ClientId,
+    pub line: Option<Box<str>>,
     /// The value that is not allowed, as far as it may be logged.
-    pub value: Option<String>,
+    pub value: Option<Box<str>>,
     /// What is not allowed, and how to allow it: fit for the caller.
-    pub message: String,
+    pub message: Box<str>,
     /// The same for programs: `client`, `value`, `permission`, `max_ttl`.
-    pub metadata: Vec<(&'static str, String)>,
+    pub metadata: Box<[(&'static str, String)]>,
 }
 
 impl Denial {
+    /// The id of the client that is refused.
+    pub fn client(&self) -> &str {
+        let client = self.metadata.iter().find(|(name, _)| *name == "client");
+        client.map(|(_, id)| id.as_str()).unwrap_or_default()
+    }
+
     /// The denial that `check` comes to, if it does.
     pub(super) fn of(check: &Check<'_>, client: &Client) -> Option<Self> {
         let Verdict::Denied(line) = check.verdict else { return None };
@@ -93,11 +97,10 @@ impl Denial {
         Some(Self {
             reason: check.reason,
             field: check.place.to_string(),
-            line: line.map(|line| line.of(client).to_string()),
-            client_id: client.client_id.clone(),
-            value: words.loggable_value().map(|value| Bounded(value).to_string()),
-            message: words.message(),
-            metadata: words.metadata(),
+            line: line.map(|line| line.of(client).to_string().into()),
+            value: words.loggable_value().map(|value| Bounded(value).to_string().into()),
+            message: words.message().into(),
+            metadata: words.metadata().into(),
         })
     }
 }

@@ -88,7 +88,7 @@ impl Words<'_> {
     }
 
     /// The method that is missing, for a check of one.
-    fn method(&self) -> Option<&'static str> {
+    const fn method(&self) -> Option<&'static str> {
         match (self.check.reason, self.check.place) {
             (_, Place::Method(method)) => Some(method.name()),
             // A refresh token is asked for by another method.

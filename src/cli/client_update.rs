@@ -125,7 +125,7 @@ async fn update(
         match service.update_client(request).await {
             // Another change came between.
             Err(status) if status.code() == Code::Aborted && client.etag.is_empty() && tries < TRIES => {
-                tries += 1
+                tries += 1;
             }
             updated => return Ok((before, answer(updated)?.client.unwrap_or_default())),
         }

@@ -81,7 +81,7 @@ impl Told {
 
     pub(super) fn denied(denial: &Denial) -> Self {
         let told = Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string());
-        Self { field: Some(denial.field.clone()), metadata: denial.metadata.clone(), ..told }
+        Self { field: Some(denial.field.clone()), metadata: denial.metadata.to_vec(), ..told }
     }
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
@@ -237,8 +237,8 @@ impl Told {
                 | CallError::Revoke(RevokeError::Denied(denial))
                 | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial))) => {
                     let line = denial.line.as_deref().unwrap_or("no line");
-                    let (client, field) = (denial.client_id.as_str(), &denial.field);
-                    tracing::info!(reason, client, field, value = denial.value, line, "call refused");
+                    let (client, field, value) = (denial.client(), &denial.field, denial.value.as_deref());
+                    tracing::info!(reason, client, field, value, line, "call refused");
                 }
                 // Somebody has a refresh token who should not: a person must look.
                 CallError::Session(SessionError::Reused(_)) => {
