@@ -5,7 +5,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
+    "tokend/v1/error_reason.proto",
     "tokend/v1/token_service.proto",
     "tokend/v1/client_service.proto",
     "tokend/v1/user_service.proto",

@@ -43,7 +43,7 @@ const SILENCE: Duration = Duration::from_millis(5);
 const INPUTS_OF_A_SERVER: u32 = 5000;
 
 /// The methods, in the order in which an input's first byte names them.
-pub const METHODS: [&str; 31] = [
+pub const METHODS: [&str; 32] = [
     "/tokend.v1.TokenService/IssueToken",
     "/tokend.v1.TokenService/VerifyToken",
     "/tokend.v1.TokenService/BatchVerifyTokens",
@@ -75,6 +75,7 @@ pub const METHODS: [&str; 31] = [
     "/grpc.health.v1.Health/Check",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/tokend.v1.TokenService/Unknown",
+    "/tokend.v1.SessionService/EndSession",
 ];
 
 /// A file in memory for parsers that read files.

@@ -11,7 +11,7 @@ use super::{
     check::{self, Check, Place, Verdict, listed},
     claim_value::is_narrower,
     grant::words,
-    line::{Line, List},
+    line::{Line, List, Rule},
     policy::all,
 };
 use crate::model::{Client, ClientId, Method, Pattern, Permissions};
@@ -47,6 +47,7 @@ pub(super) fn checks<'a>(
             _ => "client_id",
         }),
         value: Some(client_id),
+        rule: Rule::List(List::AdminClients),
         reason: DenialReason::Subject,
         verdict: Verdict::by(reaching(client, method, client_id)),
     });
@@ -133,6 +134,7 @@ fn exceeding<'a>(caller: &'a Client, permissions: &'a Permissions) -> impl Itera
     single.into_iter().flatten().chain(lists).map(|place| Check {
         place,
         value: None,
+        rule: Rule::Other,
         reason: DenialReason::Exceeding,
         verdict: Verdict::Denied(None),
     })

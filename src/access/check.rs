@@ -6,9 +6,9 @@ use std::{fmt, iter};
 use super::{
     DenialReason, IssueRules,
     claim_value::is_among,
-    line::{Bounded, Held, Line, List},
+    line::{Held, Line, List, Rule},
 };
-use crate::model::{Client, ExtraClaims, Method, Ttl};
+use crate::model::{Bounded, Client, ExtraClaims, Method, Ttl};
 
 /// One value, and what policy says about it.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub(crate) struct Check<'a> {
     pub(crate) place: Place<'a>,
     /// The value, where it is a text.
     pub(crate) value: Option<&'a str>,
+    /// What decides.
+    pub(super) rule: Rule,
     /// What it is for a denial.
     pub(crate) reason: DenialReason,
     /// What policy says.
@@ -88,6 +90,7 @@ pub(super) fn method(client: &Client, method: Method) -> Check<'_> {
     Check {
         place: Place::Method(method),
         value: None,
+        rule: Rule::List(List::Methods),
         reason: DenialReason::Method,
         verdict: Verdict::by(listed(client, List::Methods, method.name()).or_else(by_role)),
     }
@@ -124,7 +127,8 @@ pub(super) fn token<'a>(
 /// All that VerifyToken looks at besides its method: the audiences that are named, or whether there are any.
 pub(super) fn verify<'a>(client: &'a Client, audiences: &'a [String]) -> impl Iterator<Item = Check<'a>> {
     let none = audiences.is_empty() && client.settings.permissions.verify_audiences.is_empty();
-    each(client, List::VerifyAudiences, "audiences", audiences).chain(none.then(no_audience))
+    each(client, List::VerifyAudiences, "audiences", audiences)
+        .chain(none.then(|| no_audience(List::VerifyAudiences)))
 }
 
 /// All that IntrospectToken looks at besides its method: whoever has no audience sees its own tokens.
@@ -138,6 +142,7 @@ pub(super) fn verified_issuer<'a>(client: &Client, issuer: &'a str, is_own: bool
     Check {
         place: Place::Field("token"),
         value: Some(issuer),
+        rule: Rule::List(List::VerifyIssuers),
         reason: DenialReason::VerifiedIssuer,
         verdict: Verdict::by(own.or_else(|| listed(client, List::VerifyIssuers, issuer))),
     }
@@ -153,6 +158,7 @@ pub(super) fn login<'a>(
     let user = Check {
         place: Place::Field("username"),
         value: Some(username),
+        rule: Rule::List(List::LoginUsernames),
         reason: DenialReason::Subject,
         verdict: Verdict::by(listed(client, List::LoginUsernames, username)),
     };
@@ -201,6 +207,7 @@ pub(super) fn among<'a>(
     asked.iter().enumerate().map(move |(index, value)| Check {
         place: Place::Item(held.field(), index),
         value: Some(value),
+        rule: Rule::Other,
         reason: held.reason(),
         verdict: Verdict::by(has.contains(value).then_some(Line::Held(held))),
     })
@@ -210,7 +217,9 @@ pub(super) fn among<'a>(
 /// must be one; else the token would be for the client's default audiences.
 pub(super) fn left_audiences<'a>(client: &'a Client, has: &'a [String]) -> impl Iterator<Item = Check<'a>> {
     let none = !has.iter().any(|audience| listed(client, List::Audiences, audience).is_some());
-    each(client, List::Audiences, "audiences", has).filter(Check::is_allowed).chain(none.then(no_audience))
+    each(client, List::Audiences, "audiences", has)
+        .filter(Check::is_allowed)
+        .chain(none.then(|| no_audience(List::Audiences)))
 }
 
 /// Of the scopes that something has, those that the client may have in tokens.
@@ -229,6 +238,7 @@ pub(super) fn exchange<'a>(
     let alone = Check {
         place: Place::Field("actor_token"),
         value: None,
+        rule: Rule::Other,
         reason: DenialReason::Impersonation,
         verdict: Verdict::by(impersonate),
     };
@@ -242,6 +252,7 @@ pub(super) fn exchanged_subject<'a>(client: &Client, subject: &'a str) -> Check<
     Check {
         place: Place::Field("subject_token"),
         value: Some(subject),
+        rule: Rule::List(List::ExchangeSubjects),
         reason: DenialReason::TokenSubject,
         verdict: Verdict::by(listed(client, List::ExchangeSubjects, subject)),
     }
@@ -251,6 +262,7 @@ pub(super) fn exchanged_subject<'a>(client: &Client, subject: &'a str) -> Check<
 pub(super) fn exchange_actor<'a>(client: &Client, subject: &'a str) -> Check<'a> {
     Check {
         place: Place::Field("actor_token"),
+        rule: Rule::List(List::ExchangeActors),
         verdict: Verdict::by(listed(client, List::ExchangeActors, subject)),
         ..exchanged_subject(client, subject)
     }
@@ -261,6 +273,7 @@ pub(super) fn exchanged_issuer<'a>(client: &Client, field: &'static str, issuer:
     Check {
         place: Place::Field(field),
         value: Some(issuer),
+        rule: Rule::List(List::ExchangeIssuers),
         reason: DenialReason::TokenIssuer,
         verdict: Verdict::by(listed(client, List::ExchangeIssuers, issuer)),
     }
@@ -280,6 +293,7 @@ pub(super) fn exchanged_audience<'a>(
     Check {
         place: Place::Field(field),
         value: audiences.first().map(String::as_str),
+        rule: Rule::List(List::ExchangeAudiences),
         reason: DenialReason::TokenAudience,
         verdict: Verdict::by(line),
     }
@@ -308,16 +322,18 @@ fn each<'a>(
     values.iter().enumerate().map(move |(index, value)| Check {
         place: Place::Item(field, index),
         value: Some(value),
+        rule: Rule::List(list),
         reason,
         verdict: Verdict::by(listed(client, list, value)),
     })
 }
 
 /// There is no audience at all.
-const fn no_audience() -> Check<'static> {
+const fn no_audience(list: List) -> Check<'static> {
     Check {
         place: Place::Field("audiences"),
         value: None,
+        rule: Rule::List(list),
         reason: DenialReason::Audience,
         verdict: Verdict::Denied(None),
     }
@@ -328,6 +344,7 @@ fn subject<'a>(client: &Client, subject: &'a str) -> Check<'a> {
     Check {
         place: Place::Field("subject"),
         value: Some(subject),
+        rule: Rule::List(List::Subjects),
         reason: DenialReason::Subject,
         verdict: Verdict::by(own.or_else(|| listed(client, List::Subjects, subject))),
     }
@@ -338,6 +355,7 @@ fn claim<'a>(client: &'a Client, name: &'a str, json: &'a str) -> impl Iterator<
     let check = move |value, verdict| Check {
         place: Place::Claim(name),
         value: Some(value),
+        rule: Rule::List(List::Claims),
         reason: DenialReason::Claim,
         verdict,
     };
@@ -358,16 +376,17 @@ fn refresh_token(client: &Client) -> Check<'_> {
     Check { place: Place::Field("include_refresh_token"), ..method(client, Method::RefreshToken) }
 }
 
-fn life<'a>(client: &Client, ttl: Ttl, rules: &IssueRules) -> Check<'a> {
+fn life<'a>(client: &Client, asked: Ttl, rules: &IssueRules) -> Check<'a> {
     let own = client.settings.permissions.max_ttl;
-    let verdict = if ttl > own {
-        Verdict::Denied(Some(Line::MaxTtl))
-    } else if ttl > rules.max_ttl {
-        Verdict::Denied(Some(Line::ServerMaxTtl))
+    let (most, verdict) = if asked > own {
+        (own, Verdict::Denied(Some(Line::MaxTtl)))
+    } else if asked > rules.max_ttl {
+        (rules.max_ttl, Verdict::Denied(Some(Line::ServerMaxTtl)))
     } else {
-        Verdict::Allowed(Line::MaxTtl)
+        (own, Verdict::Allowed(Line::MaxTtl))
     };
-    Check { place: Place::Field("ttl"), value: None, reason: DenialReason::Ttl, verdict }
+    let rule = Rule::MaxTtl { asked, most };
+    Check { place: Place::Field("ttl"), value: None, rule, reason: DenialReason::Ttl, verdict }
 }
 
 /// The line of `list` that names `value`.

@@ -2,9 +2,10 @@
 
 use super::{
     check::{Check, Verdict},
+    denial_words::Words,
     line::Line,
 };
-use crate::model::{Client, Violations};
+use crate::model::{Bounded, Client, Violations};
 
 /// What a denied caller may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,49 +64,33 @@ impl DenialReason {
             Self::Ttl => "TTL_NOT_ALLOWED",
         }
     }
-
-    /// The denial in words for the caller, who named `field`.
-    fn words(self, field: &str) -> String {
-        match self {
-            Self::Method | Self::Audience | Self::Scope | Self::Subject | Self::Claim | Self::Ttl => {
-                format!("the client's permissions do not allow {field}")
-            }
-            Self::UserScope => format!("the user's permissions do not allow {field}"),
-            Self::SessionAudience | Self::SessionScope => {
-                format!("the session's permissions do not allow {field}")
-            }
-            Self::TokenScope => format!("the subject token does not hold {field}"),
-            Self::Impersonation => {
-                "without an actor token the client must be allowed to impersonate: give one, or set the permission \
-                 `impersonate`"
-                    .to_owned()
-            }
-            Self::Exceeding => {
-                format!("the caller lacks {field}, and may administer only clients whose permissions it has itself")
-            }
-            Self::TokenIssuer | Self::VerifiedIssuer => format!("the client's permissions do not allow the issuer of {field}"),
-            Self::TokenAudience => {
-                format!("{field} is neither for the client nor for an audience that its permissions allow")
-            }
-            Self::TokenSubject => format!("the client's permissions do not allow the subject of {field}"),
-            Self::Actor => "the subject token's `may_act` does not name this actor".to_owned(),
-        }
-    }
 }
 
 /// Policy says no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", reason.words(field))]
+#[error("{message}")]
 pub struct Denial {
     /// What is not allowed.
     pub reason: DenialReason,
     /// The request's field, or the method's name.
     pub field: String,
     /// The line of the policy that forbids it, for those who see the policy; none where no line allows it.
-    pub line: Option<String>,
+    pub line: Option<Box<str>>,
+    /// The value that is not allowed, as far as it may be logged.
+    pub value: Option<Box<str>>,
+    /// What is not allowed, and how to allow it: fit for the caller.
+    pub message: Box<str>,
+    /// The same for programs: `client`, `value`, `permission`, `max_ttl`.
+    pub metadata: Box<[(&'static str, String)]>,
 }
 
 impl Denial {
+    /// The id of the client that is refused.
+    pub fn client(&self) -> &str {
+        let client = self.metadata.iter().find(|(name, _)| *name == "client");
+        client.map(|(_, id)| id.as_str()).unwrap_or_default()
+    }
+
     /// The denial that `check` comes to, if it does.
     pub(super) fn of(check: &Check<'_>, client: &Client) -> Option<Self> {
         let Verdict::Denied(line) = check.verdict else { return None };
@@ -114,8 +99,15 @@ impl Denial {
 
     /// The denial of a check by this line, or because no line allows its value.
     pub(super) fn by(line: Option<Line>, check: &Check<'_>, client: &Client) -> Self {
-        let line = line.map(|line| line.of(client).to_string());
-        Self { reason: check.reason, field: check.place.to_string(), line }
+        let words = Words { check, client, line };
+        Self {
+            reason: check.reason,
+            field: check.place.to_string(),
+            line: line.map(|line| line.of(client).to_string().into()),
+            value: words.loggable_value().map(|value| Bounded(value).to_string().into()),
+            message: words.message().into(),
+            metadata: words.metadata().into(),
+        }
     }
 }
 

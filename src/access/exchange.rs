@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{
     DenialReason, IssueGrant, IssueRules, PolicyError,
     check::{self, AskedToken, Check, Place, Verdict, values},
-    line::{Held, Line},
+    line::{Held, Line, Rule},
     policy::{all, grant},
 };
 use crate::model::{
@@ -207,6 +207,7 @@ fn named<'a>(may_act: &Value, writer: &str, acts: (&str, &'a str)) -> Check<'a> 
     Check {
         place: Place::Field("actor_token"),
         value: Some(acts.1),
+        rule: Rule::Other,
         reason: DenialReason::Actor,
         verdict: Verdict::by(names(may_act, writer, acts).then_some(Line::MayAct)),
     }

@@ -209,15 +209,16 @@ fn explain_refresh(
 }
 
 fn explain_revoke(client: &Arc<Client>, target: RevokeTarget, whose: &Whose) -> Explanation {
+    const METHOD: Method = Method::RevokeToken;
     let found = match whose {
         Whose::Said => None,
         Whose::Owned { subject, client_id } => {
-            Some(revoke::of_owner(client, &target, owner(subject, client_id)))
+            Some(revoke::of_owner(client, METHOD, &target, owner(subject, client_id)))
         }
-        Whose::Foreign => Some(revoke::of_nobody(client, &target)),
+        Whose::Foreign => Some(revoke::of_nobody(client, METHOD, &target)),
     };
-    let values = values(client, revoke::at_once(client, &target).chain(found));
-    let outcome = revoke(client, Some(target)).and_then(|grant| {
+    let values = values(client, revoke::at_once(client, METHOD, &target).chain(found));
+    let outcome = revoke(client, METHOD, Some(target)).and_then(|grant| {
         let Some(grant) = grant else { return Ok(()) };
         match whose {
             Whose::Said => Ok(()),

@@ -179,6 +179,12 @@ impl VerifyGrant {
         answers_for(&self.client, &self.audiences, audience)
     }
 
+    /// The audiences, or patterns of audiences, that the caller answers for.
+    pub(crate) fn expected_audiences(&self) -> impl Iterator<Item = &str> {
+        let own = self.audiences.is_empty().then(|| own_audiences(&self.client).map(Pattern::as_str));
+        self.audiences.iter().map(String::as_str).chain(own.into_iter().flatten())
+    }
+
     /// Whether the caller accepts tokens of `issuer`; `is_own`: of this server's.
     pub(crate) fn accepts_issuer(&self, issuer: &str, is_own: bool) -> bool {
         accepts_issuer(&self.client, &self.issuers, issuer, is_own)

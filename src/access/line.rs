@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::DenialReason;
-use crate::model::{Client, Pattern, Permissions, redact};
+use crate::model::{Bounded, Client, Pattern, Permissions, Ttl};
 
 /// A line of a client's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,22 @@ impl Held {
             Self::TokenScopes => "the subject token's scopes",
         }
     }
+}
+
+/// What decides about a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// A permission that is a list of patterns.
+    List(List),
+    /// The longest lifetime, beside the one that is asked for.
+    MaxTtl {
+        /// What is asked for.
+        asked: Ttl,
+        /// What is allowed.
+        most: Ttl,
+    },
+    /// Something else, which the reason names.
+    Other,
 }
 
 /// A list of patterns in a client's permissions.
@@ -208,31 +224,5 @@ impl fmt::Display for LineText<'_> {
             Line::OwnIssuer => f.write_str("the server's own issuer"),
             Line::MayAct => f.write_str("the subject token's `may_act`"),
         }
-    }
-}
-
-/// A text from elsewhere, without credentials, escaped and cut short.
-pub(super) struct Bounded<'a>(pub(super) &'a str);
-
-impl fmt::Display for Bounded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MOST: usize = 64;
-        let text = redact(self.0);
-        let mut characters = text.chars();
-        characters.by_ref().take(MOST).try_for_each(|character| write!(f, "{}", character.escape_debug()))?;
-        if characters.next().is_some() { f.write_str("…") } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Bounded;
-
-    #[test]
-    fn texts_are_escaped_and_cut_short() {
-        assert_eq!(Bounded("a\"b\n\u{1b}ü").to_string(), "a\\\"b\\n\\u{1b}ü");
-        assert_eq!(Bounded("tkr_abc").to_string(), "(redacted)");
-        assert_eq!(Bounded(&"x".repeat(64)).to_string(), "x".repeat(64));
-        assert_eq!(Bounded(&"x".repeat(65)).to_string(), format!("{}…", "x".repeat(64)));
     }
 }

@@ -12,6 +12,7 @@ mod client_update;
 mod clients;
 mod decision;
 mod denial;
+mod denial_words;
 mod directory;
 mod exchange;
 mod explain;

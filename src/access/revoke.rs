@@ -9,7 +9,7 @@ use super::{
     Denial, DenialReason,
     check::{self, Check, Place, Verdict, listed},
     grant::words,
-    line::{Line, List},
+    line::{Line, List, Rule},
     policy::all,
 };
 use crate::model::{Client, Method, Pattern, RevokeTarget};
@@ -17,6 +17,7 @@ use crate::model::{Client, Method, Pattern, RevokeTarget};
 /// Something that may be revoked, if the grant says so of whom it belongs to. It has no `Debug`: it may hold a token.
 pub(crate) struct RevokeGrant {
     client: Arc<Client>,
+    method: Method,
     target: RevokeTarget,
 }
 
@@ -32,12 +33,13 @@ pub(crate) struct Owner<'a> {
 /// Permission to revoke this target. Without a target, which is an invalid request, only the method is checked.
 pub(crate) fn revoke(
     client: &Arc<Client>,
+    method: Method,
     target: Option<RevokeTarget>,
 ) -> Result<Option<RevokeGrant>, Denial> {
-    all(client, [check::method(client, Method::RevokeToken)])?;
+    all(client, [check::method(client, method)])?;
     let Some(target) = target else { return Ok(None) };
-    all(client, decided_at_once(client, &target))?;
-    Ok(Some(RevokeGrant { client: Arc::clone(client), target }))
+    all(client, decided_at_once(client, method, &target))?;
+    Ok(Some(RevokeGrant { client: Arc::clone(client), method, target }))
 }
 
 impl RevokeGrant {
@@ -48,17 +50,17 @@ impl RevokeGrant {
 
     /// Whether it may be, belonging to `owner`. Answers by which line.
     pub(crate) fn allows(&self, owner: Owner<'_>) -> Result<String, Denial> {
-        self.decide(of_owner(&self.client, &self.target, owner))
+        self.decide(of_owner(&self.client, self.method, &self.target, owner))
     }
 
     /// Whether it may be, whomever it belongs to. Answers by which line.
     pub(crate) fn allows_whatever_it_is(&self) -> Result<String, Denial> {
-        self.decide(of_nobody(&self.client, &self.target))
+        self.decide(of_nobody(&self.client, self.method, &self.target))
     }
 
     /// What was decided at once, and by which line.
     pub(crate) fn policy(&self) -> String {
-        words(&self.client, at_once(&self.client, &self.target))
+        words(&self.client, at_once(&self.client, self.method, &self.target))
     }
 
     fn decide(&self, check: Check<'_>) -> Result<String, Denial> {
@@ -67,35 +69,45 @@ impl RevokeGrant {
 }
 
 /// All that is looked at before anything was found.
-pub(super) fn at_once<'a>(client: &'a Client, target: &'a RevokeTarget) -> impl Iterator<Item = Check<'a>> {
-    [check::method(client, Method::RevokeToken)].into_iter().chain(decided_at_once(client, target))
+pub(super) fn at_once<'a>(
+    client: &'a Client,
+    method: Method,
+    target: &'a RevokeTarget,
+) -> impl Iterator<Item = Check<'a>> {
+    [check::method(client, method)].into_iter().chain(decided_at_once(client, method, target))
 }
 
 /// What was found, belonging to `owner`.
-pub(super) fn of_owner<'a>(client: &Client, target: &RevokeTarget, owner: Owner<'a>) -> Check<'a> {
-    owned(client, place(target), owner.client_id, Some(owner.subject))
+pub(super) fn of_owner<'a>(
+    client: &Client,
+    method: Method,
+    target: &RevokeTarget,
+    owner: Owner<'a>,
+) -> Check<'a> {
+    owned(client, method, place(target), owner.client_id, Some(owner.subject))
 }
 
 /// What was found, of which nobody here can say whose it is.
-pub(super) fn of_nobody(client: &Client, target: &RevokeTarget) -> Check<'static> {
-    whatever(client, place(target))
+pub(super) fn of_nobody(client: &Client, method: Method, target: &RevokeTarget) -> Check<'static> {
+    whatever(client, method, place(target))
 }
 
 /// What can be decided before anything was found.
-fn decided_at_once<'a>(client: &'a Client, target: &'a RevokeTarget) -> Option<Check<'a>> {
+fn decided_at_once<'a>(client: &'a Client, method: Method, target: &'a RevokeTarget) -> Option<Check<'a>> {
     let place = place(target);
     match target {
         RevokeTarget::Token(_) | RevokeTarget::Session(_) => None,
         // Nobody knows whose it is.
-        RevokeTarget::JwtId(_) => Some(whatever(client, place)),
-        RevokeTarget::Subject(subject, _) => Some(owned(client, place, None, Some(subject))),
-        RevokeTarget::Client(client_id) => Some(owned(client, place, Some(client_id.as_str()), None)),
+        RevokeTarget::JwtId(_) => Some(whatever(client, method, place)),
+        RevokeTarget::Subject(subject, _) => Some(owned(client, method, place, None, Some(subject))),
+        RevokeTarget::Client(client_id) => Some(owned(client, method, place, Some(client_id.as_str()), None)),
     }
 }
 
-/// Of that client or about that subject: either is enough, and so is the client's own id.
+/// Of that client or about that subject: either is enough, and so is the client's own id, or a role that has the method.
 fn owned<'a>(
     client: &Client,
+    method: Method,
     place: Place<'static>,
     client_id: Option<&'a str>,
     subject: Option<&'a str>,
@@ -107,16 +119,21 @@ fn owned<'a>(
     Check {
         place,
         value: subject.or(client_id),
+        rule: Rule::List(if subject.is_some() { List::RevokeSubjects } else { List::RevokeClients }),
         reason: DenialReason::Subject,
-        verdict: Verdict::by(own.or_else(by_client).or_else(by_subject)),
+        verdict: Verdict::by(
+            own.or_else(by_client).or_else(by_subject).or_else(|| check::by_role(client, method)),
+        ),
     }
 }
 
-/// Whatever there is: that is what a bare `*` stands for, and no other pattern.
-fn whatever(client: &Client, place: Place<'static>) -> Check<'static> {
+/// Whatever there is: that is what a bare `*` stands for and no other pattern, and a role that has the method.
+fn whatever(client: &Client, method: Method, place: Place<'static>) -> Check<'static> {
     let mut patterns = client.settings.permissions.revoke_subjects.iter();
     let line = patterns.position(Pattern::is_any).map(|index| Line::Pattern(List::RevokeSubjects, index));
-    Check { place, value: None, reason: DenialReason::Subject, verdict: Verdict::by(line) }
+    let line = line.or_else(|| check::by_role(client, method));
+    let rule = Rule::List(List::RevokeSubjects);
+    Check { place, value: None, rule, reason: DenialReason::Subject, verdict: Verdict::by(line) }
 }
 
 const fn place(target: &RevokeTarget) -> Place<'static> {

@@ -100,6 +100,14 @@ impl UserRegistry {
         Ok(record.user)
     }
 
+    /// The id of the user that an operator names.
+    pub(crate) async fn find(&self, _: &AdminGrant, key: UserKey) -> Result<UserId, UserError> {
+        match key {
+            UserKey::Id(user_id) => Ok(user_id),
+            UserKey::Name(username) => Ok(self.store.user_by_name(&username).await?.user.user_id),
+        }
+    }
+
     /// Up to `limit` users by id, after `after`; and whether there are more.
     pub(crate) async fn list(
         &self,

@@ -15,6 +15,18 @@ impl Address {
         self.0.clone()
     }
 
+    /// `HOST:PORT`, or `HOST` where the scheme tells the port.
+    pub(super) fn authority(&self) -> &str {
+        self.0.authority().map(http::uri::Authority::as_str).unwrap_or_default()
+    }
+
+    /// The host and the port to connect to.
+    pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
+        let host = self.0.host()?.trim_start_matches('[').trim_end_matches(']');
+        let port = self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 });
+        Some((host.to_owned(), port))
+    }
+
     /// Whether it is reached over TLS.
     pub(super) fn is_tls(&self) -> bool {
         self.0.scheme() == Some(&http::uri::Scheme::HTTPS)

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     client_apply::Apply,
+    client_export::Export,
     client_flags::ClientFlags,
     client_update::Update,
     client_view::{description, document, overview},
@@ -41,6 +42,8 @@ pub(super) enum ClientCommand {
     Delete(Delete),
     /// Bring all clients to the state that a file describes
     Apply(Apply),
+    /// Print the clients as a file for `tokend client apply`
+    Export(Export),
 }
 
 impl ClientCommand {
@@ -53,6 +56,7 @@ impl ClientCommand {
             Self::RotateSecret(command) => command.run(),
             Self::Delete(command) => command.run(),
             Self::Apply(command) => command.run(),
+            Self::Export(command) => command.run(),
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct ClientFile {
 }
 
 /// Permissions that files of the release before do not name: a client registered there has them all, and keeps them.
-const KEPT: [&str; 3] =
+pub(super) const KEPT: [&str; 3] =
     ["permissions.verify_issuers", "permissions.exchange_actors", "permissions.admin_clients"];
 
 /// Reads a file.

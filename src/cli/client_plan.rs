@@ -101,7 +101,7 @@ fn create(wanted: Client) -> Result<Step, Failure> {
 }
 
 /// The client as the server would answer it.
-fn shown(client: Client) -> Result<Client, Failure> {
+pub(super) fn shown(client: Client) -> Result<Client, Failure> {
     // The file was checked already.
     let read = read_client(client).map_err(|_| Failure::refused("a client of the file makes no sense"))?;
     Ok(shown_client(read))

@@ -60,6 +60,7 @@ impl Check {
             }
             Transport::Plaintext => Ok(()),
         });
+        resolved.warnings().iter().for_each(|problem| talk(&format!("warning: {}", plain(problem))));
         let exposed = resolved.exposed_files();
         let checked = match checked {
             Ok(()) if self.strict && !exposed.is_empty() => {

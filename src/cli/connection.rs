@@ -19,7 +19,7 @@ use super::{
     output::{plain, talk},
     profile::Profile,
 };
-use crate::{config::Secret, files::exposed_mode, model::CLIENT_SECRET_PREFIX};
+use crate::{config::Secret, database::printable, files::exposed_mode, model::CLIENT_SECRET_PREFIX};
 
 const ADDRESS: &str = "TOKEND_ADDR";
 const SECRET: &str = "TOKEND_CLIENT_SECRET";
@@ -44,34 +44,45 @@ pub(super) struct Connection {
     timeout: Duration,
 }
 
+/// A server to call.
+pub(super) struct Target {
+    pub(super) address: Address,
+    /// What named the address.
+    pub(super) origin: String,
+    profile: Option<Profile>,
+}
+
 /// A channel that puts the credential on each call.
 pub(super) type Caller = InterceptedService<Channel, Credential>;
 
 impl Connection {
-    /// A channel to the server. It connects at the first call.
-    pub(super) fn open(&self) -> Result<Caller, Failure> {
-        let profile = || Profile::read().map_err(Failure::Refused);
-        let named = self.addr.clone().or_else(|| variable(ADDRESS));
-        let (address, profile) = match named {
-            Some(text) => {
-                let address: Address = text
-                    .parse()
-                    .map_err(|wanted| Failure::usage(format!("--addr or {ADDRESS}: {wanted}")))?;
-                // A secret is only ever sent to the server that it was left for.
-                let same = profile()?.filter(|profile| profile.addr.parse().as_ref() == Ok(&address));
-                (address, same)
-            }
-            None => {
-                let profile = profile()?.ok_or_else(|| {
-                    Failure::usage(format!(
-                        "no server: set --addr or {ADDRESS}, or start one with `tokend dev`"
-                    ))
-                })?;
-                let address =
-                    profile.addr.parse().map_err(|wanted| Failure::usage(format!("profile: {wanted}")))?;
-                (address, Some(profile))
-            }
+    /// Where the server is, and the profile of a `tokend dev` there.
+    pub(super) fn target(&self) -> Result<Target, Failure> {
+        let profiles = Profile::all().map_err(Failure::Refused)?;
+        let named = self.addr.clone().map(|text| (text, "--addr"));
+        let Some((text, origin)) = named.or_else(|| Some((variable(ADDRESS)?, ADDRESS))) else {
+            let (path, profile) = profiles.into_iter().next().ok_or_else(|| {
+                Failure::usage(format!("no server: set --addr or {ADDRESS}, or start one with `tokend dev`"))
+            })?;
+            let origin = format!("{}, which `tokend dev` left", path.display());
+            let address =
+                profile.addr.parse().map_err(|wanted| Failure::usage(format!("{origin}: {wanted}")))?;
+            return Ok(Target { address, origin, profile: Some(profile) });
         };
+        // It may hold a password.
+        let shown = if text.contains('@') { printable(&text) } else { text.clone() };
+        let address: Address = text
+            .parse()
+            .map_err(|wanted| Failure::usage(format!("{origin}: `{}` {wanted}", plain(&shown))))?;
+        // A secret is only ever sent to the server that it was left for.
+        let same = |profile: &Profile| profile.addr.parse().as_ref() == Ok(&address);
+        let profile = profiles.into_iter().map(|(_, profile)| profile).find(same);
+        Ok(Target { address, origin: origin.to_owned(), profile })
+    }
+
+    /// A channel to the server. It connects at the first call.
+    pub(super) fn open(&self, target: &Target) -> Result<Caller, Failure> {
+        let Target { address, profile, .. } = target;
         let credential = match (self.secret()?, profile) {
             (Some(secret), _) => Credential::bearer(secret.reveal()).ok_or_else(|| {
                 Failure::usage("the client secret holds characters that no secret of tokend has")
@@ -86,7 +97,7 @@ impl Connection {
                 )));
             }
         };
-        Ok(InterceptedService::new(self.channel(&address)?, credential))
+        Ok(InterceptedService::new(self.channel(address)?, credential))
     }
 
     /// Which client calls, as far as the credential tells: a secret that tokend made holds the client's id.
@@ -99,10 +110,7 @@ impl Connection {
             }
             // A certificate tells names, and the server knows whose they are.
             None if self.tls.has_certificate() => Ok(None),
-            None => {
-                let profile = Profile::read().map_err(Failure::Refused)?;
-                Ok(profile.map(|profile| profile.client_id))
-            }
+            None => Ok(self.target()?.profile.map(|profile| profile.client_id)),
         }
     }
 

@@ -73,7 +73,7 @@ pub(super) struct Dev {
     #[arg(long, value_name = "FILE")]
     shared_secret_file: Option<String>,
     /// What is logged
-    #[arg(long, value_name = "FILTER", default_value = "warn")]
+    #[arg(long, value_name = "FILTER", default_value = "warn,tokend::grpc::status=info")]
     log: String,
 }
 
@@ -103,8 +103,8 @@ impl Dev {
         signals::outlive_the_longest_file()?;
         let shutdown = signals::shutdown()?;
         let listeners = Listeners {
-            grpc: bind("--grpc-addr", self.grpc_addr).await?,
-            http: bind("--http-addr", self.http_addr).await?,
+            grpc: bind("grpc_addr", self.grpc_addr).await?,
+            http: bind("http_addr", self.http_addr).await?,
             metrics: None,
         };
         let (grpc, http) = (listeners.grpc.local_addr()?, listeners.http.local_addr()?);
@@ -118,7 +118,19 @@ impl Dev {
             .await
             .map_err(refused)?;
         let key_id = server.default_key_id();
-        let mut serving = tokio::spawn(server.run(listeners, shutdown));
+        let profile = Profile {
+            addr: format!("http://{grpc}"),
+            client_id: CLIENT.to_owned(),
+            client_secret: secret.reveal().to_owned(),
+            http_addr: http.to_string(),
+        };
+        let written = profile.write();
+        // Before it drains: a second signal ends the process at once.
+        let leaving = async move {
+            shutdown.await;
+            profile.remove();
+        };
+        let mut serving = tokio::spawn(server.run(listeners, leaving));
 
         let banner = Banner {
             grpc,
@@ -131,16 +143,10 @@ impl Dev {
             token: sample(grpc, &authorization(CLIENT, secret.reveal())).await?,
             secret: secret.clone(),
         };
-        let profile = Profile {
-            addr: format!("http://{grpc}"),
-            client_id: CLIENT.to_owned(),
-            client_secret: secret.reveal().to_owned(),
-            http_addr: http.to_string(),
-        };
         // On a thread of its own: a stdout or stderr whose reader is stalled must not keep the server from stopping.
         let printing = tokio::task::spawn_blocking(move || {
             print(&banner.text())?;
-            if let Err(problem) = profile.write() {
+            if let Err(problem) = written {
                 talk(&format!(
                     "warning: other tokend commands will not find this server by themselves: {problem}"
                 ));

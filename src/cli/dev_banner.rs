@@ -32,11 +32,16 @@ impl Banner {
             "tokend {version}: development mode, plaintext, this machine only\n\
              \n  grpc           {grpc}\n  http           http://{http}\n  issuer         {issuer}\n  \
              jwk set        {jwks_uri}\n  key id         {key_id}\n  client id      {client_id}\n  \
-             client secret  {secret}\n\n# issue a token\n{issue}\n\n# verify a token\n{verify}\n",
+             client secret  {secret}\n\n\
+             # issue a token\n{issue}\n\
+             tokend token issue --addr {grpc} --subject alice --audience orders --scope read\n\n\
+             # verify a token\n{verify}\n\
+             tokend token verify --addr {grpc} --audience orders {token}\n",
             version = env!("CARGO_PKG_VERSION"),
             secret = plain(self.secret.reveal()),
             issue = self.line("IssueToken", issue),
             verify = self.line("VerifyToken", &verify),
+            token = self.token,
         )
     }
 

@@ -9,6 +9,8 @@ pub(super) enum Failure {
     Usage(String),
     /// It was refused, or something failed.
     Refused(String),
+    /// There was no answer: why, as the transport says it.
+    Unanswered(String),
     /// Nobody reads the answer any more (`tokend … | head -1`).
     ClosedPipe,
 }
@@ -25,7 +27,7 @@ impl Failure {
     /// Why, for the one who called; nobody is there to be told of a closed pipe.
     pub(super) fn message(&self) -> Option<&str> {
         match self {
-            Self::Usage(message) | Self::Refused(message) => Some(message),
+            Self::Usage(message) | Self::Refused(message) | Self::Unanswered(message) => Some(message),
             Self::ClosedPipe => None,
         }
     }
@@ -34,7 +36,7 @@ impl Failure {
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Refused(_) => ExitCode::from(1),
+            Self::Refused(_) | Self::Unanswered(_) => ExitCode::from(1),
             Self::ClosedPipe => ExitCode::SUCCESS,
         }
     }

@@ -5,6 +5,7 @@ use std::{
     env,
     ffi::OsString,
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -46,6 +47,7 @@ const VAULT: [&str; 7] = [
 #[derive(Args)]
 #[command(after_help = "Examples:
   tokend init --dir /etc/tokend --issuer https://id.example.com
+  tokend init --dir /etc/tokend --issuer https://id.example.com --grpc-addr 0.0.0.0:50051 --http-addr 0.0.0.0:8080
   SECRET=$(tokend init --dir /etc/tokend --store postgres://tokend@db.internal/tokend)
   tokend init --dir /etc/tokend --new-admin-secret      # when nobody can administer any more
 
@@ -64,6 +66,12 @@ pub(super) struct Init {
     /// A file that holds the value of --store, for one with a password [variable: TOKEND_STORE_FILE]
     #[arg(long, value_name = "FILE")]
     store_file: Option<String>,
+    /// Where `tokend serve` will serve gRPC, such as 0.0.0.0:50051 for other machines [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "IP:PORT")]
+    grpc_addr: Option<SocketAddr>,
+    /// Where `tokend serve` will serve HTTP [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "IP:PORT")]
+    http_addr: Option<SocketAddr>,
     /// Give the client `admin` a new secret in place of those that it has, and the role `admin` if it has lost it: whoever
     /// holds store and sealing key may
     #[arg(long)]
@@ -104,7 +112,9 @@ impl Init {
         let secret =
             runtime.block_on(self.admin(plan.config(sealing_key.as_ref().map(|text| text.as_str()))?))?;
         // Last, and only now shown: everything else can be had again, this secret cannot.
-        let decided: Vec<_> = plan.store.iter().chain(&plan.vault).cloned().collect();
+        let addresses = self.given().into_iter().filter(|(name, _)| name.ends_with("_addr"));
+        let addresses = addresses.filter_map(|(name, text)| Some((name, text?)));
+        let decided: Vec<_> = plan.store.iter().chain(&plan.vault).cloned().chain(addresses).collect();
         let text = starting_configuration(plan.issuer.as_deref(), &decided, named, &dir);
         match private_file::create(&file, &text) {
             Ok(()) => {
@@ -129,10 +139,8 @@ impl Init {
             return Ok(());
         }
         let there = Inputs { file: Some(file.to_owned()), ..Inputs::default() }.resolve();
-        for (name, given) in
-            [("issuer", &self.issuer), ("store", &self.store), ("store_file", &self.store_file)]
-        {
-            if let (Some(given), Some(kept)) = (given, there.text(name))
+        for (name, given) in self.given() {
+            if let (Some(given), Some(kept)) = (&given, there.text(name))
                 && given != kept
             {
                 let flag = name.replace('_', "-");
@@ -145,9 +153,20 @@ impl Init {
         Ok(())
     }
 
+    /// The settings that flags give.
+    fn given(&self) -> [(&'static str, Option<String>); 5] {
+        let text = |address: Option<SocketAddr>| address.map(|address| address.to_string());
+        [
+            ("issuer", self.issuer.clone()),
+            ("store", self.store.as_deref().map(|text| absolute("store", text))),
+            ("store_file", self.store_file.as_deref().map(|text| absolute("store_file", text))),
+            ("grpc_addr", text(self.grpc_addr)),
+            ("http_addr", text(self.http_addr)),
+        ]
+    }
+
     fn resolve(&self, file: &Path, variables: HashMap<OsString, OsString>) -> Resolved {
-        let given = [("issuer", &self.issuer), ("store", &self.store), ("store_file", &self.store_file)];
-        let flags = given.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))).collect();
+        let flags = self.given().into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
         Inputs { flags, variables, file: file.exists().then(|| file.to_owned()) }.resolve()
     }
 
@@ -169,6 +188,23 @@ impl Init {
         server.store().close().await;
         Ok(secret)
     }
+}
+
+/// The setting's value with a path that starts from the root: in the file, a relative one starts from the file's folder, and not from
+/// the working folder.
+fn absolute(name: &str, text: &str) -> String {
+    let path_of = |path: &str| {
+        let path = std::path::absolute(path).ok()?;
+        path.to_str().map(str::to_owned)
+    };
+    let absolute = match (name, text.strip_prefix("sqlite:")) {
+        ("store", Some(path)) => {
+            path_of(path.strip_prefix("//").unwrap_or(path)).map(|path| format!("sqlite:{path}"))
+        }
+        (name, _) if name.ends_with("_file") => path_of(text),
+        _ => None,
+    };
+    absolute.unwrap_or_else(|| text.to_owned())
 }
 
 /// Whether the settings have Vault seal.
@@ -210,7 +246,7 @@ struct Plan {
 impl Plan {
     fn of(resolved: &Resolved, dir: &Path) -> Self {
         let texts = |names: &[&'static str]| -> Vec<_> {
-            names.iter().filter_map(|name| Some((*name, resolved.text(name)?.to_owned()))).collect()
+            names.iter().filter_map(|name| Some((*name, absolute(name, resolved.text(name)?)))).collect()
         };
         let mut store = texts(&["store", "store_file"]);
         if store.is_empty() {

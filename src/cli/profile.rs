@@ -1,12 +1,16 @@
-//! What `tokend dev` leaves behind, so that the other commands find it without being told.
+//! What `tokend dev` leaves behind while it serves, so that the other commands find it without being told.
 
-use std::{env, fs, io, path::PathBuf};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::private_file;
 
-/// The server that `tokend dev` started last, and the credential of its client.
+/// A server that `tokend dev` started, and the credential of its client.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Profile {
@@ -21,39 +25,76 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// The profile, if there is one.
+    /// Every profile with its file, that of the server first that was started last.
     ///
     /// # Errors
     /// When there is one that cannot be read. The error quotes nothing of it, for it holds a secret.
-    pub(super) fn read() -> Result<Option<Self>, String> {
-        let Some(path) = path() else { return Ok(None) };
-        match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map(Some).map_err(|_| {
-                format!("{} makes no sense; delete it and start `tokend dev` again", path.display())
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
+    pub(super) fn all() -> Result<Vec<(PathBuf, Self)>, String> {
+        let Some(folder) = folder() else { return Ok(Vec::new()) };
+        let failed = |path: &Path, error: io::Error| format!("{} cannot be read: {error}", path.display());
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(&folder, error)),
+        };
+        let mut profiles = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| failed(&folder, error))?.path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let text = match fs::read_to_string(&path) {
+                Ok(text) => text,
+                // Its server has stopped meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(&path, error)),
+            };
+            let profile = toml::from_str(&text).map_err(|_| {
+                format!("{} is not a profile; delete it and start `tokend dev` again", path.display())
+            })?;
+            let written = path.metadata().and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            profiles.push((written, path, profile));
         }
+        profiles.sort_by_key(|(written, ..)| std::cmp::Reverse(*written));
+        Ok(profiles.into_iter().map(|(_, path, profile)| (path, profile)).collect())
     }
 
-    /// Leaves the profile, in place of the one before.
+    /// Leaves the profile, in place of one of the same address.
     ///
     /// # Errors
     /// When it cannot be written, in words for a warning.
     pub(super) fn write(&self) -> Result<(), String> {
-        let path = path().ok_or("no folder for it: neither XDG_CONFIG_HOME nor HOME is set")?;
-        let text = toml::to_string(self).map_err(|error| error.to_string())?;
+        let path = self.path().ok_or("no folder for it: neither XDG_CONFIG_HOME nor HOME is set")?;
         path.parent()
             .map_or(Ok(()), private_file::create_folder)
-            .and_then(|()| private_file::replace(&path, &text))
+            .and_then(|()| private_file::replace(&path, &self.text()?))
             .map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Removes the profile, unless another server has the address by now.
+    pub(super) fn remove(&self) {
+        let Some(path) = self.path() else { return };
+        if fs::read_to_string(&path).ok() == self.text().ok() {
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    fn text(&self) -> io::Result<String> {
+        toml::to_string(self).map_err(io::Error::other)
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        let address = self.addr.trim_start_matches("http://");
+        let name: String =
+            address.chars().map(|part| if part.is_ascii_alphanumeric() { part } else { '-' }).collect();
+        Some(folder()?.join(name).with_extension("toml"))
     }
 }
 
-/// `$XDG_CONFIG_HOME/tokend/dev.toml`, else `~/.config/tokend/dev.toml`. A relative folder is passed over, as the
+/// `$XDG_CONFIG_HOME/tokend/dev`, else `~/.config/tokend/dev`, with a file for each server. A relative folder is passed over, as the
 /// XDG base directory specification asks.
-fn path() -> Option<PathBuf> {
+fn folder() -> Option<PathBuf> {
     let folder = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let configuration = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
-    Some(configuration.join("tokend").join("dev.toml"))
+    Some(configuration.join("tokend").join("dev"))
 }

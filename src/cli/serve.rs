@@ -36,6 +36,9 @@ impl Serve {
         let config = resolved.config().map_err(|problems| config::refused(&problems))?;
         let _logs =
             init_logs(&config.log, config.log_format).map_err(|error| Failure::refused(error.to_string()))?;
+        for problem in resolved.warnings() {
+            tracing::warn!(problem, "a setting may be misspelt");
+        }
         for problem in resolved.exposed_files() {
             tracing::warn!(problem, "a secret is readable by others");
         }
@@ -84,7 +87,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
 
 /// Binds a port; the error names the setting.
 pub(super) async fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure::refused(format!("{setting}: cannot listen on {address}: {error}")))
+    TcpListener::bind(address).await.map_err(|error| {
+        let flag = setting.replace('_', "-");
+        Failure::refused(format!(
+            "{setting}: cannot listen on {address}: {error}; give another address with --{flag}"
+        ))
+    })
 }

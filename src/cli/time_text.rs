@@ -4,14 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::UnixTime;
 
-/// An instant as RFC 3339 says it, in UTC; what it cannot say as seconds since 1970.
+/// An instant as RFC 3339 says it.
 pub(super) fn instant(time: UnixTime) -> String {
-    match u64::try_from(time.seconds()) {
-        Ok(seconds) if time <= UnixTime::MAX => {
-            humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
-        }
-        _ => format!("{} seconds since 1970", time.seconds()),
-    }
+    time.to_string()
 }
 
 /// An instant, and how far it is from `now`.

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
+use tonic::{Code, Response, Status};
 
 use super::{
     confirm::confirm,
@@ -15,8 +16,8 @@ use super::{
     user_view::{description, overview, print_document, print_document_and_ended_sessions, print_documents},
 };
 use crate::proto::v1::{
-    CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, SetUserPasswordRequest, User,
-    user_service_client::UserServiceClient,
+    CreateUserRequest, DeleteUserRequest, GetUserRequest, GetUserResponse, ListUsersRequest,
+    SetUserPasswordRequest, User, user_service_client::UserServiceClient,
 };
 
 /// How many users are asked for at once.
@@ -55,35 +56,59 @@ impl UserCommand {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct Which {
-    /// The user's id
-    #[arg(value_name = "USER_ID")]
-    user_id: Option<String>,
-    /// The user's name, in place of the id
+    /// The user's id, or the name to log in with
+    #[arg(value_name = "USER")]
+    user: Option<String>,
+    /// The user's name, if it is also the id of another user
     #[arg(long, value_name = "NAME")]
     by_name: Option<String>,
 }
 
 impl Which {
     /// The user.
-    async fn find(self, service: &mut UserServiceClient<Caller>) -> Result<User, Failure> {
-        let request = GetUserRequest {
-            user_id: self.user_id.unwrap_or_default(),
-            username: self.by_name.unwrap_or_default(),
+    async fn find(&self, service: &mut UserServiceClient<Caller>) -> Result<User, Failure> {
+        let by_name = |name: &str| GetUserRequest { username: name.to_owned(), ..GetUserRequest::default() };
+        let Some(user) = &self.user else {
+            let request = by_name(self.by_name.as_deref().unwrap_or_default());
+            return Ok(answer(service.get_user(request).await)?.user.unwrap_or_default());
         };
-        Ok(answer(service.get_user(request).await)?.user.unwrap_or_default())
+        let by_id = GetUserRequest { user_id: user.clone(), ..GetUserRequest::default() };
+        match (look(service.get_user(by_id).await)?, look(service.get_user(by_name(user)).await)?) {
+            (Some(one), Some(other)) if one.user_id != other.user_id => Err(Failure::usage(format!(
+                "`{0}` is the id of one user and the name of another; use --by-name {1} or --by-name {0}",
+                plain(user),
+                plain(&one.username)
+            ))),
+            (Some(user), _) | (None, Some(user)) => Ok(user),
+            (None, None) => Err(Failure::refused(format!(
+                "USER_NOT_FOUND: no user has the id or the name `{}`",
+                plain(user)
+            ))),
+        }
     }
 
-    /// The user's id, for which a name is looked up.
+    /// The user's id, for which a name is looked up. A caller that may not look users up names the id.
     pub(super) async fn id(self, service: &mut UserServiceClient<Caller>) -> Result<String, Failure> {
-        match self.user_id {
-            Some(user_id) => Ok(user_id),
-            None => Ok(self.find(service).await?.user_id),
+        match self.find(service).await {
+            Ok(user) => Ok(user.user_id),
+            Err(Failure::Refused(message)) if message.starts_with("METHOD_NOT_ALLOWED") => {
+                self.user.ok_or(Failure::Refused(message))
+            }
+            Err(failure) => Err(failure),
         }
     }
 
     /// As it was given, fit for a terminal.
     fn shown(&self) -> String {
-        plain(self.user_id.as_deref().or(self.by_name.as_deref()).unwrap_or_default())
+        plain(self.user.as_deref().or(self.by_name.as_deref()).unwrap_or_default())
+    }
+}
+
+/// The user that was found, if there is one: a name need not have the form of an id.
+fn look(found: Result<Response<GetUserResponse>, Status>) -> Result<Option<User>, Failure> {
+    match found {
+        Err(status) if matches!(status.code(), Code::NotFound | Code::InvalidArgument) => Ok(None),
+        found => Ok(answer(found)?.user),
     }
 }
 
@@ -195,7 +220,7 @@ impl Show {
 #[derive(Args)]
 #[command(after_help = "Examples:
   tokend user set-password u-5f3c0d2e9a71b84c6d10
-  tokend user set-password --by-name alice --password-stdin < password.txt
+  tokend user set-password alice --password-stdin < password.txt
 
 The user's sessions end: whoever holds a refresh token has to log in with the new password. Access tokens live until they
 expire; `tokend token revoke --subject USER_ID` refuses them at once.")]
@@ -224,6 +249,7 @@ impl SetPassword {
                 password_hash: new.password_hash.to_string(),
                 request_id: String::new(),
                 keep_sessions: self.keep_sessions,
+                ..SetUserPasswordRequest::default()
             };
             answer(service.set_user_password(request).await)
         })?;
@@ -270,7 +296,8 @@ impl Delete {
             let mut service = UserServiceClient::new(caller);
             let user_id = self.which.id(&mut service).await?;
             let etag = self.etag.unwrap_or_default();
-            let request = DeleteUserRequest { user_id: user_id.clone(), etag, request_id: String::new() };
+            let request =
+                DeleteUserRequest { user_id: user_id.clone(), etag, ..DeleteUserRequest::default() };
             answer(service.delete_user(request).await)?;
             Ok(user_id)
         })?;

@@ -17,13 +17,14 @@ pub(super) struct FromFile {
     pub(super) origin: Origin,
 }
 
-/// Reads the file at `path`; what is wrong with it goes to `problems`.
-pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<FromFile> {
+/// Reads the file at `path`; what is wrong with it goes to `problems`. None when nothing of it can be read: what it would have set
+/// is not missing then.
+pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<FromFile>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
             problems.add(format!("the configuration file {} cannot be read: {error}", path.display()));
-            return Vec::new();
+            return None;
         }
     };
     let table = match DeTable::parse(&text) {
@@ -32,7 +33,7 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<FromFile> {
             // Its message only: the whole error would quote the line, and with it what stands there.
             let line = error.span().map_or(1, |span| line_of(&text, span.start));
             problems.add(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', ", ")));
-            return Vec::new();
+            return None;
         }
     };
     let mut values = Vec::new();
@@ -45,11 +46,36 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<FromFile> {
         };
         let origin = Origin::Key { key: key.to_owned(), file: path.to_owned(), line };
         match text_of(setting, value.get_ref()) {
-            Ok(text) => values.push(FromFile { setting, text, origin }),
+            Ok(text) => {
+                let text = relative_to(folder(path), setting, text);
+                values.push(FromFile { setting, text, origin });
+            }
             Err(wanted) => problems.add(format!("{}: {wanted} ({origin})", setting.name)),
         }
     }
-    values
+    Some(values)
+}
+
+/// The folder that relative paths in the file start from. A pipe has none, such as a shell's `<(…)`.
+fn folder(path: &Path) -> Option<&Path> {
+    path.is_file().then(|| path.parent()).flatten().filter(|folder| !folder.as_os_str().is_empty())
+}
+
+/// The value, in which a relative path starts from `folder`.
+fn relative_to(folder: Option<&Path>, setting: &Setting, text: String) -> String {
+    let Some(folder) = folder else { return text };
+    let joined = |path: &str| folder.join(path).to_str().map(str::to_owned);
+    // A path that is empty, or no path, is refused where it is read.
+    let joined = match (setting.kind, text.strip_prefix("sqlite:")) {
+        (Kind::Path | Kind::Secret, _) if !text.is_empty() => joined(&text),
+        (_, Some(path)) if setting.name == "store" => {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            let is_path = !path.is_empty() && !path.starts_with(':');
+            is_path.then(|| joined(path).map(|path| format!("sqlite:{path}"))).flatten()
+        }
+        _ => None,
+    };
+    joined.unwrap_or(text)
 }
 
 fn unknown(key: &str) -> String {

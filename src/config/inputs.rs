@@ -12,6 +12,7 @@ use super::{
     resolved::Value,
     secret::Secret,
     table::{Setting, settings},
+    variables,
 };
 
 /// All that can give a setting its value. It has no `Debug`: the environment holds secrets.
@@ -19,8 +20,7 @@ use super::{
 pub struct Inputs {
     /// The texts of the flags that were given, by the settings' names.
     pub flags: HashMap<&'static str, String>,
-    /// The environment. Variables that name no setting are passed over, whatever they are called: Kubernetes
-    /// gives every pod `TOKEND_SERVICE_HOST` and `TOKEND_PORT=tcp://…` for a Service named tokend.
+    /// The environment.
     pub variables: HashMap<OsString, OsString>,
     /// The configuration file.
     pub file: Option<PathBuf>,
@@ -42,7 +42,9 @@ impl Inputs {
     /// The value of each setting: the flag's, else the variable's, else the file's, else the default.
     pub fn resolve(&self) -> Resolved {
         let mut problems = Problems::default();
-        let from_file = self.file.as_deref().map(|path| file::read(path, &mut problems)).unwrap_or_default();
+        let read = self.file.as_deref().map(|path| file::read(path, &mut problems));
+        let is_file_unreadable = matches!(read, Some(None));
+        let from_file = read.flatten().unwrap_or_default();
         let mut values = BTreeMap::new();
         let mut secret_files = Vec::new();
         for setting in settings() {
@@ -57,7 +59,8 @@ impl Inputs {
                 values.insert(setting.name, value);
             }
         }
-        Resolved { values, secret_files, problems }
+        let warnings = variables::unknown(&self.variables);
+        Resolved { values, secret_files, problems, is_file_unreadable, warnings }
     }
 
     fn plain(

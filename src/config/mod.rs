@@ -27,6 +27,7 @@ mod trace;
 mod transport;
 mod trusted_issuers;
 mod typed;
+mod variables;
 
 pub use inputs::Inputs;
 pub use markdown::markdown_table;

@@ -33,6 +33,9 @@ pub struct Resolved {
     /// The files that secrets were read from, by the settings' keys.
     pub(super) secret_files: Vec<(String, PathBuf)>,
     pub(super) problems: Problems,
+    /// Whether nothing of the configuration file could be read.
+    pub(super) is_file_unreadable: bool,
+    pub(super) warnings: Vec<String>,
 }
 
 /// One setting as an operator may see it.
@@ -59,6 +62,11 @@ impl Resolved {
             }
         }
         problems
+    }
+
+    /// What is probably a mistake, and stops nothing: variables that look like settings and are none.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// What is wrong with the permissions of files that hold secrets: others than their owner can read or change them.

@@ -49,7 +49,23 @@ struct Entry {
 pub(super) fn read(path: &Path, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, String> {
     let shown = path.display();
     let text = fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    parse(&text, own).map_err(|problem| format!("{shown}: {problem}"))
+    let mut issuers = parse(&text, own).map_err(|problem| format!("{shown}: {problem}"))?;
+    let folder = path.parent().unwrap_or(path);
+    for issuer in &mut issuers {
+        start_from(folder, &mut issuer.source);
+    }
+    Ok(issuers)
+}
+
+/// Has relative paths start from the folder of the file that names them.
+fn start_from(folder: &Path, source: &mut KeySource) {
+    let paths = match source {
+        KeySource::Uri { ca_file, bearer_token_file, .. } => [ca_file.as_mut(), bearer_token_file.as_mut()],
+        KeySource::File(path) => [Some(path), None],
+    };
+    for path in paths.into_iter().flatten() {
+        *path = folder.join(&*path);
+    }
 }
 
 fn parse(text: &str, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, String> {

@@ -95,6 +95,10 @@ impl Resolved {
     /// # Errors
     /// Everything that is missing or wrong, at once.
     pub fn config(&self) -> Result<Config, Problems> {
+        // What the file sets would be called missing.
+        if self.is_file_unreadable {
+            return Err(self.problems.clone());
+        }
         let mut reader = Reader::new(self);
         let transport = transport(&mut reader);
         let mut connections = connections(&mut reader);

@@ -28,7 +28,7 @@ pub(super) struct MethodInfo {
 use Audited::{Always, Never, Refusals};
 
 /// Every method that is served.
-pub(super) static METHODS: [MethodInfo; 33] = [
+pub(super) static METHODS: [MethodInfo; 34] = [
     token("/tokend.v1.TokenService/VerifyToken", Refusals, CallClass::Verify),
     token("/tokend.v1.TokenService/IssueToken", Always, CallClass::Issue),
     token("/tokend.v1.TokenService/BatchVerifyTokens", Refusals, CallClass::Verify),
@@ -43,6 +43,7 @@ pub(super) static METHODS: [MethodInfo; 33] = [
         ..token("/tokend.v1.TokenService/StreamVerifyTokens", Refusals, CallClass::Verify)
     },
     admin("/tokend.v1.SessionService/ListSessions", Refusals),
+    token("/tokend.v1.SessionService/EndSession", Always, CallClass::Revoke),
     admin("/tokend.v1.ClientService/CreateClient", Always),
     admin("/tokend.v1.ClientService/GetClient", Refusals),
     admin("/tokend.v1.ClientService/ListClients", Refusals),

@@ -223,7 +223,6 @@ pub fn services(
     };
     let tokens = Arc::new(tokens);
     let direct = Arc::clone(&tokens);
-    let tokens = token_service::SharedTokenApi(tokens);
     let keys = key_service::KeyApi { authenticator: Arc::clone(&parts.authenticator), keys: parts.keys };
     let trust = trust::TrustApi {
         authenticator: Arc::clone(&parts.authenticator),
@@ -243,6 +242,7 @@ pub fn services(
     let sessions = session_service::SessionApi {
         authenticator: Arc::clone(&parts.authenticator),
         sessions: parts.sessions,
+        tokens: Arc::clone(&tokens),
     };
     let clients = client_service::ClientApi {
         authenticator: parts.authenticator,
@@ -252,7 +252,7 @@ pub fn services(
     let mut routes = Routes::builder();
     routes
         .add_service(
-            v1::token_service_server::TokenServiceServer::new(tokens)
+            v1::token_service_server::TokenServiceServer::new(token_service::SharedTokenApi(tokens))
                 .max_decoding_message_size(max_message_bytes),
         )
         .add_service(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::{call::CallContext, caller::administer, convert, status::CallError};
+use super::{call::CallContext, caller::administer, convert, status::CallError, token_service::TokenApi};
 use crate::{
     access::Authenticator,
     model::Method,
@@ -16,6 +16,8 @@ use crate::{
 pub(super) struct SessionApi {
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) sessions: Arc<Sessions>,
+    /// Ends sessions, as RevokeToken does.
+    pub(super) tokens: Arc<TokenApi>,
 }
 
 #[tonic::async_trait]
@@ -26,6 +28,14 @@ impl SessionService for SessionApi {
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
         let call = CallContext::of(request.extensions())?;
         call.respond(self.list(&call, request).await)
+    }
+
+    async fn end_session(
+        &self,
+        request: Request<v1::EndSessionRequest>,
+    ) -> Result<Response<v1::EndSessionResponse>, Status> {
+        let call = CallContext::of(request.extensions())?;
+        call.respond(self.tokens.end_session(&call, request).await)
     }
 }
 

@@ -110,7 +110,7 @@ impl UserApi {
         request: Request<v1::GetUserRequest>,
     ) -> Result<v1::GetUserResponse, CallError> {
         let grant = administer(call, &self.authenticator, &request, Method::GetUser).await?;
-        let key = convert::user_key(request.get_ref()).valid()?;
+        let key = convert::user_key(&request.get_ref().user_id, &request.get_ref().username).valid()?;
         let user = self.users.get(&grant, &key).await?;
         Ok(v1::GetUserResponse { user: Some(convert::user_message(user)) })
     }
@@ -169,13 +169,20 @@ impl UserApi {
         let grant = administer(call, &self.authenticator, &request, Method::SetUserPassword).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::SetUserPassword, &message.request_id, &message);
-        let v1::SetUserPasswordRequest { user_id, password, password_hash, request_id, keep_sessions } =
-            message;
+        let v1::SetUserPasswordRequest {
+            user_id,
+            username,
+            password,
+            password_hash,
+            request_id,
+            keep_sessions,
+        } = message;
         let sessions = if keep_sessions { OldSessions::Keep } else { OldSessions::End };
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
         let password = convert::new_password(password, password_hash, &mut violations);
-        let user_id = required_id(&user_id, violations)?;
+        let key = convert::user_key(&user_id, &username).also(violations).valid()?;
+        let user_id = self.users.find(&grant, key).await?;
         call.user(&user_id);
         let users = Arc::clone(&self.users);
         let own = Arc::clone(call);
@@ -198,10 +205,11 @@ impl UserApi {
         let grant = administer(call, &self.authenticator, &request, Method::DeleteUser).await?;
         let message = request.into_inner();
         let ticket = self.ticket(&grant, Method::DeleteUser, &message.request_id, &message);
-        let v1::DeleteUserRequest { user_id, etag, request_id } = message;
+        let v1::DeleteUserRequest { user_id, username, etag, request_id } = message;
         let mut violations = Violations::default();
         convert::request_id(&request_id, &mut violations);
-        let user_id = required_id(&user_id, violations)?;
+        let key = convert::user_key(&user_id, &username).also(violations).valid()?;
+        let user_id = self.users.find(&grant, key).await?;
         call.user(&user_id);
         let users = Arc::clone(&self.users);
         let revision = convert::revision(&etag);
@@ -221,13 +229,6 @@ impl UserApi {
     ) -> Option<Ticket> {
         self.repeats.ticket(grant.caller_id(), method, request_id, request)
     }
-}
-
-/// The user's id, if nothing else is wrong with the request.
-fn required_id(text: &str, mut violations: Violations) -> Result<UserId, CallError> {
-    let user_id = convert::user_id(text, "user_id", &mut violations);
-    violations.into_result().map_err(CallError::Invalid)?;
-    user_id.ok_or_else(|| without_id("user_id"))
 }
 
 fn without_id(field: &str) -> CallError {

@@ -5,12 +5,17 @@ use std::time::Duration;
 use axum::{
     extract::State,
     http::{
-        HeaderMap, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+        HeaderMap, HeaderName, StatusCode, Uri,
+        header::{
+            ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+            ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG,
+            IF_NONE_MATCH,
+        },
     },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use url::Url;
 
 use super::Parts;
 use crate::keys;
@@ -22,6 +27,76 @@ pub struct Discovery {
     pub issuer: String,
     /// Where the JWK set is.
     pub jwks_uri: String,
+}
+
+/// The JWK set's path, for an issuer without one.
+pub(super) const JWK_SET: &str = "/.well-known/jwks.json";
+/// The paths of the discovery documents: what clients of OpenID Connect and of OAuth 2.0 look for.
+pub(super) const DISCOVERY: [&str; 2] =
+    ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+
+/// The documents are public, and the same for every page of a browser.
+const ANY_ORIGIN: (HeaderName, &str) = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+
+impl Discovery {
+    /// The path of the issuer, without a slash at its end: empty for most.
+    fn issuer_path(&self) -> String {
+        let path = Url::parse(&self.issuer).map(|url| url.path().to_owned()).unwrap_or_default();
+        path.trim_end_matches('/').to_owned()
+    }
+
+    /// Whether the JWK set is announced at this path of the issuer's own origin.
+    fn announces(&self, path: &str) -> bool {
+        let urls = Url::parse(&self.issuer).and_then(|issuer| Ok((issuer, Url::parse(&self.jwks_uri)?)));
+        urls.is_ok_and(|(issuer, jwks)| issuer.origin() == jwks.origin() && jwks.path() == path)
+    }
+}
+
+/// The document of an issuer with a path: OpenID Connect Discovery 1.0 puts it after the issuer's path (section 4), and RFC 8414
+/// between host and path (section 3.1). Clients ask for either in both ways.
+pub(super) async fn of_issuer(parts: State<Parts>, uri: Uri, headers: HeaderMap) -> Response {
+    match document_at(&parts.discovery, uri.path()) {
+        Some(DocumentKind::JwkSet) => jwk_set(parts, headers).await,
+        Some(DocumentKind::Discovery) => discovery(parts, headers).await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// What is at a path that is not the same for every issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DocumentKind {
+    JwkSet,
+    Discovery,
+}
+
+fn document_at(discovery: &Discovery, path: &str) -> Option<DocumentKind> {
+    let issuer = discovery.issuer_path();
+    let is_at = |document: &str| {
+        path.strip_prefix(&issuer) == Some(document) || path.strip_prefix(document) == Some(&issuer)
+    };
+    if discovery.announces(path) || (!issuer.is_empty() && is_at(JWK_SET)) {
+        return Some(DocumentKind::JwkSet);
+    }
+    (!issuer.is_empty() && DISCOVERY.into_iter().any(is_at)).then_some(DocumentKind::Discovery)
+}
+
+/// OPTIONS: what a page of any origin may send (Fetch standard, CORS).
+pub(super) async fn options() -> Response {
+    let allowed = [
+        ANY_ORIGIN,
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+        (ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    (StatusCode::NO_CONTENT, allowed).into_response()
+}
+
+/// The same for the documents of an issuer with a path.
+pub(super) async fn options_of_issuer(parts: State<Parts>, uri: Uri) -> Response {
+    match document_at(&parts.discovery, uri.path()) {
+        Some(_) => options().await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 pub(super) async fn jwk_set(State(parts): State<Parts>, headers: HeaderMap) -> Response {
@@ -66,11 +141,58 @@ struct Document<'d> {
 /// The document, or 304 for one who has it already (RFC 9110 section 13.1.2).
 fn cached(headers: &HeaderMap, content_type: &str, json: String, etag: &str, max_age: Duration) -> Response {
     let cache_control = format!("public, max-age={}", max_age.as_secs());
-    let described = [(CACHE_CONTROL, cache_control), (ETAG, etag.to_owned())];
+    let described = [
+        (CACHE_CONTROL, cache_control),
+        (ETAG, etag.to_owned()),
+        (ANY_ORIGIN.0, ANY_ORIGIN.1.to_owned()),
+        (ACCESS_CONTROL_EXPOSE_HEADERS, "etag".to_owned()),
+    ];
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = known.flat_map(|value| value.split(',')).map(str::trim);
     if tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag) {
         return (StatusCode::NOT_MODIFIED, described).into_response();
     }
     (described, [(CONTENT_TYPE, content_type.to_owned())], json).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Discovery, DocumentKind, document_at};
+
+    #[test]
+    fn an_issuer_with_a_path_has_its_documents_where_clients_look() {
+        let at = |issuer: &str, jwks_uri: &str, path: &str| {
+            let discovery = Discovery { issuer: issuer.to_owned(), jwks_uri: jwks_uri.to_owned() };
+            document_at(&discovery, path)
+        };
+        let auth =
+            |path| at("https://example.com/auth", "https://example.com/auth/.well-known/jwks.json", path);
+        for path in [
+            "/auth/.well-known/openid-configuration",
+            "/auth/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server/auth",
+            "/.well-known/openid-configuration/auth",
+        ] {
+            assert_eq!(auth(path), Some(DocumentKind::Discovery), "{path}");
+        }
+        assert_eq!(auth("/auth/.well-known/jwks.json"), Some(DocumentKind::JwkSet));
+        for path in [
+            "/",
+            "/auth",
+            "/auth/",
+            "/other/.well-known/openid-configuration",
+            "/auth/auth/.well-known/openid-configuration",
+            "/auth/.well-known/openid-configuration/auth",
+            "/AUTH/.well-known/openid-configuration",
+        ] {
+            assert_eq!(auth(path), None, "{path}");
+        }
+        // A set that is announced elsewhere on the issuer's origin is there; one of another origin is another server's.
+        assert_eq!(
+            at("https://example.com", "https://example.com/keys", "/keys"),
+            Some(DocumentKind::JwkSet)
+        );
+        assert_eq!(at("https://example.com", "https://cdn.example.com/keys", "/keys"), None);
+        assert_eq!(at("https://example.com", "https://example.com:8443/keys", "/keys"), None);
+    }
 }

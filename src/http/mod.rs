@@ -30,10 +30,12 @@ pub struct Parts {
 
 /// Every route on the HTTP port, `/metrics` among them if they are served there.
 pub fn routes(parts: Parts, metrics: Option<Arc<WriteMetrics>>) -> Router {
+    let of_issuer = get(documents::of_issuer).options(documents::options_of_issuer);
     let routes = Router::new()
-        .route("/.well-known/jwks.json", get(documents::jwk_set))
-        .route("/.well-known/openid-configuration", get(documents::discovery))
-        .route("/.well-known/oauth-authorization-server", get(documents::discovery))
+        .route(documents::JWK_SET, get(documents::jwk_set).options(documents::options))
+        .route(documents::DISCOVERY[0], get(documents::discovery).options(documents::options))
+        .route(documents::DISCOVERY[1], get(documents::discovery).options(documents::options))
+        .fallback_service(of_issuer.with_state(parts.clone()))
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .with_state(parts);

@@ -173,6 +173,16 @@ impl Keeper {
         now: UnixTime,
     ) -> Result<(KeyChange, Vec<KeyId>), KeyError> {
         self.must_rotate(algorithm)?;
+        if !self.keeps(algorithm) && set.active(algorithm).is_none() && set.pending(algorithm).is_none() {
+            let kept: Vec<&str> = self.settings().algorithms.iter().map(|kept| kept.name()).collect();
+            return Err(KeyError::Refused(
+                "algorithm".to_owned(),
+                format!(
+                    "{algorithm} has no key to rotate and is not in the setting `algorithms`, which is {}",
+                    kept.join(", ")
+                ),
+            ));
+        }
         if set.of(algorithm, KeyState::Retired).count() >= MOST_RETIRED {
             return Err(KeyError::TooManyRetired(algorithm));
         }

@@ -95,9 +95,17 @@ impl fmt::Display for Algorithm {
 }
 
 /// A text that names no algorithm of ours.
-#[derive(Debug, thiserror::Error)]
-#[error("not an algorithm that tokend knows")]
+#[derive(Debug)]
 pub struct UnknownAlgorithm;
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = Algorithm::ALL.into_iter().map(Algorithm::name).collect();
+        write!(f, "must be one of {}", names.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownAlgorithm {}
 
 impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;

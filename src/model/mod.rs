@@ -3,6 +3,7 @@
 mod algorithm;
 mod assertion;
 mod authentication;
+mod bounded;
 mod claims;
 mod client;
 mod credential;
@@ -35,6 +36,7 @@ pub use authentication::{
     AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, FromPeer, Peer,
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
 };
+pub use bounded::Bounded;
 pub use claims::{Actor, ExtraClaims, TokenClaims};
 pub use client::{
     Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, MOST_SECRETS, SecretRecord,

@@ -42,6 +42,11 @@ impl Pattern {
         Ok(Self(text))
     }
 
+    /// The pattern as it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Matches everything.
     pub fn any() -> Self {
         Self("*".to_owned())

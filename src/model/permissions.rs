@@ -154,6 +154,7 @@ pub enum Method {
     IntrospectToken,
     ExchangeToken,
     ListSessions,
+    EndSession,
     UpdateClient,
     CreateUser,
     GetUser,
@@ -167,7 +168,7 @@ pub enum Method {
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::IssueToken,
         Self::VerifyToken,
         Self::BatchVerifyTokens,
@@ -178,6 +179,7 @@ impl Method {
         Self::IntrospectToken,
         Self::ExchangeToken,
         Self::ListSessions,
+        Self::EndSession,
         Self::CreateClient,
         Self::GetClient,
         Self::ListClients,
@@ -222,6 +224,7 @@ impl Method {
             Self::IntrospectToken => "TokenService/IntrospectToken",
             Self::ExchangeToken => "TokenService/ExchangeToken",
             Self::ListSessions => "SessionService/ListSessions",
+            Self::EndSession => "SessionService/EndSession",
             Self::UpdateClient => "ClientService/UpdateClient",
             Self::CreateUser => "UserService/CreateUser",
             Self::GetUser => "UserService/GetUser",

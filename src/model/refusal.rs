@@ -1,5 +1,7 @@
 //! Why a token is refused.
 
+use super::{Bounded, UnixTime};
+
 /// The reason for a refused token, as the API names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -77,19 +79,63 @@ impl Reason {
     }
 }
 
-/// A refused token: the reason, and one sentence that holds nothing of the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// A refused token: the reason, one sentence that holds nothing of the token, and what may be said of it to those who have it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", reason.name())]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,
     /// Why, in words for the caller.
     pub detail: &'static str,
+    /// Claims that decided, for `google.rpc.ErrorInfo`: only of a token whose signature is good.
+    pub metadata: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
     /// A refusal for `reason`.
     pub const fn new(reason: Reason, detail: &'static str) -> Self {
-        Self { reason, detail }
+        Self { reason, detail, metadata: Vec::new() }
+    }
+
+    /// An expired token. Its signature must be good.
+    pub fn expired(expire_time: UnixTime) -> Self {
+        let metadata = vec![("expire_time", expire_time.to_string())];
+        Self { metadata, ..Self::new(Reason::Expired, "the token has expired") }
+    }
+
+    /// A token for other audiences. Its signature must be good.
+    pub fn other_audience<'a>(
+        token: impl IntoIterator<Item = &'a str>,
+        expected: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let metadata = vec![("token_audiences", list(token)), ("expected_audiences", list(expected))];
+        Self { metadata, ..Self::new(Reason::AudienceMismatch, "the token is for other audiences") }
+    }
+}
+
+/// The texts with commas between them, as far as there is room: they are sent in headers.
+fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 8;
+    let mut texts = texts.into_iter();
+    let mut shown: Vec<String> = texts.by_ref().take(MOST).map(|text| Bounded(text).to_string()).collect();
+    if texts.next().is_some() {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+
+    #[test]
+    fn audiences_are_told_as_far_as_a_header_has_room() {
+        let long = "\u{fc}".repeat(4000);
+        let many = vec![long.as_str(); 500];
+        let refusal = Refusal::other_audience(many, ["orders", "a\nb", "tkr_abc"]);
+        let [(_, token), (_, expected)] = refusal.metadata.as_slice() else { return assert!(false) };
+        assert_eq!(token.chars().filter(|character| *character == ',').count(), 8);
+        assert!(token.len() < 1200 && token.ends_with('…'), "{token}");
+        assert_eq!(expected, "orders, a\\nb, (redacted)");
     }
 }

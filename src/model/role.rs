@@ -18,9 +18,9 @@ pub enum Role {
     UserAdmin,
     /// All of KeyService.
     KeyAdmin,
-    /// All of SessionService.
+    /// All of SessionService: the sessions of every client.
     SessionAdmin,
-    /// All of these.
+    /// All of these, and RevokeToken for whatever there is.
     Admin,
 }
 
@@ -54,9 +54,9 @@ impl Role {
     /// Whether the role may call `method`.
     pub fn allows(self, method: Method) -> bool {
         let Some((service, verb)) = method.name().split_once('/') else { return false };
-        // Tokens and the trust bundle are for services, whatever their operators may.
+        // Tokens and the trust bundle are for services, whatever their operators may; but operators revoke.
         if matches!(service, "TokenService" | "TrustBundleService") {
-            return false;
+            return matches!((self, method), (Self::Admin, Method::RevokeToken));
         }
         match self {
             Self::Viewer => verb.starts_with("Get") || verb.starts_with("List"),
@@ -103,7 +103,7 @@ mod tests {
             };
             for role in Role::ALL {
                 let expected = match (role, own) {
-                    (_, None) => false,
+                    (_, None) => role == Admin && method == Method::RevokeToken,
                     (Admin, Some(_)) => true,
                     (Viewer, Some(_)) => reads,
                     (role, Some(own)) => role == own,

@@ -1,6 +1,9 @@
 //! Instants and durations, in whole seconds as JWT counts them.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +46,18 @@ impl UnixTime {
     pub const fn since(self, earlier: Self) -> Duration {
         let seconds = self.0.saturating_sub(earlier.0);
         if seconds < 0 { Duration::ZERO } else { Duration::from_secs(seconds.unsigned_abs()) }
+    }
+}
+
+impl fmt::Display for UnixTime {
+    /// As RFC 3339 says it, in UTC; what it cannot say as seconds since 1970.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match u64::try_from(self.0) {
+            Ok(seconds) if *self <= Self::MAX => {
+                humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).fmt(f)
+            }
+            _ => write!(f, "{} seconds since 1970", self.0),
+        }
     }
 }
 

@@ -105,6 +105,13 @@ impl Server {
         readiness.set(NotReady::ShuttingDown, true);
         health.report(|| readiness.is_ready()).await;
         tracing::info!("stopping: not ready");
+        let (delay, timeout) = (serving.drain_delay, serving.drain_timeout);
+        tracing::info!(
+            ?delay,
+            ?timeout,
+            "stopping: waits drain_delay for load balancers to notice, then up to drain_timeout for calls to finish; \
+             a second signal ends it at once"
+        );
         tokio::time::sleep(serving.drain_delay).await;
 
         tracing::info!("stopping: finishing the calls that are being served");

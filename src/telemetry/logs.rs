@@ -3,6 +3,8 @@
 //! Invariants: no token and no secret is logged, whatever the filter says; and logging never waits, whatever becomes of stderr.
 
 use std::{
+    env,
+    ffi::OsStr,
     fs::File,
     io::{self, IsTerminal as _, stderr},
     os::fd::AsFd as _,
@@ -141,12 +143,18 @@ pub fn flush_logs() -> bool {
     QUEUE.get().map(|queue| queue.flush(LAST_LINES)).is_some()
 }
 
+/// Whether the variable `NO_COLOR` asks for text without colours (no-color.org): an empty one does not.
+fn refuses_color(variable: Option<&OsStr>) -> bool {
+    variable.is_some_and(|value| !value.is_empty())
+}
+
 /// Starts to write logs to stderr, panics among them.
 ///
 /// # Errors
 /// When the filter cannot be read, when the log cannot be started, or when it was done before.
 pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<Logs, LogError> {
     let terminal = stderr().is_terminal();
+    let color = terminal && !refuses_color(env::var_os("NO_COLOR").as_deref());
     let filter = parse(filter.as_str())?;
     // A descriptor of its own: the thread that waits for stderr's reader must not hold the lock of the standard library's stderr.
     let queue = LogQueue::start(File::from(stderr().as_fd().try_clone_to_owned()?))?;
@@ -154,8 +162,8 @@ pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<Logs, LogError
     // The layer's own errors would go to stderr directly.
     let lines = fmt::layer().log_internal_errors(false).with_writer(queue.clone());
     let done = match format {
-        LogFormat::Text => registry.with(lines.with_ansi(terminal)).try_init(),
-        LogFormat::Auto if terminal => registry.with(lines.with_ansi(true)).try_init(),
+        LogFormat::Text => registry.with(lines.with_ansi(color)).try_init(),
+        LogFormat::Auto if terminal => registry.with(lines.with_ansi(color)).try_init(),
         LogFormat::Auto | LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
             registry.with(lines).try_init()

@@ -176,7 +176,7 @@ impl Exchanger {
         let token = PresentedToken { may_act: members.get(MAY_ACT).cloned(), extra, ..token };
         // Leeway is for verifiers. What comes of the token ends when the token does, and that is now.
         if token.claims.expire_time <= now {
-            return Err(refused(Refusal::new(Reason::Expired, "the token has expired")));
+            return Err(refused(Refusal::expired(token.claims.expire_time)));
         }
         // RFC 7800: it is good only together with the proof of a key. The one who presents it here gives none.
         if members.contains_key("cnf") {

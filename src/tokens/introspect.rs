@@ -13,8 +13,8 @@ use crate::{
 
 /// A good token that the caller may know of.
 pub(crate) enum IntrospectedToken {
-    /// An access token, with its registered claims and with every claim.
-    Access(TokenClaims, Map<String, Value>),
+    /// An access token, with its registered claims, with every claim, and with its payload as it was signed.
+    Access(TokenClaims, Map<String, Value>, String),
     /// A refresh token of this session.
     Refresh(Session),
 }
@@ -81,6 +81,6 @@ impl Introspector {
             return Ok(None);
         }
         self.verifier.check_good(&token)?;
-        Ok(Some(IntrospectedToken::Access(token.claims, token.members)))
+        Ok(Some(IntrospectedToken::Access(token.claims, token.members, token.payload)))
     }
 }

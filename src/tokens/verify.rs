@@ -185,7 +185,8 @@ impl Verifier {
         let matching = claims.audiences.iter().enumerate().filter(matches);
         let audiences: Vec<usize> = matching.map(|(index, _)| index).collect();
         if audiences.is_empty() {
-            return Err(Refusal::new(Reason::AudienceMismatch, "the token is for other audiences").into());
+            let token = claims.audiences.iter().map(String::as_str);
+            return Err(Refusal::other_audience(token, grant.expected_audiences()).into());
         }
         let now = self.clock.now();
         check_times(claims, token.key.verifies_only, now, grant.leeway().unwrap_or(self.policy.leeway))?;
@@ -211,7 +212,7 @@ impl Verifier {
             Some(key) => (Arc::clone(&key), key.algorithm),
             None => match Header::parse(&token.header) {
                 Ok(header) => (self.key(&header.key_id)?, header.algorithm),
-                Err(refusal) => self.foreign_key(&token, refusal)?,
+                Err(refusal) => self.foreign_key(&token)?.ok_or(refusal)?,
             },
         };
         if algorithm != key.algorithm {
@@ -256,23 +257,20 @@ impl Verifier {
         }
     }
 
-    /// The key for a token whose header tokend does not write, for which its own tokens get `refusal`: a key that was imported to
-    /// verify, whose tokens are read by the foreign profile. Without `kid` it is the only one of the issuer that the token names and
-    /// of its algorithm: a name that is not proved yet may choose among keys that are here, and nothing else.
-    fn foreign_key(
-        &self,
-        token: &Compact<'_>,
-        refusal: Refusal,
-    ) -> Result<(Arc<RingKey>, Algorithm), VerifyError> {
+    /// The key for a token whose header tokend does not write: a key that was imported to verify, whose tokens are read by the foreign
+    /// profile. Without `kid` it is the only one of the issuer that the token names and of its algorithm: a name that is not proved yet
+    /// may choose among keys that are here, and nothing else. None if the token is not of the foreign profile either.
+    fn foreign_key(&self, token: &Compact<'_>) -> Result<Option<(Arc<RingKey>, Algorithm)>, VerifyError> {
         let header = match ForeignHeader::parse(&token.header) {
             Ok(header) if header.check_type(&[]).is_ok() => header,
-            _ => return Err(refusal.into()),
+            _ => return Ok(None),
         };
         let key = match &header.key_id {
             Some(key_id) => self.key(key_id)?,
             None => {
-                let members = jose::object(&token.payload).map_err(|_| refusal)?;
-                let issuer = members.get("iss").and_then(Value::as_str).ok_or(refusal)?;
+                let members = jose::object(&token.payload).ok();
+                let issuer = members.as_ref().and_then(|members| members.get("iss")).and_then(Value::as_str);
+                let Some(issuer) = issuer else { return Ok(None) };
                 let issuer = (issuer != self.policy.issuer).then_some(issuer);
                 let keys = self.ring.verifying_only(issuer, header.algorithm);
                 match <[_; 1]>::try_from(keys) {
@@ -286,7 +284,7 @@ impl Verifier {
                 }
             }
         };
-        if key.verifies_only { Ok((key, header.algorithm)) } else { Err(refusal.into()) }
+        Ok(key.verifies_only.then_some((key, header.algorithm)))
     }
 
     /// Whether an examined token is good now and was not revoked. For whom it is, the caller has looked at before.
@@ -314,7 +312,7 @@ fn check_times(
     let TokenClaims { expire_time, not_before_time, issue_time, .. } = claims;
     // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
     if now.minus(leeway) >= *expire_time {
-        return Err(Refusal::new(Reason::Expired, "the token has expired"));
+        return Err(Refusal::expired(*expire_time));
     }
     // A replica whose clock is ahead issues tokens that are good at once. A later `nbf` was asked for, and is waited for.
     let issue_leeway = if is_foreign { leeway } else { leeway.max(CLOCK_MARGIN) };

@@ -13,7 +13,7 @@ use tokend::{
     store,
 };
 
-use crate::process::{FREE_PORTS, Running, Watched, dev, init, run, stderr, stdout, tokend, words};
+use crate::process::{FREE_PORTS, Running, Watched, dev, init, profiles, run, stderr, stdout, tokend, words};
 
 #[test]
 fn dev_prints_all_that_a_first_call_needs_and_leaves_a_profile() {
@@ -46,7 +46,7 @@ fn dev_prints_all_that_a_first_call_needs_and_leaves_a_profile() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let profile = fs::metadata(folder.path().join(".config/tokend/dev.toml")).unwrap();
+        let profile = fs::metadata(&profiles(folder.path())[0]).unwrap();
         assert_eq!(profile.permissions().mode() & 0o777, 0o600);
     }
     assert_eq!(server.stop(), Some(0));

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{dev, run, stderr, stdout, tokend};
+use crate::process::{dev, dev_address, run, stderr, stdout, tokend};
 
 const FILE: &str = r#"
 [[client]]
@@ -365,13 +365,7 @@ fn what_was_made_before_a_failure_is_shown() {
     let file = "[[client]]\nclient_id = \"one\"\n[[client]]\nclient_id = \"zoo\"\ndisplay_name = \"Zoo\"\n";
     fs::write(folder.join("clients.toml"), file).unwrap();
     let as_maker = |arguments: &[&str]| {
-        let profile = fs::read_to_string(folder.join(".config/tokend/dev.toml")).unwrap();
-        let addr = profile
-            .lines()
-            .find_map(|line| line.strip_prefix("addr = "))
-            .unwrap()
-            .trim_matches('"')
-            .to_owned();
+        let addr = dev_address(folder);
         let all = [&["client", "apply", "-f", "clients.toml", "--addr", &addr], arguments].concat();
         tokend(folder, &all).env("TOKEND_CLIENT_SECRET", stdout(&maker)).output().unwrap()
     };

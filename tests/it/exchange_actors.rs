@@ -69,7 +69,7 @@ async fn without_an_actor_a_client_is_told_what_to_do() {
     let server = TestServer::start().await;
     let orders = client(&server, "orders", acting_only()).await;
     let status = refused(orders.exchange(exchange_of(&alices(&server).await)).await);
-    assert!(status.message().contains("actor token") && status.message().contains("`impersonate`"));
+    assert!(status.message().contains("actor token") && status.message().contains("permissions.impersonate"));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::process::{dev, run, stderr, stdout, tokend};
+use crate::process::{dev, dev_address, run, stderr, stdout, tokend};
 
 const FILE: &str = r#"
 [[client]]
@@ -186,9 +186,7 @@ fn the_server_does_what_is_explained() {
     fs::write(folder.join("clients.toml"), FILE).unwrap();
     let applied = run(folder, &["client", "apply", "-f", "clients.toml"]);
     let secret = stdout(&applied).lines().find_map(|line| line.strip_prefix("web ")).unwrap().to_owned();
-    let profile = fs::read_to_string(folder.join(".config/tokend/dev.toml")).unwrap();
-    let addr =
-        profile.lines().find_map(|line| line.strip_prefix("addr = ")).unwrap().trim_matches('"').to_owned();
+    let addr = dev_address(folder);
     for asked in [
         &["--audience", "orders"][..],
         &["--audience", "billing"],

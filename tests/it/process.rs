@@ -1,9 +1,10 @@
 //! The program as a process of its own: started in a folder, watched by what it prints, and stopped.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -67,6 +68,19 @@ pub fn dev(folder: &Path, arguments: &[&str]) -> (Running, Vec<String>) {
         }
     }
     panic!("tokend dev ended early: {lines:#?}, {:?}", child.wait());
+}
+
+/// The profiles that `tokend dev` left in this home.
+pub fn profiles(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.join(".config/tokend/dev")).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The address of the `tokend dev` that runs with this home.
+pub fn dev_address(folder: &Path) -> String {
+    let profile = fs::read_to_string(&profiles(folder)[0]).unwrap();
+    let addr = profile.lines().find_map(|line| line.strip_prefix("addr = ")).unwrap();
+    addr.trim_matches('"').to_owned()
 }
 
 /// A running program; killed when the test ends early.

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use tokend::proto::v1::ErrorReason;
+
 /// Texts in quotes that are written like a reason, in `source`.
 fn reasons(source: &str) -> BTreeSet<String> {
     let like_a_reason = |text: &&str| {
@@ -31,6 +33,13 @@ fn each_reason_is_tested_and_documented() {
     let page = read("docs/errors.md");
     let documented: BTreeSet<&str> =
         page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let in_api: BTreeSet<String> = (1..)
+        .map_while(|number| ErrorReason::try_from(number).ok())
+        .map(|reason| reason.as_str_name().strip_prefix("ERROR_REASON_").unwrap().to_owned())
+        .collect();
+    assert_eq!(in_api, all, "tokend.v1.ErrorReason has every reason and no other");
+    let rows = documented.iter().filter(|row| reasons(&format!("\"{row}\"")).len() == 1).count();
+    assert_eq!(rows, all.len(), "docs/errors.md has a row for each reason alone");
     for reason in all {
         assert!(tested.contains(&reason), "no test expects {reason}");
         assert!(documented.contains(reason.as_str()), "docs/errors.md has no row for {reason}");

@@ -20,7 +20,7 @@ use crate::{
     },
     clock::Clock,
     jose::Decoys,
-    model::{AuthenticationMethod, Client, ClientId, Peer, UnixTime},
+    model::{AuthenticationMethod, Client, ClientId, Peer, Refusal, UnixTime},
     random::RandomError,
 };
 
@@ -200,7 +200,7 @@ impl Authenticator {
         const METHOD: AuthenticationMethod = AuthenticationMethod::PrivateKeyJwt;
         let known = self.directory.now().by_id(issuer).map(Arc::clone);
         let assertion = assertion::check(token, known.as_ref(), &self.decoys, &self.settings, now)
-            .map_err(|refusal| Unproven::refused(METHOD, refusal))?;
+            .map_err(|refusal| Unproven::refused(METHOD, &refusal))?;
         // Before it is used up: a client that may not present it is told nothing, and nothing is written.
         let proved = allowed(assertion.client, METHOD)?;
         match self.used.use_once(&assertion.digest, assertion.forget_time).await {
@@ -218,7 +218,7 @@ impl Authenticator {
         now: UnixTime,
     ) -> Result<Proved, AuthenticationError> {
         const METHOD: AuthenticationMethod = AuthenticationMethod::WorkloadIdentity;
-        let refused = |refusal| Unproven::refused(METHOD, refusal);
+        let refused = |refusal: Refusal| Unproven::refused(METHOD, &refusal);
         let issuer = trusted.settings.issuer.as_str();
         let held = trusted.keys(token.header.key_id.as_deref(), token.header.algorithm).await;
         let held = held.map_err(|KeysMissing| AuthenticationError::IssuerKeys(issuer.to_owned()))?;

@@ -62,7 +62,7 @@ impl Unproven {
         Self { method, client_id: None, check }
     }
 
-    pub(super) const fn refused(method: AuthenticationMethod, refusal: Refusal) -> Self {
+    pub(super) const fn refused(method: AuthenticationMethod, refusal: &Refusal) -> Self {
         Self::new(Some(method), refusal.detail)
     }
 

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Request,
-    header::{ACCEPT, AUTHORIZATION},
+    header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT},
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use url::Url;
@@ -59,7 +59,11 @@ async fn get(
     let plain = uri.scheme() == "http";
     let client = tokio::task::spawn_blocking(move || https_client(plain, ca_file.as_deref(), timeout)).await;
     let client = client.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    let mut request = Request::get(uri.as_str()).header(ACCEPT, "application/jwk-set+json, application/json");
+    // Some servers and firewalls refuse a request without a `User-Agent`, and some compress unless told otherwise.
+    let mut request = Request::get(uri.as_str())
+        .header(ACCEPT, "application/jwk-set+json, application/json")
+        .header(ACCEPT_ENCODING, "identity")
+        .header(USER_AGENT, concat!("tokend/", env!("CARGO_PKG_VERSION")));
     if let Some(token) = token {
         request = request.header(AUTHORIZATION, token);
     }

@@ -25,18 +25,21 @@ pub(in crate::grpc) fn introspected_answer(
     token: Option<IntrospectedToken>,
     issuer: &str,
 ) -> v1::IntrospectTokenResponse {
-    let (claims, members, token_type) = match token {
+    let (claims, members, claims_json, token_type) = match token {
         None => return v1::IntrospectTokenResponse::default(),
-        Some(IntrospectedToken::Access(claims, members)) => {
-            (verify::token_claims(claims), Some(json::to_struct(members)), "Bearer")
+        Some(IntrospectedToken::Access(claims, members, payload)) => {
+            (verify::token_claims(claims), Some(json::to_struct(members)), payload, "Bearer")
         }
-        Some(IntrospectedToken::Refresh(session)) => (refresh_claims(session, issuer), None, "refresh_token"),
+        Some(IntrospectedToken::Refresh(session)) => {
+            (refresh_claims(session, issuer), None, String::new(), "refresh_token")
+        }
     };
     v1::IntrospectTokenResponse {
         active: true,
         token_claims: Some(claims),
         claims: members,
         token_type: token_type.to_owned(),
+        claims_json,
     }
 }
 

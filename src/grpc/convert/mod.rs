@@ -40,7 +40,7 @@ pub(crate) use offline::{
 };
 pub(super) use page::{cut, page_size};
 pub(super) use refresh::{refresh_answer, refresh_request};
-pub(super) use revoke::{revoke_request, revoked_answer};
+pub(super) use revoke::{end_session_request, revoke_request, revoked_answer};
 pub(super) use scalar::{duration_message, instant_message, request_id};
 pub(super) use session::{session_message, session_page};
 pub(super) use trust::{acknowledged, news, revocation, subscription};

@@ -56,6 +56,13 @@ pub(in crate::grpc) fn revoke_request(message: v1::RevokeTokenRequest) -> Checke
     Checked { value, violations }
 }
 
+/// Reads an EndSessionRequest.
+pub(in crate::grpc) fn end_session_request(message: v1::EndSessionRequest) -> Checked<Option<RevokeTarget>> {
+    let v1::EndSessionRequest { session_id, reason, request_id } = message;
+    let target = Some(Target::SessionId(session_id));
+    revoke_request(v1::RevokeTokenRequest { target, reason, request_id })
+}
+
 /// A token in the field of a name would be answered with OK and stay good.
 fn check_no_credential(text: &str, field: &str, violations: &mut Violations) -> bool {
     // A longer text is no token that is taken, and too long for a name.

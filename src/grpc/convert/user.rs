@@ -33,9 +33,9 @@ pub(in crate::grpc) fn user_id(text: &str, field: &str, violations: &mut Violati
 }
 
 /// Reads which user is meant.
-pub(in crate::grpc) fn user_key(message: &v1::GetUserRequest) -> Checked<UserKey> {
+pub(in crate::grpc) fn user_key(user_id: &str, username: &str) -> Checked<UserKey> {
     let mut violations = Violations::default();
-    let value = match (message.user_id.as_str(), message.username.as_str()) {
+    let value = match (user_id, username) {
         (user_id, "") => violations.check("user_id", UserId::parse(user_id)).map(UserKey::Id),
         ("", username) => violations.check("username", Username::parse(username)).map(UserKey::Name),
         _ => {

@@ -31,9 +31,7 @@ impl Told {
 
     pub(super) fn of_verify(error: &VerifyError) -> Self {
         match error {
-            VerifyError::Refused(refusal) => {
-                Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail)
-            }
+            VerifyError::Refused(refusal) => Self::refused(refusal),
             VerifyError::Stale(stale) => Self::new(Code::Unavailable, "STATE_STALE", stale.to_string()),
             // The store was not read yet: the result may differ on the next call.
             VerifyError::KeyNotInMemory | VerifyError::KeyUnavailable(_) => Self::store_unavailable(),
@@ -44,8 +42,7 @@ impl Told {
         match error {
             ExchangeError::Refused { field, refusal } => {
                 let message = format!("{field}: {}", refusal.detail);
-                let told = Self::new(Code::InvalidArgument, refusal.reason.name(), message);
-                Self { field: Some((*field).to_owned()), ..told }
+                Self { message, field: Some((*field).to_owned()), ..Self::refused(refusal) }
             }
             ExchangeError::Unknown(error) => Self::of_verify(error),
             ExchangeError::KeyNotInMemory(KeysOf::Store) => Self::store_unavailable(),

@@ -11,9 +11,9 @@ use crate::{
     audit::AuditUnavailable,
     grpc::call::CallContext,
     keys::TooManyWatches,
-    model::Violations,
+    model::{Refusal, Violations},
     store::StoreError,
-    tokens::{ExchangeError, IntrospectError, SessionError},
+    tokens::{ExchangeError, IntrospectError, LoginError, RevokeError, SessionError},
 };
 
 /// The domain of every `google.rpc.ErrorInfo`.
@@ -32,6 +32,8 @@ pub(super) struct Told {
     pub(super) message: String,
     pub(super) violations: Violations,
     pub(super) field: Option<String>,
+    /// What else `ErrorInfo.metadata` says, besides the field.
+    pub(super) metadata: Vec<(&'static str, String)>,
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -43,6 +45,7 @@ impl Told {
             message: message.into(),
             violations: Violations::default(),
             field: None,
+            metadata: Vec::new(),
             retry_after: None,
         }
     }
@@ -78,7 +81,12 @@ impl Told {
 
     pub(super) fn denied(denial: &Denial) -> Self {
         let told = Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string());
-        Self { field: Some(denial.field.clone()), ..told }
+        Self { field: Some(denial.field.clone()), metadata: denial.metadata.to_vec(), ..told }
+    }
+
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        let told = Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail);
+        Self { metadata: refusal.metadata.clone(), ..told }
     }
 
     pub(super) fn of(error: &CallError) -> Self {
@@ -179,8 +187,13 @@ impl Told {
     }
 
     pub(super) fn details(&self) -> ErrorDetails {
-        let metadata: HashMap<String, String> =
-            self.field.iter().map(|field| ("field".to_owned(), field.clone())).collect();
+        let metadata: HashMap<String, String> = self
+            .field
+            .iter()
+            .map(|field| ("field", field))
+            .chain(self.metadata.iter().map(|(name, value)| (*name, value)))
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect();
         let mut details = ErrorDetails::with_error_info(self.reason, DOMAIN, metadata);
         if let Some(retry_after) = self.retry_after {
             details.set_retry_info(Some(retry_after));
@@ -229,9 +242,12 @@ impl Told {
                 CallError::Policy(PolicyError::Denied(denial))
                 | CallError::Registry(RegistryError::Denied(denial))
                 | CallError::Session(SessionError::Policy(PolicyError::Denied(denial)))
+                | CallError::Login(LoginError::Denied(denial))
+                | CallError::Revoke(RevokeError::Denied(denial))
                 | CallError::Exchange(ExchangeError::Policy(PolicyError::Denied(denial))) => {
                     let line = denial.line.as_deref().unwrap_or("no line");
-                    tracing::info!(reason, %error, line, "call refused");
+                    let (client, field, value) = (denial.client(), &denial.field, denial.value.as_deref());
+                    tracing::info!(reason, client, field, value, line, "call refused");
                 }
                 // Somebody has a refresh token who should not: a person must look.
                 CallError::Session(SessionError::Reused(_)) => {

@@ -1,0 +1,119 @@
+//! Settings as people write them: paths beside the file, names with a slip, and what Kubernetes puts beside them.
+
+use std::{ffi::OsString, fs};
+
+use tempfile::TempDir;
+use tokend::{config::Inputs, store::Location};
+
+fn variables(pairs: &[(&str, &str)]) -> std::collections::HashMap<OsString, OsString> {
+    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+#[test]
+fn relative_paths_in_a_file_start_from_its_folder() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("key"), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n").unwrap();
+    let text = "issuer = \"https://id.example.com\"\nstore = \"sqlite:tokend.db\"\nsealing_key_file = \"key\"\n\
+                tls_cert_file = \"tls/tls.crt\"\ntls_key_file = \"/etc/tls.key\"\n";
+    fs::write(at("tokend.toml"), text).unwrap();
+    let inputs = Inputs { file: Some(at("tokend.toml").into()), ..Inputs::default() };
+    let resolved = inputs.resolve();
+    assert_eq!(resolved.text("tls_cert_file").unwrap(), at("tls/tls.crt"));
+    assert_eq!(resolved.text("tls_key_file").unwrap(), "/etc/tls.key");
+    // The secret was found beside the file.
+    let config = resolved.config().unwrap();
+    let Location::Sqlite(path) = config.store else { panic!("{:?}", config.store) };
+    assert_eq!(path.display().to_string(), at("tokend.db"));
+    // What is no path stays as it is, and so does what a flag or a variable says.
+    for (given, kept) in [
+        ("sqlite://x/t.db", format!("sqlite:{}", at("x/t.db"))),
+        ("postgres://h/d", "postgres://h/d".to_owned()),
+        ("sqlite:", "sqlite:".to_owned()),
+        ("sqlite::memory:", "sqlite::memory:".to_owned()),
+    ] {
+        fs::write(at("tokend.toml"), format!("store = \"{given}\"\n")).unwrap();
+        let resolved = Inputs { file: Some(at("tokend.toml").into()), ..Inputs::default() }.resolve();
+        assert_eq!(resolved.text("store").unwrap(), kept, "{given}");
+    }
+    let variables = variables(&[("TOKEND_STORE", "sqlite:other.db"), ("TOKEND_AUDIT_FILE", "audit.jsonl")]);
+    let resolved = Inputs { variables, file: Some(at("tokend.toml").into()), ..Inputs::default() }.resolve();
+    assert_eq!(
+        (resolved.text("store"), resolved.text("audit_file")),
+        (Some("sqlite:other.db"), Some("audit.jsonl"))
+    );
+}
+
+#[test]
+fn a_misspelt_variable_is_warned_of_and_those_of_kubernetes_are_not() {
+    let inputs = Inputs {
+        variables: variables(&[
+            ("TOKEND_ISUER", "https://id.example.com"),
+            ("TOKEND_SEALING_KEY_FIEL", "/run/key"),
+            ("tokend_store", "sqlite:x"),
+            ("TOKEND_COLOUR", "red"),
+            // Known.
+            ("TOKEND_ISSUER", "https://id.example.com"),
+            ("TOKEND_SEALING_KEY_FILE", "/nowhere"),
+            ("TOKEND_CONFIG", "x"),
+            ("TOKEND_ADDR", "x"),
+            ("TOKENDER", "x"),
+            ("MY_TOKEND_ISUER", "x"),
+            // A Service named tokend, one named tokend-grpc.
+            ("TOKEND_PORT", "tcp://10.0.0.1:50051"),
+            ("TOKEND_SERVICE_HOST", "10.0.0.1"),
+            ("TOKEND_SERVICE_PORT", "50051"),
+            ("TOKEND_SERVICE_PORT_GRPC", "50051"),
+            ("TOKEND_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
+            ("TOKEND_PORT_50051_TCP_ADDR", "10.0.0.1"),
+            ("TOKEND_PORT_50051_TCP_PROTO", "tcp"),
+            ("TOKEND_GRPC_SERVICE_HOST", "10.0.0.1"),
+            ("TOKEND_GRPC_PORT", "udp://10.0.0.1:50051"),
+            ("TOKEND_GRPC_PORT_50051_UDP_PORT", "50051"),
+        ]),
+        ..Inputs::default()
+    };
+    assert_eq!(
+        inputs.resolve().warnings(),
+        [
+            "the variable TOKEND_COLOUR sets nothing: there is no such setting",
+            "the variable TOKEND_ISUER sets nothing; did you mean TOKEND_ISSUER?",
+            "the variable TOKEND_SEALING_KEY_FIEL sets nothing; did you mean TOKEND_SEALING_KEY_FILE?",
+            "the variable tokend_store sets nothing; did you mean TOKEND_STORE?",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_problem() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("tokend.toml");
+    for text in ["issuer = https://id.example.com\n", "[[[\n", "issuer = \"a\"\nissuer = \"b\"\n"] {
+        fs::write(&path, text).unwrap();
+        let problems =
+            Inputs { file: Some(path.clone()), ..Inputs::default() }.resolve().config().err().unwrap();
+        let problems: Vec<&str> = problems.iter().collect();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].contains("tokend.toml, line "), "{problems:#?}");
+    }
+    let inputs = Inputs { file: Some(folder.path().join("none.toml")), ..Inputs::default() };
+    assert_eq!(inputs.resolve().config().err().unwrap().iter().count(), 1);
+    // A key that is wrong hides nothing that is missing.
+    fs::write(&path, "isuer = \"https://id.example.com\"\n").unwrap();
+    let problems = Inputs { file: Some(path), ..Inputs::default() }.resolve().config().err().unwrap();
+    assert!(problems.iter().any(|problem| problem.contains("did you mean `issuer`?")));
+    assert!(problems.iter().any(|problem| problem.starts_with("issuer is missing")));
+}
+
+#[test]
+fn an_unknown_algorithm_is_told_the_known_ones() {
+    for name in ["XS256", "es256", "none", "HS1"] {
+        let flags = [("algorithms", format!("ES256,{name}"))].into();
+        let problems = Inputs { flags, ..Inputs::default() }.resolve().config().err().unwrap();
+        let problem = problems.iter().find(|problem| problem.starts_with("algorithms")).unwrap().to_owned();
+        assert!(
+            problem.contains(name) && problem.contains("is none of ES256, ES384, EdDSA, RS256"),
+            "{problem}"
+        );
+    }
+}
