@@ -56,7 +56,7 @@ impl TrustedIssuers {
             None if !is_fetched(&issuer) => return Err(ForeignTokenError::KeyNotInMemory(issuer)),
             None => trusted.held().ok_or_else(|| ForeignTokenError::KeysMissing(issuer.clone()))?,
         };
-        let signed = check_issued(token, &trusted.settings, &held.keys, leeway, now)?;
+        let signed = check_issued(token, &trusted.settings, &held, leeway, now)?;
         Ok(Some(ForeignToken { claims: signed.claims, members: signed.members }))
     }
 

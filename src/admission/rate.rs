@@ -1,10 +1,12 @@
 //! A token bucket in one atomic (the generic cell rate algorithm).
 
-use std::{
-    num::NonZeroU32,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{num::NonZeroU32, sync::atomic::Ordering::Relaxed, time::Duration};
+
+// `loom/` has a model of this file.
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU64;
+#[cfg(not(loom))]
+use std::sync::atomic::AtomicU64;
 
 /// What a bucket holds at most: the calls of one second, so that a client may be idle and then ask for all of them at once.
 const BURST: u64 = 1_000_000_000;
@@ -33,7 +35,7 @@ impl Rate {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;

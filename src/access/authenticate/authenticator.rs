@@ -222,7 +222,7 @@ impl Authenticator {
         let issuer = trusted.settings.issuer.as_str();
         let held = trusted.keys(token.header.key_id.as_deref(), token.header.algorithm).await;
         let held = held.map_err(|KeysMissing| AuthenticationError::IssuerKeys(issuer.to_owned()))?;
-        let token = workload::check(token, &trusted.settings, &held.keys, self.settings.leeway, now);
+        let token = workload::check(token, &trusted.settings, &held, self.settings.leeway, now);
         let token = token.map_err(refused)?;
         let client = workload::client(&token, self.directory.now().by_issuer(issuer)).map_err(refused)?;
         Ok(allowed(client, METHOD)?)

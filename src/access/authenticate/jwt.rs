@@ -12,6 +12,7 @@ use crate::{
 
 /// A token whose signature nobody has checked.
 pub(in crate::access) struct UnprovenToken<'t> {
+    text: &'t str,
     compact: Compact<'t>,
     pub(in crate::access) header: ForeignHeader,
     members: Map<String, Value>,
@@ -31,12 +32,17 @@ impl<'t> UnprovenToken<'t> {
         let members = jose::object(&compact.payload).map_err(|_| {
             Refusal::new(Reason::Malformed, "the token's payload is not a strict JSON object")
         })?;
-        Ok(Self { compact, header, members })
+        Ok(Self { text, compact, header, members })
     }
 
     /// Who is said to have issued it: chooses with whose keys it is checked, and nothing else.
     pub(in crate::access) fn issuer(&self) -> Option<&str> {
         self.members.get("iss").and_then(Value::as_str)
+    }
+
+    /// The whole token.
+    pub(in crate::access) const fn text(&self) -> &str {
+        self.text
     }
 
     /// What is signed.

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::jwt::{SignedToken, UnprovenToken};
 use crate::{
-    access::{TrustedIssuerSettings, snapshot::Workload},
-    jose::{PublicKeySet, SetLookup},
+    access::{TrustedIssuerSettings, snapshot::Workload, trusted_issuers::Held},
+    jose::SetLookup,
     model::{ClaimCondition, Client, Reason, Refusal, UnixTime, WorkloadIdentity},
 };
 
@@ -15,12 +15,12 @@ use crate::{
 pub(in crate::access) fn check(
     token: UnprovenToken<'_>,
     issuer: &TrustedIssuerSettings,
-    keys: &PublicKeySet,
+    held: &Held,
     leeway: Duration,
     now: UnixTime,
 ) -> Result<SignedToken, Refusal> {
     let algorithm = token.header.algorithm;
-    let key = match keys.find(token.header.key_id.as_deref(), algorithm) {
+    let key = match held.keys.find(token.header.key_id.as_deref(), algorithm) {
         SetLookup::Found(key) => key,
         SetLookup::OtherAlgorithm => {
             let detail = "the token's algorithm is not one for which its key is taken";
@@ -32,7 +32,7 @@ pub(in crate::access) fn check(
         }
     };
     // Who else issues tokens, and with which keys, is no secret: there is nothing to hide in how long this takes.
-    if !key.verifies(token.message(), token.signature()) {
+    if !held.is_signed(token.text(), || key.verifies(token.message(), token.signature())) {
         return Err(Refusal::new(Reason::SignatureInvalid, "the token's signature does not verify"));
     }
     token.header.check_type(&issuer.token_types)?;

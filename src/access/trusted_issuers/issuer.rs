@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::{KeySource, RefreshSettings, TrustedIssuerSettings, fetch::fetch};
@@ -56,6 +57,40 @@ pub(in crate::access) struct Held {
     pub(in crate::access) keys: PublicKeySet,
     /// By the clock that never goes back.
     pub(super) time: UnixTime,
+    /// Tokens whose signature one of these keys has verified, by their whole text. Workloads present the same token many times.
+    verified: Cache<Box<str>, (), TokenBytes>,
+}
+
+/// How many bytes the texts of verified tokens may take, for each issuer.
+const VERIFIED_BYTES: u64 = 2 << 20;
+
+impl Held {
+    pub(super) fn new(keys: PublicKeySet, time: UnixTime) -> Self {
+        Self { keys, time, verified: Cache::with_weighter(1024, VERIFIED_BYTES, TokenBytes) }
+    }
+
+    /// Whether the signature of the token with this text is good, which `verify` checks if none of these keys has verified it before.
+    /// Nothing else about a token is remembered.
+    pub(in crate::access) fn is_signed(&self, text: &str, verify: impl FnOnce() -> bool) -> bool {
+        if self.verified.get(text).is_some() {
+            return true;
+        }
+        let is_signed = verify();
+        if is_signed {
+            self.verified.insert(text.into(), ());
+        }
+        is_signed
+    }
+}
+
+/// Weighs a token by its length.
+#[derive(Debug, Clone)]
+struct TokenBytes;
+
+impl Weighter<Box<str>, ()> for TokenBytes {
+    fn weight(&self, text: &Box<str>, (): &()) -> u64 {
+        u64::try_from(text.len()).unwrap_or(u64::MAX)
+    }
 }
 
 /// There are no keys, or none that are young enough; or too many calls wait for them.
@@ -172,7 +207,7 @@ impl TrustedIssuer {
                 if self.fetches.failing.swap(false, Relaxed) || self.held.load().is_none() {
                     tracing::info!(issuer, keys = keys.len(), "the trusted issuer's keys are there");
                 }
-                self.held.store(Some(Arc::new(Held { keys, time: self.clock.steady() })));
+                self.held.store(Some(Arc::new(Held::new(keys, self.clock.steady()))));
             }
             Err(problem) => {
                 self.fetches.failed.fetch_add(1, Relaxed);
@@ -195,5 +230,23 @@ impl TrustedIssuer {
 
     fn since_last(&self) -> Duration {
         self.clock.steady().since(UnixTime::from_seconds(self.fetches.last.load(Relaxed)))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_good_signature_is_checked_once_for_the_same_keys_and_a_bad_one_each_time() {
+        let set = || PublicKeySet::strict(r#"{"keys":[]}"#).unwrap();
+        let held = Held::new(set(), UnixTime::from_seconds(0));
+        assert!(!held.is_signed("a.b.c", || false) && !held.is_signed("a.b.c", || false));
+        assert!(held.is_signed("a.b.c", || true));
+        assert!(held.is_signed("a.b.c", || unreachable!("it was verified")));
+        assert!(!held.is_signed("a.b.d", || false), "another text");
+        // Keys that were fetched anew may be others.
+        assert!(!Held::new(set(), UnixTime::from_seconds(1)).is_signed("a.b.c", || false));
     }
 }

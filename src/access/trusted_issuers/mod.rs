@@ -6,6 +6,6 @@ mod issuer;
 mod issuers;
 mod settings;
 
-pub(super) use issuer::{KeysMissing, TrustedIssuer};
+pub(super) use issuer::{Held, KeysMissing, TrustedIssuer};
 pub use issuers::{TrustedIssuers, TrustedKeyView};
 pub use settings::{KeySource, RefreshSettings, TrustedIssuerSettings};

@@ -1,0 +1,38 @@
+//! The rate limit of a client, in every order in which calls can come.
+
+#![cfg(loom)]
+
+#[path = "../../src/admission/rate.rs"]
+#[allow(dead_code, reason = "the file of the server, of which the models use a part")]
+mod rate;
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroU32, time::Duration};
+
+    use loom::{sync::Arc, thread};
+
+    use super::rate::Rate;
+
+    /// Three calls at once, where two are allowed in a second: two pass, whoever comes first, and the third is told a time at which it
+    /// passes.
+    #[test]
+    fn of_calls_at_once_no_more_pass_than_are_allowed() {
+        loom::model(|| {
+            let (rate, two) = (Arc::new(Rate::default()), NonZeroU32::new(2).unwrap());
+            let now = Duration::from_secs(5);
+            let call = move |rate: &Rate| rate.take(now, two);
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let rate = Arc::clone(&rate);
+                    thread::spawn(move || call(&rate))
+                })
+                .collect();
+            let mut answers = vec![call(&rate)];
+            answers.extend(others.into_iter().map(|call| call.join().unwrap()));
+            let waits: Vec<Duration> = answers.iter().filter_map(|answer| answer.err()).collect();
+            assert_eq!(waits, [Duration::from_millis(500)], "two pass, and one waits");
+            assert!(rate.take(now + waits[0], two).is_ok(), "what is promised is kept");
+        });
+    }
+}
