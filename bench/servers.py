@@ -34,7 +34,7 @@ class Served:
 
     def __init__(self, tokend, directory, start):
         """`start` takes a command and the port that it listens on, and returns its process when that accepts connections."""
-        self.tokend, self.directory, self.start, self.port = tokend, directory, start, free_port()
+        self.tokend, self.directory, self.start, self.port = os.path.abspath(tokend), directory, start, free_port()
         os.mkdir(directory)
         self.store = os.path.join(directory, "tokend.db")
         self.config = os.path.join(directory, "tokend.toml")

@@ -168,7 +168,7 @@ impl Scene {
     fn verify(&self, verifier: &Verifier) -> Result<VerifiedToken, Failure> {
         let grant = access::verify(self.caller.client(), self.verify_request())?;
         Ok(match verifier.cached(grant.token()) {
-            Some(token) => verifier.verify_known(&grant, token)?,
+            Some(token) => verifier.verify_known(&grant, token, verifier.now())?,
             None => verifier.verify(&grant)?,
         })
     }

@@ -45,15 +45,22 @@ impl Line {
 
     fn stamped<T: Serialize>(&self, event: &'static str, content: T) -> String {
         let since_epoch = Duration::from_secs(u64::try_from(self.time.seconds()).unwrap_or_default());
-        let stamped = Stamped {
+        let stamp = LineStamp {
             time: humantime::format_rfc3339_seconds(UNIX_EPOCH + since_epoch).to_string(),
             instance: &self.instance,
             sequence: self.sequence,
             event,
-            content,
         };
         // Texts and numbers into memory: nothing that could fail.
-        serde_json::to_string(&stamped).unwrap_or_default()
+        let mut json = serde_json::to_string(&stamp).unwrap_or_default();
+        let content = serde_json::to_string(&content).unwrap_or_default();
+        // One object of both, without the copies that `#[serde(flatten)]` makes.
+        if let Some(members) = content.strip_prefix('{').filter(|members| *members != "}") {
+            json.pop();
+            json.push(',');
+            json.push_str(members);
+        }
+        json
     }
 }
 
@@ -65,14 +72,13 @@ pub(super) struct Stamp {
     pub(super) clock: Arc<dyn Clock>,
 }
 
+/// The members with which each line begins.
 #[derive(Serialize)]
-struct Stamped<'a, T> {
+struct LineStamp<'a> {
     time: String,
     instance: &'a str,
     sequence: u64,
     event: &'static str,
-    #[serde(flatten)]
-    content: T,
 }
 
 /// How many lines a sink did not get.

@@ -20,6 +20,9 @@ use super::{
 /// Lines of one batch.
 const MOST: usize = 512;
 
+/// How long lines are gathered before they are written, where nobody waits for them.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// The rest after a failure: this at first, and up to the other.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -66,7 +69,12 @@ impl Writer {
         let (mut batch, mut pause) = (Vec::new(), PAUSE.0);
         loop {
             match self.next(&mut batch, pause).await {
-                Next::Batch => self.write(&mut batch).await,
+                Next::Batch => {
+                    if self.mode != AuditMode::Required {
+                        self.gather(&mut batch).await;
+                    }
+                    self.write(&mut batch).await;
+                }
                 Next::Lost => {
                     self.tell_lost().await;
                     pause = if self.failing.load(Relaxed) { longer(pause) } else { PAUSE.0 };
@@ -85,6 +93,16 @@ impl Writer {
             _ = self.closing.wait_for(|closing| *closing), if open => Next::Close,
             taken = self.entries.recv_many(batch, MOST) => if taken == 0 { Next::End } else { Next::Batch },
             () = tokio::time::sleep(pause), if failing => Next::Lost,
+        }
+    }
+
+    /// Adds what comes within a millisecond, since nobody waits for these lines: each wake-up costs more than writing one.
+    async fn gather(&mut self, batch: &mut Vec<Entry>) {
+        tokio::time::sleep(GATHER).await;
+        while batch.len() < MOST
+            && let Ok(entry) = self.entries.try_recv()
+        {
+            batch.push(entry);
         }
     }
 

@@ -62,6 +62,10 @@ static BASE64: [(GeneralPurpose, [char; 2]); 2] = [
 /// passwords in URLs. Not recognised are secrets without any form of their own: passwords, sealing keys, and client secrets
 /// that an operator chose.
 pub fn redact(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        debug_assert!(replaced(text, false).is_none(), "{text:?} holds a credential");
+        return Cow::Borrowed(text);
+    }
     // Within the strings of a JSON line, `\n` in front of a token is not part of it. In any other text it may be: both count.
     let unescaped = if text.contains('\\') { replaced(text, true) } else { None };
     let whole = replaced(unescaped.as_deref().unwrap_or(text), false);
@@ -71,6 +75,41 @@ pub fn redact(text: &str) -> Cow<'_, str> {
 /// Whether a text holds a credential.
 pub fn holds_credential(text: &str) -> bool {
     matches!(redact(text), Cow::Owned(_))
+}
+
+/// Whether a look at each byte is enough to know that no word is a credential: most texts of a log line are names and ids. Each `false`
+/// stands for a form of a credential that the text may have; what it has, [`replaced`] finds out.
+fn is_plain(text: &str) -> bool {
+    // The word, the part of it between dots, and the run of base64 characters that the byte belongs to.
+    let (mut word, mut begins_as_jwt, mut run, mut before) = (0_usize, false, 0_usize, b' ');
+    for byte in text.bytes() {
+        let is_base64 = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/');
+        match byte {
+            // Escapes, hashes of passwords, passwords in URLs, and what is no ASCII.
+            b'\\' | b'$' | b'@' | 0x80.. => return false,
+            // Prefixes; and the words before a credential: `Bearer`, `Basic`.
+            b'k' if before == b't' => return false,
+            b'v' if before == b'h' => return false,
+            b'a' | b'A' | b'e' | b'E' if matches!(before, b'b' | b'B') && word == 1 => return false,
+            // PEM.
+            b'-' if before == b'-' => return false,
+            b'.' if begins_as_jwt => return false,
+            _ => {}
+        }
+        if is_separator(char::from(byte)) {
+            (word, begins_as_jwt, run) = (0, false, 0);
+        } else {
+            // The base64url of `{`, or of white space before it.
+            let is_first = word == 0 || !(before.is_ascii_alphanumeric() || matches!(before, b'-' | b'_'));
+            begins_as_jwt |= is_first && matches!(byte, b'e' | b'I' | b'C' | b'D');
+            (word, run) = (word + 1, if is_base64 { run + 1 } else { 0 });
+            if word >= SHORTEST_PRIVATE || run >= SHORTEST_BASIC {
+                return false;
+            }
+        }
+        before = byte;
+    }
+    true
 }
 
 /// The text without its credentials, if it holds any.

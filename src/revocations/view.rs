@@ -100,17 +100,20 @@ impl Revocations {
     ///
     /// # Errors
     /// When the view is too old to say that it is not, and the settings do not say to go on.
-    pub fn refuse(&self, claims: &TokenClaims, own: bool) -> Result<bool, Stale> {
-        let now = self.clock.now();
+    pub fn refuse(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> Result<bool, Stale> {
         if self.set.load().refuses(claims, own, now) || self.overlay.refuses(claims, own, now) {
             return Ok(true);
         }
-        if self.is_stale() { Err(Stale) } else { Ok(false) }
+        if self.is_stale_at(now) { Err(Stale) } else { Ok(false) }
     }
 
     /// Whether the view is too old to say that a token is not revoked, and the settings do not say to go on.
     pub fn is_stale(&self) -> bool {
-        !self.settings.serve_stale && self.age() > self.settings.staleness_bound
+        self.is_stale_at(self.clock.now())
+    }
+
+    fn is_stale_at(&self, now: UnixTime) -> bool {
+        !self.settings.serve_stale && self.age_at(now) > self.settings.staleness_bound
     }
 
     /// Makes a revocation durable, and puts it in force here.
@@ -162,9 +165,13 @@ impl Revocations {
 
     /// How long ago the view was last known to be the store's state.
     pub fn age(&self) -> Duration {
+        self.age_at(self.clock.now())
+    }
+
+    fn age_at(&self, now: UnixTime) -> Duration {
         let confirmed = Duration::from_millis(self.confirmed_monotonic.load(Relaxed));
         // A machine that slept, and one whose clock was put back: the other clock tells.
-        self.clock.now().since(self.as_of()).max(self.clock.monotonic().saturating_sub(confirmed))
+        now.since(self.as_of()).max(self.clock.monotonic().saturating_sub(confirmed))
     }
 
     /// How many revocations are in force, by kind.

@@ -158,7 +158,9 @@ impl Exchanger {
         let (claims, members, extra, is_own) = match foreign {
             Some(token) => {
                 // Of another issuer's tokens, single ones are revoked here, by `jti`.
-                self.verifier.check_revoked(&token.claims, false).map_err(not_verified)?;
+                self.verifier
+                    .check_revoked(&token.claims, false, self.verifier.now())
+                    .map_err(not_verified)?;
                 (token.claims, token.members, ExtraClaims::default(), false)
             }
             None => self.verified(text).map_err(not_verified)?,

@@ -164,10 +164,16 @@ impl Verifier {
         let examined = self.examine(grant.token())?;
         let encoded = (self.encode)(&examined);
         let ExaminedToken { claims, key, is_own, .. } = examined;
-        let verified = self.verify_known(grant, Arc::new(KnownToken { claims, encoded, key, is_own }))?;
+        let known = Arc::new(KnownToken { claims, encoded, key, is_own });
+        let verified = self.verify_known(grant, known, self.now())?;
         // Only now: a token that is refused takes no room from those that are not.
         self.cache.insert(grant.token(), &verified.token);
         Ok(verified)
+    }
+
+    /// What time it is, for [`Self::verify_known`]: read once for all tokens of a call.
+    pub(crate) fn now(&self) -> UnixTime {
+        self.clock.now()
     }
 
     /// Verifies a [cached](Self::cached) token: all that depends on the caller, the time and the revocations is checked each time.
@@ -175,6 +181,7 @@ impl Verifier {
         &self,
         grant: &VerifyGrant,
         token: Arc<KnownToken>,
+        now: UnixTime,
     ) -> Result<VerifiedToken, VerifyError> {
         let claims = &token.claims;
         if !grant.accepts_issuer(&claims.issuer, token.is_own) {
@@ -188,12 +195,11 @@ impl Verifier {
             let token = claims.audiences.iter().map(String::as_str);
             return Err(Refusal::other_audience(token, grant.expected_audiences()).into());
         }
-        let now = self.clock.now();
         check_times(claims, token.key.verifies_only, now, grant.leeway().unwrap_or(self.policy.leeway))?;
         if !grant.required_scopes().iter().all(|scope| claims.scopes.contains(scope)) {
             return Err(Refusal::new(Reason::ScopeInsufficient, "the token lacks a required scope").into());
         }
-        self.check_revoked(claims, token.is_own)?;
+        self.check_revoked(claims, token.is_own, now)?;
         let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
         Ok(VerifiedToken { token, audiences, cache_ttl })
     }
@@ -289,13 +295,19 @@ impl Verifier {
 
     /// Whether an examined token is good now and was not revoked. For whom it is, the caller has looked at before.
     pub(super) fn check_good(&self, token: &ExaminedToken) -> Result<(), VerifyError> {
-        check_times(&token.claims, token.key.verifies_only, self.clock.now(), self.policy.leeway)?;
-        self.check_revoked(&token.claims, token.is_own)
+        let now = self.now();
+        check_times(&token.claims, token.key.verifies_only, now, self.policy.leeway)?;
+        self.check_revoked(&token.claims, token.is_own, now)
     }
 
     /// Whether a token with these claims was not revoked. `is_own`: it was issued here.
-    pub(super) fn check_revoked(&self, claims: &TokenClaims, is_own: bool) -> Result<(), VerifyError> {
-        if self.revocations.refuse(claims, is_own)? {
+    pub(super) fn check_revoked(
+        &self,
+        claims: &TokenClaims,
+        is_own: bool,
+        now: UnixTime,
+    ) -> Result<(), VerifyError> {
+        if self.revocations.refuse(claims, is_own, now)? {
             return Err(Refusal::new(Reason::Revoked, "the token was revoked").into());
         }
         Ok(())

@@ -37,6 +37,8 @@ where
             first = data;
         } else {
             if more.is_empty() {
+                // What the message says of its length was checked, and counts as the caller's memory from its first byte on.
+                more.reserve(check_length(&first, max_bytes)?.map_or(0, |length| PREFIX_LENGTH + length));
                 more.extend_from_slice(&first);
             }
             more.extend_from_slice(&data);

@@ -56,7 +56,7 @@ impl TokenApi {
     ) -> Result<VerifiedToken, CallError> {
         let _step = spans::step("verify");
         self.counted(match self.verifier.cached(grant.token()) {
-            Some(token) => self.verifier.verify_known(grant, token),
+            Some(token) => self.verifier.verify_known(grant, token, self.verifier.now()),
             None => Box::pin(self.with_keys(caller, || self.verifier.verify(grant))).await,
         })
     }
@@ -76,7 +76,9 @@ impl TokenApi {
             let description = format!("must hold at most {MOST_TOKENS} requests");
             return Err(CallError::Invalid(Violations::of("requests", description)));
         }
-        let mut results: Vec<Option<Result<(VerifiedToken, VerifiedFields), CallError>>> = Vec::new();
+        let mut results: Vec<Option<Result<(VerifiedToken, VerifiedFields), CallError>>> =
+            Vec::with_capacity(requests.len());
+        let now = self.verifier.now();
         let mut misses = Vec::new();
         for (index, request) in requests.into_iter().enumerate() {
             let (asked, fields) = convert::verify_request(request, self.verifier.policy().max_leeway);
@@ -84,7 +86,7 @@ impl TokenApi {
                 Err(error) => Some(Err(error)),
                 Ok(grant) => match self.verifier.cached(grant.token()) {
                     Some(token) => {
-                        let outcome = self.verifier.verify_known(&grant, token);
+                        let outcome = self.verifier.verify_known(&grant, token, now);
                         Some(self.counted(outcome).map(|verified| (verified, fields)))
                     }
                     None => {
