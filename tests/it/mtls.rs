@@ -18,7 +18,7 @@ use tokend::{
         Acceptor, CallMemory, CallMemoryCaps, ClientAuth, ConnectionCaps, Grpc, GrpcLimits, Lifetime,
         ListenMetrics, TlsKeeper, TlsUse,
     },
-    model::{Peer, PeerCertificate},
+    model::{FromPeer, Peer, PeerCertificate},
 };
 use tokio::{
     io::AsyncReadExt as _,
@@ -37,7 +37,7 @@ type Answer = Result<http::Response<Full<Bytes>>, Infallible>;
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<Peer>>>);
 
-impl<B> tower::Service<http::Request<B>> for Notes {
+impl<B: FromPeer> tower::Service<http::Request<B>> for Notes {
     type Response = http::Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -47,7 +47,7 @@ impl<B> tower::Service<http::Request<B>> for Notes {
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        self.0.lock().unwrap().push(request.extensions().get::<Peer>().unwrap().clone());
+        self.0.lock().unwrap().push(request.body().peer().unwrap().clone());
         Box::pin(std::future::ready(Ok(http::Response::new(Full::new(Bytes::new())))))
     }
 }
