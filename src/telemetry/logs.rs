@@ -197,7 +197,13 @@ impl Collector for LogMetrics {
 mod tests {
     use tracing::Level;
 
-    use super::{LogFilter, is_own, parse};
+    use super::{LogFilter, is_own, parse, refuses_color};
+
+    #[test]
+    fn any_value_of_no_color_refuses_colors_and_an_empty_one_does_not() {
+        assert!(refuses_color(Some("1".as_ref())) && refuses_color(Some("false".as_ref())));
+        assert!(!refuses_color(Some("".as_ref())) && !refuses_color(None));
+    }
 
     #[test]
     fn other_crates_are_not_taken_for_this_one() {

@@ -309,7 +309,8 @@ async fn a_full_buffer_loses_events_and_says_how_many() {
         }
         tokio::task::yield_now().await;
     };
-    assert!((14..20).contains(&lost), "{lost}");
+    // Those wait that the buffer holds, and those that the writer has gathered meanwhile.
+    assert!((13..20).contains(&lost), "{lost}");
     let kept = usize::try_from(20 - lost).unwrap();
     let written = waited_for(&inner, kept + 1).await;
     let calls = written.iter().filter(|event| event["event"] == "call");

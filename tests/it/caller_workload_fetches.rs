@@ -180,7 +180,11 @@ async fn keys_may_be_in_a_file_and_a_fetch_may_want_a_token() {
     let server =
         with_source(KeySource::Uri { uri, ca_file: None, bearer_token_file: Some(token_file) }).await;
     accepted(issue_by(&server, &by_cluster(&pod())).await);
-    assert!(stand_in.last_request().contains("authorization: bearer pod-token\r\n"));
+    let request = stand_in.last_request();
+    assert!(request.contains("authorization: bearer pod-token\r\n"), "{request}");
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(request.contains(&format!("user-agent: tokend/{version}\r\n")), "{request}");
+    assert!(request.contains("accept-encoding: identity\r\n"), "{request}");
     let server = with_source(KeySource::File(file.clone())).await;
     assert_refused(issue_by(&server, &by_cluster(&pod())).await, Code::Unavailable, "STATE_STALE");
     fs::write(&file, cluster_keys()).unwrap();

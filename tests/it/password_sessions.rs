@@ -94,6 +94,30 @@ async fn a_password_that_is_not_set_ends_nothing() {
 }
 
 #[tokio::test]
+async fn a_user_may_be_named_by_its_username() {
+    let server = TestServer::start().await;
+    with_alice(&server).await;
+    let set = async |user_id: &str, username: &str| {
+        let request = v1::SetUserPasswordRequest {
+            user_id: user_id.to_owned(),
+            username: username.to_owned(),
+            password: "another horse battery".to_owned(),
+            ..Default::default()
+        };
+        server.root.users().set_user_password(server.root.request(request)).await
+    };
+    accepted(set("", "alice").await);
+    accepted(log_in(&server.root, alice("another horse battery")).await);
+    assert_refused(set("", "nobody").await, Code::NotFound, "USER_NOT_FOUND");
+    for (user_id, username) in [("", ""), ("u-alice", "alice")] {
+        assert_refused(set(user_id, username).await, Code::InvalidArgument, "FIELD_INVALID");
+    }
+    let delete = v1::DeleteUserRequest { username: "alice".to_owned(), ..Default::default() };
+    accepted(server.root.users().delete_user(server.root.request(delete)).await);
+    assert_refused(get(&server.root, "u-alice").await, Code::NotFound, "USER_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn a_disabled_user_refreshes_nothing_and_a_refresh_token_does_not_look_good() {
     let server = TestServer::start().await;
     let stored = with_alice(&server).await;

@@ -70,3 +70,16 @@ async fn services_and_error_details_can_be_described() {
     let status = ask!(v1, server, || MessageRequest::FileContainingSymbol("google.rpc.Status".to_owned()));
     assert!(status.contains("Status"), "{status:?}");
 }
+
+#[test]
+fn generated_code_has_a_package_of_its_own_in_each_language_that_wants_one() {
+    let set = prost_types::FileDescriptorSet::decode(tokend::proto::FILE_DESCRIPTOR_SET).unwrap();
+    let own: Vec<_> = set.file.iter().filter(|file| file.package() == "tokend.v1").collect();
+    assert!(own.len() >= 7, "{}", own.len());
+    for file in own {
+        let options = file.options.as_ref().unwrap_or_else(|| panic!("{} has no options", file.name()));
+        assert_eq!(options.go_package(), "tokend/v1;tokendv1", "{}", file.name());
+        assert!(!options.java_package().is_empty() && options.java_multiple_files(), "{}", file.name());
+        assert!(!options.csharp_namespace().is_empty(), "{}", file.name());
+    }
+}

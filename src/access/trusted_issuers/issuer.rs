@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_good_signature_is_checked_once_for_the_same_keys_and_a_bad_one_each_time() {
-        let set = || PublicKeySet::strict(r#"{"keys":[]}"#).unwrap();
+        let key = r#"{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let set = || PublicKeySet::strict(&format!(r#"{{"keys":[{key}]}}"#)).unwrap();
         let held = Held::new(set(), UnixTime::from_seconds(0));
         assert!(!held.is_signed("a.b.c", || false) && !held.is_signed("a.b.c", || false));
         assert!(held.is_signed("a.b.c", || true));
