@@ -71,7 +71,7 @@ impl Writer {
             match self.next(&mut batch, pause).await {
                 Next::Batch => {
                     if self.mode != AuditMode::Required {
-                        self.gather(&mut batch).await;
+                        self.gather(&mut batch);
                     }
                     self.write(&mut batch).await;
                 }
@@ -97,8 +97,9 @@ impl Writer {
     }
 
     /// Adds what comes within a millisecond, since nobody waits for these lines: each wake-up costs more than writing one.
-    async fn gather(&mut self, batch: &mut Vec<Entry>) {
-        tokio::time::sleep(GATHER).await;
+    fn gather(&mut self, batch: &mut Vec<Entry>) {
+        // The thread is this writer's own, and a timer would end with the runtime that serves calls.
+        std::thread::sleep(GATHER);
         while batch.len() < MOST
             && let Ok(entry) = self.entries.try_recv()
         {

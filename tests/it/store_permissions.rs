@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::Write as _,
+    io::{ErrorKind, Write as _},
     os::unix::{
         fs::{MetadataExt as _, PermissionsExt as _, chown},
         process::CommandExt as _,
@@ -40,7 +40,13 @@ impl Scene {
             fs::create_dir(scene.at(name)).unwrap();
             set(&scene.at(name), USER, 0o700);
         }
-        let made = scene.command(&["init", "--issuer", "https://id.example.com"]).output().unwrap();
+        // Another test may have forked while the copy was open for writing, and holds it open until it executes its program.
+        let made = loop {
+            match scene.command(&["init", "--issuer", "https://id.example.com"]).output() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                made => break made.unwrap(),
+            }
+        };
         assert!(made.status.success(), "{}", stderr(&made));
         Some(scene)
     }
