@@ -97,6 +97,7 @@ impl Writer {
     }
 
     /// Adds what comes within a millisecond, since nobody waits for these lines: each wake-up costs more than writing one.
+    #[expect(clippy::disallowed_methods, reason = "on a thread of its own, for a batch to fill")]
     fn gather(&mut self, batch: &mut Vec<Entry>) {
         // The thread is this writer's own, and a timer would end with the runtime that serves calls.
         std::thread::sleep(GATHER);

@@ -89,7 +89,7 @@ impl CallContext {
             RevokeTarget::Token(_) => {}
             RevokeTarget::JwtId(jwt_id) => self.target(|| Target::Token(Text::of(jwt_id))),
             RevokeTarget::Session(session_id) => {
-                self.target(|| Target::Session(Text::of(session_id.as_str())))
+                self.target(|| Target::Session(Text::of(session_id.as_str())));
             }
             RevokeTarget::Subject(subject, _) => self.target(|| Target::Subject(Text::of(subject))),
             RevokeTarget::Client(client_id) => self.client(client_id),
@@ -102,7 +102,7 @@ impl CallContext {
         match &made.target {
             RevocationTarget::Token(jwt_id) => self.target(|| Target::Token(Text::of(jwt_id))),
             RevocationTarget::Session(session_id) => {
-                self.target(|| Target::Session(Text::of(session_id.as_str())))
+                self.target(|| Target::Session(Text::of(session_id.as_str())));
             }
             RevocationTarget::Subject(subject, _) => self.target(|| Target::Subject(Text::of(subject))),
             RevocationTarget::Client(client_id, _) => self.client(client_id),

@@ -128,8 +128,8 @@ fn workload_identities(
     numbered
         .map(|(index, message)| {
             let field = format!("{FIELD}[{index}]");
-            scalar::check_text(&message.issuer, &format!("{field}.issuer"), violations);
-            scalar::check_text(&message.audience, &format!("{field}.audience"), violations);
+            scalar::check_text(&message.issuer, format_args!("{field}.issuer"), violations);
+            scalar::check_text(&message.audience, format_args!("{field}.audience"), violations);
             let conditions =
                 claim_condition::conditions(message.conditions, &format!("{field}.conditions"), violations);
             WorkloadIdentity { issuer: message.issuer, audience: message.audience, conditions }
