@@ -1,4 +1,4 @@
-//! Whether a call is admitted: its client's rate and number of calls, then the concurrency limit of its class.
+//! Admits a call: first the client's limit of concurrent calls, then its rate, then a permit of the call's class.
 
 use std::{
     num::NonZeroU32,

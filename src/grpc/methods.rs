@@ -9,7 +9,7 @@ pub(super) enum Audited {
     Always,
     /// Those that are refused: it only reads.
     Refusals,
-    /// None: it needs no credential and returns nothing that is not public.
+    /// None: public methods, and the trust bundle even where the settings require a credential for it.
     Never,
 }
 
@@ -68,7 +68,7 @@ pub(super) static METHODS: [MethodInfo; 34] = [
     client_streaming("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
 ];
 
-/// Every other path. It is the caller's own text, which may be a token: it is counted and logged under this name.
+/// Any other path, reported as `other`: the path is the client's own text, and may contain a token.
 pub(super) static OTHER: MethodInfo = public("other");
 
 const fn token(path: &'static str, audited: Audited, class: CallClass) -> MethodInfo {
@@ -87,7 +87,8 @@ const fn client_streaming(path: &'static str) -> MethodInfo {
     MethodInfo { client_streaming: true, ..public(path) }
 }
 
-/// A place in [`METHODS`], or behind it for every other path.
+/// Index into [`METHODS`], or its length for any other path. The constants are the places of the methods that are called most often; `of`
+/// searches from the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MethodIndex(pub(super) usize);
 

@@ -1,8 +1,9 @@
 //! The profile of tokens of other issuers: what the RFCs require of a JWT, not what tokend writes.
 //!
-//! A token that is verified with an imported key, is exchanged, or is a trusted issuer's credential is read by this profile. It accepts
-//! more forms than the profile of tokend's own tokens, and no more than these: an absent `kid` or `typ`, `typ` as a media type of the
-//! list below, `cty` of a claims set, and claims of any type that nothing is decided by. All else is as strict.
+//! A token that is verified with an imported key, is exchanged, or is a trusted issuer's credential is read by this profile. Beyond the
+//! profile of tokend's own tokens it accepts: an absent `kid` or `typ`; the types in `TYPES`; `cty: JWT`; an absent `sub`; `null` for
+//! `sub`, `nbf`, `iat` and `jti`; `scope` as an array (any other form grants nothing); `client_id`, `sid`, `orig_iat` and `act` of any
+//! form. Every other check is the same.
 
 use serde_json::{Map, Value};
 
@@ -61,22 +62,21 @@ pub(crate) fn media_type(name: &str) -> String {
     name.strip_prefix("application/").map(str::to_owned).unwrap_or(name)
 }
 
-/// Reads the claims of a token of another issuer. `iss`, `aud` and `exp` must be there; `sub` is empty if the token has none. Claims
-/// by which nothing is decided are not interpreted: of another issuer, `client_id`, `sid`, `orig_iat` and `act` mean what that issuer
-/// means by them, and are left out unless they have the form that tokend gives them. With `is_own`, the token is one of this
-/// server's issuer, whose tokens are revoked by these claims: then they must have their form.
+/// Reads the claims of a token of another issuer. `iss`, `aud` and `exp` are required; `sub` is empty if the token has none. With
+/// `is_own` false, `client_id`, `sid`, `orig_iat` and `act` are read if they have tokend's form, and ignored otherwise: they mean what
+/// their issuer means by them. With `is_own` true another form is an error, because tokens of this issuer are revoked by these claims.
 pub(crate) fn read_foreign_claims(
     members: &Map<String, Value>,
     is_own: bool,
 ) -> Result<TokenClaims, Refusal> {
     Ok(TokenClaims {
         issuer: required(text(members, "iss")?)?,
-        subject: present(members, "sub", text(members, "sub"))?.unwrap_or_default(),
+        subject: null_as_absent(members, "sub", text(members, "sub"))?.unwrap_or_default(),
         audiences: audiences(members.get("aud"))?,
         expire_time: required(time(members, "exp")?)?,
-        not_before_time: present(members, "nbf", time(members, "nbf"))?,
-        issue_time: present(members, "iat", time(members, "iat"))?,
-        jwt_id: present(members, "jti", text(members, "jti"))?,
+        not_before_time: null_as_absent(members, "nbf", time(members, "nbf"))?,
+        issue_time: null_as_absent(members, "iat", time(members, "iat"))?,
+        jwt_id: null_as_absent(members, "jti", text(members, "jti"))?,
         client_id: private(text(members, "client_id"), is_own)?,
         scopes: scopes(members.get("scope")),
         actor: private(members.get("act").map(actor).transpose(), is_own)?,
@@ -85,8 +85,8 @@ pub(crate) fn read_foreign_claims(
     })
 }
 
-/// A claim for which `null` means that there is none.
-fn present<T>(
+/// Reads a claim of which `null` means that it is absent.
+fn null_as_absent<T>(
     members: &Map<String, Value>,
     name: &str,
     read: Result<Option<T>, Refusal>,

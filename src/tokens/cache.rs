@@ -1,7 +1,7 @@
 //! The verified-token cache: tokens whose signature was verified and whose claims were read.
 //!
-//! An entry is no verdict. On each call, for each caller anew, [`Verifier::verify`](super::Verifier::verify) compares the key with the
-//! key ring, and checks issuer, audience, times, scopes and revocations. A token that was refused is not cached, so that refused
+//! An entry is not a decision. On each hit, [`Verifier::cached`](super::Verifier::cached) checks that the key is still in the ring, and
+//! [`Verifier::verify_known`](super::Verifier::verify_known) checks issuer, audience, times, scopes and revocations for this caller. A token that was refused is not cached, so that refused
 //! tokens cannot evict others.
 
 use std::{

@@ -78,7 +78,7 @@ impl CallContext {
         let admission = &self.parts.admission;
         let traffic = admission.traffic(authenticated.client_id());
         self.record().caller = Some((authenticated.clone(), Arc::clone(&traffic)));
-        // Nothing may begin that must leave an event while none can be written.
+        // In mode `required`, a call that must be audited does not start while the audit log cannot be written.
         if self.method.audited == Audited::Always && self.parts.audit.is_blocked() {
             return Err(AuditUnavailable.into());
         }
@@ -121,7 +121,7 @@ impl CallContext {
         self.peer.as_ref().map(|peer| peer.address)
     }
 
-    /// The method's path, or `other`.
+    /// The method's entry in the table of methods.
     pub(in crate::grpc) const fn method(&self) -> &'static MethodInfo {
         self.method
     }
@@ -133,7 +133,7 @@ impl CallContext {
 
     /// The span of the call's log lines, with the request id. It is made when it is first needed: a call that logs nothing has none.
     pub(in crate::grpc) fn log_span(&self) -> &Span {
-        // Of the highest level, so that every line has the request id, however little is logged.
+        // At ERROR, so that no level filter drops the span: every line has the request id.
         self.log_span.get_or_init(|| {
             let request_id = self.request_id.to_str().unwrap_or_default();
             let trace_id = self.trace.as_ref().map(CallSpan::trace_id);
@@ -160,7 +160,7 @@ impl CallContext {
     }
 
     pub(super) fn record(&self) -> MutexGuard<'_, Record> {
-        // A record is never half changed.
+        // No update of a record can panic halfway: the record behind a poisoned lock is valid.
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

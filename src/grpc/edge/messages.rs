@@ -77,7 +77,7 @@ where
                 }
             })?;
             let Some(bytes) = frame.data_ref() else {
-                return Err(undecodable("a request has no trailers"));
+                return Err(undecodable("the request has trailers, which gRPC does not allow"));
             };
             match single.as_mut().map(|message| message.take(bytes)) {
                 Some(false) => Err(undecodable("there is more than the one message that the method takes")),

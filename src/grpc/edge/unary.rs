@@ -30,7 +30,9 @@ where
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| body_error(&error.into()))?;
         let Ok(data) = frame.into_data() else {
-            return Err(CallError::Undecodable("a request has no trailers".to_owned()));
+            return Err(CallError::Undecodable(
+                "the request has trailers, which gRPC does not allow".to_owned(),
+            ));
         };
         // Most requests come in one piece, which is not copied.
         if first.is_empty() {
@@ -48,7 +50,7 @@ where
     let bytes = if more.is_empty() { first } else { more.freeze() };
     let length = check_length(&bytes, max_bytes)?;
     if length.is_none_or(|length| bytes.len() < PREFIX_LENGTH + length) {
-        return Err(CallError::Undecodable("the request ends within its message".to_owned()));
+        return Err(CallError::Undecodable("the request ends before its message is complete".to_owned()));
     }
     Ok(bytes.slice(PREFIX_LENGTH..))
 }
@@ -91,9 +93,9 @@ pub(super) fn response(message: Bytes) -> Response<ResponseBody> {
 /// The body of a response.
 #[derive(Debug)]
 pub enum ResponseBody {
-    /// Of a method that is answered without the framework.
+    /// One message, and the trailers of success.
     Unary(Unary),
-    /// Of any other method.
+    /// Any other body: tonic's, an error's, or that of a request that is not gRPC.
     Framework(Body),
 }
 
@@ -216,7 +218,7 @@ mod tests {
             }
         }
         let mut body = Pieces([Frame::data(vec![0; 5].into()), Frame::trailers(HeaderMap::new())].into());
-        assert!(futures_now(read(&mut body, 10)).unwrap_err().to_string().contains("no trailers"));
+        assert!(futures_now(read(&mut body, 10)).unwrap_err().to_string().contains("has trailers"));
     }
 
     #[test]

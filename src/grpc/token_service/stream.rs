@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// Tokens of one stream that are being verified, and results that wait to be sent.
+/// How many tokens of one stream are verified at once, and how many results wait to be sent.
 const IN_FLIGHT: usize = 64;
 
 /// How long a client may leave a result unread.

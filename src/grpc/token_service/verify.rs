@@ -34,7 +34,7 @@ struct BatchItem {
 }
 
 impl TokenApi {
-    /// The response message with its prefix, encoded from the cached parts of a token.
+    /// Handles VerifyToken; returns the response message with its prefix.
     pub(in crate::grpc) async fn verify(
         &self,
         call: &CallContext,
@@ -61,7 +61,7 @@ impl TokenApi {
         })
     }
 
-    /// The same for up to 100 tokens. What is cached is answered at once; the rest is spread over the threads.
+    /// Handles BatchVerifyTokens: verifies cached tokens in this task, and the others in one task for each thread of the runtime.
     pub(in crate::grpc) async fn batch_verify(
         self: &Arc<Self>,
         call: &CallContext,
@@ -103,8 +103,7 @@ impl TokenApi {
         }
         if !misses.is_empty() {
             let mut items = self.verify_in_parallel(misses).await;
-            // All keys that are not in memory are looked up at once: what cannot be answered from memory is bounded for the whole
-            // batch, and spoils no other answer.
+            // One look-up serves the whole batch, so that its timeout applies once; if it fails, only the tokens that need it fail.
             if items.iter().any(|item| matches!(item.outcome, Err(VerifyError::KeyNotInMemory))) {
                 let looked_up = self.look_up_keys(&mut caller).await;
                 for item in &mut items {
@@ -177,7 +176,7 @@ fn batch_response(
                 put_length(1, *length, &mut buffer);
                 convert::encode_verified(verified, *fields, &mut buffer);
             }
-            BatchResult::Refused(status) => put_bytes(2, status, &mut buffer),
+            BatchResult::Failed(status) => put_bytes(2, status, &mut buffer),
         }
     }
     framing::finish(buffer)
@@ -186,7 +185,7 @@ fn batch_response(
 /// A result of a batch, of which it is known how long it will be.
 enum BatchResult {
     Verified(VerifiedToken, VerifiedFields, usize),
-    Refused(Vec<u8>),
+    Failed(Vec<u8>),
 }
 
 impl BatchResult {
@@ -196,14 +195,14 @@ impl BatchResult {
                 let length = convert::verified_len(&verified, fields);
                 Self::Verified(verified, fields, length)
             }
-            Err(error) => Self::Refused(error.into_item(call).encode_to_vec()),
+            Err(error) => Self::Failed(error.into_item(call).encode_to_vec()),
         }
     }
 
     const fn len(&self) -> usize {
         match self {
             Self::Verified(_, _, length) => *length,
-            Self::Refused(status) => status.len(),
+            Self::Failed(status) => status.len(),
         }
     }
 }
