@@ -11,8 +11,7 @@ use std::{
 
 use super::{
     check::{self, AskedToken, Check, Verdict},
-    decision::Decision,
-    line::Line,
+    decision::{DecidedPolicy, Decisions, MOST_NAMED},
     policy::IssueRules,
 };
 use crate::model::{
@@ -41,7 +40,7 @@ pub(crate) struct IssueGrant {
     pub(super) not_after: Option<UnixTime>,
     pub(super) origin_time: Option<UnixTime>,
     /// What was decided, in its order, where the request alone decides.
-    pub(super) decisions: Vec<Decision>,
+    pub(super) decisions: Decisions,
 }
 
 impl IssueGrant {
@@ -50,14 +49,17 @@ impl IssueGrant {
         &self.client.client_id
     }
 
-    /// What was looked at, and the line that allowed it, in words for those who see the policy.
-    pub(crate) fn policy(&self, rules: &IssueRules) -> String {
-        if !self.decisions.is_empty() {
-            return in_words(
-                &self.client,
-                self.decisions.iter().map(|Decision { place, line }| (place, Some(*line))),
-            );
+    /// What was looked at, and the line that allowed it, in words for those who see the policy. It holds nothing of the request but what
+    /// the words need.
+    pub(crate) fn policy(&self, rules: &IssueRules) -> Arc<dyn Display + Send + Sync> {
+        if self.decisions.is_empty() {
+            return Arc::new(self.policy_again(rules));
         }
+        Arc::new(DecidedPolicy { client: Arc::clone(&self.client), decisions: self.decisions.clone() })
+    }
+
+    /// The same of a grant whose request alone does not decide: the lines are found again.
+    fn policy_again(&self, rules: &IssueRules) -> String {
         let asked = AskedToken {
             subject: Some(&self.subject),
             audiences: &self.audiences,
@@ -287,30 +289,17 @@ impl AdminGrant {
 
 /// What was allowed and by which line: `audiences[0] by permissions.audiences[2] "billing-*"`, and so on.
 pub(super) fn words<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> String {
-    in_words(
-        client,
-        checks.into_iter().map(|check| match check.verdict {
-            Verdict::Allowed(line) => (check.place, Some(line)),
-            Verdict::Denied(_) => (check.place, None),
-        }),
-    )
-}
-
-/// The same of places with the lines that allowed them.
-fn in_words<P: Display>(client: &Client, decided: impl IntoIterator<Item = (P, Option<Line>)>) -> String {
-    /// Enough for what anybody asks for; a log must stay readable.
-    const MOST: usize = 16;
     let mut words = String::new();
-    let mut decided = decided.into_iter();
-    for (place, line) in decided.by_ref().take(MOST) {
+    let mut checks = checks.into_iter();
+    for check in checks.by_ref().take(MOST_NAMED) {
         let separator = if words.is_empty() { "" } else { ", " };
         // Writing to memory cannot fail.
-        let _ = match line {
-            Some(line) => write!(words, "{separator}{place} by {}", line.of(client)),
-            None => write!(words, "{separator}{place} denied"),
+        let _ = match check.verdict {
+            Verdict::Allowed(line) => write!(words, "{separator}{} by {}", check.place, line.of(client)),
+            Verdict::Denied(_) => write!(words, "{separator}{} denied", check.place),
         };
     }
-    match decided.count() {
+    match checks.count() {
         0 => words,
         more => format!("{words}, and {more} more"),
     }

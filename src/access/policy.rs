@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{
     AdminGrant, Denial, IntrospectGrant, IssueGrant, PolicyError, VerifyGrant,
-    check::{self, AskedToken, Check, Verdict},
-    decision::Decision,
+    check::{self, AskedToken, Check},
+    decision::Decisions,
 };
 use crate::model::{
     Algorithm, Client, IntrospectRequest, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations,
@@ -46,7 +46,7 @@ pub(crate) fn issue(
 ) -> Result<IssueGrant, PolicyError> {
     let ttl = request.ttl.unwrap_or_else(|| default_ttl(client, rules));
     let asked = AskedToken { ttl: Some(ttl), ..asked(client, &request) };
-    let decisions = decide(client, check::issue(client, asked, rules))?;
+    let decisions = Decisions::of(client, check::issue(client, asked, rules))?;
     Ok(IssueGrant { decisions, ..grant(client, Method::IssueToken, request, rules)? })
 }
 
@@ -84,7 +84,7 @@ pub(super) fn grant(
         actor: None,
         not_after: None,
         origin_time: None,
-        decisions: Vec::new(),
+        decisions: Decisions::default(),
         algorithm,
         client: Arc::clone(client),
         method,
@@ -174,15 +174,6 @@ pub(crate) fn introspect(
 pub(crate) fn administer(client: &Arc<Client>, method: Method) -> Result<AdminGrant, Denial> {
     all(client, [check::method(client, method)])?;
     Ok(AdminGrant { client: Arc::clone(client), method })
-}
-
-/// What allows each value; else the first value that is not allowed.
-fn decide<'a>(client: &Client, checks: impl Iterator<Item = Check<'a>>) -> Result<Vec<Decision>, Denial> {
-    let decided = checks.map(|check| match check.verdict {
-        Verdict::Allowed(line) => Ok(Decision::of(check.place, line)),
-        Verdict::Denied(line) => Err(Denial::by(line, &check, client)),
-    });
-    decided.collect()
 }
 
 /// Whether all is allowed; else the first that is not.

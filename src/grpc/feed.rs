@@ -10,8 +10,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::Status;
 
-use super::status::CallError;
-
 /// Both ends of a feed of at most `length` responses, whose client may leave one unread for `unread`.
 pub(super) fn channel<M>(length: usize, unread: Duration) -> (Sender<M>, Feed<M>) {
     // In boxes, since a channel makes room for 32 of what it carries, however few may be on their way.
@@ -53,9 +51,9 @@ impl<M> Sender<M> {
     }
 
     /// Ends the feed with an error, after what was sent.
-    pub(super) fn end(self, error: CallError) {
+    pub(super) fn end(self, status: Status) {
         // The client may have disconnected.
-        let _ = self.end.send(error.into_status_outside_calls());
+        let _ = self.end.send(status);
     }
 }
 

@@ -206,7 +206,7 @@ pub fn services(
     let failed = |error: tonic_reflection::server::Error| ReflectionError(error.to_string());
     let tokens = token_service::TokenApi {
         authenticator: Arc::clone(&parts.authenticator),
-        rules: Arc::new(parts.rules),
+        rules: parts.rules,
         issuer: parts.issuer,
         verifier: parts.verifier,
         logins: parts.logins,

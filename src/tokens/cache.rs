@@ -44,8 +44,9 @@ impl EntryBytes for KnownToken {
         // Texts of the registered claims, each with an allocation, and the cache's own share of an entry.
         const ALLOCATIONS: usize = 512;
         let EncodedClaims { token_claims, claims, claims_json } = &self.encoded;
+        let lists = size_of::<String>() * 2 * (self.claims.audiences.len() + self.claims.scopes.len());
         // The registered claims are there encoded and decoded.
-        size_of::<Self>() + ALLOCATIONS + 2 * token_claims.len() + claims.len() + claims_json.len()
+        size_of::<Self>() + ALLOCATIONS + lists + 2 * token_claims.len() + claims.len() + claims_json.len()
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tokend::proto::v1::{self, stream_verify_tokens_response::Result as Item};
+use tokend::{
+    model::ClientSecret,
+    proto::v1::{self, stream_verify_tokens_response::Result as Item},
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use crate::{
     batch,
-    harness::{TestClient, TestServer, accepted, assert_refused},
+    harness::{TestClient, TestServer, accepted, assert_refused, seconds},
 };
 
 async fn in_time<T>(awaited: impl Future<Output = T>) -> T {
@@ -133,10 +136,24 @@ async fn permissions_and_limits_are_those_of_the_moment() {
     let passed = stream.results(7).await.into_values().filter(|item| matches!(item, Item::Verified(_)));
     assert_eq!(passed.count(), 2);
 
+    // A secret that has ended ends the stream at its next token, as it ends other calls.
+    let rotate = v1::RotateClientSecretRequest {
+        client_id: "gateway".to_owned(),
+        overlap: seconds(0),
+        ..Default::default()
+    };
+    let rotated = accepted(server.root.clients().rotate_client_secret(server.root.request(rotate)).await);
+    stream.send(10, &good).await;
+    assert_refused(stream.next().await.map(drop), Code::Unauthenticated, "CREDENTIALS_INVALID");
+
     // A client that is deleted is told so, and the stream ends.
     let request = v1::DeleteClientRequest { client_id: "gateway".to_owned(), ..Default::default() };
+    let secret = ClientSecret::from_text(rotated.into_inner().client_secret);
+    let gateway = TestClient::new(server.grpc, Some(secret)).await;
+    server.clock.advance(2);
+    let mut stream = Stream::begin(&gateway).await.unwrap();
     accepted(server.root.clients().delete_client(server.root.request(request)).await);
-    stream.send(10, &good).await;
+    stream.send(11, &good).await;
     assert_refused(stream.next().await.map(drop), Code::Unauthenticated, "CREDENTIALS_INVALID");
 }
 

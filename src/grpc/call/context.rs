@@ -22,7 +22,7 @@ use crate::{
         methods::{Audited, MethodInfo},
         status::CallError,
     },
-    model::Peer,
+    model::{AuthenticationMethod, Peer},
     spans::{self, CallSpan},
 };
 
@@ -87,21 +87,31 @@ impl CallContext {
         Ok(caller)
     }
 
-    /// Admits one more item of a stream, whose caller was authenticated at its begin.
+    /// Admits one more item of a stream. The caller's credential is checked again, except for an assertion, which is valid once: of its
+    /// client it is checked that it may still present one.
     pub(in crate::grpc) async fn readmit(
         &self,
         authenticator: &Authenticator,
         before: &Authenticated,
+        headers: &HeaderMap,
     ) -> Result<Caller, CallError> {
+        let now = match before.method() {
+            AuthenticationMethod::PrivateKeyJwt => authenticator.again(before)?,
+            _ => authenticator.authenticate(headers, self.peer.as_ref()).await?,
+        };
         let admission = &self.parts.admission;
-        let traffic = admission.traffic(before.client_id());
-        Ok(authenticator.again(before)?.admit(admission, &traffic, self.method.class).await?)
+        let traffic = admission.traffic(now.client_id());
+        let admitted = now.admit(admission, &traffic, self.method.class).await;
+        if admitted.is_err() {
+            traffic.called(ResultClass::Limited);
+        }
+        Ok(admitted?)
     }
 
-    /// A stream has ended after its call was answered: writes the event of its refused items, if there were any.
-    pub(in crate::grpc) fn stream_ended(&self) {
+    /// A stream has ended with this code after its call was answered: writes the event of its end or of its refused items, if there is one.
+    pub(in crate::grpc) fn stream_ended(&self, code: Code) {
         if self.audited
-            && let Some(event) = event::answered(self, &mut self.record(), Code::Ok)
+            && let Some(event) = event::answered(self, &mut self.record(), code)
         {
             self.parts.audit.note(event);
         }

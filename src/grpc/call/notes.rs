@@ -1,6 +1,6 @@
 //! What the steps of a call note for the audit log.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use super::{CallContext, Notes, record::Refusal};
 use crate::{
@@ -29,7 +29,7 @@ impl CallContext {
     }
 
     /// A token was issued.
-    pub(in crate::grpc) fn token(&self, grant: IssueGrant, rules: &Arc<IssueRules>, issued: &IssuedToken) {
+    pub(in crate::grpc) fn token(&self, grant: &IssueGrant, rules: &IssueRules, issued: &IssuedToken) {
         if let Some((_, traffic)) = &self.record().caller {
             traffic.issued();
         }
@@ -49,7 +49,7 @@ impl CallContext {
             notes.jti = Some(Text::of(issued.jwt_id.as_str()));
             notes.kid = Some(Text::of(issued.key_id.as_str()));
             notes.exp = Some(issued.expire_time.seconds());
-            notes.policy = Some(Policy(Arc::new(GrantPolicy { grant, rules: Arc::clone(rules) })));
+            notes.policy = Some(Policy(grant.policy(rules)));
         });
     }
 
@@ -139,7 +139,7 @@ impl CallContext {
         let field = field.filter(|_| self.is_audited()).map(Text::of);
         let line = deciding_line(error).filter(|_| self.is_audited());
         let policy = line.map(|line| Policy(Arc::new(line.to_owned())));
-        let overload = matches!(error, CallError::Overloaded(_) | CallError::NoRoom(_) | CallError::Audit(_));
+        let overload = error.is_overload();
         self.record().refusal = Some(Refusal { reason, field, policy, overload });
     }
 
@@ -163,18 +163,6 @@ fn deciding_line(error: &CallError) -> Option<&str> {
         | CallError::Revoke(RevokeError::Denied(denial))
         | CallError::Session(SessionError::Policy(PolicyError::Denied(denial))) => denial.line.as_deref(),
         _ => None,
-    }
-}
-
-/// The lines of the policy that allowed a token.
-struct GrantPolicy {
-    grant: IssueGrant,
-    rules: Arc<IssueRules>,
-}
-
-impl fmt::Display for GrantPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.grant.policy(&self.rules))
     }
 }
 

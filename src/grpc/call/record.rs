@@ -83,8 +83,8 @@ impl Notes {
 
     /// About how many bytes of memory they take.
     pub(in crate::grpc) fn bytes(&self) -> usize {
-        // The permissions that the policy's words are made of are shared with the client.
-        const OF_THE_POLICY: usize = 1024;
+        // Some sixteen lines, or their text; the permissions that they name are shared with the client.
+        const OF_THE_POLICY: usize = 2048;
         let texts = [&self.subject, &self.actor, &self.jti, &self.kid, &self.cause];
         let lists = [&self.audiences, &self.scopes].into_iter().flatten();
         let texts = texts.into_iter().flatten().chain(lists);

@@ -94,6 +94,13 @@ pub(crate) enum CallError {
     Undecodable(String),
 }
 
+impl CallError {
+    /// Whether it says nothing about the request: the server or the client is overloaded, or the audit log fails.
+    pub(in crate::grpc) const fn is_overload(&self) -> bool {
+        matches!(self, Self::Overloaded(_) | Self::NoRoom(_) | Self::Audit(_))
+    }
+}
+
 impl From<Denial> for CallError {
     fn from(denial: Denial) -> Self {
         Self::Policy(denial.into())
@@ -116,7 +123,9 @@ impl CallError {
     /// The status of one item of a batch, as a message.
     pub(in crate::grpc) fn into_item(self, call: &CallContext) -> tonic_types::Status {
         let told = Told::of(&self);
-        call.item_refused(told.reason);
+        if !self.is_overload() {
+            call.item_refused(told.reason);
+        }
         let status = told.into_status(&self, Some(call));
         // A status with details holds the whole message, encoded, as its details.
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {

@@ -29,11 +29,11 @@ impl TokenApi {
         // Of a request that comes again too: the tokens must be good still, and theirs to exchange.
         let tokens = self.presented_tokens(call, &mut caller, &grant).await?;
         let grant = self.exchanger.check(grant, tokens, &self.rules)?;
-        let Some(ticket) = ticket else { return self.exchange_granted(call, grant, token_type) };
+        let Some(ticket) = ticket else { return self.exchange_granted(call, &grant, token_type) };
         let (api, own) = (Arc::clone(self), Arc::clone(call));
         let action = async move {
             let _admitted = caller;
-            api.exchange_granted(&own, grant, token_type)
+            api.exchange_granted(&own, &grant, token_type)
         };
         self.repeats.once(call, ticket, action).await
     }
@@ -63,10 +63,10 @@ impl TokenApi {
     fn exchange_granted(
         &self,
         call: &CallContext,
-        grant: IssueGrant,
+        grant: &IssueGrant,
         token_type: String,
     ) -> Result<v1::ExchangeTokenResponse, CallError> {
-        let issued = self.exchanger.issue(&grant)?;
+        let issued = self.exchanger.issue(grant)?;
         self.metrics.issued(&issued);
         let scopes = grant.scopes().to_vec();
         call.token(grant, &self.rules, &issued);

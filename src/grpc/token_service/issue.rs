@@ -48,13 +48,13 @@ impl TokenApi {
             self.session_metrics.begun();
             self.metrics.issued(&token);
             let scopes = grant.scopes().to_vec();
-            call.token(grant, &self.rules, &token);
+            call.token(&grant, &self.rules, &token);
             return Ok(convert::session_answer(token, scopes, &refresh));
         }
         let issued = self.issuer.issue(&grant)?;
         self.metrics.issued(&issued);
         let scopes = grant.scopes().to_vec();
-        call.token(grant, &self.rules, &issued);
+        call.token(&grant, &self.rules, &issued);
         Ok(convert::token_answer(issued, scopes))
     }
 }

@@ -27,7 +27,7 @@ impl TokenApi {
         let LoggedIn { token, grant, refresh } = outcome?;
         self.metrics.issued(&token);
         let scopes = grant.scopes().to_vec();
-        call.token(grant, &self.rules, &token);
+        call.token(&grant, &self.rules, &token);
         Ok(convert::login_answer(match refresh {
             Some(refresh) => {
                 self.session_metrics.begun();

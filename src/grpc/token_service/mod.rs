@@ -33,7 +33,7 @@ pub(super) struct SharedTokenApi(pub(super) Arc<TokenApi>);
 #[derive(Debug)]
 pub(super) struct TokenApi {
     pub(super) authenticator: Arc<Authenticator>,
-    pub(super) rules: Arc<IssueRules>,
+    pub(super) rules: IssueRules,
     pub(super) issuer: Arc<Issuer>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) logins: Logins,

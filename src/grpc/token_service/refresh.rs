@@ -27,7 +27,7 @@ impl TokenApi {
         let refreshed = outcome?;
         self.metrics.issued(&refreshed.token);
         let scopes = refreshed.grant.scopes().to_vec();
-        call.token(refreshed.grant, &self.rules, &refreshed.token);
+        call.token(&refreshed.grant, &self.rules, &refreshed.token);
         Ok(convert::refresh_answer(convert::session_answer(refreshed.token, scopes, &refreshed.refresh)))
     }
 }

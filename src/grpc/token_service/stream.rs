@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderMap;
 use tokio::task::JoinSet;
-use tonic::{Request, Streaming};
+use tonic::{Code, Request, Streaming};
 use tracing::Instrument as _;
 
 use super::TokenApi;
@@ -38,8 +39,12 @@ impl TokenApi {
         let caller = call.caller(&self.authenticator, request.metadata().as_ref()).await?;
         access::may_stream(caller.client())?;
         let (sender, feed) = feed::channel(IN_FLIGHT, UNREAD);
-        let stream =
-            VerifyStream { api: Arc::clone(self), call: Arc::clone(call), caller: caller.authenticated() };
+        let stream = VerifyStream {
+            api: Arc::clone(self),
+            call: Arc::clone(call),
+            caller: caller.authenticated(),
+            headers: Arc::new(request.metadata().as_ref().clone()),
+        };
         let requests = request.into_inner();
         tokio::spawn(stream.run(requests, sender).instrument(call.log_span().clone()));
         Ok(feed)
@@ -52,6 +57,8 @@ struct VerifyStream {
     api: Arc<TokenApi>,
     call: Arc<CallContext>,
     caller: Authenticated,
+    /// The metadata with the credential, which is checked again for each token.
+    headers: Arc<HeaderMap>,
 }
 
 impl VerifyStream {
@@ -60,10 +67,13 @@ impl VerifyStream {
         requests: Streaming<StreamVerifyTokensRequest>,
         sender: Sender<StreamVerifyTokensResponse>,
     ) {
-        let ended = self.serve(requests, &sender).await;
-        self.call.stream_ended();
-        if let Err(error) = ended {
-            sender.end(error);
+        match self.serve(requests, &sender).await {
+            Ok(()) => self.call.stream_ended(Code::Ok),
+            Err(error) => {
+                let status = error.into_status(&self.call);
+                self.call.stream_ended(status.code());
+                sender.end(status);
+            }
         }
     }
 
@@ -94,7 +104,11 @@ impl VerifyStream {
                 () = sender.gone() => return Ok(()),
                 () = drain.begun() => return Err(CallError::ShuttingDown),
             };
-            match sender.send(response).await {
+            let sent = tokio::select! {
+                sent = sender.send(response) => sent,
+                () = drain.begun() => return Err(CallError::ShuttingDown),
+            };
+            match sent {
                 Ok(()) => {}
                 Err(Unread::Gone) => return Ok(()),
                 Err(Unread::TooSlow) => return Err(CallError::SlowReader),
@@ -118,7 +132,7 @@ impl VerifyStream {
     }
 
     async fn verify_one(&self, message: VerifyTokenRequest) -> Result<VerifyTokenResponse, CallError> {
-        let mut caller = self.call.readmit(&self.api.authenticator, &self.caller).await?;
+        let mut caller = self.call.readmit(&self.api.authenticator, &self.caller, &self.headers).await?;
         let (asked, fields) = convert::verify_request(message, self.api.verifier.policy().max_leeway);
         let client = Arc::clone(caller.client());
         let grant = asked.authorize(|request| access::stream_verify(&client, request))?;

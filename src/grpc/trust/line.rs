@@ -49,8 +49,10 @@ impl Line {
     pub(super) fn end(self, end: End) {
         match end {
             End::Unread(Unread::Gone) => {}
-            End::Unread(Unread::TooSlow) => self.sender.end(CallError::SlowReader),
-            End::Error(error) => self.sender.end(error),
+            End::Unread(Unread::TooSlow) => {
+                self.sender.end(CallError::SlowReader.into_status_outside_calls());
+            }
+            End::Error(error) => self.sender.end(error.into_status_outside_calls()),
         }
     }
 }
