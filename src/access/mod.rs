@@ -1,7 +1,7 @@
 //! Who calls, and what they may have.
 //!
 //! May import: `admission`, `keys`, `store`, `model`, `clock`. Invariant: a grant is made here and nowhere else, and nothing is issued,
-//! verified or administered without one. Grants are for a client, and only an admitted [`Caller`] gives access to its client.
+//! verified or administered without one. Grants are for a client, and only an admitted `Caller` gives access to its client.
 
 mod administer;
 mod authenticate;

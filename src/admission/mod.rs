@@ -1,6 +1,6 @@
 //! Admission: how many calls each client may make, and how many calls of each class may run at once.
 //!
-//! Imports the model and the clock. Invariant: a [`Permit`] is the only proof of admission, and dropping it frees all that it holds.
+//! Imports the model and the clock. Invariant: a `Permit` is the only proof of admission, and dropping it frees all that it holds.
 
 mod admit;
 mod concurrency;

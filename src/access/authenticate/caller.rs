@@ -7,7 +7,7 @@ use crate::{
     model::{AuthenticationMethod, Client, ClientId},
 };
 
-/// A client whose credential was checked. It may do nothing until its call is [admitted](Self::admit).
+/// A client whose credential was checked. It may do nothing until its call is admitted.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     pub(super) client: Arc<Client>,

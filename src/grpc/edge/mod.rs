@@ -1,4 +1,4 @@
-//! What every call passes before and after its method, outermost first: see [`Edge::answer`].
+//! What every call passes before and after its method, outermost first.
 
 mod deadline;
 mod drain;
