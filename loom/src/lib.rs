@@ -14,7 +14,7 @@ mod tests {
 
     use super::rate::Rate;
 
-    /// Three calls at once, where two are allowed in a second: two pass, whoever comes first, and the third is told a time at which it
+    /// Three concurrent calls at a limit of two a second: in every order two pass, and the third gets the retry delay after which it
     /// passes.
     #[test]
     fn of_calls_at_once_no_more_pass_than_are_allowed() {

@@ -154,7 +154,7 @@ impl Words<'_> {
         };
         let (add, argument) = match self.argument() {
             Some(value) => ("it", value),
-            // Nobody knows whose it is.
+            // The owner of the target is unknown.
             None if list == List::RevokeSubjects && self.check.value.is_none() => ("`*`", "'*'"),
             None => ("a matching pattern", "PATTERN"),
         };

@@ -97,7 +97,7 @@ fn decided_at_once<'a>(client: &'a Client, method: Method, target: &'a RevokeTar
     let place = place(target);
     match target {
         RevokeTarget::Token(_) | RevokeTarget::Session(_) => None,
-        // Nobody knows whose it is.
+        // The owner of the target is unknown.
         RevokeTarget::JwtId(_) => Some(whatever(client, method, place)),
         RevokeTarget::Subject(subject, _) => Some(owned(client, method, place, None, Some(subject))),
         RevokeTarget::Client(client_id) => Some(owned(client, method, place, Some(client_id.as_str()), None)),

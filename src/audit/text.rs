@@ -15,8 +15,7 @@ const LONGEST: usize = 256;
 /// How much of a text is searched for credentials, in bytes: twice the longest token.
 const LOOKED_AT: usize = 16 * 1024;
 
-/// A text that somebody else chose, as it came. It is made fit for a line where it is written: cut off where it is too long, and with
-/// nothing in it that a terminal, a parser or a reader could take for something else. Control and formatting characters are written as
+/// A text that a client chose, unchanged. It is escaped when it is serialized: truncated at 256 bytes, and with nothing in it that a terminal, a parser or a reader could take for something else. Control and formatting characters are written as
 /// `\u{…}`, a backslash as two. A text that holds a credential is redacted as a whole, whatever the field.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text(String);

@@ -20,7 +20,7 @@ use super::{
 /// Lines of one batch.
 const MOST: usize = 512;
 
-/// How long lines are gathered before they are written, where nobody waits for them.
+/// How long events are batched before they are written, except in mode `required`, where calls wait for them.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// The rest after a failure: this at first, and up to the other.
@@ -96,7 +96,7 @@ impl Writer {
         }
     }
 
-    /// Adds what comes within a millisecond, since nobody waits for these lines: each wake-up costs more than writing one.
+    /// Adds the events of the next millisecond to the batch: no call waits for them, and a wake-up costs more than writing one.
     #[expect(clippy::disallowed_methods, reason = "on a thread of its own, for a batch to fill")]
     fn gather(&mut self, batch: &mut Vec<Entry>) {
         // The thread is this writer's own, and a timer would end with the runtime that serves calls.

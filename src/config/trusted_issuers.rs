@@ -199,7 +199,7 @@ fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
     for name in names {
         match name.parse::<Algorithm>() {
             Ok(algorithm) if algorithm.is_symmetric() => {
-                return Err(format!("`{name}` is symmetric: whoever can verify could sign"));
+                return Err(format!("`{name}` is symmetric: a verifier could sign with the same key"));
             }
             // `EdDSA` and `Ed25519` are two names of one algorithm.
             Ok(algorithm) if algorithms.contains(&algorithm) => {}

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     access::{Authenticated, Authenticator, Caller},
-    admission::{CallClass, ResultClass},
+    admission::ResultClass,
     audit::{AuditUnavailable, Event},
     grpc::{
         edge::EdgeParts,
@@ -115,15 +115,6 @@ impl CallContext {
         {
             self.parts.audit.note(event);
         }
-    }
-
-    /// Continues in another concurrency class than the method's.
-    pub(in crate::grpc) async fn change_class(
-        &self,
-        caller: &mut Caller,
-        class: CallClass,
-    ) -> Result<(), CallError> {
-        Ok(caller.permit().change_class(class).await?)
     }
 
     /// Where the call comes from, if the transport tells.

@@ -53,7 +53,7 @@ impl CallContext {
         });
     }
 
-    /// This client is to be changed, or was. Noted before the change where it is known then: nobody may learn how that ended.
+    /// This client is to be changed, or was. Noted before the change where it is known then, because the caller may disconnect before the change ends.
     pub(in crate::grpc) fn client(&self, client_id: &ClientId) {
         self.target(|| Target::Client(Text::of(client_id.as_str())));
     }

@@ -27,7 +27,7 @@ impl TokenApi {
         asked.if_sound(|request| call.asked_to_exchange(request));
         let grant = asked.authorize(|request| access::exchange(caller.client(), request, &self.rules))?;
         // Of a request that comes again too: the tokens must be good still, and theirs to exchange.
-        let tokens = self.presented_tokens(call, &mut caller, &grant).await?;
+        let tokens = self.presented_tokens(&mut caller, &grant).await?;
         let grant = self.exchanger.check(grant, tokens, &self.rules)?;
         let Some(ticket) = ticket else { return self.exchange_granted(call, &grant, token_type) };
         let (api, own) = (Arc::clone(self), Arc::clone(call));
@@ -42,7 +42,6 @@ impl TokenApi {
     /// issuer keeps exchanges waiting for which all keys are in memory.
     async fn presented_tokens(
         &self,
-        call: &CallContext,
         caller: &mut Caller,
         grant: &ExchangeGrant,
     ) -> Result<PresentedTokens, CallError> {
@@ -52,7 +51,7 @@ impl TokenApi {
                 Err(ExchangeError::KeyNotInMemory(keys)) => {
                     caller.permit().leave_class();
                     self.exchanger.look_up(&keys).await?;
-                    call.change_class(caller, CallClass::Exchange).await?;
+                    caller.permit().change_class(CallClass::Exchange).await?;
                     looked_up.push(keys);
                 }
                 outcome => return Ok(outcome?),

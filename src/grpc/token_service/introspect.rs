@@ -23,7 +23,7 @@ impl TokenApi {
         let grant = asked.authorize(|request| access::introspect(caller.client(), request))?;
         let _step = spans::step("verify");
         let introspected = if Introspector::is_refresh_token(&grant) {
-            call.change_class(&mut caller, CallClass::Introspect).await?;
+            caller.permit().change_class(CallClass::Introspect).await?;
             self.introspector.refresh_token(&grant).await.map_err(IntrospectError::Store)?
         } else {
             match self.with_keys(&mut caller, || self.introspector.access_token(&grant)).await {

@@ -27,7 +27,7 @@ impl TokenApi {
         asked.if_sound(|request| call.asked(request));
         let grant = asked.authorize(|request| access::issue(caller.client(), request, &self.rules))?;
         if grant.with_session() {
-            call.change_class(&mut caller, CallClass::Session).await?;
+            caller.permit().change_class(CallClass::Session).await?;
         }
         let Some(ticket) = ticket else { return self.issue_granted(call, grant).await };
         let (api, own) = (Arc::clone(self), Arc::clone(call));

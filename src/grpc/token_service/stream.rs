@@ -97,8 +97,14 @@ impl VerifyStream {
                         is_open = false;
                         continue;
                     }
-                    // The client disconnected, or sent what is no message.
-                    Err(status) => return Err(CallError::Undecodable(status.message().to_owned())),
+                    Err(status) => return match status.code() {
+                        Code::OutOfRange | Code::ResourceExhausted => Err(CallError::RequestTooLarge),
+                        Code::Internal | Code::InvalidArgument => {
+                            Err(CallError::Undecodable(status.message().to_owned()))
+                        }
+                        // The client disconnected.
+                        _ => Ok(()),
+                    },
                 },
                 Some(verified) = verifying.join_next() => verified.map_err(|_| CallError::Lost)??,
                 () = sender.gone() => return Ok(()),

@@ -75,10 +75,10 @@ pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
 }
 
 /// Ed25519 as ring 0.16 wrote it: PKCS#8 whose public half has an explicit tag, where RFC 5958 has an implicit one.
-fn ed25519_of_ring(octets: &[u8]) -> Option<Candidate> {
+fn ed25519_of_ring(bytes: &[u8]) -> Option<Candidate> {
     const BEFORE_SEED: [u8; 16] = *b"\x30\x53\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
     const BEFORE_PUBLIC: [u8; 5] = *b"\xa1\x23\x03\x21\x00";
-    let (before_seed, rest) = octets.split_first_chunk()?;
+    let (before_seed, rest) = bytes.split_first_chunk()?;
     let (seed, rest) = rest.split_first_chunk::<32>()?;
     let (before_public, public) = rest.split_first_chunk()?;
     let is_it = (*before_seed, *before_public, public.len()) == (BEFORE_SEED, BEFORE_PUBLIC, 32);
