@@ -2,11 +2,7 @@
 //! ask.
 //!
 //! `cargo run --release --example revocations FILE [COUNT]`; `bench/revocations` does it.
-#![allow(
-    clippy::print_stdout,
-    clippy::cast_precision_loss,
-    reason = "it is its output that is wanted, and nobody waits for it"
-)]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example prints its result, rounded")]
 
 use std::{
     error::Error,

@@ -128,7 +128,7 @@ impl AuditLog {
         self.durable(&line).await
     }
 
-    /// Writes an event for which nobody waits.
+    /// Queues an event, and does not wait until it is written.
     pub fn note(&self, event: Event) {
         if self.is_on() {
             self.send(self.stamp.call(event));

@@ -1,4 +1,4 @@
-//! Texts that somebody else chose.
+//! Strings that come from outside, such as those of a request or a token.
 
 use std::{
     borrow::Cow,

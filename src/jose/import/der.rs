@@ -44,7 +44,7 @@ const OTHER_OKP: [ObjectIdentifier; 3] = [oid("1.3.101.110"), oid("1.3.101.111")
 /// PKCS#8 (RFC 5958), with or without the public half.
 pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
     let Ok(info) = PrivateKeyInfoRef::try_from(octets) else {
-        return ed25519_of_ring(octets).ok_or(Problem::Der);
+        return ed25519_written_by_ring(octets).ok_or(Problem::Der);
     };
     let kind = kind(&info.algorithm)?;
     let outer = match &info.public_key {
@@ -75,7 +75,7 @@ pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
 }
 
 /// Ed25519 as ring 0.16 wrote it: PKCS#8 whose public half has an explicit tag, where RFC 5958 has an implicit one.
-fn ed25519_of_ring(bytes: &[u8]) -> Option<Candidate> {
+fn ed25519_written_by_ring(bytes: &[u8]) -> Option<Candidate> {
     const BEFORE_SEED: [u8; 16] = *b"\x30\x53\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
     const BEFORE_PUBLIC: [u8; 5] = *b"\xa1\x23\x03\x21\x00";
     let (before_seed, rest) = bytes.split_first_chunk()?;
