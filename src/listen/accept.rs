@@ -77,10 +77,11 @@ impl<P: Protocol> Acceptor<P> {
             let (connection, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
+                    let pause = pauses.after(&error, &self.metrics);
                     tokio::select! {
                         biased;
                         () = &mut stop => break,
-                        () = pauses.after(&error, &self.metrics) => continue,
+                        () = tokio::time::sleep(pause) => continue,
                     }
                 }
             };
@@ -144,9 +145,10 @@ struct Pauses {
 }
 
 impl Pauses {
-    async fn after(&mut self, error: &io::Error, metrics: &ListenMetrics) {
+    /// How long to wait after `error` before the next connection is accepted.
+    fn after(&mut self, error: &io::Error, metrics: &ListenMetrics) -> Duration {
         if is_of_one_connection(error) {
-            return;
+            return Duration::ZERO;
         }
         metrics.refused(Refused::Exhausted);
         if self.last.is_none() {
@@ -158,7 +160,7 @@ impl Pauses {
         }
         let pause = self.last.map_or(FIRST_PAUSE, |last| (2 * last).min(LONGEST_PAUSE));
         self.last = Some(pause);
-        tokio::time::sleep(pause).await;
+        pause
     }
 
     fn over(&mut self) {
@@ -204,28 +206,19 @@ async fn secure(
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
-    /// How long the loop rests after this error, in milliseconds.
-    async fn rest(pauses: &mut Pauses, metrics: &ListenMetrics, error: io::Error) -> u128 {
-        let began = Instant::now();
-        pauses.after(&error, metrics).await;
-        began.elapsed().as_millis()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rests_grow_to_a_second_while_there_are_no_files_and_begin_anew() {
+    #[test]
+    fn rests_grow_to_a_second_while_there_are_no_files_and_begin_anew() {
         let (mut pauses, metrics) = (Pauses::default(), ListenMetrics::new("grpc"));
         let no_files = || io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
         for expected in [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
-            assert_eq!(rest(&mut pauses, &metrics, no_files()).await, expected);
+            assert_eq!(pauses.after(&no_files(), &metrics), Duration::from_millis(expected));
         }
         // One that went away before it was accepted is no reason to rest.
-        assert_eq!(rest(&mut pauses, &metrics, io::ErrorKind::ConnectionAborted.into()).await, 0);
+        assert_eq!(pauses.after(&io::ErrorKind::ConnectionAborted.into(), &metrics), Duration::ZERO);
         pauses.over();
-        assert_eq!(rest(&mut pauses, &metrics, no_files()).await, 5);
+        assert_eq!(pauses.after(&no_files(), &metrics), FIRST_PAUSE);
         assert_eq!(metrics.refused(Refused::Exhausted), 12, "each is counted");
         assert_eq!(pauses.begun, 2, "and each time that it begins");
     }
