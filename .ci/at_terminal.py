@@ -1,8 +1,8 @@
-"""Runs a command at a terminal, and types a line whenever it asks for one; prints what the terminal then shows.
+"""Runs a command at a terminal, types a line at each prompt, and prints what the terminal shows.
 
     at_terminal.py LINES-SEPARATED-BY-SLASHES COMMAND [ARGUMENT...]
 
-A line `^C` is an interrupt. When the command has ended, the terminal must show again what is typed.
+A line `^C` is an interrupt. When the command has ended, the terminal must echo again.
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import termios
 
 lines = sys.argv[1].split("/")
-# Both ends stay open here: the terminal is looked at when the command has ended.
+# Both ends stay open: the state of the terminal is checked after the end of the command.
 terminal, own = pty.openpty()
 process = os.fork()
 if process == 0:
@@ -23,17 +23,17 @@ shown, status = b"", None
 while True:
     if select.select([terminal], [], [], 0.05)[0]:
         shown += os.read(terminal, 4096)
-        # Echo is off before the question is asked.
+        # The command turns echo off before it prints the prompt.
         if shown.endswith(b": ") and lines:
             line = lines.pop(0)
             os.write(terminal, b"\x03" if line == "^C" else line.encode() + b"\n")
     elif status is not None:
         break
     elif (ended := os.waitpid(process, os.WNOHANG)) != (0, 0):
-        # What it wrote last is read once more.
+        # The next turn of the loop reads its last output.
         status = os.waitstatus_to_exitcode(ended[1])
 
 sys.stdout.write(shown.decode())
 if not termios.tcgetattr(own)[3] & termios.ECHO:
-    sys.exit("what is typed is not shown any more")
+    sys.exit("the command left echo off")
 sys.exit(status)

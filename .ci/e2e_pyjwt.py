@@ -1,10 +1,10 @@
-"""Another implementation's word on tokend's tokens: PyJWT's.
+"""Verifies tokend's tokens with PyJWT.
 
-    e2e_pyjwt.py jwks ISSUER AUDIENCE TOKEN               checks a token with the keys that ISSUER publishes
-    e2e_pyjwt.py shared SECRET_FILE ISSUER AUDIENCE TOKEN checks an HS256 token with the shared secret
-    e2e_pyjwt.py make SECRET_FILE KEY_ID ISSUER AUDIENCE  prints an HS256 token of the shape that tokend writes
+    e2e_pyjwt.py jwks ISSUER AUDIENCE TOKEN               verifies a token with the keys that ISSUER publishes
+    e2e_pyjwt.py shared SECRET_FILE ISSUER AUDIENCE TOKEN verifies an HS256 token with the shared secret
+    e2e_pyjwt.py make SECRET_FILE KEY_ID ISSUER AUDIENCE  prints an HS256 token in the form of tokend's tokens
 
-Each check is made to fail too: one that passes whatever it is given shows nothing.
+Each check must also fail with a wrong value.
 """
 
 import base64
@@ -17,7 +17,7 @@ import uuid
 import jwt
 
 REQUIRED = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]
-# Longer than the tokens live: seen from after their end, each is expired.
+# Longer than the lifetime of the tokens, to check their expiry.
 LIFETIME = 86_400
 
 

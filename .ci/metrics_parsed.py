@@ -1,6 +1,6 @@
-"""Reads a scrape in the OpenMetrics format and one in the classic text format: metrics_parsed.py OPEN CLASSIC
+"""Parses a scrape in the OpenMetrics format and one in the classic text format: metrics_parsed.py OPEN CLASSIC
 
-Both must hold the same families, and each histogram a bucket for +Inf that has every observation.
+Both must have the same families. Each histogram must have a +Inf bucket with every observation.
 """
 
 import math
@@ -16,7 +16,7 @@ def families(read, path):
 
 
 def check_histogram(family):
-    """Each series: buckets grow, the last one is +Inf and equals the count."""
+    """Checks each series: buckets do not decrease, and the last one is +Inf and equals the count."""
     buckets, counts = {}, {}
     for sample in family.samples:
         labels = frozenset((name, value) for name, value in sample.labels.items() if name != "le")

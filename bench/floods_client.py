@@ -1,7 +1,6 @@
-"""The clients of bench/floods: those that flood, each in a process of its own, and the caller that is measured meanwhile.
+"""The clients of bench/floods: the floods, each in its own process, and the caller that is measured during a flood.
 
-HTTP/2 is spoken frame by frame (RFC 9113), with nothing but the standard library. Loopback addresses only, and everything
-is bounded in count and time.
+They write HTTP/2 frames (RFC 9113) with the standard library. They use only loopback addresses, and limit every count and time.
 """
 
 import os
@@ -14,7 +13,7 @@ import time
 
 IDLE = 5000
 HALF_OPEN = 1000
-# How long resets are sent, and how long half-open handshakes are waited for: the server's handshake_timeout is 10 s.
+# Seconds of the flood of resets, and seconds to wait for the end of half-open handshakes: handshake_timeout is 10 s.
 RESETTING = 10
 PATIENCE = 15
 
@@ -42,16 +41,16 @@ def header_block(secret):
     for pair in headers.items():
         block += b"\0"
         for text in pair:
-            assert len(text) < 127, "one octet of length"
+            assert len(text) < 127, "the length must fit one byte"
             block += bytes([len(text)]) + text.encode()
     return block
 
 
 def text_field(number, text):
-    octets, length, size = text.encode(), len(text), b""
+    encoded, length, size = text.encode(), len(text), b""
     while length > 127:
         size, length = size + bytes([length & 127 | 128]), length >> 7
-    return bytes([number << 3 | 2]) + size + bytes([length]) + octets
+    return bytes([number << 3 | 2]) + size + bytes([length]) + encoded
 
 
 def message(token):
@@ -60,7 +59,7 @@ def message(token):
 
 
 def dial(address, source):
-    """A TCP connection from a loopback address of one's choice."""
+    """Opens a TCP connection from the given loopback address."""
     assert source.startswith("127."), source
     sock = socket.socket()
     sock.settimeout(30)
@@ -84,25 +83,25 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
 
 
 class Caller:
-    """One connection on which calls are made, one after the other."""
+    """Makes sequential calls on one connection."""
 
     def __init__(self, address, context, block, body):
         self.sock = tls(address, "127.0.0.1", context)
         self.block, self.body, self.stream, self.buffer = block, body, 1, b""
-        # Room for all answers to come.
+        # Flow control window for all responses.
         self.sock.sendall(PREFACE + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30)))
 
     def take(self, count):
         while len(self.buffer) < count:
-            octets = self.sock.recv(65536)
-            if not octets:
+            received = self.sock.recv(65536)
+            if not received:
                 raise ConnectionError("closed")
-            self.buffer += octets
+            self.buffer += received
         taken, self.buffer = self.buffer[:count], self.buffer[count:]
         return taken
 
     def call(self):
-        """Makes a call. An answer with a message is OK: a refusal is trailers only."""
+        """Makes a call. A response with a message is OK: an error has only trailers."""
         stream, self.stream, answered = self.stream, self.stream + 2, False
         self.sock.sendall(frame(HEADERS, END_HEADERS, stream, self.block) + frame(DATA, END_STREAM, stream, self.body))
         while True:
@@ -119,7 +118,7 @@ class Caller:
                 answered = answered or kind == DATA and length > 5
                 if flags & END_STREAM:
                     if not answered:
-                        raise SystemExit("a call was refused: the figures would say nothing")
+                        raise SystemExit("a call failed, so the figures would be meaningless")
                     return
 
 
@@ -137,7 +136,7 @@ class Measure:
             self.caller.call()
 
     def row(self, what):
-        """Calls on a connection that is open, and on fresh ones; then what the server has."""
+        """Measures calls on an open connection and on new ones; then the memory and the open files of the server."""
         calls, fresh, closed = [], [], 0
         for _ in range(1000):
             start = time.perf_counter()
@@ -160,7 +159,7 @@ class Measure:
 
 def measured(pid, address, authority, secret, token, sources):
     measure = Measure(pid, address, trust(authority), header_block(secret), message(token))
-    print(f"{'':32}{'open connection':>18}{'fresh connection':>18}{'fresh':>8}{'memory':>8}{'open':>7}")
+    print(f"{'':32}{'open connection':>18}{'new connection':>18}{'new':>8}{'memory':>8}{'open':>7}")
     print(f"{'':32}{'p50':>9}{'p99':>9}{'p50':>9}{'p99':>9}{'closed':>8}{'MB':>8}{'files':>7}")
     measure.row("before")
     for name in ("idle", "half-open", "resets", "messages"):
@@ -185,7 +184,7 @@ def still_open(connections):
     for sock in connections:
         sock.settimeout(0)
         try:
-            # What the server has said until now is read away; its end is the end.
+            # Discards what the server has sent. End of file means closed.
             while sock.recv(65536):
                 pass
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -196,7 +195,7 @@ def still_open(connections):
 
 
 def idle(address, authority, _, sources):
-    """Connections that are greeted, and then make no call."""
+    """Opens connections, sends the HTTP/2 preface, and makes no call."""
     context, held, closed = trust(authority), [], 0
     start = time.monotonic()
     for number in range(IDLE):
@@ -212,7 +211,7 @@ def idle(address, authority, _, sources):
 
 
 def half_open(address, *_):
-    """Handshakes of which the server hears five octets: those of a record that never comes."""
+    """Starts TLS handshakes with the five bytes of a record header, and sends nothing more."""
     held = []
     for _ in range(HALF_OPEN):
         try:
@@ -231,7 +230,7 @@ def half_open(address, *_):
 
 
 def resets(address, authority, secret, _):
-    """Calls that are taken back as soon as they are made (CVE-2023-44487), on a new connection whenever one is ended."""
+    """Resets calls as soon as they are made (CVE-2023-44487); opens a new connection whenever the server closes one."""
     context, block, sent, ended = trust(authority), header_block(secret), 0, 0
     print(f"for {RESETTING} s", flush=True)
     end = time.monotonic() + RESETTING
@@ -250,19 +249,19 @@ def resets(address, authority, secret, _):
         except (OSError, ssl.SSLError):
             ended += 1
     sys.stdin.read()
-    print(f"{sent} calls sent and taken back, {ended} connections ended by the server")
+    print(f"{sent} calls sent and reset, {ended} connections closed by the server")
 
 
 def begin_messages(sock, block, end):
-    """Messages of a mebibyte on as many streams as there may be, of each as much as the server takes, and none whole. Yields
-    how much it sent."""
+    """Begins messages of 1 MiB on as many streams as allowed, sends as much of each as the server accepts, and completes none.
+    Yields the number of bytes sent."""
     sock.sendall(PREFACE)
     chunk, credit, buffer = b"\x80" * 16384, 65535, b""
     for stream in range(1, 500, 2):
         sock.sendall(frame(HEADERS, END_HEADERS, stream, block))
     for turn in range(15):
         for stream in range(1, 500, 2):
-            # The window of the connection is honoured (RFC 9113 section 5.2): the server opens it as it reads.
+            # Obeys the flow control window of the connection (RFC 9113 section 5.2), which the server extends as it reads.
             while credit < len(chunk):
                 buffer += sock.recv(65536) or reset()
                 while len(buffer) >= 9 and len(buffer) >= 9 + int.from_bytes(buffer[:3], "big"):
@@ -283,7 +282,7 @@ def reset():
 
 
 def messages(address, authority, secret, _):
-    """Messages that never end, without a credential that anybody looks at, on 40 connections of one address."""
+    """Sends messages that never end, with a credential that is never verified, on 40 connections of one address."""
     context, block, begun, ended, held = trust(authority), header_block("x"), 0, 0, []
     end = time.monotonic() + RESETTING
     for number in range(40):
@@ -298,7 +297,7 @@ def messages(address, authority, secret, _):
         if number == 3:
             print("without end", flush=True)
     sys.stdin.read()
-    print(f"{begun / 1e6:.0f} MB of messages begun on {len(held)} connections, {ended} of which were ended or stood still")
+    print(f"{begun / 1e6:.0f} MB of messages begun on {len(held)} connections, {ended} of which were closed or stalled")
 
 
 def main():

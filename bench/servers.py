@@ -1,4 +1,4 @@
-"""What the benchmarks share: gRPC messages, and a server on a store of its own."""
+"""Shared by the benchmarks: gRPC messages, and a server with its own store."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ def varint(number):
 
 
 def frame(*fields):
-    """A gRPC message whose fields are texts or messages."""
+    """Returns a gRPC message, uncompressed and with its length, whose fields are texts or messages."""
     message = b""
     for number, value in fields:
         value = value if isinstance(value, bytes) else value.encode()
@@ -30,10 +30,10 @@ def free_port():
 
 
 class Served:
-    """`tokend serve` on a SQLite file of its own, with one client that may issue and verify tokens for `orders`."""
+    """Runs `tokend serve` with its own SQLite file and one client that may issue and verify tokens for `orders`."""
 
     def __init__(self, tokend, directory, start):
-        """`start` takes a command and the port that it listens on, and returns its process when that accepts connections."""
+        """`start` takes a command and its port, and returns the process when it accepts connections."""
         self.tokend, self.directory, self.start, self.port = os.path.abspath(tokend), directory, start, free_port()
         os.mkdir(directory)
         self.store = os.path.join(directory, "tokend.db")

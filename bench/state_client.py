@@ -1,6 +1,6 @@
-"""The caller of bench/state: each method, one call after the other on one connection.
+"""The client of bench/state: sequential calls of each method on one connection.
 
-HTTP/2 is spoken frame by frame (RFC 9113), with nothing but the standard library, and without TLS.
+It writes HTTP/2 frames (RFC 9113) with the standard library, without TLS.
 """
 
 import socket
@@ -32,54 +32,54 @@ def header_block(path, secret):
     for pair in headers.items():
         block += b"\0"
         for text in pair:
-            assert len(text) < 127, "one octet of length"
+            assert len(text) < 127, "the length must fit one byte"
             block += bytes([len(text)]) + text.encode()
     return block
 
 
 def varint(number):
-    octets = b""
+    encoded = b""
     while number > 127:
-        octets, number = octets + bytes([number & 127 | 128]), number >> 7
-    return octets + bytes([number])
+        encoded, number = encoded + bytes([number & 127 | 128]), number >> 7
+    return encoded + bytes([number])
 
 
 def message(fields):
-    """A message of texts and numbers, by the numbers of its fields."""
-    octets = b""
+    """Returns a gRPC message with these fields: pairs of a field number and a text or number."""
+    encoded = b""
     for number, value in fields:
         if isinstance(value, str):
-            octets += varint(number << 3 | 2) + varint(len(value)) + value.encode()
+            encoded += varint(number << 3 | 2) + varint(len(value)) + value.encode()
         else:
-            octets += varint(number << 3) + varint(value)
-    return b"\0" + struct.pack(">I", len(octets)) + octets
+            encoded += varint(number << 3) + varint(value)
+    return b"\0" + struct.pack(">I", len(encoded)) + encoded
 
 
-def text_of(octets, wanted):
-    """The text of a field of a message."""
-    place = 0
+def text_of(encoded, wanted):
+    """Returns the text of a field of a message."""
+    position = 0
 
     def number():
-        nonlocal place
+        nonlocal position
         value, shift = 0, 0
         while True:
-            octet = octets[place]
-            place, value, shift = place + 1, value | (octet & 127) << shift, shift + 7
-            if octet < 128:
+            byte = encoded[position]
+            position, value, shift = position + 1, value | (byte & 127) << shift, shift + 7
+            if byte < 128:
                 return value
 
-    while place < len(octets):
+    while position < len(encoded):
         tag = number()
         length = number()
         if tag & 7 == 2:
             if tag >> 3 == wanted:
-                return octets[place : place + length].decode()
-            place += length
+                return encoded[position : position + length].decode()
+            position += length
     raise SystemExit(f"field {wanted} is missing")
 
 
 class Caller:
-    """One connection on which calls are made, one after the other."""
+    """Makes sequential calls on one connection."""
 
     def __init__(self, address, secret):
         host, port = address.rsplit(":", 1)
@@ -90,15 +90,15 @@ class Caller:
 
     def take(self, count):
         while len(self.buffer) < count:
-            octets = self.sock.recv(65536)
-            if not octets:
+            received = self.sock.recv(65536)
+            if not received:
                 raise SystemExit("the connection was closed")
-            self.buffer += octets
+            self.buffer += received
         taken, self.buffer = self.buffer[:count], self.buffer[count:]
         return taken
 
     def call(self, method, *fields):
-        """Makes a call, and answers the message that comes. A refusal is trailers only."""
+        """Makes a call and returns the message of the response. An error has only trailers."""
         if method not in self.blocks:
             self.blocks[method] = header_block("/tokend.v1." + method, self.secret)
         stream, self.stream, answer = self.stream, self.stream + 2, b""
@@ -117,12 +117,12 @@ class Caller:
             elif of == stream:
                 if kind == DATA and length:
                     answer += payload
-                    # Room for the next ones.
+                    # Extends the flow control windows.
                     room = struct.pack(">I", length)
                     self.sock.sendall(frame(WINDOW_UPDATE, 0, 0, room) + frame(WINDOW_UPDATE, 0, stream, room))
                 if flags & END_STREAM:
                     if len(answer) < 5:
-                        raise SystemExit(f"{method} was refused: the figures would say nothing")
+                        raise SystemExit(f"{method} failed, so the figures would be meaningless")
                     return answer[5:]
 
 
@@ -132,7 +132,7 @@ def measured(name, calls, call):
         start = time.perf_counter()
         call(number)
         times.append(time.perf_counter() - start)
-    # The first of them warm up.
+    # The first calls are a warm-up.
     times = sorted(times[calls // 10 :])
     at = [1000 * times[min(calls - 1, int(calls * share))] for share in (0.5, 0.99)]
     print(f"  {name:42}{at[0]:9.2f}{at[1]:9.2f}", flush=True)
@@ -163,8 +163,8 @@ def main():
     measured("RevokeToken", writes, lambda number: caller.call("TokenService/RevokeToken", (1, revocable[number])))
     sessions = "SessionService/ListSessions"
     measured("ListSessions of a subject", writes, lambda number: caller.call(sessions, (1, f"user-{number}"), (3, 100)))
-    measured("ListSessions of a client, 100 of a page", writes, lambda n: caller.call(sessions, (2, f"client-{n % 100}"), (3, 100)))
-    measured("ListSessions, 100 of a page", writes, lambda _: caller.call(sessions, (3, 100)))
+    measured("ListSessions of a client, a page of 100", writes, lambda n: caller.call(sessions, (2, f"client-{n % 100}"), (3, 100)))
+    measured("ListSessions, a page of 100", writes, lambda _: caller.call(sessions, (3, 100)))
 
 
 main()

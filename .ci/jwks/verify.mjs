@@ -1,10 +1,10 @@
-// jose's word on the JWK set: it verifies a token of each algorithm that it knows, and refuses what it must; through
-// rotations too.
+// Checks with jose that the JWK set verifies a token of each supported algorithm, that invalid tokens are rejected, and that
+// rotations cause no failure.
 //
 //   node verify.mjs JWKS_URL ISSUER AUDIENCE TOKENS ROTATE...
 //
-// TOKENS is a file with lines `ALGORITHM TOKEN`; ROTATE is a command that has every key rotate, and prints such lines.
-// jose is found by NODE_PATH, which only `require` looks at.
+// TOKENS is a file with lines `ALGORITHM TOKEN`; ROTATE is a command that rotates every key and prints such lines.
+// NODE_PATH has the folder of jose; only `require` reads it.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -15,12 +15,12 @@ const require = createRequire(import.meta.url);
 const { createRemoteJWKSet, customFetch, decodeProtectedHeader, errors, jwtVerify } = await import(pathToFileURL(require.resolve("jose")));
 const version = JSON.parse(readFileSync(require.resolve("jose/package.json"))).version;
 
-// ML-DSA is the runtime's: node has it since 24.7.
+// ML-DSA comes from the runtime: node supports it since 24.7.
 const [major, minor] = process.versions.node.split(".").map(Number);
 const MLDSA = major > 24 || (major === 24 && minor >= 7) ? ["ML-DSA-44", "ML-DSA-65", "ML-DSA-87"] : [];
-// What it must verify, so that a run that verified nothing does not pass.
+// The algorithms that must be verified, so that a run without verifications fails.
 const KNOWN = ["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", ...MLDSA];
-// Longer than the tokens live, in milliseconds.
+// Longer than the lifetime of the tokens, in milliseconds, to check their expiry.
 const LATER = 86_400_000;
 
 const [jwksUrl, issuer, audience, path, ...rotate] = process.argv.slice(2);
@@ -29,7 +29,7 @@ const counted = (...request) => {
   fetches += 1;
   return fetch(...request);
 };
-// By default it does not fetch again for an unknown key within 30 seconds of the last time, as it is to do here.
+// Fetches the set again for each unknown key; the default waits 30 seconds between fetches.
 const keys = createRemoteJWKSet(new URL(jwksUrl), { [customFetch]: counted, cooldownDuration: 0 });
 
 const read = (text) => text.trim().split("\n").map((line) => line.split(" "));
@@ -54,13 +54,13 @@ async function refused(expected, token, given) {
     if (error instanceof expected) return;
     throw error;
   }
-  throw new Error(`jose should have refused it: ${expected.name}`);
+  throw new Error(`jose did not reject the token: ${expected.name}`);
 }
 
 async function check(algorithm, token) {
   const given = { algorithms: [algorithm], issuer, audience, requiredClaims: ["sub", "exp", "nbf", "iat", "jti"] };
   const { payload } = await jwtVerify(token, keys, given);
-  if (payload.sub !== "alice") throw new Error(`about somebody else: ${payload.sub}`);
+  if (payload.sub !== "alice") throw new Error(`unexpected subject: ${payload.sub}`);
   await refused(errors.JWTClaimValidationFailed, token, { ...given, audience: `${audience}x` });
   await refused(errors.JWTClaimValidationFailed, token, { ...given, issuer: `${issuer}x` });
   await refused(errors.JWTExpired, token, { ...given, currentDate: new Date(Date.now() + LATER) });
@@ -92,5 +92,5 @@ await verify(tokens);
 if (fetches !== 1) fail(`${fetches} fetches, although the set had the keys before they signed`);
 tokens = rotated(tokens);
 await verify(tokens);
-if (fetches !== 2) fail(`${fetches} fetches, although one brings what the set did not have`);
-console.log("jose verified the tokens of before and after a rotation from a set of before it, and a newer one after the next");
+if (fetches !== 2) fail(`${fetches} fetches, although one fetch has the new keys`);
+console.log("jose verified tokens from before and after a rotation with the earlier set, and fetched the set once after the next rotation");

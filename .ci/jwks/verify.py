@@ -1,9 +1,9 @@
-"""PyJWT's word on the JWK set: it verifies a token of each algorithm that it knows, and refuses what it must; through
-rotations too.
+"""Checks with PyJWT that the JWK set verifies a token of each supported algorithm, that invalid tokens are rejected, and that
+rotations cause no failure.
 
     verify.py JWKS_URL ISSUER AUDIENCE TOKENS ROTATE...
 
-TOKENS is a file with lines `ALGORITHM TOKEN`; ROTATE is a command that has every key rotate, and prints such lines.
+TOKENS is a file with lines `ALGORITHM TOKEN`; ROTATE is a command that rotates every key and prints such lines.
 """
 
 import subprocess
@@ -11,10 +11,10 @@ import sys
 
 import jwt
 
-# What it must verify at least, so that a run that verified nothing does not pass.
+# The algorithms that must be verified, so that a run without verifications fails.
 MINIMUM = "ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512".split()
 REQUIRED = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"]
-# Longer than the tokens live: seen from after their end, each is expired.
+# Longer than the lifetime of the tokens, to check their expiry.
 LATER = 86_400
 
 
@@ -33,7 +33,7 @@ def refused(expected, token, key, **given):
         jwt.decode(token, key, **given)
     except expected:
         return
-    sys.exit(f"PyJWT should have refused it: {expected.__name__}")
+    sys.exit(f"PyJWT did not reject the token: {expected.__name__}")
 
 
 def check(token, key, algorithm, issuer, audience):
@@ -51,7 +51,7 @@ def check(token, key, algorithm, issuer, audience):
 
 
 def main(jwks_url, issuer, audience, path, *rotate):
-    # By default it does not fetch again for an unknown key within 30 seconds of the last time, as it is to do here.
+    # Fetches the set again for each unknown key; the default waits 30 seconds between fetches.
     keys = Counting(jwks_url, cooldown_duration=0)
     known = jwt.algorithms.get_default_algorithms()
     with open(path, encoding="ascii") as file:
@@ -83,8 +83,8 @@ def main(jwks_url, issuer, audience, path, *rotate):
     assert keys.fetches == 1, f"{keys.fetches} fetches, although the set had the keys before they signed"
     tokens += rotated()
     verify(tokens)
-    assert keys.fetches == 2, f"{keys.fetches} fetches, although one brings what the set did not have"
-    print("PyJWT verified the tokens of before and after a rotation from a set of before it, and a newer one after the next")
+    assert keys.fetches == 2, f"{keys.fetches} fetches, although one fetch has the new keys"
+    print("PyJWT verified tokens from before and after a rotation with the earlier set, and fetched the set once after the next rotation")
 
 
 if __name__ == "__main__":

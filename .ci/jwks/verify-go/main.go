@@ -1,9 +1,9 @@
-// go-jose's word on the JWK set: it verifies a token of each algorithm that it knows, and refuses what it must; through
-// rotations too.
+// Checks with go-jose that the JWK set verifies a token of each supported algorithm, that invalid tokens are rejected, and that
+// rotations cause no failure.
 //
 //	go run . JWKS_URL ISSUER AUDIENCE TOKENS ROTATE...
 //
-// TOKENS is a file with lines `ALGORITHM TOKEN`; ROTATE is a command that has every key rotate, and prints such lines.
+// TOKENS is a file with lines `ALGORITHM TOKEN`; ROTATE is a command that rotates every key and prints such lines.
 package main
 
 import (
@@ -23,13 +23,13 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// What it must verify at least, so that a run that verified nothing does not pass. ML-DSA it knows since Go 1.27.
+// What it must verify at least, so that a run that verified nothing does not pass. It supports ML-DSA since Go 1.27.
 var minimum = strings.Fields("ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512")
 
-// Longer than the tokens live.
+// Longer than the lifetime of the tokens, to check their expiry.
 const later = 24 * time.Hour
 
-// token is a token with its algorithm's name.
+// token is a token with the name of its algorithm.
 type token struct{ algorithm, text string }
 
 func main() {
@@ -62,7 +62,7 @@ func main() {
 			fail("the set of before the first rotation has the key of after the second: were there two?")
 		}
 	}
-	fmt.Println("go-jose verified the tokens of before and after a rotation from a set of before it, and a newer one after the next")
+	fmt.Println("go-jose verified tokens from before and after a rotation with the earlier set, and fetched the set once after the next rotation")
 }
 
 // read reads lines `ALGORITHM TOKEN`.
@@ -75,7 +75,7 @@ func read(lines []byte) []token {
 	return tokens
 }
 
-// rotated has every key rotate, and answers a token of each.
+// rotated rotates every key and returns a token of each.
 func rotated(rotate []string) []token {
 	lines, err := exec.Command(rotate[0], rotate[1:]...).Output()
 	if err != nil {
@@ -84,7 +84,7 @@ func rotated(rotate []string) []token {
 	return read(lines)
 }
 
-// kid names a token's key.
+// kid returns the id of the key of a token.
 func kid(one token) string {
 	parsed, err := jwt.ParseSigned(one.text, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(one.algorithm)})
 	if err != nil {
@@ -93,7 +93,7 @@ func kid(one token) string {
 	return parsed.Headers[0].KeyID
 }
 
-// verify verifies the tokens whose algorithms go-jose knows, and answers those and the other ones.
+// verify verifies the tokens whose algorithms go-jose supports. It returns these algorithms and the others.
 func verify(keys jose.JSONWebKeySet, tokens []token, expected jwt.Expected) (verified, unknown []string) {
 	expected.Time = time.Now()
 	for _, one := range tokens {
@@ -191,7 +191,7 @@ func tampered(token string) string {
 
 func refused(algorithm string, expected, err error) {
 	if !errors.Is(err, expected) {
-		fail(algorithm, ": go-jose should have refused it: ", expected, ", not: ", err)
+		fail(algorithm, ": go-jose did not reject the token: ", expected, ", not: ", err)
 	}
 }
 
