@@ -1,6 +1,6 @@
-# Both base images can be replaced with --build-arg, for example by a mirror's.
+# Replace the base images with --build-arg, for example to use a mirror.
 # BUILD_IMAGE needs cargo and a C compiler; RUNTIME_IMAGE needs glibc, libgcc and CA certificates.
-# Both must have the same glibc or the runtime a newer one.
+# The glibc of RUNTIME_IMAGE must not be older than that of BUILD_IMAGE.
 ARG BUILD_IMAGE=docker.io/library/rust:1.95-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
@@ -9,9 +9,8 @@ FROM ${RUNTIME_IMAGE} AS runtime
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 
-# The dependencies are compiled in a layer of their own, against an empty crate, so that a change
-# of tokend's sources does not compile them again. Nothing of the empty crate may stay: cargo
-# compares file times, and the real sources can be older than this layer.
+# This layer compiles only the dependencies, with an empty crate, so that a change of tokend's sources does not compile them again.
+# Nothing of the empty crate may stay: cargo compares file times, and the real sources can be older than this layer.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir benches src \
  && touch benches/parts.rs src/lib.rs \
@@ -25,9 +24,9 @@ COPY proto proto
 COPY src src
 RUN cargo build --profile dist --locked --bin tokend
 
-# The final file system. A base image's user may write to its /tmp and home folder; here all belongs
-# to root, who alone may write, but for the data folder. That one is copied by itself to say so, and
-# its parents are made here, or they would be given to its owner too.
+# The final file system. In a base image the user may write to /tmp and the home folder. Here everything belongs to root and only root
+# may write, except for the data folder. A separate COPY gives that folder to its user. Its parents are created here, because COPY would
+# give them to the same user.
 COPY --from=runtime / /rootfs/
 RUN install -D target/dist/tokend /rootfs/usr/local/bin/tokend \
  && mkdir -p /rootfs/var/lib \
@@ -52,7 +51,7 @@ ENV PATH=/usr/local/bin \
     TOKEND_HTTP_ADDR=0.0.0.0:8080 \
     TOKEND_STORE=sqlite:/var/lib/tokend/tokend.db
 
-# By number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+# A number, so that Kubernetes' runAsNonRoot can check that it is not root.
 USER 65532:65532
 WORKDIR /var/lib/tokend
 EXPOSE 50051 8080

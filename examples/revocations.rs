@@ -1,7 +1,6 @@
-//! Fills a SQLite store with revocations, reads them into memory as a server does, and tells what that takes and what it costs to
-//! ask.
+//! Fills a SQLite store with revocations, reads them into memory as a server does, and prints time, memory and the time of a lookup.
 //!
-//! `cargo run --release --example revocations FILE [COUNT]`; `bench/revocations` does it.
+//! `cargo run --release --example revocations FILE [COUNT]`; `bench/revocations` runs it.
 #![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example prints its result, rounded")]
 
 use std::{
@@ -21,18 +20,18 @@ use tokend::{
     store::{self, ClockGuard, Location},
 };
 
-const LOOK_UPS: u64 = 5_000_000;
+const LOOKUPS: u64 = 5_000_000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let file = arguments.next().ok_or("the file of the store is wanted")?;
+    let file = arguments.next().ok_or("usage: revocations FILE [COUNT]")?;
     let count: u64 = arguments.next().as_deref().unwrap_or("10000000").parse()?;
     let location = Location::Sqlite(file.clone().into());
     let began = Instant::now();
     store::open(&location).await?.close().await;
     fill(Path::new(&file), count).await?;
-    println!("{count} revocations put into the store in {:.1} s", began.elapsed().as_secs_f64());
+    println!("{count} revocations inserted in {:.1} s", began.elapsed().as_secs_f64());
     println!("size of the store: {} MiB", std::fs::metadata(&file)?.len() >> 20);
 
     let store = store::open(&location).await?;
@@ -44,50 +43,50 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let view = Revocations::open(Arc::clone(&store), settings, clock, guard).await?;
     let (taken, worked) = (began.elapsed(), processor_time()?.saturating_sub(worked));
     println!(
-        "read into memory in {:.2} s, {:.2} s of a processor",
+        "read into memory in {:.2} s, processor time {:.2} s",
         taken.as_secs_f64(),
         worked.as_secs_f64()
     );
     let (bytes, grown) = (view.bytes(), self::resident()?.saturating_sub(resident));
-    println!("memory: {} MiB, {:.1} bytes each", bytes >> 20, bytes as f64 / count as f64);
-    println!("the process has grown by {} MiB", grown >> 20);
+    println!("memory: {} MiB, {:.1} bytes per revocation", bytes >> 20, bytes as f64 / count as f64);
+    println!("growth of the process: {} MiB", grown >> 20);
 
     for (what, from) in [("revoked", 0), ("not revoked", count)] {
-        // As many as fit no cache, in no order.
-        let asked: Vec<TokenClaims> =
+        // More than fit a processor cache, in random order.
+        let sample: Vec<TokenClaims> =
             (0..100_000).map(|number| claims(from + mixed(number) % count.max(1))).collect();
         let worked = processor_time()?;
         let (mut refused, now) = (0, SystemClock.now());
-        for number in 0..LOOK_UPS {
-            let claims = asked.get(usize::try_from(number)? % asked.len()).ok_or("none")?;
+        for number in 0..LOOKUPS {
+            let claims = sample.get(usize::try_from(number)? % sample.len()).ok_or("none")?;
             refused += u64::from(black_box(view.refuse(black_box(claims), true, now))?);
         }
-        // Whatever else the machine does is not counted.
-        let each = processor_time()?.saturating_sub(worked).as_nanos() as f64 / LOOK_UPS as f64;
-        println!("a token that is {what}: {each:.0} ns of a processor ({refused} of {LOOK_UPS} were)");
+        // Processor time excludes other processes of the machine.
+        let each = processor_time()?.saturating_sub(worked).as_nanos() as f64 / LOOKUPS as f64;
+        println!("lookup of a token that is {what}: {each:.0} ns ({refused} of {LOOKUPS} revoked)");
     }
     store.close().await;
     Ok(())
 }
 
-/// Puts them in as the store would, all at once; they expire in a day.
+/// Inserts the revocations in one transaction; they expire in a day.
 async fn fill(file: &Path, count: u64) -> Result<(), sqlx::Error> {
     let options = SqliteConnectOptions::new().filename(file).pragma("cache_size", "-1000000");
     let mut database = SqliteConnection::connect_with(&options).await?;
     let now = SystemClock.now().seconds();
     let mut rows = database.begin().await?;
     let before: i64 = sqlx::query_scalar("SELECT value FROM change_sequence").fetch_one(&mut *rows).await?;
-    // In the order of their ids, which spares the database half an hour.
+    // Inserting in the order of the ids is half an hour faster.
     let mut ids: Vec<(bool, [u8; 16])> =
-        (0..count).map(|number| (is_session(number), octets(number))).collect();
+        (0..count).map(|number| (is_session(number), random_id(number))).collect();
     ids.sort_unstable();
-    for (sequence, (session, octets)) in (before + 1..).zip(ids) {
+    for (sequence, (session, id)) in (before + 1..).zip(ids) {
         let kind = if session { "session" } else { "token" };
         sqlx::query(
             "INSERT INTO revocations (kind, target, revoked_at, expires_at, sequence, sweep) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
         )
         .bind(kind)
-        .bind(URL_SAFE_NO_PAD.encode(octets))
+        .bind(URL_SAFE_NO_PAD.encode(id))
         .bind(now)
         .bind(now + 86_400)
         .bind(sequence)
@@ -102,12 +101,12 @@ async fn fill(file: &Path, count: u64) -> Result<(), sqlx::Error> {
     database.close().await
 }
 
-/// One in ten.
+/// Whether the revocation is of a session: one in ten.
 const fn is_session(number: u64) -> bool {
     number.is_multiple_of(10)
 }
 
-/// The claims of a token that the revocation of that number is about: all that is looked up.
+/// The claims of a token that the revocation with this number matches.
 fn claims(number: u64) -> TokenClaims {
     let session = is_session(number);
     TokenClaims {
@@ -127,11 +126,11 @@ fn claims(number: u64) -> TokenClaims {
 }
 
 fn id(number: u64) -> String {
-    URL_SAFE_NO_PAD.encode(octets(number))
+    URL_SAFE_NO_PAD.encode(random_id(number))
 }
 
-/// 16 octets that look random.
-fn octets(number: u64) -> [u8; 16] {
+/// 16 bytes that are distributed like random ones.
+fn random_id(number: u64) -> [u8; 16] {
     let (high, low) = (mixed(number), mixed(!number));
     (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
 }
@@ -144,14 +143,14 @@ const fn mixed(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-/// What the process holds in memory, in bytes: `VmRSS` of Linux.
+/// The resident memory of the process in bytes: `VmRSS` of Linux.
 fn resident() -> Result<usize, Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<usize>()? << 10)
 }
 
-/// What the process has had of the processors until now, in hundredths of a second: `utime` and `stime` of Linux.
+/// The processor time of the process, accurate to 10 ms: `utime` and `stime` of Linux.
 fn processor_time() -> Result<Duration, Box<dyn Error>> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(") ").ok_or("no stat")?;

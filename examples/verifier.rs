@@ -1,9 +1,9 @@
-//! A verifier that is always up to date: it watches the trust bundle, acknowledges what it holds, and prints a line for
-//! each change. What it holds is all that is needed to verify tokens without asking anybody.
+//! A verifier that watches the trust bundle: it applies and acknowledges each update, and prints a line for each change. With the JWK
+//! set and the revocations in memory it can verify tokens without a call.
 //!
 //!     cargo run --example verifier -- --id gateway http://127.0.0.1:50051
 
-#![expect(clippy::print_stdout, reason = "what it prints is what it is for")]
+#![expect(clippy::print_stdout, reason = "the example prints its updates")]
 
 use std::{collections::HashSet, error::Error, hash::BuildHasher as _, time::Duration};
 
@@ -20,7 +20,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
-/// The server says something every ten seconds. Who hears nothing for this long has lost it.
+/// The server sends a heartbeat every ten seconds. After this time without a response the connection is considered lost.
 const SILENCE: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -30,13 +30,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 struct Arguments {
     /// The server: http://HOST:PORT or https://HOST:PORT
     server: Endpoint,
-    /// A name for this verifier: no other has it, and it is the same when this one starts anew
+    /// A name of this verifier: unique, and the same after a restart
     #[arg(long)]
     id: String,
-    /// This many verifiers, called ID-1, ID-2 and so on: a load for the server
+    /// The number of verifiers, named ID-1, ID-2 and so on, to put load on the server
     #[arg(long, default_value_t = 1)]
     count: usize,
-    /// Of which so many share a connection; a server takes 256 calls on one, unless it is told otherwise
+    /// The number of verifiers per connection; by default a server accepts 256 calls on a connection
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     share: u16,
 }
@@ -68,14 +68,14 @@ struct Verifier {
     sequence: i64,
     /// The JWK set, to be given to a JWT library.
     jwks_json: String,
-    /// What is refused although its signature is good.
+    /// Tokens that must be rejected although their signature is valid.
     revoked: HashSet<Revocation>,
-    /// How often a watch has ended since the server last said something.
+    /// The number of watches that ended since the last response of the server.
     failures: u32,
 }
 
 impl Verifier {
-    /// Watches for ever. What it holds outlives a lost connection, and the next watch goes on from there.
+    /// Watches forever. The state survives a lost connection, and the next watch resumes from it.
     async fn run(mut self, channel: Channel) {
         loop {
             match self.watch(channel.clone()).await {
@@ -88,7 +88,7 @@ impl Verifier {
         }
     }
 
-    /// One watch, to its end.
+    /// Runs one watch until it ends.
     async fn watch(&mut self, channel: Channel) -> Result<(), Box<dyn Error + Send + Sync>> {
         let (requests, sent) = mpsc::channel(1);
         let (after_sequence, verifier_id) = (self.sequence, self.id.clone());
@@ -107,9 +107,9 @@ impl Verifier {
         Ok(())
     }
 
-    /// Takes in an answer; whether it is to be acknowledged.
+    /// Applies a response. Returns whether to acknowledge it.
     fn take(&mut self, answer: WatchTrustBundleResponse) -> bool {
-        // The server's clock, so that nothing depends on this machine's.
+        // The clock of the server, so that the clock of this machine does not matter.
         let now = answer.as_of_time.unwrap_or_default().seconds;
         self.revoked.retain(|revocation| revocation.expire_time.is_none_or(|end| end.seconds >= now));
         self.sequence = answer.sequence;
@@ -119,7 +119,7 @@ impl Verifier {
             Some(Update::SnapshotEnd(_) | Update::Heartbeat(_)) | None => return false,
         }
         println!(
-            "{}: holds change {}: a JWK set of {} octets, {} revocations",
+            "{}: sequence {}: a JWK set of {} bytes, {} revocations",
             self.id,
             self.sequence,
             self.jwks_json.len(),
@@ -128,7 +128,7 @@ impl Verifier {
         true
     }
 
-    /// Between one half and one and a half, so that verifiers do not all come back at once.
+    /// A factor between 0.5 and 1.5, so that verifiers do not all reconnect at the same time.
     fn jitter(&self) -> f64 {
         let random = std::hash::RandomState::new().hash_one(&self.id);
         0.5 + f64::from(u16::try_from(random % 1000).unwrap_or_default()) / 1000.0

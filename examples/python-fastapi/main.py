@@ -1,4 +1,4 @@
-"""The classic FastAPI application with a login, without a secret that signs tokens: tokend has the keys."""
+"""A FastAPI application with a login, without a secret that signs tokens: tokend has the keys."""
 
 import logging
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ log = logging.getLogger("uvicorn.error")
 
 @asynccontextmanager
 async def lifespan(app: FastAPI):
-    # Here, and not when the module is read: a gRPC channel belongs to the event loop that uses it.
+    # Not at import: a gRPC channel belongs to the event loop that uses it.
     app.state.logins = Logins()
     app.state.tokens = Tokens()
     yield
@@ -31,12 +31,12 @@ async def login(request: Request, form: Annotated[OAuth2PasswordRequestForm, Dep
     try:
         token = await request.app.state.logins.token(form.username, form.password, form.scopes)
     except LoginFailed:
-        raise HTTPException(401, "Wrong user name or password", {"WWW-Authenticate": "Bearer"})
+        raise HTTPException(401, "Wrong username or password", {"WWW-Authenticate": "Bearer"})
     except TooManyLogins as limit:
         raise HTTPException(429, "Too many logins", {"Retry-After": str(limit.retry_after)})
     except TokendUnavailable as problem:
         log.error("login: %s", problem)
-        raise HTTPException(503, "Nobody can log in at the moment")
+        raise HTTPException(503, "Login is currently unavailable")
     return {"access_token": token, "token_type": "bearer"}
 
 
@@ -46,7 +46,7 @@ def current_user(request: Request, token: Annotated[str, Depends(bearer_token)])
         return request.app.state.tokens.claims(token)
     except TokendUnavailable as problem:
         log.error("verify: %s", problem)
-        raise HTTPException(503, "No token can be verified at the moment")
+        raise HTTPException(503, "Token verification is currently unavailable")
     except jwt.PyJWTError:
         raise HTTPException(401, "Invalid token", {"WWW-Authenticate": 'Bearer error="invalid_token"'})
 

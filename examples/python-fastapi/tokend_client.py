@@ -1,4 +1,4 @@
-"""What the application asks tokend for: tokens for people who log in, and the keys that verify them."""
+"""The client of tokend: logs users in, and verifies tokens with tokend's public keys."""
 
 import math
 import os
@@ -11,32 +11,32 @@ from grpc_status import rpc_status
 
 from tokend.v1 import token_service_pb2, token_service_pb2_grpc
 
-# The name of this service: its tokens are for it, and no others are taken.
+# The audience of this service. Tokens for other audiences are rejected.
 AUDIENCE = "orders"
 ALGORITHMS = ["ES256"]
 
 
 class LoginFailed(Exception):
-    """The user name or the password is wrong; nobody is told which."""
+    """The username or the password is wrong."""
 
 
 @dataclass
 class TooManyLogins(Exception):
-    """Too many logins failed, or too many wait."""
+    """Too many logins failed or wait."""
 
     retry_after: int
 
 
 class TokendUnavailable(Exception):
-    """tokend does not answer, or refuses this application itself: nothing that the user did."""
+    """tokend does not respond, or rejects the application. The user did not cause it."""
 
 
 class Logins:
-    """Logs people in, over one connection for all requests."""
+    """Logs users in, with one connection for all requests."""
 
     def __init__(self) -> None:
         address = os.environ.get("TOKEND_GRPC", "127.0.0.1:50051")
-        # A file with the authority's certificates means TLS; without it, plaintext, for `tokend dev` and for a mesh.
+        # With the certificates of an authority: TLS. Otherwise plaintext, for `tokend dev` or behind a mesh.
         if authority := os.environ.get("TOKEND_CA_FILE"):
             with open(authority, "rb") as file:
                 credentials = grpc.ssl_channel_credentials(file.read())
@@ -62,7 +62,7 @@ class Logins:
 
 
 def refusal(error: grpc.aio.AioRpcError) -> Exception:
-    """A failed call, by the reason that tokend names: the code alone does not tell whose credential was wrong."""
+    """Maps a failed call by its reason: the code does not tell whether the user's or the application's credential is wrong."""
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     status = rpc_status.from_call(error)
     for detail in status.details if status else []:
@@ -77,7 +77,7 @@ def refusal(error: grpc.aio.AioRpcError) -> Exception:
 
 
 class Tokens:
-    """Verifies tokens with tokend's public keys, which PyJWT fetches and keeps."""
+    """Verifies tokens with tokend's public keys, which PyJWT fetches and caches."""
 
     def __init__(self) -> None:
         self._issuer = os.environ["TOKEND_ISSUER"]

@@ -1,4 +1,4 @@
-//! An echo on the h2 crate alone.
+//! An echo server that uses only the h2 crate.
 
 use std::net::SocketAddr;
 
@@ -24,7 +24,7 @@ pub(crate) async fn serve(address: SocketAddr, reply: usize) -> crate::Result<()
     }
 }
 
-/// A message of gRPC with one text of so many bytes in its first field.
+/// Returns a gRPC message with one text of this length in its first field.
 fn message(bytes: usize) -> crate::Result<Bytes> {
     let mut field = BytesMut::from(&[0x0a][..]);
     prost::encoding::encode_varint(u64::try_from(bytes)?, &mut field);

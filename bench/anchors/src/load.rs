@@ -1,4 +1,4 @@
-//! Load of many different messages, which h2load cannot send.
+//! A load generator for many different messages, which h2load cannot send.
 
 use std::{
     cell::Cell,
@@ -18,7 +18,7 @@ use tokio::{net::TcpStream, task::LocalSet};
 const CONNECTIONS: usize = 16;
 const STREAMS: usize = 32;
 
-/// What is called, and how.
+/// The method to call, with address and credential.
 pub(crate) struct Load<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) path: &'a str,
@@ -26,8 +26,8 @@ pub(crate) struct Load<'a> {
 }
 
 impl Load<'_> {
-    /// Sends the messages of standard input: each once, and then for `duration` one at random after the other. Prints the
-    /// calls a second, and the processor time in microseconds that `process` took for each.
+    /// Sends each message of standard input once, and then random ones for `duration`. Prints the calls per second, and the
+    /// processor time of `process` per call in microseconds.
     pub(crate) async fn run(&self, duration: Duration, process: u32) -> crate::Result<()> {
         let mut input = Vec::new();
         std::io::stdin().read_to_end(&mut input)?;
@@ -54,7 +54,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Sends messages until `next` has none; answers what the server did.
+    /// Sends messages until `next` returns none. Returns the result of the calls.
     async fn send(&self, next: impl Fn() -> Option<Bytes> + 'static) -> crate::Result<Vec<Bytes>> {
         let next = Rc::new(next);
         let uri = format!("http://{}{}", self.address, self.path);
@@ -92,7 +92,7 @@ impl Load<'_> {
     }
 }
 
-/// One call. An answer that is not OK is an error: a refusal must not be measured.
+/// Makes one call. A status other than OK is an error, because a failed call must not be measured.
 async fn call(sender: SendRequest<Bytes>, request: Request<()>, frame: Bytes) -> Result<Bytes, String> {
     let failed = |error: h2::Error| error.to_string();
     let (response, mut stream) =
@@ -112,7 +112,7 @@ async fn call(sender: SendRequest<Bytes>, request: Request<()>, frame: Bytes) ->
     }
 }
 
-/// Has tokend issue `count` tokens for the audience `orders`; writes a VerifyToken message for each to standard output.
+/// Requests `count` tokens for the audience `orders` from tokend, and writes a VerifyToken message for each to standard output.
 pub(crate) async fn tokens(load: &Load<'_>, count: usize) -> crate::Result<()> {
     let request = frame(&[(1, b"alice"), (2, b"orders"), (3, b"read")])?;
     let left = Cell::new(count);
@@ -135,7 +135,7 @@ pub(crate) async fn tokens(load: &Load<'_>, count: usize) -> crate::Result<()> {
     Ok(out.flush()?)
 }
 
-/// A message of gRPC with these texts as its fields.
+/// Returns a gRPC message with these texts as its fields.
 fn frame(fields: &[(u32, &[u8])]) -> crate::Result<Bytes> {
     let mut message = BytesMut::new();
     for (tag, text) in fields {
@@ -149,7 +149,7 @@ fn frame(fields: &[(u32, &[u8])]) -> crate::Result<Bytes> {
     Ok(frame.freeze())
 }
 
-/// The messages, one after the other, as gRPC sends them.
+/// Splits a sequence of gRPC messages.
 fn frames(mut input: Bytes) -> crate::Result<Vec<Bytes>> {
     let mut frames = Vec::new();
     while input.len() >= 5 {
@@ -159,7 +159,7 @@ fn frames(mut input: Bytes) -> crate::Result<Vec<Bytes>> {
     if frames.is_empty() { Err("no messages on standard input".into()) } else { Ok(frames) }
 }
 
-/// The processor time that a process took so far, in seconds.
+/// Returns the processor time of a process in seconds.
 fn processor_time(process: u32) -> crate::Result<f64> {
     // In ticks of 10 ms, which is what Linux shows programs (proc_pid_stat(5)).
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;

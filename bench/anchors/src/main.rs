@@ -1,11 +1,11 @@
-//! Programs that tokend is measured against, and the load that is put on them. `bench/compare` runs them.
+//! Servers with which `bench/compare` compares tokend, and a load generator.
 //!
 //! ```text
 //! anchors tonic ADDRESS REPLY_BYTES    a stock tonic server: an echo, and a service on jsonwebtoken's encode and decode
-//! anchors h2 ADDRESS REPLY_BYTES       an echo on the h2 crate alone: the floor under every gRPC server on it
-//! anchors signature SECONDS            microseconds of one ES256 signature and of one verification, nothing else
-//! anchors load ADDRESS PATH SECONDS PROCESS AUTHORIZATION < FRAMES    sends messages, chosen at random
-//! anchors tokens ADDRESS COUNT AUTHORIZATION > FRAMES    has tokend issue tokens; writes a VerifyToken message for each
+//! anchors h2 ADDRESS REPLY_BYTES       an echo that uses only h2: the lower limit of every gRPC server on it
+//! anchors signature SECONDS            microseconds of one ES256 signature and of one verification
+//! anchors load ADDRESS PATH SECONDS PROCESS AUTHORIZATION < FRAMES    sends random messages
+//! anchors tokens ADDRESS COUNT AUTHORIZATION > FRAMES    requests tokens from tokend; writes a VerifyToken message for each
 //! ```
 
 mod bare;

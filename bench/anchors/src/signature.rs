@@ -1,4 +1,4 @@
-//! What the bare signature costs: the arithmetic that no ES256 token can be issued or verified without.
+//! Measures the bare ES256 signature and verification.
 
 use std::{
     hint::black_box,
@@ -10,10 +10,10 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, ParsedPublicKey},
 };
 
-/// As long as the signing input of a usual token.
+/// The length of the signing input of a typical token.
 const MESSAGE: [u8; 400] = [7; 400];
 
-/// Prints how many microseconds one signature and one verification take, with keys that were parsed before.
+/// Prints the microseconds of one signature and one verification, with parsed keys.
 pub fn print(time: Duration) -> crate::Result<()> {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
     let random = SystemRandom::new();
@@ -25,7 +25,7 @@ pub fn print(time: Duration) -> crate::Result<()> {
     Ok(())
 }
 
-/// The median of many short runs, in microseconds for each call.
+/// Returns the median of many short runs, in microseconds per call.
 fn measure(time: Duration, mut call: impl FnMut() -> bool) -> f64 {
     const CALLS: u32 = 100;
     let (began, mut runs) = (Instant::now(), Vec::new());

@@ -1,4 +1,4 @@
-//! A stock tonic server, as tonic's and jsonwebtoken's documentation show one.
+//! A stock tonic server, as in the documentation of tonic and jsonwebtoken.
 
 use std::{
     net::SocketAddr,
@@ -45,7 +45,7 @@ struct Service {
     reply: String,
 }
 
-/// Serves with a fresh key, and prints a token of it.
+/// Serves with a new key, and prints a token that it signed.
 pub(crate) async fn serve(address: SocketAddr, reply: usize) -> crate::Result<()> {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
     let mut header = Header::new(Algorithm::ES256);
