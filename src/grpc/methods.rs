@@ -1,25 +1,25 @@
-//! The methods that are served, in one table: what metrics, audit log, admission and connections know of each.
+//! The table of methods: path, audit, and concurrency class of each.
 
 use crate::admission::CallClass;
 
 /// Which calls of a method leave an audit event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audited {
-    /// All: it issues, or changes something.
+    /// All: the method issues or changes something.
     Always,
-    /// Those that are refused: it only reads.
+    /// The refused ones: the method only reads.
     Refusals,
-    /// None: public methods, and the trust bundle even where the settings require a credential for it.
+    /// None: the method is public, or reads the trust bundle, for which the settings may require a credential.
     Never,
 }
 
 /// A method.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MethodInfo {
-    /// Its path: `/package.Service/Method`.
+    /// `/package.Service/Method`.
     pub(super) path: &'static str,
     pub(super) audited: Audited,
-    /// The concurrency limit that its calls count against.
+    /// The concurrency limit of its calls.
     pub(super) class: Option<CallClass>,
     /// Whether clients send a stream of messages rather than one.
     pub(super) client_streaming: bool,
@@ -27,7 +27,7 @@ pub(super) struct MethodInfo {
 
 use Audited::{Always, Never, Refusals};
 
-/// Every method that is served.
+/// All methods.
 pub(super) static METHODS: [MethodInfo; 34] = [
     token("/tokend.v1.TokenService/VerifyToken", Refusals, CallClass::Verify),
     token("/tokend.v1.TokenService/IssueToken", Always, CallClass::Issue),
@@ -68,7 +68,7 @@ pub(super) static METHODS: [MethodInfo; 34] = [
     client_streaming("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
 ];
 
-/// Any other path, reported as `other`: the path is the client's own text, and may contain a token.
+/// Any other path, reported as `other`: the path comes from the client, and may contain a token.
 pub(super) static OTHER: MethodInfo = public("other");
 
 const fn token(path: &'static str, audited: Audited, class: CallClass) -> MethodInfo {
@@ -87,8 +87,7 @@ const fn client_streaming(path: &'static str) -> MethodInfo {
     MethodInfo { client_streaming: true, ..public(path) }
 }
 
-/// Index into [`METHODS`], or its length for any other path. The constants are the places of the methods that are called most often; `of`
-/// searches from the first.
+/// An index into [`METHODS`], or its length for any other path. The most frequent methods come first and have constants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MethodIndex(pub(super) usize);
 

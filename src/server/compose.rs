@@ -14,7 +14,7 @@ use crate::{
     audit::{AuditLog, AuditOpenError},
     clock::Clock,
     grpc::{
-        self, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, Repeats, RevokeMetrics,
+        self, Drain, Edge, EdgeParts, Health, LoginMetrics, ReflectionError, RequestResponses, RevokeMetrics,
         RpcMetrics, SessionMetrics, TokenMetrics,
     },
     http::{self, Readiness},
@@ -76,7 +76,7 @@ pub struct Server {
     pub(super) readiness: Readiness,
     pub(super) http: axum::Router,
     pub(super) metrics: axum::Router,
-    pub(super) repeats: Arc<Repeats>,
+    pub(super) responses: Arc<RequestResponses>,
     clients: Arc<ClientRegistry>,
 }
 
@@ -285,11 +285,11 @@ impl Server {
             ports: port_metrics.to_vec(),
             tls: tls.clone(),
         };
-        let repeats = Arc::new(Repeats::new(Arc::clone(&clock))?);
-        let parts = grpc::Parts {
+        let responses = Arc::new(RequestResponses::new(Arc::clone(&clock))?);
+        let parts = grpc::Api {
             authenticator: Arc::new(authenticator),
             clients: Arc::clone(&clients),
-            repeats: Arc::clone(&repeats),
+            responses: Arc::clone(&responses),
             users: Arc::new(users),
             keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issuer_name, issuers)),
             ring: Arc::clone(&ring),
@@ -345,7 +345,7 @@ impl Server {
             readiness,
             http,
             metrics: http::metrics_routes(metrics),
-            repeats,
+            responses,
             clients,
         })
     }

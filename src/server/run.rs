@@ -52,7 +52,7 @@ impl Server {
             readiness,
             http,
             metrics,
-            repeats,
+            responses,
             ..
         } = self;
         let failed = |error: std::io::Error| RunError(error.to_string());
@@ -94,7 +94,7 @@ impl Server {
             tracing::warn!(%error, "the store cannot be followed; serving from memory");
         }
         let following = tokio::spawn(follower.run(serving.refresh_interval, first.is_err()));
-        let forgetting = tokio::spawn(repeats.keep_tidy(serving.refresh_interval));
+        let forgetting = tokio::spawn(responses.remove_expired(serving.refresh_interval));
         let watching_files = tls.map(|tls| tokio::spawn(tls.run(serving.tls_check_interval)));
 
         readiness.set(NotReady::Starting, false);

@@ -26,13 +26,13 @@ use crate::{
     spans::{self, CallSpan},
 };
 
-/// One call, from its headers to its audit event.
+/// A call, from its headers to its audit event.
 #[derive(Debug)]
 pub(in crate::grpc) struct CallContext {
     pub(super) method: &'static MethodInfo,
     pub(super) request_id: HeaderValue,
     pub(super) peer: Option<Peer>,
-    /// Whether notes for the audit log are wanted.
+    /// Whether the call may leave an audit event.
     audited: bool,
     parts: Arc<EdgeParts>,
     trace: Option<CallSpan>,
@@ -41,7 +41,7 @@ pub(in crate::grpc) struct CallContext {
 }
 
 impl CallContext {
-    /// A call that begins now.
+    /// Begins a call.
     pub(in crate::grpc) fn new(
         method: &'static MethodInfo,
         request_id: HeaderValue,
@@ -54,10 +54,10 @@ impl CallContext {
         Self { method, request_id, peer, audited, parts, trace, log_span, record }
     }
 
-    /// The context that the edge put into a request's extensions.
+    /// Returns the context that the edge has put into the request's extensions.
     ///
     /// # Errors
-    /// When the request did not come through the edge: then nothing is served.
+    /// INTERNAL when the request did not pass through the edge: it is not served.
     pub(in crate::grpc) fn of(extensions: &Extensions) -> Result<Arc<Self>, Status> {
         extensions
             .get::<Arc<Self>>()
@@ -65,7 +65,7 @@ impl CallContext {
             .ok_or_else(|| CallError::Lost.into_status_outside_calls())
     }
 
-    /// Authenticates the caller, then admits the call. Every method that needs a caller begins with this.
+    /// Authenticates the caller and acquires a permit for the call. Every method that needs a credential begins with this.
     pub(in crate::grpc) async fn caller(
         &self,
         authenticator: &Authenticator,
@@ -78,7 +78,7 @@ impl CallContext {
         let admission = &self.parts.admission;
         let traffic = admission.traffic(authenticated.client_id());
         self.record().caller = Some((authenticated.clone(), Arc::clone(&traffic)));
-        // In mode `required`, a call that must be audited does not start while the audit log cannot be written.
+        // In the audit mode `required`, a call that must leave an event is rejected while the audit log cannot be written.
         if self.method.audited == Audited::Always && self.parts.audit.is_blocked() {
             return Err(AuditUnavailable.into());
         }
@@ -87,28 +87,28 @@ impl CallContext {
         Ok(caller)
     }
 
-    /// Admits one more item of a stream. The caller's credential is checked again, except for an assertion, which is valid once: of its
-    /// client it is checked that it may still present one.
+    /// Acquires a permit for the next item of a stream, and checks the caller's credential again. An assertion is valid once only: for its
+    /// client, checks that assertions are still allowed.
     pub(in crate::grpc) async fn readmit(
         &self,
         authenticator: &Authenticator,
         before: &Authenticated,
         headers: &HeaderMap,
     ) -> Result<Caller, CallError> {
-        let now = match before.method() {
+        let authenticated = match before.method() {
             AuthenticationMethod::PrivateKeyJwt => authenticator.again(before)?,
             _ => authenticator.authenticate(headers, self.peer.as_ref()).await?,
         };
         let admission = &self.parts.admission;
-        let traffic = admission.traffic(now.client_id());
-        let admitted = now.admit(admission, &traffic, self.method.class).await;
+        let traffic = admission.traffic(authenticated.client_id());
+        let admitted = authenticated.admit(admission, &traffic, self.method.class).await;
         if admitted.is_err() {
             traffic.called(ResultClass::Limited);
         }
         Ok(admitted?)
     }
 
-    /// A stream has ended with this code after its call was answered: writes the event of its end or of its refused items, if there is one.
+    /// Writes the audit event of a stream that has ended with `code` after its call was answered, if there is one.
     pub(in crate::grpc) fn stream_ended(&self, code: Code) {
         if self.audited
             && let Some(event) = event::answered(self, &mut self.record(), code)
@@ -117,7 +117,7 @@ impl CallContext {
         }
     }
 
-    /// Where the call comes from, if the transport tells.
+    /// The caller's address, if the transport knows it.
     pub(in crate::grpc) fn address(&self) -> Option<IpAddr> {
         self.peer.as_ref().map(|peer| peer.address)
     }
@@ -127,14 +127,14 @@ impl CallContext {
         self.method
     }
 
-    /// The id that finds the call in the log.
+    /// The id of the call in the log and in the response.
     pub(in crate::grpc) const fn request_id(&self) -> &HeaderValue {
         &self.request_id
     }
 
-    /// The span of the call's log lines, with the request id. It is made when it is first needed: a call that logs nothing has none.
+    /// The span of the call's log lines, with the request id. It is created with the first log line.
     pub(in crate::grpc) fn log_span(&self) -> &Span {
-        // At ERROR, so that no level filter drops the span: every line has the request id.
+        // At ERROR, so that no level filter drops the span: every line carries the request id.
         self.log_span.get_or_init(|| {
             let request_id = self.request_id.to_str().unwrap_or_default();
             let trace_id = self.trace.as_ref().map(CallSpan::trace_id);
@@ -142,17 +142,17 @@ impl CallContext {
         })
     }
 
-    /// The trace that the call is part of, if it is sampled.
+    /// The call's trace span, if the call is sampled.
     pub(in crate::grpc) const fn trace(&self) -> Option<&CallSpan> {
         self.trace.as_ref()
     }
 
-    /// Whether the caller was authenticated.
+    /// Whether the caller is authenticated.
     pub(in crate::grpc) fn has_caller(&self) -> bool {
         self.record().caller.is_some()
     }
 
-    /// The method's result as tonic wants it.
+    /// Converts the result of a method to tonic's.
     pub(in crate::grpc) fn respond<T>(
         &self,
         result: Result<T, CallError>,
@@ -165,20 +165,20 @@ impl CallContext {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes something for the audit log, if events are written at all.
+    /// Adds to the notes, if the call may leave an audit event.
     pub(super) fn note(&self, note: impl FnOnce(&mut Notes)) {
         if self.audited {
             note(self.record().notes.get_or_insert_default());
         }
     }
 
-    /// Whether notes for the audit log are wanted.
+    /// Whether the call may leave an audit event.
     pub(super) const fn is_audited(&self) -> bool {
         self.audited
     }
 }
 
-/// A call that is not answered yet. Dropped with its future, it notes that the caller disconnected.
+/// A call in progress. When it is dropped unanswered, because the caller has disconnected, it writes the call's audit event.
 pub(in crate::grpc) struct OpenCall<'a> {
     call: &'a CallContext,
     answered: bool,
@@ -189,7 +189,7 @@ impl<'a> OpenCall<'a> {
         Self { call, answered: false }
     }
 
-    /// The call is answered with this code. Returns the event to write before the response is sent, if there is one.
+    /// Ends the call with `code`. Returns the audit event to write before the response is sent, if there is one.
     pub(in crate::grpc) fn end(mut self, code: Code) -> Option<Event> {
         self.answered = true;
         let mut record = self.call.record();

@@ -1,4 +1,4 @@
-//! From a call's record to its audit event.
+//! The audit event of a call.
 
 use tonic::Code;
 
@@ -12,10 +12,10 @@ use crate::{
     grpc::{methods::Audited, metrics::code_name},
 };
 
-/// The event of a call that was answered, if it leaves one.
+/// The event of an answered call, if it leaves one.
 pub(super) fn answered(call: &CallContext, record: &mut Record, code: Code) -> Option<Event> {
     let refused = code != Code::Ok;
-    // Overload says nothing of the caller; it is counted.
+    // Rejections for overload are counted, and leave no event.
     let overload = record.refusal.as_ref().is_some_and(|refusal| refusal.overload);
     let wanted = match call.method.audited {
         Audited::Always => !overload,
@@ -28,13 +28,13 @@ pub(super) fn answered(call: &CallContext, record: &mut Record, code: Code) -> O
     wanted.then(|| event(call, record, outcome, code))
 }
 
-/// The event of a call whose caller disconnected, if it may have done something.
+/// The event of a call whose caller disconnected, if the call may have changed something.
 pub(super) fn abandoned(call: &CallContext, record: &mut Record) -> Option<Event> {
     let wanted = call.method.audited == Audited::Always && record.admitted;
     wanted.then(|| event(call, record, Outcome::Abandoned, Code::Cancelled))
 }
 
-/// How the metrics by client count it.
+/// The class under which the metrics by client count the result.
 pub(super) const fn class(code: Code, refusal: Option<&Refusal>) -> ResultClass {
     match code {
         Code::Ok => ResultClass::Ok,

@@ -1,6 +1,6 @@
-//! One call: who calls which method, and what it leaves in the audit log, the log and the metrics.
+//! The context of a call: method, caller, trace, log span, and the notes for its audit event.
 //!
-//! The context is passed by reference to each step. Work that continues after the caller has disconnected owns it.
+//! Each step takes the context by reference. Work that continues after the caller has disconnected owns it.
 
 mod context;
 mod event;

@@ -1,4 +1,4 @@
-//! What the steps of a call note for the audit log.
+//! The notes of a call for its audit event.
 
 use std::sync::Arc;
 
@@ -15,21 +15,21 @@ use crate::{
 };
 
 impl CallContext {
-    /// A token is asked for, in a request of which all is well-formed.
-    pub(in crate::grpc) fn asked(&self, request: &IssueRequest) {
+    /// Notes the subject and the audiences of a valid IssueTokenRequest.
+    pub(in crate::grpc) fn note_issue_request(&self, request: &IssueRequest) {
         self.note(|notes| {
             notes.subject = request.subject.as_deref().map(Text::of);
             notes.audiences = texts(&request.audiences);
         });
     }
 
-    /// A token is to be exchanged for one of these audiences, in a request of which all is well-formed.
-    pub(in crate::grpc) fn asked_to_exchange(&self, request: &ExchangeRequest) {
+    /// Notes the audiences of a valid ExchangeTokenRequest.
+    pub(in crate::grpc) fn note_exchange_request(&self, request: &ExchangeRequest) {
         self.note(|notes| notes.audiences = texts(&request.audiences));
     }
 
-    /// A token was issued.
-    pub(in crate::grpc) fn token(&self, grant: &IssueGrant, rules: &IssueRules, issued: &IssuedToken) {
+    /// Notes an issued token.
+    pub(in crate::grpc) fn note_token(&self, grant: &IssueGrant, rules: &IssueRules, issued: &IssuedToken) {
         if let Some((_, traffic)) = &self.record().caller {
             traffic.issued();
         }
@@ -43,7 +43,7 @@ impl CallContext {
                 notes.audiences = texts(grant.audiences());
             }
             if let Some(session_id) = grant.session_id() {
-                notes.target(Target::Session(Text::of(session_id.as_str())));
+                notes.add_target(Target::Session(Text::of(session_id.as_str())));
             }
             notes.scopes = texts(grant.scopes());
             notes.jti = Some(Text::of(issued.jwt_id.as_str()));
@@ -53,89 +53,90 @@ impl CallContext {
         });
     }
 
-    /// This client is to be changed, or was. Noted before the change where it is known then, because the caller may disconnect before the change ends.
-    pub(in crate::grpc) fn client(&self, client_id: &ClientId) {
-        self.target(|| Target::Client(Text::of(client_id.as_str())));
+    /// Notes the client that the call changes. Call it before the change where the id is known: the caller may disconnect before the change
+    /// ends.
+    pub(in crate::grpc) fn note_client(&self, client_id: &ClientId) {
+        self.note_target(|| Target::Client(Text::of(client_id.as_str())));
     }
 
-    /// This user is to be changed, or was.
-    pub(in crate::grpc) fn user(&self, user_id: &UserId) {
-        self.target(|| Target::User(Text::of(user_id.as_str())));
+    /// Notes the user that the call changes.
+    pub(in crate::grpc) fn note_user(&self, user_id: &UserId) {
+        self.note_target(|| Target::User(Text::of(user_id.as_str())));
     }
 
-    /// This session is to be changed, or was.
-    pub(in crate::grpc) fn session(&self, session_id: &SessionId) {
-        self.target(|| Target::Session(Text::of(session_id.as_str())));
+    /// Notes the session that the call changes.
+    pub(in crate::grpc) fn note_session(&self, session_id: &SessionId) {
+        self.note_target(|| Target::Session(Text::of(session_id.as_str())));
     }
 
-    /// The call is about this subject.
-    pub(in crate::grpc) fn subject(&self, subject: &str) {
+    /// Notes the subject of the call.
+    pub(in crate::grpc) fn note_subject(&self, subject: &str) {
         self.note(|notes| notes.subject = Some(Text::of(subject)));
     }
 
-    /// An administrative method is allowed by these lines.
-    pub(in crate::grpc) fn allowed(&self, policy: String) {
+    /// Notes the permissions that allow the call.
+    pub(in crate::grpc) fn note_policy(&self, policy: String) {
         self.note(|notes| notes.policy = Some(Policy(Arc::new(policy))));
     }
 
-    /// This key is to be changed, or was.
-    pub(in crate::grpc) fn key(&self, key_id: &KeyId) {
-        self.target(|| Target::Key(Text::of(key_id.as_str())));
+    /// Notes the key that the call changes.
+    pub(in crate::grpc) fn note_key(&self, key_id: &KeyId) {
+        self.note_target(|| Target::Key(Text::of(key_id.as_str())));
     }
 
-    /// That is to be revoked, which the client may name so. Of a token, only its id is ever written down, when that is known.
-    pub(in crate::grpc) fn asked_to_revoke(&self, grant: &RevokeGrant) {
+    /// Notes the target of an allowed revocation. A token is noted by its id only, once that is known.
+    pub(in crate::grpc) fn note_revoke_request(&self, grant: &RevokeGrant) {
         match grant.target() {
             RevokeTarget::Token(_) => {}
-            RevokeTarget::JwtId(jwt_id) => self.target(|| Target::Token(Text::of(jwt_id))),
+            RevokeTarget::JwtId(jwt_id) => self.note_target(|| Target::Token(Text::of(jwt_id))),
             RevokeTarget::Session(session_id) => {
-                self.target(|| Target::Session(Text::of(session_id.as_str())));
+                self.note_target(|| Target::Session(Text::of(session_id.as_str())));
             }
-            RevokeTarget::Subject(subject, _) => self.target(|| Target::Subject(Text::of(subject))),
-            RevokeTarget::Client(client_id) => self.client(client_id),
+            RevokeTarget::Subject(subject, _) => self.note_target(|| Target::Subject(Text::of(subject))),
+            RevokeTarget::Client(client_id) => self.note_client(client_id),
         }
         self.note(|notes| notes.policy = Some(Policy(Arc::new(grant.policy()))));
     }
 
-    /// That was revoked.
-    pub(in crate::grpc) fn revoked(&self, made: &MadeRevocation) {
+    /// Notes a revocation.
+    pub(in crate::grpc) fn note_revocation(&self, made: &MadeRevocation) {
         match &made.target {
-            RevocationTarget::Token(jwt_id) => self.target(|| Target::Token(Text::of(jwt_id))),
+            RevocationTarget::Token(jwt_id) => self.note_target(|| Target::Token(Text::of(jwt_id))),
             RevocationTarget::Session(session_id) => {
-                self.target(|| Target::Session(Text::of(session_id.as_str())));
+                self.note_target(|| Target::Session(Text::of(session_id.as_str())));
             }
-            RevocationTarget::Subject(subject, _) => self.target(|| Target::Subject(Text::of(subject))),
-            RevocationTarget::Client(client_id, _) => self.client(client_id),
+            RevocationTarget::Subject(subject, _) => self.note_target(|| Target::Subject(Text::of(subject))),
+            RevocationTarget::Client(client_id, _) => self.note_client(client_id),
             RevocationTarget::Everything(_) => {}
         }
         self.note(|notes| notes.policy = Some(Policy(Arc::new(made.policy.clone()))));
     }
 
-    /// So many sessions ended with what was changed; nothing is noted of none.
-    pub(in crate::grpc) fn ended_sessions(&self, count: u64) {
+    /// Notes the number of sessions that the change ended, if there are any.
+    pub(in crate::grpc) fn note_ended_sessions(&self, count: u64) {
         self.note(|notes| notes.ended_sessions = Some(count).filter(|count| *count > 0));
     }
 
-    /// The response is that of an earlier request, which noted this; nothing was done again.
-    pub(in crate::grpc) fn repeated(&self, earlier: &Notes) {
+    /// Notes that the response is that of an earlier request, and what that request noted.
+    pub(in crate::grpc) fn note_repeated(&self, earlier: &Notes) {
         self.note(|notes| {
             notes.add(earlier);
             notes.repeated = true;
         });
     }
 
-    /// What was noted so far.
+    /// Returns the notes so far.
     pub(in crate::grpc) fn notes(&self) -> Notes {
         self.record().notes.as_deref().cloned().unwrap_or_default()
     }
 
-    /// Why something is changed, as the caller says.
-    pub(in crate::grpc) fn cause(&self, cause: &str) {
+    /// Notes the reason that the caller gives for a change.
+    pub(in crate::grpc) fn note_cause(&self, cause: &str) {
         self.note(|notes| notes.cause = Some(cause).filter(|cause| !cause.is_empty()).map(Text::of));
     }
 
-    /// The call is refused, or failed.
-    pub(in crate::grpc) fn refused(&self, reason: &'static str, error: &CallError, field: Option<&str>) {
+    /// Records the error that is sent to the caller.
+    pub(in crate::grpc) fn note_refusal(&self, reason: &'static str, error: &CallError, field: Option<&str>) {
         let field = field.filter(|_| self.is_audited()).map(Text::of);
         let line = deciding_line(error).filter(|_| self.is_audited());
         let policy = line.map(|line| Policy(Arc::new(line.to_owned())));
@@ -143,17 +144,17 @@ impl CallContext {
         self.record().refusal = Some(Refusal { reason, field, policy, overload });
     }
 
-    /// One item of a batch is refused.
-    pub(in crate::grpc) fn item_refused(&self, reason: &'static str) {
+    /// Notes a refused item of a batch.
+    pub(in crate::grpc) fn note_item_refusal(&self, reason: &'static str) {
         self.note(|notes| *notes.items.entry(reason).or_default() += 1);
     }
 
-    fn target(&self, target: impl FnOnce() -> Target) {
-        self.note(|notes| notes.target(target()));
+    fn note_target(&self, target: impl FnOnce() -> Target) {
+        self.note(|notes| notes.add_target(target()));
     }
 }
 
-/// The line of the policy that denied the call, if one did: most often there is none that allows it.
+/// The permission that denied the call, if one did. Most denials have none: no permission allows the call.
 fn deciding_line(error: &CallError) -> Option<&str> {
     match error {
         CallError::Policy(PolicyError::Denied(denial))

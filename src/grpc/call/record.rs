@@ -1,4 +1,4 @@
-//! What was noted of a call so far.
+//! The record of a call in progress.
 
 use std::sync::Arc;
 
@@ -8,27 +8,27 @@ use crate::{
     audit::{Items, Policy, Target, Text},
 };
 
-/// What is known of a call.
+/// The parts of a call's context that change while it runs.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) caller: Option<(Authenticated, Arc<ClientTraffic>)>,
     pub(super) admitted: bool,
     pub(super) refusal: Option<Refusal>,
-    /// What the method noted; most methods that only read note nothing.
+    /// The notes; most methods that only read write none.
     pub(super) notes: Option<Box<Notes>>,
 }
 
-/// The error that the caller was sent.
+/// The error that is sent to the caller.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) reason: &'static str,
     pub(super) field: Option<Text>,
     pub(super) policy: Option<Policy>,
-    /// Whether it says nothing about the request: the server is overloaded, or the audit log fails.
+    /// Whether the cause is an overload or a failing audit log, and not the request.
     pub(super) overload: bool,
 }
 
-/// What methods note for the audit log.
+/// Notes for the audit event.
 #[derive(Debug, Clone, Default)]
 pub(in crate::grpc) struct Notes {
     pub(super) subject: Option<Text>,
@@ -40,7 +40,7 @@ pub(in crate::grpc) struct Notes {
     pub(super) exp: Option<i64>,
     pub(super) targets: Vec<Target>,
     pub(super) cause: Option<Text>,
-    /// The lines of the policy that allowed it.
+    /// The permissions that allow the call.
     pub(super) policy: Option<Policy>,
     pub(super) ended_sessions: Option<u64>,
     pub(super) items: Items,
@@ -49,14 +49,14 @@ pub(in crate::grpc) struct Notes {
 }
 
 impl Notes {
-    /// Notes a target once.
-    pub(super) fn target(&mut self, target: Target) {
+    /// Adds a target, unless it is noted already.
+    pub(super) fn add_target(&mut self, target: Target) {
         if !self.targets.contains(&target) {
             self.targets.push(target);
         }
     }
 
-    /// Adds what `others` say and these do not.
+    /// Adds the notes of `others` where these have none.
     pub(super) fn add(&mut self, others: &Self) {
         for (own, other) in [
             (&mut self.subject, &others.subject),
@@ -67,7 +67,7 @@ impl Notes {
         ] {
             *own = own.take().or_else(|| other.clone());
         }
-        // What was decided in the action is more than what was decided before it.
+        // `others` were written after the action, and name more permissions.
         self.policy = others.policy.clone().or(self.policy.take());
         self.exp = self.exp.or(others.exp);
         self.ended_sessions = self.ended_sessions.or(others.ended_sessions);
@@ -77,18 +77,18 @@ impl Notes {
             }
         }
         for target in &others.targets {
-            self.target(target.clone());
+            self.add_target(target.clone());
         }
     }
 
-    /// About how many bytes of memory they take.
+    /// The approximate number of bytes of memory.
     pub(in crate::grpc) fn bytes(&self) -> usize {
-        // Some sixteen lines, or their text; the permissions that they name are shared with the client.
-        const OF_THE_POLICY: usize = 2048;
+        // Some sixteen permissions, or their text; the patterns are shared with the client.
+        const POLICY_BYTES: usize = 2048;
         let texts = [&self.subject, &self.actor, &self.jti, &self.kid, &self.cause];
         let lists = [&self.audiences, &self.scopes].into_iter().flatten();
         let texts = texts.into_iter().flatten().chain(lists);
         let targets = self.targets.len() * size_of::<Target>();
-        size_of::<Self>() + OF_THE_POLICY + targets + texts.map(Text::bytes).sum::<usize>()
+        size_of::<Self>() + POLICY_BYTES + targets + texts.map(Text::bytes).sum::<usize>()
     }
 }

@@ -1,24 +1,23 @@
-//! ExchangeToken's messages.
+//! Messages of ExchangeToken.
 
-use super::{Checked, issue, scalar};
+use super::{Checked, scalar};
 use crate::{
     model::{ExchangeRequest, Violations},
     proto::v1,
-    tokens::IssuedToken,
 };
 
-/// What a token may be said to be (RFC 8693 section 3), and what may be asked for: all are JWTs, and used as access tokens.
+/// The supported token types (RFC 8693 section 3): all tokens are JWTs, and are used as access tokens.
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// Reads an ExchangeTokenRequest. The second value is the type of token that is asked for.
+/// Reads an ExchangeTokenRequest. The second value is the requested token type.
 pub(in crate::grpc) fn exchange_request(
     message: v1::ExchangeTokenRequest,
 ) -> (Checked<ExchangeRequest>, String) {
     let mut violations = Violations::default();
     required(&message.subject_token, "subject_token", &mut violations);
     token_type(&message.subject_token_type, "subject_token_type", &mut violations);
-    // One alone is a mistake: neither may be taken for a wish to do without an actor.
+    // One without the other is a mistake, and must not count as a request without an actor.
     let is_acting = !message.actor_token.is_empty() || !message.actor_token_type.is_empty();
     if is_acting {
         required(&message.actor_token, "actor_token", &mut violations);
@@ -51,27 +50,5 @@ fn required(token: &str, field: &str, violations: &mut Violations) {
 fn token_type(name: &str, field: &str, violations: &mut Violations) {
     if ![ACCESS_TOKEN, JWT].contains(&name) {
         violations.add(field, format!("must be `{ACCESS_TOKEN}` or `{JWT}`"));
-    }
-}
-
-/// The token answer of ExchangeToken: that of IssueToken, and what it holds.
-pub(in crate::grpc) fn exchanged_answer(
-    issued: IssuedToken,
-    scopes: Vec<String>,
-    issued_token_type: String,
-) -> v1::ExchangeTokenResponse {
-    let answer = issue::token_answer(issued, scopes);
-    v1::ExchangeTokenResponse {
-        access_token: answer.access_token,
-        token_type: answer.token_type,
-        issue_time: answer.issue_time,
-        expire_time: answer.expire_time,
-        expires_in: answer.expires_in,
-        scopes: answer.scopes,
-        jwt_id: answer.jwt_id,
-        key_id: answer.key_id,
-        refresh_token: answer.refresh_token,
-        refresh_token_expire_time: answer.refresh_token_expire_time,
-        issued_token_type,
     }
 }

@@ -1,4 +1,4 @@
-//! IntrospectToken's messages.
+//! Messages of IntrospectToken.
 
 use super::{Checked, json, scalar, verify};
 use crate::{
@@ -20,8 +20,9 @@ pub(in crate::grpc) fn introspect_request(message: v1::IntrospectTokenRequest) -
     Checked { value, violations }
 }
 
-/// What is told of a token; of none, nothing (RFC 7662 section 2.2). `issuer` is who issues refresh tokens.
-pub(in crate::grpc) fn introspected_answer(
+/// The response for a token; for an invalid one, `active` is false and nothing else is set (RFC 7662 section 2.2). `issuer` is that of
+/// refresh tokens.
+pub(in crate::grpc) fn introspect_response(
     token: Option<IntrospectedToken>,
     issuer: &str,
 ) -> v1::IntrospectTokenResponse {
@@ -43,14 +44,14 @@ pub(in crate::grpc) fn introspected_answer(
     }
 }
 
-/// What a refresh token stands for: it says nothing itself.
+/// The claims of a refresh token: those of its session.
 fn refresh_claims(session: Session, issuer: &str) -> v1::TokenClaims {
     v1::TokenClaims {
         issuer: issuer.to_owned(),
         subject: session.subject,
         audiences: session.scope.audiences,
-        expire_time: Some(scalar::instant_message(session.idle_expire_time)),
-        issue_time: Some(scalar::instant_message(session.refresh_time)),
+        expire_time: Some(scalar::timestamp(session.idle_expire_time)),
+        issue_time: Some(scalar::timestamp(session.refresh_time)),
         client_id: session.client_id.as_str().to_owned(),
         scopes: session.scope.scopes,
         ..v1::TokenClaims::default()

@@ -1,4 +1,4 @@
-//! IssueToken's messages.
+//! Messages of IssueToken, and the response with a token that other methods share.
 
 use super::{Checked, json, scalar};
 use crate::{
@@ -19,7 +19,7 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
     scalar::check_scopes(&message.scopes, "scopes", &mut violations);
     scalar::request_id(&message.request_id, &mut violations);
     if message.include_refresh_token && message.not_before_time.is_some() {
-        // Who could refresh a token at once may have one that is good at once.
+        // The refresh token could be exchanged at once for a token that is valid at once.
         violations.add("not_before_time", "must not be given together with `include_refresh_token`");
     }
     let value = IssueRequest {
@@ -34,7 +34,7 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
     Checked { value, violations }
 }
 
-/// The claims to add, from one of their two spellings.
+/// Reads the extra claims, from `claims` or from `claims_json`.
 pub(super) fn extra_claims(
     claims: Option<prost_types::Struct>,
     claims_json: &str,
@@ -66,31 +66,45 @@ pub(super) fn extra_claims(
     ExtraClaims::from_members(members)
 }
 
-/// The token answer.
-pub(in crate::grpc) fn token_answer(issued: IssuedToken, scopes: Vec<String>) -> v1::IssueTokenResponse {
+/// The response with a token: IssueToken's, from which the other methods make theirs.
+pub(in crate::grpc) fn token_response(
+    issued: IssuedToken,
+    scopes: Vec<String>,
+    refresh: Option<&FreshRefreshToken>,
+) -> v1::IssueTokenResponse {
     v1::IssueTokenResponse {
         access_token: issued.token,
         token_type: "Bearer".to_owned(),
-        issue_time: Some(scalar::instant_message(issued.issue_time)),
-        expire_time: Some(scalar::instant_message(issued.expire_time)),
+        issue_time: Some(scalar::timestamp(issued.issue_time)),
+        expire_time: Some(scalar::timestamp(issued.expire_time)),
         expires_in: Some(scalar::duration_message(issued.expire_time.since(issued.issue_time))),
         scopes,
         jwt_id: issued.jwt_id.as_str().to_owned(),
         key_id: issued.key_id.as_str().to_owned(),
-        refresh_token: String::new(),
-        refresh_token_expire_time: None,
+        refresh_token: refresh.map(|refresh| refresh.text.to_string()).unwrap_or_default(),
+        refresh_token_expire_time: refresh.map(|refresh| scalar::timestamp(refresh.expire_time)),
     }
 }
 
-/// The token answer with a refresh token.
-pub(in crate::grpc) fn session_answer(
-    issued: IssuedToken,
-    scopes: Vec<String>,
-    refresh: &FreshRefreshToken,
-) -> v1::IssueTokenResponse {
-    v1::IssueTokenResponse {
-        refresh_token: refresh.text.to_string(),
-        refresh_token_expire_time: Some(scalar::instant_message(refresh.expire_time)),
-        ..token_answer(issued, scopes)
-    }
+macro_rules! from_token_response {
+    ($($response:ident { $($other:ident)? })*) => {
+        $(impl From<v1::IssueTokenResponse> for v1::$response {
+            fn from(token: v1::IssueTokenResponse) -> Self {
+                Self {
+                    access_token: token.access_token,
+                    token_type: token.token_type,
+                    issue_time: token.issue_time,
+                    expire_time: token.expire_time,
+                    expires_in: token.expires_in,
+                    scopes: token.scopes,
+                    jwt_id: token.jwt_id,
+                    key_id: token.key_id,
+                    refresh_token: token.refresh_token,
+                    refresh_token_expire_time: token.refresh_token_expire_time,
+                    $($other: String::new(),)?
+                }
+            }
+        })*
+    };
 }
+from_token_response!(LoginResponse {} RefreshTokenResponse {} ExchangeTokenResponse { issued_token_type });

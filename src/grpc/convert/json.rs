@@ -1,4 +1,4 @@
-//! `google.protobuf.Struct` and JSON.
+//! Conversion between `google.protobuf.Struct` and JSON.
 
 use prost_types::{ListValue, Struct, Value as Protobuf, value::Kind};
 use serde_json::{Map, Number, Value};
@@ -6,10 +6,10 @@ use serde_json::{Map, Number, Value};
 use super::verify::{field_len, put_length};
 use crate::jose::MAX_DEPTH;
 
-/// 2^53: up to here every integer is a double of its own.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+/// 2^53: every integer up to here has an exact double.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// The members of a Struct with their values as JSON text.
+/// Returns the members of a Struct, with their values as JSON text.
 pub(crate) fn struct_members(claims: Struct) -> Result<Vec<(String, String)>, &'static str> {
     let members = claims.fields.into_iter().map(|(name, value)| Ok((name, to_json(value, 1)?.to_string())));
     members.collect()
@@ -40,9 +40,9 @@ fn to_json(value: Protobuf, depth: usize) -> Result<Value, &'static str> {
     })
 }
 
-/// A double as JSON: without a fraction it is written as the integer that it is.
+/// Converts a double; one without a fraction becomes an integer.
 fn number(value: f64) -> Option<Number> {
-    if value.fract() == 0.0 && value.abs() <= EXACT {
+    if value.fract() == 0.0 && value.abs() <= MAX_EXACT {
         #[expect(clippy::cast_possible_truncation, reason = "whole and within the range of i64")]
         let integer = value as i64;
         return Some(integer.into());
@@ -50,7 +50,7 @@ fn number(value: f64) -> Option<Number> {
     Number::from_f64(value)
 }
 
-/// A JSON object as a Struct. Integers beyond 2^53 lose digits here; `claims_json` has them.
+/// Converts a JSON object to a Struct. Integers beyond 2^53 lose digits; `claims_json` keeps them.
 pub(super) fn to_struct(members: Map<String, Value>) -> Struct {
     Struct { fields: members.into_iter().map(|(name, value)| (name, to_protobuf(value))).collect() }
 }
@@ -69,7 +69,7 @@ fn to_protobuf(value: Value) -> Protobuf {
     Protobuf { kind: Some(kind) }
 }
 
-/// A JSON object as an encoded Struct, without building the message.
+/// Encodes a JSON object as a Struct, without building the message.
 pub(super) fn encode_struct(members: &Map<String, Value>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(struct_len(members));
     put_struct(members, &mut bytes);

@@ -1,6 +1,4 @@
-//! KeyService's messages.
-
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+//! Messages of KeyService.
 
 use super::{Checked, scalar};
 use crate::{
@@ -12,9 +10,9 @@ use crate::{
 };
 
 /// The longest reason for a revocation, in characters.
-const LONGEST_REASON: usize = 256;
+const MAX_REASON: usize = 256;
 
-/// Reads an algorithm's name, or nothing.
+/// Reads the optional name of an algorithm.
 pub(in crate::grpc) fn optional_algorithm(text: &str, violations: &mut Violations) -> Option<Algorithm> {
     if text.is_empty() { None } else { violations.check("algorithm", text.parse()) }
 }
@@ -27,12 +25,12 @@ pub(in crate::grpc) fn key_id(text: &str, violations: &mut Violations) -> Option
 /// Checks the reason for a revocation.
 pub(in crate::grpc) fn reason(text: &str, violations: &mut Violations) {
     let length = text.chars().count();
-    if !(1..=LONGEST_REASON).contains(&length) || text.chars().any(char::is_control) {
+    if !(1..=MAX_REASON).contains(&length) || text.chars().any(char::is_control) {
         violations.add("reason", "must be 1 to 256 characters without control characters");
     }
 }
 
-/// Reads an ImportKeyRequest: the keys, and how they are to be used.
+/// Reads an ImportKeyRequest: the keys and their use.
 pub(in crate::grpc) fn import_request(message: v1::ImportKeyRequest) -> Checked<(Imported, ImportTerms)> {
     let mut violations = Violations::default();
     scalar::request_id(&message.request_id, &mut violations);
@@ -58,10 +56,10 @@ pub(in crate::grpc) fn import_request(message: v1::ImportKeyRequest) -> Checked<
     let (field, source) = match &message.material {
         Some(Material::Pem(text)) => ("pem", Some(jose::Source::Pem(text))),
         Some(Material::JwkJson(text)) => ("jwk_json", Some(jose::Source::Jwk(text))),
-        Some(Material::Secret(octets)) => ("secret", Some(jose::Source::Secret(octets))),
+        Some(Material::Secret(bytes)) => ("secret", Some(jose::Source::Secret(bytes))),
         None => ("material", None),
     };
-    let nothing = Imported { keys: Vec::new(), skipped: Vec::new() };
+    let no_keys = Imported { keys: Vec::new(), skipped: Vec::new() };
     let imported = match source.map(|source| jose::import(source, algorithm)) {
         Some(Ok(imported)) => imported,
         Some(Err(error)) => {
@@ -74,22 +72,22 @@ pub(in crate::grpc) fn import_request(message: v1::ImportKeyRequest) -> Checked<
                 format!("{field}.{path}")
             };
             violations.add(field, error.problem.to_string());
-            nothing
+            no_keys
         }
         None => {
             violations.add(field, "must be given: one of `pem`, `jwk_json` and `secret`");
-            nothing
+            no_keys
         }
     };
     Checked { value: (imported, ImportTerms { key_id, usage, issuer }), violations }
 }
 
-/// A key that was not imported, as a message.
+/// Converts a key that was not imported.
 pub(in crate::grpc) fn skipped_key_message(key: SkippedKey) -> v1::SkippedKey {
     v1::SkippedKey { key_id: key.key_id, problem: key.problem }
 }
 
-/// A key of a trusted issuer, as a message.
+/// Converts a key of a trusted issuer.
 pub(in crate::grpc) fn trusted_key_message(key: TrustedKeyView) -> v1::TrustedKey {
     v1::TrustedKey {
         issuer: key.issuer,
@@ -99,18 +97,18 @@ pub(in crate::grpc) fn trusted_key_message(key: TrustedKeyView) -> v1::TrustedKe
     }
 }
 
-/// A key as a message.
+/// Converts a key.
 pub(in crate::grpc) fn key_message(view: KeyView) -> v1::Key {
     let KeyView { record, verifiers, problem } = view;
     let published = record.is_published() || record.revocation.is_some() && record.public.is_some();
-    let instant = |time: Option<UnixTime>| time.map(scalar::instant_message);
+    let instant = |time: Option<UnixTime>| time.map(scalar::timestamp);
     let revocation = record.revocation.clone();
     v1::Key {
         algorithm: record.algorithm.name().to_owned(),
         state: state(record.state).into(),
         usage: usage(record.usage).into(),
         issuer: record.issuer.clone().unwrap_or_default(),
-        create_time: Some(scalar::instant_message(record.create_time)),
+        create_time: Some(scalar::timestamp(record.create_time)),
         publish_time: instant(Some(record.create_time).filter(|_| published && record.issuer.is_none())),
         activate_time: instant(record.activate_time),
         retire_time: instant(record.retire_time),
@@ -145,17 +143,14 @@ const fn usage(usage: KeyUsage) -> v1::KeyUsage {
     }
 }
 
-/// Where the page after `last` begins, as text.
-pub(in crate::grpc) fn next_key_page(last: &KeyRecord) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{} {}", last.create_time.seconds(), last.key_id))
+/// The id of a key in page tokens: keys are listed by their time of creation.
+pub(in crate::grpc) fn key_page_id(key: &KeyRecord) -> String {
+    format!("{} {}", key.create_time.seconds(), key.key_id)
 }
 
-/// Where a page begins.
-pub(in crate::grpc) fn key_page_start(token: &str) -> Result<(UnixTime, KeyId), &'static str> {
-    let read = || {
-        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
-        let (seconds, key_id) = text.split_once(' ')?;
-        Some((UnixTime::from_seconds(seconds.parse().ok()?), KeyId::parse(key_id).ok()?))
-    };
-    read().ok_or("must be the `next_page_token` of a page before")
+/// Reads what [`key_page_id`] writes.
+pub(in crate::grpc) fn parse_key_page_id(id: &str) -> Result<(UnixTime, KeyId), ()> {
+    let (seconds, key_id) = id.split_once(' ').ok_or(())?;
+    let create_time = UnixTime::from_seconds(seconds.parse().map_err(|_| ())?);
+    Ok((create_time, KeyId::parse(key_id).map_err(|_| ())?))
 }

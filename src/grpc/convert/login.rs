@@ -1,4 +1,4 @@
-//! Login's messages.
+//! Messages of Login.
 
 use super::{Checked, scalar};
 use crate::{
@@ -25,20 +25,4 @@ pub(in crate::grpc) fn login_request(message: v1::LoginRequest) -> Checked<Login
         with_session: message.include_refresh_token,
     };
     Checked { value, violations }
-}
-
-/// The token answer of Login, which is that of IssueToken.
-pub(in crate::grpc) fn login_answer(answer: v1::IssueTokenResponse) -> v1::LoginResponse {
-    v1::LoginResponse {
-        access_token: answer.access_token,
-        token_type: answer.token_type,
-        issue_time: answer.issue_time,
-        expire_time: answer.expire_time,
-        expires_in: answer.expires_in,
-        scopes: answer.scopes,
-        jwt_id: answer.jwt_id,
-        key_id: answer.key_id,
-        refresh_token: answer.refresh_token,
-        refresh_token_expire_time: answer.refresh_token_expire_time,
-    }
 }

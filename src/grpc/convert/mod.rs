@@ -1,5 +1,6 @@
-//! Wire to model, and back. Reading a request never fails at once: it collects everything that is wrong with it, so that
-//! permission is checked before validity, and a caller can mend all fields in one go.
+//! Conversion between messages and the model.
+//!
+//! Reading a request collects all violations: the policy is asked before the caller learns of them, and then learns of all at once.
 
 mod client;
 mod exchange;
@@ -25,25 +26,25 @@ pub(crate) use client::{CLIENT_FIELDS, read_client, shown_client};
 pub(super) use client::{
     client_id, client_message, client_settings, client_update, optional_client_id, overlap, version,
 };
-pub(super) use exchange::{exchange_request, exchanged_answer};
-pub(super) use introspect::{introspect_request, introspected_answer};
-pub(super) use issue::{issue_request, session_answer, token_answer};
+pub(super) use exchange::exchange_request;
+pub(super) use introspect::{introspect_request, introspect_response};
+pub(super) use issue::{issue_request, token_response};
 pub(crate) use json::struct_members;
 pub(super) use key::{
-    import_request, key_id, key_message, key_page_start, next_key_page, optional_algorithm, reason,
+    import_request, key_id, key_message, key_page_id, optional_algorithm, parse_key_page_id, reason,
     skipped_key_message, trusted_key_message,
 };
-pub(super) use login::{login_answer, login_request};
+pub(super) use login::login_request;
 pub(crate) use offline::{
     read_exchange_request, read_introspect_request, read_issue_request, read_login_request,
     read_refresh_request, read_revoke_request, read_verify_request,
 };
-pub(super) use page::{cut, page_size};
-pub(super) use refresh::{refresh_answer, refresh_request};
-pub(super) use revoke::{end_session_request, revoke_request, revoked_answer};
-pub(super) use scalar::{duration_message, instant_message, request_id};
-pub(super) use session::{session_message, session_page};
-pub(super) use trust::{acknowledged, news, revocation, subscription};
+pub(super) use page::{fit_page, next_page_token, page};
+pub(super) use refresh::refresh_request;
+pub(super) use revoke::{end_session_request, revoke_request, revoke_response};
+pub(super) use scalar::{duration_message, request_id, timestamp};
+pub(super) use session::{list_sessions_request, session_message};
+pub(super) use trust::{acknowledgement, key_update, revocation, subscription};
 pub(super) use user::{
     new_password, optional_user_id, revision, user_change, user_id, user_key, user_message, user_settings,
 };
@@ -53,7 +54,7 @@ pub(super) use verify::{
     verify_request,
 };
 
-/// A request as it was read, with what is wrong with it.
+/// A request with its violations.
 #[derive(Debug)]
 pub(super) struct Checked<T> {
     value: T,
@@ -61,7 +62,7 @@ pub(super) struct Checked<T> {
 }
 
 impl<T> Checked<T> {
-    /// Asks `policy` first; only then says what is wrong with the request.
+    /// Asks `policy`, and only then returns the violations.
     pub(super) fn authorize<G, E: Into<CallError>>(
         self,
         policy: impl FnOnce(T) -> Result<G, E>,
@@ -72,26 +73,26 @@ impl<T> Checked<T> {
         Ok(grant)
     }
 
-    /// Notes the request, if nothing is wrong with it: what is malformed is written down nowhere.
-    pub(super) fn if_sound(&self, note: impl FnOnce(&T)) {
+    /// Notes the request if it is valid: malformed values are written nowhere.
+    pub(super) fn if_valid(&self, note: impl FnOnce(&T)) {
         if self.violations.as_slice().is_empty() {
             note(&self.value);
         }
     }
 
-    /// Adds what else is wrong with the request.
+    /// Adds violations.
     pub(super) fn also(mut self, violations: Violations) -> Self {
         self.violations.append(violations);
         self
     }
 
-    /// The request, or what is wrong with it.
+    /// Returns the request, or its violations.
     pub(super) fn into_result(self) -> Result<T, Violations> {
         self.violations.into_result()?;
         Ok(self.value)
     }
 
-    /// The request, if nothing is wrong with it. For requests that are authorized by their method alone.
+    /// Returns a valid request. For requests that are authorized by their method alone.
     pub(super) fn valid(self) -> Result<T, CallError> {
         self.into_result().map_err(CallError::Invalid)
     }

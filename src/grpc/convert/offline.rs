@@ -1,5 +1,4 @@
-//! Requests as the server would read them, for those who ask no server. An error is everything for which the server would
-//! refuse the request, allowed or not.
+//! Reads requests without a server, for `tokend policy explain`. The errors are those of the server for a permitted request.
 
 use std::time::Duration;
 
@@ -15,40 +14,33 @@ use crate::{
     proto::v1,
 };
 
-/// What IssueToken would be asked for.
 pub(crate) fn read_issue_request(message: v1::IssueTokenRequest) -> Result<IssueRequest, Violations> {
     issue_request(message).into_result()
 }
 
-/// What VerifyToken would be asked for, if it says no leeway.
 pub(crate) fn read_verify_request(message: v1::VerifyTokenRequest) -> Result<VerifyRequest, Violations> {
     verify_request(message, Duration::ZERO).0.into_result()
 }
 
-/// What IntrospectToken would be asked for.
 pub(crate) fn read_introspect_request(
     message: v1::IntrospectTokenRequest,
 ) -> Result<IntrospectRequest, Violations> {
     introspect_request(message).into_result()
 }
 
-/// What Login would be asked for.
 pub(crate) fn read_login_request(message: v1::LoginRequest) -> Result<LoginRequest, Violations> {
     login_request(message).into_result()
 }
 
-/// What RefreshToken would be asked for.
 pub(crate) fn read_refresh_request(message: v1::RefreshTokenRequest) -> Result<RefreshRequest, Violations> {
     refresh_request(message).into_result()
 }
 
-/// What RevokeToken would be asked for.
 pub(crate) fn read_revoke_request(message: v1::RevokeTokenRequest) -> Result<RevokeTarget, Violations> {
     // Without a target there is a violation.
     revoke_request(message).into_result()?.ok_or_else(|| Violations::of("target", "must be given"))
 }
 
-/// What ExchangeToken would be asked for.
 pub(crate) fn read_exchange_request(
     message: v1::ExchangeTokenRequest,
 ) -> Result<ExchangeRequest, Violations> {

@@ -1,4 +1,4 @@
-//! RevokeToken's messages.
+//! Messages of RevokeToken and EndSession.
 
 use super::{Checked, scalar};
 use crate::{
@@ -7,16 +7,16 @@ use crate::{
 };
 
 /// The longest reason, in bytes.
-const LONGEST_REASON: usize = 255;
+const MAX_REASON: usize = 255;
 
 /// The longest text that is searched for a credential, in bytes.
-const LONGEST_CREDENTIAL: usize = 16 * 1024;
+const MAX_CREDENTIAL: usize = 16 * 1024;
 
-/// Reads a RevokeTokenRequest: what is to be revoked, if it is something.
+/// Reads a RevokeTokenRequest: the target, if the request names one.
 pub(in crate::grpc) fn revoke_request(message: v1::RevokeTokenRequest) -> Checked<Option<RevokeTarget>> {
     let mut violations = Violations::default();
     scalar::request_id(&message.request_id, &mut violations);
-    if message.reason.len() > LONGEST_REASON || message.reason.chars().any(char::is_control) {
+    if message.reason.len() > MAX_REASON || message.reason.chars().any(char::is_control) {
         violations.add("reason", "must be at most 255 bytes of text without control characters");
     }
     let value = match message.target {
@@ -63,17 +63,17 @@ pub(in crate::grpc) fn end_session_request(message: v1::EndSessionRequest) -> Ch
     revoke_request(v1::RevokeTokenRequest { target, reason, request_id })
 }
 
-/// A token in the field of a name would be answered with OK and stay good.
+/// Rejects a credential in a field for an id: the call would succeed, and the token would stay valid.
 fn check_no_credential(text: &str, field: &str, violations: &mut Violations) -> bool {
-    // A longer text is no token that is taken, and too long for a name.
-    let holds_none = text.len() > LONGEST_CREDENTIAL || !holds_credential(text);
+    // Longer text is neither an accepted token nor an accepted id.
+    let holds_none = text.len() > MAX_CREDENTIAL || !holds_credential(text);
     if !holds_none {
         violations.add(field, "must not be a token or a secret; to revoke a token, set `token`");
     }
     holds_none
 }
 
-/// The answer.
-pub(in crate::grpc) const fn revoked_answer(revoke_time: UnixTime) -> v1::RevokeTokenResponse {
-    v1::RevokeTokenResponse { revoke_time: Some(scalar::instant_message(revoke_time)) }
+/// The response of RevokeToken.
+pub(in crate::grpc) const fn revoke_response(revoke_time: UnixTime) -> v1::RevokeTokenResponse {
+    v1::RevokeTokenResponse { revoke_time: Some(scalar::timestamp(revoke_time)) }
 }

@@ -1,23 +1,18 @@
-//! SessionService's messages.
+//! Messages of SessionService.
 
-use super::{page, scalar};
+use super::{
+    page::{self, INVALID_TOKEN, Page},
+    scalar,
+};
 use crate::{
     model::{ClientId, Session, SessionFilter, SessionId, Violations},
     proto::v1,
 };
 
-/// Sessions that are to be listed.
-pub(in crate::grpc) struct SessionPage {
-    /// Which.
-    pub(in crate::grpc) filter: SessionFilter,
-    /// Those after this one only.
-    pub(in crate::grpc) after: Option<SessionId>,
-    /// How many.
-    pub(in crate::grpc) size: u32,
-}
-
-/// Reads a ListSessionsRequest.
-pub(in crate::grpc) fn session_page(message: v1::ListSessionsRequest) -> Result<SessionPage, Violations> {
+/// Reads a ListSessionsRequest: which sessions to list, and which page of them.
+pub(in crate::grpc) fn list_sessions_request(
+    message: v1::ListSessionsRequest,
+) -> Result<(SessionFilter, Page<SessionId>), Violations> {
     let mut violations = Violations::default();
     let size = page::page_size(message.page_size, &mut violations);
     let subject = Some(message.subject).filter(|subject| !subject.is_empty());
@@ -30,14 +25,11 @@ pub(in crate::grpc) fn session_page(message: v1::ListSessionsRequest) -> Result<
     };
     let after = match message.page_token.as_str() {
         "" => None,
-        // A page begins after the last session of the one before.
-        token => {
-            let start = SessionId::parse(token).map_err(|_| "must be the `next_page_token` of a page before");
-            violations.check("page_token", start)
-        }
+        // Session ids are page tokens as they are.
+        token => violations.check("page_token", SessionId::parse(token).map_err(|_| INVALID_TOKEN)),
     };
     violations.into_result()?;
-    Ok(SessionPage { filter: SessionFilter { subject, client_id }, after, size })
+    Ok((SessionFilter { subject, client_id }, Page { after, size }))
 }
 
 /// A session as a message.
@@ -48,10 +40,10 @@ pub(in crate::grpc) fn session_message(session: Session) -> v1::Session {
         client_id: session.client_id.into(),
         audiences: session.scope.audiences,
         scopes: session.scope.scopes,
-        create_time: Some(scalar::instant_message(session.create_time)),
-        refresh_time: Some(scalar::instant_message(session.refresh_time)),
-        idle_expire_time: Some(scalar::instant_message(session.idle_expire_time)),
-        expire_time: Some(scalar::instant_message(session.expire_time)),
+        create_time: Some(scalar::timestamp(session.create_time)),
+        refresh_time: Some(scalar::timestamp(session.refresh_time)),
+        idle_expire_time: Some(scalar::timestamp(session.idle_expire_time)),
+        expire_time: Some(scalar::timestamp(session.expire_time)),
         user_id: session.user_id.map(|user_id| user_id.as_str().to_owned()).unwrap_or_default(),
     }
 }

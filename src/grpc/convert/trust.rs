@@ -1,4 +1,4 @@
-//! TrustBundleService's messages.
+//! Messages of TrustBundleService.
 
 use aws_lc_rs::hmac;
 
@@ -15,42 +15,42 @@ use crate::{
 };
 
 /// The longest name of a verifier, in characters.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME: usize = 128;
 
-/// The length of a salt for hashes of subjects, in bytes.
-const SALT: std::ops::RangeInclusive<usize> = 16..=64;
+/// The length of the salt of subject hashes, in bytes.
+const SALT_LENGTH: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// What a verifier asks for.
+/// The subscription of a verifier.
 #[derive(Debug)]
 pub(in crate::grpc) struct Subscription {
-    /// What it has.
+    /// The last change that the verifier has.
     pub(in crate::grpc) after: ChangeSequence,
-    /// Its name.
+    /// The verifier's name.
     pub(in crate::grpc) verifier_id: Option<String>,
-    /// Hashes subjects, if it asks for hashes.
+    /// The key of subject hashes, if the verifier asks for hashes.
     pub(in crate::grpc) subject_hash: Option<hmac::Key>,
 }
 
-/// Reads the first request of a watch. With `hashes_only` it must ask for hashes of subjects.
+/// Reads the first request of a watch. With `hashes_only`, the verifier must ask for subject hashes.
 pub(in crate::grpc) fn subscription(
     message: Option<WatchTrustBundleRequest>,
     hashes_only: bool,
 ) -> Result<Subscription, CallError> {
     let Some(message) = message else {
-        let problem = "must be given in a first request, be it zero";
+        let problem = "must be given in a first request; send 0 for the whole state";
         return Err(CallError::Invalid(Violations::of("after_sequence", problem)));
     };
     let WatchTrustBundleRequest { after_sequence, verifier_id, held_sequence, subject_hash_salt } = message;
     let mut violations = Violations::default();
     if subject_hash_salt.is_empty() && hashes_only {
         violations.add("subject_hash_salt", "must be given: this server sends hashes in place of subjects");
-    } else if !subject_hash_salt.is_empty() && !SALT.contains(&subject_hash_salt.len()) {
+    } else if !subject_hash_salt.is_empty() && !SALT_LENGTH.contains(&subject_hash_salt.len()) {
         violations.add("subject_hash_salt", "must be 16 to 64 bytes");
     }
     if after_sequence < 0 {
         violations.add("after_sequence", "must not be negative");
     }
-    if verifier_id.chars().count() > LONGEST_NAME || verifier_id.chars().any(char::is_control) {
+    if verifier_id.chars().count() > MAX_NAME || verifier_id.chars().any(char::is_control) {
         violations.add("verifier_id", "must be at most 128 characters without control characters");
     }
     if held_sequence != 0 {
@@ -68,7 +68,9 @@ pub(in crate::grpc) fn subscription(
 }
 
 /// Reads a later request of a watch.
-pub(in crate::grpc) fn acknowledged(message: &WatchTrustBundleRequest) -> Result<ChangeSequence, CallError> {
+pub(in crate::grpc) fn acknowledgement(
+    message: &WatchTrustBundleRequest,
+) -> Result<ChangeSequence, CallError> {
     let mut violations = Violations::default();
     if message.after_sequence != 0 {
         violations.add("after_sequence", "must be given in the first request only");
@@ -83,22 +85,22 @@ pub(in crate::grpc) fn acknowledged(message: &WatchTrustBundleRequest) -> Result
     Ok(ChangeSequence(message.held_sequence))
 }
 
-/// Something to tell a verifier, as a message.
-pub(in crate::grpc) fn news(news: News) -> Update {
+/// Converts a change of the keys.
+pub(in crate::grpc) fn key_update(news: News) -> Update {
     match news {
         News::Keys(document) => Update::JwksJson(document.json.clone()),
         News::Revoked(revoked) => Update::Revocation(Revocation {
             target: Some(Target::KeyId(revoked.key_id.as_str().to_owned())),
-            revoke_time: Some(scalar::instant_message(revoked.revoke_time)),
+            revoke_time: Some(scalar::timestamp(revoked.revoke_time)),
             issued_before_time: None,
-            expire_time: revoked.expire_time.map(scalar::instant_message),
+            expire_time: revoked.expire_time.map(scalar::timestamp),
         }),
     }
 }
 
-/// What is revoked, as a message; with `subject_hash`, a subject as its hash.
+/// Converts a revocation; with `subject_hash`, a subject becomes its hash.
 pub(in crate::grpc) fn revocation(revocation: model::Revocation, subject_hash: Option<&hmac::Key>) -> Update {
-    let issued_before_time = revocation.target.issued_before().map(scalar::instant_message);
+    let issued_before_time = revocation.target.issued_before().map(scalar::timestamp);
     let target = match revocation.target {
         RevocationTarget::Token(jwt_id) => Target::JwtId(jwt_id),
         RevocationTarget::Session(session_id) => Target::SessionId(session_id.as_str().to_owned()),
@@ -111,8 +113,8 @@ pub(in crate::grpc) fn revocation(revocation: model::Revocation, subject_hash: O
     };
     Update::Revocation(Revocation {
         target: Some(target),
-        revoke_time: Some(scalar::instant_message(revocation.revoke_time)),
+        revoke_time: Some(scalar::timestamp(revocation.revoke_time)),
         issued_before_time,
-        expire_time: revocation.expire_time.map(scalar::instant_message),
+        expire_time: revocation.expire_time.map(scalar::timestamp),
     })
 }

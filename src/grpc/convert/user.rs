@@ -1,4 +1,4 @@
-//! UserService's messages.
+//! Messages of UserService.
 
 use prost_types::FieldMask;
 
@@ -10,13 +10,13 @@ use crate::{
     proto::v1,
 };
 
-/// The most that a user's claims may be, as JSON in bytes: they are to fit into a token beside all else.
-const LONGEST_CLAIMS: usize = 4096;
+/// The longest claims of a user, as JSON in bytes: they must fit into a token.
+const MAX_CLAIMS: usize = 4096;
 
-/// Fields that tokend makes, or that name the user. In a mask they are passed over (AIP-203).
-const NOT_DECIDED: [&str; 5] = ["user_id", "etag", "create_time", "update_time", "password_update_time"];
+/// Fields that the server sets, and the id. A mask may name them, without effect (AIP-203).
+const OUTPUT_ONLY: [&str; 5] = ["user_id", "etag", "create_time", "update_time", "password_update_time"];
 
-/// Reads the id of a new user, or nothing.
+/// Reads the optional id of a new user.
 pub(in crate::grpc) fn optional_user_id(text: &str, violations: &mut Violations) -> Option<UserId> {
     if text.starts_with(FOREIGN_SUBJECT) {
         let description =
@@ -32,7 +32,7 @@ pub(in crate::grpc) fn user_id(text: &str, field: &str, violations: &mut Violati
     violations.check(field, UserId::parse(text))
 }
 
-/// Reads which user is meant.
+/// Reads the id or the name of a user.
 pub(in crate::grpc) fn user_key(user_id: &str, username: &str) -> Checked<UserKey> {
     let mut violations = Violations::default();
     let value = match (user_id, username) {
@@ -46,7 +46,7 @@ pub(in crate::grpc) fn user_key(user_id: &str, username: &str) -> Checked<UserKe
     Checked { value: value.unwrap_or_else(|| UserKey::Name(Username::default())), violations }
 }
 
-/// Reads what operators decide about a user.
+/// Reads the settings of a user.
 pub(in crate::grpc) fn user_settings(message: v1::User) -> Checked<UserSettings> {
     let mut violations = Violations::default();
     let username = violations.check("username", Username::parse(&message.username));
@@ -60,7 +60,7 @@ pub(in crate::grpc) fn user_settings(message: v1::User) -> Checked<UserSettings>
     Checked { value, violations: violations.prefixed("user.") }
 }
 
-/// What a request changes of a user; none: it stays.
+/// The changes of an UpdateUserRequest; fields without a value stay.
 #[derive(Default)]
 pub(in crate::grpc) struct UserChange {
     username: Option<Username>,
@@ -70,7 +70,7 @@ pub(in crate::grpc) struct UserChange {
 }
 
 impl UserChange {
-    /// Makes the change.
+    /// Applies the changes.
     pub(in crate::grpc) fn apply(&self, settings: &mut UserSettings) {
         if let Some(username) = &self.username {
             settings.username = username.clone();
@@ -87,15 +87,15 @@ impl UserChange {
     }
 }
 
-/// Reads what a request changes (AIP-134): the fields that the mask names, all for `*`, and without a mask those of the user that
-/// are not empty.
+/// Reads the changes of an UpdateUserRequest (AIP-134): the fields that the mask names, all for `*`, and without a mask those that are not
+/// empty.
 pub(in crate::grpc) fn user_change(message: v1::User, mask: Option<FieldMask>) -> Checked<UserChange> {
     let mut violations = Violations::default();
     let paths = mask.map(|mask| mask.paths).unwrap_or_default();
     let mut change = UserChange::default();
     let known = |path: &str| {
         matches!(path, "*" | "username" | "disabled" | "claims" | "claims_json" | "scopes")
-            || NOT_DECIDED.contains(&path)
+            || OUTPUT_ONLY.contains(&path)
     };
     for (index, _) in paths.iter().enumerate().filter(|(_, path)| !known(path)) {
         let description = "must be one of username, disabled, claims, claims_json, scopes and `*`";
@@ -122,7 +122,7 @@ pub(in crate::grpc) fn user_change(message: v1::User, mask: Option<FieldMask>) -
     Checked { value: change, violations }
 }
 
-/// Reads a password, or the hash of one: one of the two must be given.
+/// Reads a password or a password hash: one of the two is required.
 pub(in crate::grpc) fn new_password(
     password: String,
     password_hash: String,
@@ -146,13 +146,13 @@ pub(in crate::grpc) fn new_password(
     NewPassword::Plain(plain.unwrap_or_default())
 }
 
-/// The revision that an etag names; none without one. A text that is no etag of ours names a revision that no user has.
+/// Reads an optional etag. A malformed one becomes a revision that no user has.
 pub(in crate::grpc) fn revision(etag: &str) -> Option<i64> {
     let number = |etag: &str| etag.strip_prefix('"')?.strip_suffix('"')?.parse().ok();
     (!etag.is_empty()).then(|| number(etag).unwrap_or_default())
 }
 
-/// A user as a message.
+/// Converts a user.
 pub(in crate::grpc) fn user_message(user: User) -> v1::User {
     let claims_json = user.settings.claims.to_json();
     v1::User {
@@ -163,9 +163,9 @@ pub(in crate::grpc) fn user_message(user: User) -> v1::User {
         claims_json,
         scopes: user.settings.scopes,
         etag: format!("\"{}\"", user.revision),
-        create_time: Some(scalar::instant_message(user.create_time)),
-        update_time: Some(scalar::instant_message(user.update_time)),
-        password_update_time: Some(scalar::instant_message(user.password_update_time)),
+        create_time: Some(scalar::timestamp(user.create_time)),
+        update_time: Some(scalar::timestamp(user.update_time)),
+        password_update_time: Some(scalar::timestamp(user.password_update_time)),
     }
 }
 
@@ -175,8 +175,8 @@ fn claims(
     violations: &mut Violations,
 ) -> ExtraClaims {
     let claims = extra_claims(claims, claims_json, violations);
-    if claims.to_json().len() > LONGEST_CLAIMS {
-        violations.add("claims", format!("must be at most {LONGEST_CLAIMS} bytes of JSON"));
+    if claims.to_json().len() > MAX_CLAIMS {
+        violations.add("claims", format!("must be at most {MAX_CLAIMS} bytes of JSON"));
     }
     claims
 }

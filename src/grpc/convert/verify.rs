@@ -1,4 +1,4 @@
-//! VerifyToken's messages.
+//! Messages of VerifyToken.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
     tokens::{EncodedClaims, ExaminedToken, VerifiedToken},
 };
 
-/// Reads a VerifyTokenRequest: the request, and the fields of the response that the caller wants.
+/// Reads a VerifyTokenRequest. The second value is the `read_mask`.
 pub(in crate::grpc) fn verify_request(
     message: v1::VerifyTokenRequest,
     max_leeway: Duration,
@@ -73,12 +73,12 @@ impl VerifiedFields {
         fields
     }
 
-    const fn hold(self, number: u32) -> bool {
+    const fn contain(self, number: u32) -> bool {
         self.0 & (1 << number) != 0
     }
 }
 
-/// Encodes the claims of a token in each form that responses carry.
+/// Encodes the claims of a token in the three forms of responses.
 pub(crate) fn encode_claims(token: &ExaminedToken) -> EncodedClaims {
     EncodedClaims {
         token_claims: token_claims(token.claims.clone()).encode_to_vec().into(),
@@ -87,8 +87,7 @@ pub(crate) fn encode_claims(token: &ExaminedToken) -> EncodedClaims {
     }
 }
 
-/// Appends the VerifyTokenResponse for a token that may be trusted, without building the message: the claims were
-/// [encoded](encode_claims) when the token was first verified.
+/// Appends the VerifyTokenResponse for a valid token. The claims were [encoded](encode_claims) when the token was first verified.
 pub(in crate::grpc) fn encode_verified(
     verified: &VerifiedToken,
     fields: VerifiedFields,
@@ -97,39 +96,40 @@ pub(in crate::grpc) fn encode_verified(
     let VerifiedToken { token, audiences, cache_ttl } = verified;
     let encoded = &token.encoded;
     for (number, claims) in [(1, &encoded.token_claims), (2, &encoded.claims), (3, &encoded.claims_json)] {
-        if fields.hold(number) {
+        if fields.contain(number) {
             put_bytes(number, claims, buffer);
         }
     }
-    if fields.hold(4) {
+    if fields.contain(4) {
         let matched = audiences.iter().filter_map(|index| token.claims.audiences.get(*index));
         matched.for_each(|audience| put_bytes(4, audience.as_bytes(), buffer));
     }
-    if fields.hold(5) {
+    if fields.contain(5) {
         put_bytes(5, token.key_id().as_str().as_bytes(), buffer);
     }
-    if fields.hold(6) {
+    if fields.contain(6) {
         prost::encoding::message::encode(6, &scalar::duration_message(*cache_ttl), buffer);
     }
 }
 
-/// The VerifyTokenResponse for a token that may be trusted, with its prefix.
+/// The framed VerifyTokenResponse for a valid token.
 pub(in crate::grpc) fn verified_response(verified: &VerifiedToken, fields: VerifiedFields) -> Bytes {
     let mut buffer = framing::begin(verified_len(verified, fields));
     encode_verified(verified, fields, &mut buffer);
     framing::finish(buffer)
 }
 
-/// How many bytes [`encode_verified`] appends.
+/// The number of bytes that [`encode_verified`] appends.
 pub(in crate::grpc) fn verified_len(verified: &VerifiedToken, fields: VerifiedFields) -> usize {
     let VerifiedToken { token, audiences, cache_ttl } = verified;
     let EncodedClaims { token_claims, claims, claims_json } = &token.encoded;
     let claims = [(1, token_claims), (2, claims), (3, claims_json)].into_iter();
-    let claims = claims.filter(|(number, _)| fields.hold(*number)).map(|(_, bytes)| field_len(bytes.len()));
+    let claims =
+        claims.filter(|(number, _)| fields.contain(*number)).map(|(_, bytes)| field_len(bytes.len()));
     let matched = audiences.iter().filter_map(|index| token.claims.audiences.get(*index));
-    let audiences = matched.filter(|_| fields.hold(4)).map(|audience| field_len(audience.len()));
-    let key_id = fields.hold(5).then(|| field_len(token.key_id().as_str().len()));
-    let cache_ttl = fields.hold(6).then(|| field_len(scalar::duration_message(*cache_ttl).encoded_len()));
+    let audiences = matched.filter(|_| fields.contain(4)).map(|audience| field_len(audience.len()));
+    let key_id = fields.contain(5).then(|| field_len(token.key_id().as_str().len()));
+    let cache_ttl = fields.contain(6).then(|| field_len(scalar::duration_message(*cache_ttl).encoded_len()));
     claims.chain(audiences).chain(key_id).chain(cache_ttl).sum()
 }
 
@@ -138,19 +138,19 @@ pub(in crate::grpc) fn field_len(length: usize) -> usize {
     1 + encoded_len_varint(u64::try_from(length).unwrap_or(u64::MAX)) + length
 }
 
-/// Appends a length-delimited field: a text, or a message that is encoded already.
+/// Appends a length-delimited field: text, or an encoded message.
 pub(in crate::grpc) fn put_bytes(number: u32, bytes: &[u8], buffer: &mut Vec<u8>) {
     put_length(number, bytes.len(), buffer);
     buffer.extend_from_slice(bytes);
 }
 
-/// Appends what is before the bytes of a length-delimited field.
+/// Appends the key and the length of a length-delimited field.
 pub(in crate::grpc) fn put_length(number: u32, length: usize, buffer: &mut Vec<u8>) {
     encode_key(number, WireType::LengthDelimited, buffer);
     encode_varint(u64::try_from(length).unwrap_or(u64::MAX), buffer);
 }
 
-/// The registered claims as a message.
+/// Converts the registered claims.
 pub(super) fn token_claims(claims: TokenClaims) -> v1::TokenClaims {
     let actor = claims.actor.map(|acting| actor(acting, &claims.issuer));
     v1::TokenClaims {
@@ -158,16 +158,16 @@ pub(super) fn token_claims(claims: TokenClaims) -> v1::TokenClaims {
         issuer: claims.issuer,
         subject: claims.subject,
         audiences: claims.audiences,
-        expire_time: Some(scalar::instant_message(claims.expire_time)),
-        not_before_time: claims.not_before_time.map(scalar::instant_message),
-        issue_time: claims.issue_time.map(scalar::instant_message),
+        expire_time: Some(scalar::timestamp(claims.expire_time)),
+        not_before_time: claims.not_before_time.map(scalar::timestamp),
+        issue_time: claims.issue_time.map(scalar::timestamp),
         jwt_id: claims.jwt_id.unwrap_or_default(),
         client_id: claims.client_id.unwrap_or_default(),
         scopes: claims.scopes,
     }
 }
 
-/// An actor as a message. `issuer` is the token's: an actor without one of its own is a subject of that issuer.
+/// Converts an actor. An actor without an issuer is a subject of `issuer`, the token's.
 fn actor(acting: Actor, issuer: &str) -> v1::Actor {
     v1::Actor {
         subject: acting.subject,
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_names_fields_of_the_response_and_nothing_else() {
+    fn a_mask_may_name_fields_of_the_response_only() {
         let of = |paths: &[&str]| {
             let mask =
                 prost_types::FieldMask { paths: paths.iter().map(|path| (*path).to_owned()).collect() };

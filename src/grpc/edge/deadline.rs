@@ -1,16 +1,16 @@
-//! How long a call may take: the caller's `grpc-timeout`, and no longer than the server's own bound.
+//! The timeout of a call: the caller's `grpc-timeout`, up to `request_timeout`.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// The time that this call has.
-pub(super) fn of(headers: &HeaderMap, most: Duration) -> Duration {
-    let asked = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
-    asked.map_or(most, |asked| asked.min(most))
+/// Returns the timeout of a call with these headers.
+pub(super) fn of(headers: &HeaderMap, max: Duration) -> Duration {
+    let requested = headers.get("grpc-timeout").and_then(|value| parse(value.to_str().ok()?));
+    requested.map_or(max, |requested| requested.min(max))
 }
 
-/// At most eight digits and a unit (gRPC over HTTP/2, "Timeout"). What has another form is no timeout.
+/// Parses at most eight digits and a unit (gRPC over HTTP/2, "Timeout"). Other text is ignored.
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,19 +1,19 @@
-//! The stages of stopping, as calls see them.
+//! The stages of a graceful stop.
 
 use tokio::sync::watch;
 
-/// How far stopping has come.
+/// The stage of the stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
-    /// Calls are served.
+    /// Calls are accepted.
     Serving,
-    /// Calls that are being served are finished; no other is begun.
+    /// New calls are rejected; calls in flight may finish.
     Draining,
-    /// Nothing is waited for any more.
+    /// Calls in flight are rejected too.
     Over,
 }
 
-/// Tells calls how far stopping has come.
+/// Tells calls that the server stops.
 #[derive(Debug, Clone)]
 pub struct Drain(watch::Sender<Stage>);
 
@@ -24,12 +24,12 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// From now on no call is begun.
+    /// Rejects new calls from now on.
     pub fn begin(&self) {
         self.0.send_replace(Stage::Draining);
     }
 
-    /// From now on no call is waited for: each that is still being served is answered with UNAVAILABLE.
+    /// Rejects the calls in flight: each is answered with UNAVAILABLE.
     pub fn end(&self) {
         self.0.send_replace(Stage::Over);
     }
@@ -38,16 +38,16 @@ impl Drain {
         *self.0.borrow() > Stage::Serving
     }
 
-    /// Resolves when no call is begun any more: calls without an end of their own end then.
+    /// Resolves when new calls are rejected. Streams without an end of their own end then.
     pub(in crate::grpc) async fn begun(&self) {
         let mut stage = self.0.subscribe();
         let _ = stage.wait_for(|stage| *stage > Stage::Serving).await;
     }
 
-    /// Resolves when no call is waited for any more.
+    /// Resolves when calls in flight are rejected.
     pub(super) async fn over(&self) {
         let mut stage = self.0.subscribe();
-        // The sender lives as long as `self`: an error cannot come, and would end the wait.
+        // The sender lives as long as `self`, so that the wait cannot fail.
         let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
     }
 }

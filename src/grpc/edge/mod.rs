@@ -1,9 +1,9 @@
-//! What every call passes before and after its method, outermost first.
+//! The edge: what happens to every call before and after its method.
 
 mod deadline;
 mod drain;
-mod form;
-mod messages;
+mod grpc_request;
+mod request_body;
 mod request_id;
 mod service;
 mod unary;

@@ -1,4 +1,4 @@
-//! The id that finds a call in the log. A caller may send its own; it is sent back.
+//! Request ids: each call has one, in the log and in its response. A caller may send its own.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -11,13 +11,13 @@ use crate::{
     random::{self, RandomError},
 };
 
-/// The metadata that carries it, both ways.
+/// The metadata key in requests and responses.
 pub(super) const NAME: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest id of a caller's own.
-const LONGEST: usize = 64;
+/// The longest id that a caller may send, in bytes.
+const MAX_LENGTH: usize = 64;
 
-/// Makes request ids: a random number of this process, and a count.
+/// Generates request ids: a random number of this process, and a counter.
 #[derive(Debug)]
 pub(super) struct RequestIds {
     process: [u8; 6],
@@ -29,17 +29,18 @@ impl RequestIds {
         Ok(Self { process: random::bytes()?, next: AtomicU64::new(u64::from_be_bytes(random::bytes()?)) })
     }
 
-    /// The caller's id if it is fit for a log and no credential, else a new one.
+    /// Returns the caller's id if it is safe to log and not a credential, else a new one.
     pub(super) fn of(&self, headers: &HeaderMap) -> HeaderValue {
         let fit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         let own = headers.get(NAME).filter(|value| {
             let bytes = value.as_bytes();
-            (1..=LONGEST).contains(&bytes.len())
+            (1..=MAX_LENGTH).contains(&bytes.len())
                 && bytes.iter().all(fit)
                 && value.to_str().is_ok_and(|text| !holds_credential(text))
         });
         let mut id = own.cloned().unwrap_or_else(|| self.next());
-        // Each id is sent once: a place in HPACK's table for it would only push out what is sent again (RFC 7541 section 7.1.3).
+        // An id is sent once. As a sensitive value it stays out of HPACK's table, where it would evict entries that are sent again
+        // (RFC 7541 section 7.1.3).
         id.set_sensitive(true);
         id
     }
@@ -51,7 +52,7 @@ impl RequestIds {
         process.copy_from_slice(&self.process);
         rest.copy_from_slice(&count);
         let mut text = [0; 16];
-        // 12 bytes are 16 characters of base64, which are all fit for a header.
+        // 12 bytes are 16 characters of base64url, all valid in a header.
         let _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
         HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text))
             .unwrap_or(const { HeaderValue::from_static("none") })

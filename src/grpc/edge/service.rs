@@ -1,4 +1,4 @@
-//! The service that stands before all methods.
+//! The outermost service of the gRPC port.
 
 use std::{
     convert::Infallible,
@@ -17,8 +17,8 @@ use tower::Service;
 use tracing::Instrument as _;
 
 use super::{
-    Drain, deadline, form,
-    messages::Messages,
+    Drain, deadline, grpc_request,
+    request_body::RequestBody,
     request_id::{self, RequestIds},
     unary::{self, ResponseBody},
 };
@@ -38,18 +38,18 @@ use crate::{
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The bounds of a call.
+/// The limits of a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The longest that a call may take.
+    /// The longest duration of a call.
     pub request_timeout: Duration,
 }
 
-/// Stands before all methods.
+/// The outermost service of the gRPC port: request ids, audit, drain, timeouts, metrics and spans around every method.
 #[derive(Debug, Clone)]
 pub struct Edge(Arc<Shared>);
 
-/// What all calls share.
+/// Shared by all calls.
 #[derive(Debug)]
 struct Shared {
     services: Services,
@@ -57,28 +57,28 @@ struct Shared {
     request_ids: RequestIds,
 }
 
-/// What the edge works with.
+/// The dependencies of the edge.
 #[derive(Debug)]
 pub struct EdgeParts {
-    /// The bounds of a call.
+    /// The limits of a call.
     pub limits: Limits,
-    /// Tells when no call is begun any more.
+    /// Rejects calls when the server stops.
     pub drain: Drain,
     /// Counts calls.
     pub metrics: Arc<RpcMetrics>,
-    /// Admits calls.
+    /// The limits of clients and of concurrent calls.
     pub admission: Arc<Admission>,
-    /// Where calls leave their events.
+    /// The audit log.
     pub audit: Arc<AuditLog>,
-    /// Begins the spans of calls that are traced; none: none is.
+    /// Traces calls, if tracing is on.
     pub spans: Option<Arc<Spans>>,
 }
 
 impl Edge {
-    /// Puts itself before `services`.
+    /// Serves `services`.
     ///
     /// # Errors
-    /// When there is no randomness.
+    /// When the system has no randomness.
     pub fn new(services: Services, parts: EdgeParts) -> Result<Self, RandomError> {
         let request_ids = RequestIds::new()?;
         Ok(Self(Arc::new(Shared { services, parts: Arc::new(parts), request_ids })))
@@ -86,8 +86,8 @@ impl Edge {
 }
 
 impl Shared {
-    /// One call from edge to edge: request id, metrics and spans around [the method](Self::serve).
-    async fn answer<B>(self: Arc<Self>, request: Request<B>) -> Result<Response<ResponseBody>, Infallible>
+    /// Handles a request: request id, metrics and spans around [`Self::serve`].
+    async fn handle<B>(self: Arc<Self>, request: Request<B>) -> Result<Response<ResponseBody>, Infallible>
     where
         B: http_body::Body<Data = Bytes> + FromPeer + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
@@ -96,15 +96,15 @@ impl Shared {
         let method = MethodIndex::of(request.uri().path());
         let info = method.info();
         let began = Instant::now();
-        if let Some(response) = form::refuse(&request) {
-            return Ok(Box::pin(self.refuse_form(request, response, method, request_id, began)).await);
+        if let Some(response) = grpc_request::reject(&request) {
+            return Ok(Box::pin(self.reject(request, response, method, request_id, began)).await);
         }
         let trace = self.parts.spans.as_ref().and_then(|spans| spans.begin(request.headers(), info.path));
         let peer = request.body().peer().cloned();
         let call = CallContext::new(info, request_id, peer, trace, Arc::clone(&self.parts));
         let call = Arc::new(call);
         let mut response = {
-            // By reference: a future that takes it has room for it once more, and so has each future around that one.
+            // Passed by reference: each future that took the request by value would reserve its size again.
             let mut request = Some(request);
             let served = pin!(self.serve(&call, method, &mut request, began));
             match call.trace() {
@@ -121,8 +121,9 @@ impl Shared {
         Ok(response)
     }
 
-    /// The response to a request that is no gRPC call, at the request's end: an earlier one would cross what its client still sends.
-    async fn refuse_form<B>(
+    /// Sends the response to a request that is not a gRPC call, after the end of its body: an earlier response would reset the stream while
+    /// the client still sends.
+    async fn reject<B>(
         &self,
         request: Request<B>,
         mut response: Response<Body>,
@@ -139,13 +140,13 @@ impl Shared {
             () = tokio::time::sleep(self.parts.limits.request_timeout) => {}
             () = self.parts.drain.over() => {}
         }
-        // The code that a gRPC client makes of it.
+        // gRPC clients report such a response as UNKNOWN.
         self.parts.metrics.observe(method, Code::Unknown, began.elapsed());
         response.headers_mut().insert(request_id::NAME, request_id);
-        response.map(ResponseBody::Framework)
+        response.map(ResponseBody::Tonic)
     }
 
-    /// Serves a call. Outermost first: audit, drain and deadline, the method.
+    /// Serves a call: audit outermost, then drain and timeout, then the method.
     async fn serve<B>(
         &self,
         call: &Arc<CallContext>,
@@ -158,36 +159,36 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         let parts = &self.parts;
-        let most = parts.limits.request_timeout;
-        let time = request.as_ref().map_or(most, |request| deadline::of(request.headers(), most));
+        let max = parts.limits.request_timeout;
+        let timeout = request.as_ref().map_or(max, |request| deadline::of(request.headers(), max));
         let open = OpenCall::begin(call);
-        let answered = async {
+        let outcome = async {
             if parts.drain.has_begun() {
                 return Err(CallError::ShuttingDown);
             }
-            // The router would pass over a query, and a proxy that allows paths might not.
+            // The router would ignore a query; a proxy in front that filters by path may not.
             if request.as_ref().is_some_and(|request| request.uri().query().is_some()) {
                 return Err(CallError::MethodUnknown);
             }
             let served = pin!(self.method(call, method, request));
             tokio::select! {
                 biased;
-                response = tokio::time::timeout_at((began + time).into(), served) => response.unwrap_or(Err(CallError::DeadlineExceeded)),
+                response = tokio::time::timeout_at((began + timeout).into(), served) => response.unwrap_or(Err(CallError::DeadlineExceeded)),
                 () = parts.drain.over() => Err(CallError::ShuttingDown),
             }
         };
-        let response = match answered.await {
+        let response = match outcome.await {
             Ok(response) => response,
-            Err(error) => error.into_status(call).into_http().map(ResponseBody::Framework),
+            Err(error) => error.into_status(call).into_http().map(ResponseBody::Tonic),
         };
         let Some(event) = open.end(code(response.headers())) else { return response };
         match parts.audit.write(event).await {
             Ok(()) => response,
-            Err(error) => CallError::from(error).into_status(call).into_http().map(ResponseBody::Framework),
+            Err(error) => CallError::from(error).into_status(call).into_http().map(ResponseBody::Tonic),
         }
     }
 
-    /// The method itself: directly, if it is one of those that are called most often, else by the framework.
+    /// Runs the method: directly, if it is one of the most frequent, else through tonic.
     async fn method<B>(
         &self,
         call: &Arc<CallContext>,
@@ -198,18 +199,18 @@ impl Shared {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        if Services::answers_directly(method) {
+        if Services::is_direct(method) {
             let request = request.as_mut().ok_or(CallError::Lost)?;
             let message = unary::read(request.body_mut(), self.services.max_message_bytes(method)).await?;
-            let answer = self.services.answer_directly(call, method, request.headers(), message);
-            return answer.await.map(unary::response);
+            let response = self.services.call_directly(call, method, request.headers(), message);
+            return response.await.map(unary::response);
         }
-        // Boxed, since it needs several times as much room as the direct methods.
+        // Boxed, because this future is several times larger than those of the direct methods.
         let request = request.take().ok_or(CallError::Lost)?;
-        Box::pin(self.by_framework(call, request)).instrument(call.log_span().clone()).await
+        Box::pin(self.call_tonic(call, request)).instrument(call.log_span().clone()).await
     }
 
-    async fn by_framework<B>(
+    async fn call_tonic<B>(
         &self,
         call: &Arc<CallContext>,
         mut request: Request<B>,
@@ -219,21 +220,21 @@ impl Shared {
         B::Error: Into<BoxError>,
     {
         request.extensions_mut().insert(Arc::clone(call));
-        let request = request.map(|body| Body::new(Messages::of(Arc::clone(call), body)));
+        let request = request.map(|body| Body::new(RequestBody::new(Arc::clone(call), body)));
         let Ok(response) = self.services.routes().call(request).await;
-        match status::of_framework(response.headers()) {
+        match status::from_tonic(response.headers()) {
             Some(error) => Err(error),
-            None => Ok(response.map(ResponseBody::Framework)),
+            None => Ok(response.map(ResponseBody::Tonic)),
         }
     }
 }
 
-/// The code of a response whose headers are known. One that has none there is a stream or a message: OK so far.
+/// The status code of a response, by its headers. A response without one there is a message or a stream, and OK so far.
 fn code(headers: &HeaderMap) -> Code {
     headers.get(Status::GRPC_STATUS).map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
 }
 
-/// Whether a code is the server's fault (OpenTelemetry's semantic conventions for gRPC).
+/// Whether OpenTelemetry's semantic conventions for gRPC count the code as an error of the server.
 const fn is_failure(code: Code) -> bool {
     matches!(
         code,
@@ -256,12 +257,12 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        // Routes are always ready.
+        // The router is always ready.
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        Box::pin(Arc::clone(&self.0).answer(request))
+        Box::pin(Arc::clone(&self.0).handle(request))
     }
 }
 
@@ -277,11 +278,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_a_call_while_it_is_served_is_small() {
+    fn the_future_of_a_call_is_small() {
         const fn size<F>(_: &impl Fn(Arc<Shared>, Request<Body>) -> F) -> usize {
             size_of::<F>()
         }
-        let bytes = size(&Shared::answer::<Body>);
-        assert!(bytes <= 3 * 1024, "{bytes} bytes for each call, beside those of its method");
+        let bytes = size(&Shared::handle::<Body>);
+        assert!(bytes <= 3 * 1024, "{bytes} bytes for each call, without those of its method");
     }
 }

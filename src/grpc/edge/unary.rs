@@ -1,5 +1,4 @@
-//! The unary methods that are called most often, without the framework's router, codec and boxed bodies in between: one message is read
-//! from the request body, and the response body is one message and the trailers (gRPC over HTTP/2, "Requests" and "Responses").
+//! The bodies of unary calls that bypass tonic's router and codec (gRPC over HTTP/2, "Requests" and "Responses").
 
 use std::{
     fmt,
@@ -20,7 +19,7 @@ use crate::{
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Reads the one message of a request.
+/// Reads the message of a unary request.
 pub(super) async fn read<B>(body: &mut B, max_bytes: usize) -> Result<Bytes, CallError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
@@ -35,12 +34,12 @@ where
                 "the request has trailers, which gRPC does not allow".to_owned(),
             ));
         };
-        // Most requests come in one piece, which is not copied.
+        // Most requests arrive in one frame, which is not copied.
         if first.is_empty() {
             first = data;
         } else {
             if more.is_empty() {
-                // What the message says of its length was checked, and counts as the caller's memory from its first byte on.
+                // The length is checked, and the body has already reserved it from the memory of requests.
                 more.reserve(check_length(&first, max_bytes)?.map_or(0, |length| PREFIX_LENGTH + length));
                 more.extend_from_slice(&first);
             }
@@ -56,8 +55,8 @@ where
     Ok(bytes.slice(PREFIX_LENGTH..))
 }
 
-/// Checks what has come of a message: it is not compressed, not too long, and nothing is behind it. Returns its length, once that is
-/// known.
+/// Checks the received part of a message: it must not be compressed, too long, or followed by more bytes. Returns its length, once that
+/// is known.
 fn check_length(bytes: &[u8], max_bytes: usize) -> Result<Option<usize>, CallError> {
     let Some((prefix, message)) = bytes.split_first_chunk::<PREFIX_LENGTH>() else { return Ok(None) };
     let [compressed, length @ ..] = *prefix;
@@ -84,7 +83,7 @@ fn body_error(error: &BoxError) -> CallError {
     }
 }
 
-/// The response with this one message.
+/// The response with this framed message.
 pub(super) fn response(message: Bytes) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::Unary(Unary::Message(message)));
     response.headers_mut().insert(CONTENT_TYPE, const { HeaderValue::from_static("application/grpc") });
@@ -93,15 +92,15 @@ pub(super) fn response(message: Bytes) -> Response<ResponseBody> {
 
 /// The body of a response.
 pub enum ResponseBody {
-    /// One message, and the trailers of success.
+    /// A message, and the trailers of success.
     Unary(Unary),
-    /// Any other body: tonic's, an error's, or that of a request that is not gRPC.
-    Framework(Body),
+    /// Any other body.
+    Tonic(Body),
 }
 
-/// What is left to send of a response with one message.
+/// The unsent part of a unary response.
 pub enum Unary {
-    /// The message, and then the trailers.
+    /// The message and the trailers.
     Message(Bytes),
     /// The trailers.
     Trailers,
@@ -131,10 +130,10 @@ impl HttpBody for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         match &mut *self {
-            Self::Framework(body) => Pin::new(body).poll_frame(context),
-            Self::Unary(rest) => Poll::Ready(match std::mem::replace(rest, Unary::End) {
+            Self::Tonic(body) => Pin::new(body).poll_frame(context),
+            Self::Unary(unsent) => Poll::Ready(match std::mem::replace(unsent, Unary::End) {
                 Unary::Message(message) => {
-                    *rest = Unary::Trailers;
+                    *unsent = Unary::Trailers;
                     Some(Ok(Frame::data(message)))
                 }
                 Unary::Trailers => {
@@ -149,14 +148,14 @@ impl HttpBody for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Framework(body) => body.is_end_stream(),
-            Self::Unary(rest) => matches!(rest, Unary::End),
+            Self::Tonic(body) => body.is_end_stream(),
+            Self::Unary(unsent) => matches!(unsent, Unary::End),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Framework(body) => body.size_hint(),
+            Self::Tonic(body) => body.size_hint(),
             Self::Unary(Unary::Message(message)) => {
                 SizeHint::with_exact(u64::try_from(message.len()).unwrap_or(u64::MAX))
             }
@@ -173,10 +172,10 @@ mod tests {
     use super::*;
     use crate::grpc::framing::encode;
 
-    /// A body that comes in these pieces.
-    struct Pieces(VecDeque<Frame<Bytes>>);
+    /// A body that arrives in these frames.
+    struct Frames(VecDeque<Frame<Bytes>>);
 
-    impl HttpBody for Pieces {
+    impl HttpBody for Frames {
         type Data = Bytes;
         type Error = Infallible;
 
@@ -188,13 +187,13 @@ mod tests {
         }
     }
 
-    fn read_pieces(pieces: impl IntoIterator<Item = Vec<u8>>) -> Result<Bytes, CallError> {
-        let mut body = Pieces(pieces.into_iter().map(|piece| Frame::data(piece.into())).collect());
-        futures_now(read(&mut body, 10))
+    fn read_frames(pieces: impl IntoIterator<Item = Vec<u8>>) -> Result<Bytes, CallError> {
+        let mut body = Frames(pieces.into_iter().map(|piece| Frame::data(piece.into())).collect());
+        poll_ready(read(&mut body, 10))
     }
 
-    /// The body is there: nothing has to be waited for.
-    fn futures_now<T>(future: impl Future<Output = T>) -> T {
+    /// Polls a future that is ready.
+    fn poll_ready<T>(future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
         let polled = future.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
         let ready = if let Poll::Ready(value) = polled { Some(value) } else { None };
@@ -202,17 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_read_however_it_is_cut() {
+    fn a_message_is_read_from_frames_of_any_size() {
         let message = [&[0, 0, 0, 0, 4][..], b"abcd"].concat();
         for size in 1..=message.len() {
-            let read = read_pieces(message.chunks(size).map(<[u8]>::to_vec)).unwrap();
+            let read = read_frames(message.chunks(size).map(<[u8]>::to_vec)).unwrap();
             assert_eq!(read, "abcd", "{size}");
         }
-        assert_eq!(read_pieces([vec![0; 5]]).unwrap(), "");
+        assert_eq!(read_frames([vec![0; 5]]).unwrap(), "");
     }
 
     #[test]
-    fn whatever_is_not_one_plain_message_is_refused() {
+    fn anything_but_one_uncompressed_message_is_rejected() {
         for (bytes, refused) in [
             (&[][..], "the request ends"),
             (&[0, 0, 0, 0], "the request ends"),
@@ -225,27 +224,27 @@ mod tests {
             (&[0; 10], "there is more than the one message"),
         ] {
             for size in 1..=bytes.len().max(1) {
-                let error = read_pieces(bytes.chunks(size).map(<[u8]>::to_vec)).unwrap_err();
+                let error = read_frames(bytes.chunks(size).map(<[u8]>::to_vec)).unwrap_err();
                 assert!(error.to_string().contains(refused), "{bytes:?} by {size}: {error}");
             }
         }
-        let mut body = Pieces([Frame::data(vec![0; 5].into()), Frame::trailers(HeaderMap::new())].into());
-        assert!(futures_now(read(&mut body, 10)).unwrap_err().to_string().contains("has trailers"));
+        let mut body = Frames([Frame::data(vec![0; 5].into()), Frame::trailers(HeaderMap::new())].into());
+        assert!(poll_ready(read(&mut body, 10)).unwrap_err().to_string().contains("has trailers"));
     }
 
     #[test]
-    fn a_response_is_its_message_and_a_status_of_zero() {
+    fn a_response_is_its_message_and_status_zero() {
         let mut body = response(encode(&"ab".to_owned())).into_body();
         assert!(
             !format!("{body:?} {:?}", Unary::Message("ab".into())).contains("ab"),
             "a response is never printed"
         );
         assert_eq!(body.size_hint().exact(), Some(9));
-        let data = futures_now(body.frame()).unwrap().unwrap().into_data().unwrap();
+        let data = poll_ready(body.frame()).unwrap().unwrap().into_data().unwrap();
         assert_eq!(&data[..], [0, 0, 0, 0, 4, 10, 2, b'a', b'b']);
         assert!(!body.is_end_stream());
-        let trailers = futures_now(body.frame()).unwrap().unwrap().into_trailers().unwrap();
+        let trailers = poll_ready(body.frame()).unwrap().unwrap().into_trailers().unwrap();
         assert_eq!(trailers.get("grpc-status").unwrap(), "0");
-        assert!(body.is_end_stream() && futures_now(body.frame()).is_none());
+        assert!(body.is_end_stream() && poll_ready(body.frame()).is_none());
     }
 }

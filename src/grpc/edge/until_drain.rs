@@ -1,4 +1,4 @@
-//! Services whose streams have no work of their own, such as health watches: they end when the drain begins.
+//! A layer that ends the streams of a service, such as health watches, when the server stops.
 
 use std::{
     convert::Infallible,
@@ -42,22 +42,22 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (answered, drain) = (self.service.call(request), self.drain.clone());
+        let (response, drain) = (self.service.call(request), self.drain.clone());
         Box::pin(async move {
             let begun = Box::pin(async move { drain.begun().await });
-            Ok(answered.await?.map(|body| Body::new(Messages { body, begun, ended: false })))
+            Ok(response.await?.map(|body| Body::new(ResponseBody { body, begun, ended: false })))
         })
     }
 }
 
-/// The messages of a response, and after the drain has begun a status in place of further ones.
-struct Messages {
+/// A response body that ends with a status once the drain has begun.
+struct ResponseBody {
     body: Body,
     begun: Pin<Box<dyn Future<Output = ()> + Send>>,
     ended: bool,
 }
 
-impl http_body::Body for Messages {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -68,7 +68,7 @@ impl http_body::Body for Messages {
         if self.ended {
             return Poll::Ready(None);
         }
-        // What is to be sent goes before the end: the last message of a health watch says NOT_SERVING.
+        // Messages that are ready go first: the last message of a health watch is NOT_SERVING.
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             return Poll::Ready(frame);
         }
@@ -84,8 +84,8 @@ impl http_body::Body for Messages {
     }
 }
 
-impl fmt::Debug for Messages {
+impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Messages").field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("ResponseBody").field("ended", &self.ended).finish_non_exhaustive()
     }
 }

@@ -1,15 +1,16 @@
-//! From what went wrong to what the caller is told: the only place that makes a `tonic::Status`, and where each failure
-//! is logged, once. The log may say more than the caller is told.
+//! Errors of calls, and their conversion to a `tonic::Status`.
+//!
+//! The only module that makes a status. Each error is logged here, once; the log may hold more than the response.
 
-mod floors;
-mod framework;
-mod told;
+mod domain_errors;
+mod error_response;
+mod tonic_errors;
 
 use prost::Message as _;
 use tonic::Status;
 
-pub(super) use self::framework::of_framework;
-use self::told::Told;
+use self::error_response::ErrorResponse;
+pub(super) use self::tonic_errors::from_tonic;
 use super::call::CallContext;
 use crate::{
     access::{AuthenticationError, Denial, PolicyError, RegistryError, UserError},
@@ -22,7 +23,7 @@ use crate::{
     },
 };
 
-/// Why a call is not answered with what was asked for.
+/// Why a call fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     #[error(transparent)]
@@ -53,11 +54,11 @@ pub(crate) enum CallError {
     Keys(#[from] KeyError),
     #[error(transparent)]
     Watches(#[from] TooManyWatches),
-    /// Another request of this caller had the same `request_id`.
-    #[error("another request had this `request_id`")]
+    /// A different request of this caller had the same `request_id`.
+    #[error("another request had this `request_id`; use a new UUID for each request")]
     RequestIdReused,
-    /// What was begun for the call ended without an answer.
-    #[error("what was begun for the call ended without an answer")]
+    /// A task of the call ended without a result.
+    #[error("a task of the call ended without a result")]
     Lost,
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -65,16 +66,16 @@ pub(crate) enum CallError {
     NoRoom(#[from] NoRoom),
     #[error(transparent)]
     Audit(#[from] AuditUnavailable),
-    /// A verifier left unread what it was sent.
-    #[error("the verifier does not read what it is sent")]
+    /// A client did not read its responses in time.
+    #[error("the client does not read the responses of the stream in time")]
     SlowReader,
-    /// The store was restored from a backup that is older than what the verifier was told.
+    /// The store was restored from a backup that is older than the state of the verifier.
     #[error("the state went back to an earlier one; watch again")]
     WentBack,
-    /// The server stops and takes no more calls, or cannot wait for this one.
+    /// The server stops: it accepts no more calls, or cannot wait for this one.
     #[error("the server is shutting down")]
     ShuttingDown,
-    /// The call took longer than its caller or the server allows.
+    /// The call took longer than `grpc-timeout` or `request_timeout`.
     #[error("the call took too long")]
     DeadlineExceeded,
     /// The request is compressed.
@@ -83,19 +84,19 @@ pub(crate) enum CallError {
     /// A health check of a service that is not served.
     #[error("no service of that name is served here")]
     ServiceUnknown,
-    /// There is no such method.
+    /// The method is not served.
     #[error("the method is unknown")]
     MethodUnknown,
     /// The request's message is larger than the limit.
     #[error("the request is larger than the server's limit")]
     RequestTooLarge,
-    /// The request's octets are no message of the method's type.
+    /// The request is not a message of the method's type.
     #[error("the request is not a well-formed message: {0}")]
     Undecodable(String),
 }
 
 impl CallError {
-    /// Whether it says nothing about the request: the server or the client is overloaded, or the audit log fails.
+    /// Whether the cause is an overload or a failing audit log, and not the request.
     pub(in crate::grpc) const fn is_overload(&self) -> bool {
         matches!(self, Self::Overloaded(_) | Self::NoRoom(_) | Self::Audit(_))
     }
@@ -108,25 +109,25 @@ impl From<Denial> for CallError {
 }
 
 impl CallError {
-    /// The status to answer `call` with, logged and recorded.
+    /// Logs and records the error. Returns the status of the response.
     pub(in crate::grpc) fn into_status(self, call: &CallContext) -> Status {
-        let told = Told::of(&self);
-        call.refused(told.reason, &self, told.field.as_deref());
-        told.into_status(&self, Some(call))
+        let response = ErrorResponse::of(&self);
+        call.note_refusal(response.reason, &self, response.field.as_deref());
+        response.into_status(&self, Some(call))
     }
 
-    /// The status that ends a stream after its call was answered.
+    /// Logs the error. Returns the status that ends a stream after its call was answered.
     pub(in crate::grpc) fn into_status_outside_calls(self) -> Status {
-        Told::of(&self).into_status(&self, None)
+        ErrorResponse::of(&self).into_status(&self, None)
     }
 
-    /// The status of one item of a batch, as a message.
+    /// Logs and records the error. Returns the status of an item of a batch.
     pub(in crate::grpc) fn into_item(self, call: &CallContext) -> tonic_types::Status {
-        let told = Told::of(&self);
+        let response = ErrorResponse::of(&self);
         if !self.is_overload() {
-            call.item_refused(told.reason);
+            call.note_item_refusal(response.reason);
         }
-        let status = told.into_status(&self, Some(call));
+        let status = response.into_status(&self, Some(call));
         // A status with details holds the whole message, encoded, as its details.
         tonic_types::Status::decode(status.details()).unwrap_or_else(|_| tonic_types::Status {
             code: status.code().into(),

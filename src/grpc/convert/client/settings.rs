@@ -73,8 +73,8 @@ pub(in crate::grpc) fn client_message(record: ClientRecord) -> v1::Client {
     message.default_ttl = Some(scalar::duration_message(effective_default_ttl.into()));
     message.etag = etag(version);
     message.client_id = client.client_id.into();
-    message.create_time = Some(scalar::instant_message(client.create_time));
-    message.update_time = Some(scalar::instant_message(client.update_time));
+    message.create_time = Some(scalar::timestamp(client.create_time));
+    message.update_time = Some(scalar::timestamp(client.update_time));
     let authentication = message.authentication.get_or_insert_default();
     authentication.client_secrets = secrets.into_iter().map(secret_message).collect();
     message
@@ -107,7 +107,7 @@ pub(super) fn settings_message(settings: ClientSettings) -> v1::Client {
 fn secret_message(secret: SecretRecord) -> v1::ClientSecret {
     v1::ClientSecret {
         secret_id: secret.secret_id,
-        create_time: Some(scalar::instant_message(secret.create_time)),
-        expire_time: secret.expire_time.map(scalar::instant_message),
+        create_time: Some(scalar::timestamp(secret.create_time)),
+        expire_time: secret.expire_time.map(scalar::timestamp),
     }
 }

@@ -1,8 +1,8 @@
-//! What is told of the failures of each room below.
+//! The error responses of the modules below `grpc`.
 
 use tonic::Code;
 
-use super::told::Told;
+use super::error_response::ErrorResponse;
 use crate::{
     access::{HashError, PolicyError, UserError},
     keys::KeyError,
@@ -11,7 +11,7 @@ use crate::{
     tokens::{ExchangeError, IssueError, KeysOf, LoginError, RevokeError, SessionError, VerifyError},
 };
 
-impl Told {
+impl ErrorResponse {
     pub(super) fn of_issue(error: &IssueError) -> Self {
         match error {
             IssueError::Invalid(violations) => Self::invalid(violations.clone()),

@@ -1,4 +1,4 @@
-//! The body of a call: its messages (gRPC over HTTP/2, "Length-Prefixed-Message"), and nothing else.
+//! The request body of a call (gRPC over HTTP/2, "Length-Prefixed-Message").
 
 use std::{
     error::Error,
@@ -16,45 +16,46 @@ use crate::{
     model::NoRoom,
 };
 
-/// A request's body. It ends with an error after more than one message, where the method takes one, and at trailers: tonic
-/// passes over further messages, and takes trailers for metadata, credentials included.
-pub(super) struct Messages<B> {
+/// A request body that fails after a second message, where the method takes one, and at trailers: tonic ignores further messages, and
+/// takes trailers for metadata, credentials included.
+pub(super) struct RequestBody<B> {
     body: B,
     call: Arc<CallContext>,
-    /// The message that is being read, where only one may come.
-    single: Option<Message>,
+    /// The message, where the method takes only one.
+    single: Option<MessageProgress>,
 }
 
-/// How much of a message has come.
+/// The received part of a message.
 #[derive(Debug, Default)]
-struct Message {
+struct MessageProgress {
     prefix: [u8; PREFIX_LENGTH],
-    come: usize,
+    received: usize,
 }
 
-impl Message {
-    /// Takes the next bytes; false if any of them are behind the message's end.
-    fn take(&mut self, bytes: &[u8]) -> bool {
-        for (place, byte) in self.prefix.iter_mut().skip(self.come).zip(bytes) {
-            *place = *byte;
+impl MessageProgress {
+    /// Adds the next bytes. Returns false if any of them are beyond the end of the message.
+    fn add(&mut self, bytes: &[u8]) -> bool {
+        for (slot, byte) in self.prefix.iter_mut().skip(self.received).zip(bytes) {
+            *slot = *byte;
         }
-        self.come = self.come.saturating_add(bytes.len());
+        self.received = self.received.saturating_add(bytes.len());
         let [_, length @ ..] = self.prefix;
-        // Without its whole prefix, a message has no end yet.
-        self.come <= PREFIX_LENGTH
-            || u32::try_from(self.come - PREFIX_LENGTH).is_ok_and(|come| come <= u32::from_be_bytes(length))
+        // The end is unknown until the whole prefix is there.
+        self.received <= PREFIX_LENGTH
+            || u32::try_from(self.received - PREFIX_LENGTH)
+                .is_ok_and(|received| received <= u32::from_be_bytes(length))
     }
 }
 
-impl<B> Messages<B> {
-    /// The request body of `call`.
-    pub(super) fn of(call: Arc<CallContext>, body: B) -> Self {
-        let single = (!call.method().client_streaming).then(Message::default);
+impl<B> RequestBody<B> {
+    /// Wraps the request body of `call`.
+    pub(super) fn new(call: Arc<CallContext>, body: B) -> Self {
+        let single = (!call.method().client_streaming).then(MessageProgress::default);
         Self { body, call, single }
     }
 }
 
-impl<B> Body for Messages<B>
+impl<B> Body for RequestBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -79,7 +80,7 @@ where
             let Some(bytes) = frame.data_ref() else {
                 return Err(undecodable("the request has trailers, which gRPC does not allow"));
             };
-            match single.as_mut().map(|message| message.take(bytes)) {
+            match single.as_mut().map(|message| message.add(bytes)) {
                 Some(false) => Err(undecodable("there is more than the one message that the method takes")),
                 None | Some(true) => Ok(frame),
             }
@@ -112,8 +113,8 @@ mod tests {
             (&[&[0; 5][..], &[0; 5]].concat(), false),
         ] {
             for size in 1..=bytes.len() {
-                let mut message = Message::default();
-                assert_eq!(bytes.chunks(size).all(|chunk| message.take(chunk)), whole, "{bytes:?} by {size}");
+                let mut message = MessageProgress::default();
+                assert_eq!(bytes.chunks(size).all(|chunk| message.add(chunk)), whole, "{bytes:?} by {size}");
             }
         }
     }

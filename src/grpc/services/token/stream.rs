@@ -7,15 +7,15 @@ use tokio::task::JoinSet;
 use tonic::{Code, Request, Streaming};
 use tracing::Instrument as _;
 
-use super::TokenApi;
+use super::verify;
 use crate::{
     access::{self, Authenticated},
     grpc::{
         Drain,
         call::CallContext,
-        convert,
-        feed::{self, Feed, Sender, Unread},
-        framing,
+        convert, framing,
+        response_stream::{self, ResponseSender, ResponseStream, SendError},
+        services::Api,
         status::CallError,
     },
     proto::v1::{
@@ -24,37 +24,36 @@ use crate::{
     },
 };
 
-/// How many tokens of one stream are verified at once, and how many results wait to be sent.
-const IN_FLIGHT: usize = 64;
+/// The most tokens of one stream that are verified at once, and the most results that wait to be sent.
+const MAX_IN_FLIGHT: usize = 64;
 
 /// How long a client may leave a result unread.
-const UNREAD: Duration = Duration::from_secs(30);
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 
-impl TokenApi {
-    pub(super) async fn stream_verify(
-        self: &Arc<Self>,
-        call: &Arc<CallContext>,
-        request: Request<Streaming<StreamVerifyTokensRequest>>,
-    ) -> Result<Feed<StreamVerifyTokensResponse>, CallError> {
-        let caller = call.caller(&self.authenticator, request.metadata().as_ref()).await?;
-        access::may_stream(caller.client())?;
-        let (sender, feed) = feed::channel(IN_FLIGHT, UNREAD);
-        let stream = VerifyStream {
-            api: Arc::clone(self),
-            call: Arc::clone(call),
-            caller: caller.authenticated(),
-            headers: Arc::new(request.metadata().as_ref().clone()),
-        };
-        let requests = request.into_inner();
-        tokio::spawn(stream.run(requests, sender).instrument(call.log_span().clone()));
-        Ok(feed)
-    }
+/// Handles StreamVerifyTokens.
+pub(super) async fn stream_verify_tokens(
+    api: &Arc<Api>,
+    call: &Arc<CallContext>,
+    request: Request<Streaming<StreamVerifyTokensRequest>>,
+) -> Result<ResponseStream<StreamVerifyTokensResponse>, CallError> {
+    let caller = call.caller(&api.authenticator, request.metadata().as_ref()).await?;
+    access::may_stream(caller.client())?;
+    let (sender, responses) = response_stream::channel(MAX_IN_FLIGHT, SEND_TIMEOUT);
+    let stream = VerifyStream {
+        api: Arc::clone(api),
+        call: Arc::clone(call),
+        caller: caller.authenticated(),
+        headers: Arc::new(request.metadata().as_ref().clone()),
+    };
+    let requests = request.into_inner();
+    tokio::spawn(stream.run(requests, sender).instrument(call.log_span().clone()));
+    Ok(responses)
 }
 
 /// One stream of tokens.
 #[derive(Clone)]
 struct VerifyStream {
-    api: Arc<TokenApi>,
+    api: Arc<Api>,
     call: Arc<CallContext>,
     caller: Authenticated,
     /// The metadata with the credential, which is checked again for each token.
@@ -65,7 +64,7 @@ impl VerifyStream {
     async fn run(
         self,
         requests: Streaming<StreamVerifyTokensRequest>,
-        sender: Sender<StreamVerifyTokensResponse>,
+        sender: ResponseSender<StreamVerifyTokensResponse>,
     ) {
         match self.serve(requests, &sender).await {
             Ok(()) => self.call.stream_ended(Code::Ok),
@@ -77,17 +76,17 @@ impl VerifyStream {
         }
     }
 
-    /// Serves the stream until the client ends it or disconnects.
+    /// Serves the stream until the client ends the stream or disconnects.
     async fn serve(
         &self,
         mut requests: Streaming<StreamVerifyTokensRequest>,
-        sender: &Sender<StreamVerifyTokensResponse>,
+        sender: &ResponseSender<StreamVerifyTokensResponse>,
     ) -> Result<(), CallError> {
         let drain: &Drain = &self.api.drain;
         let (mut verifying, mut is_open) = (JoinSet::new(), true);
         while is_open || !verifying.is_empty() {
             let response = tokio::select! {
-                message = requests.message(), if is_open && verifying.len() < IN_FLIGHT => match message {
+                message = requests.message(), if is_open && verifying.len() < MAX_IN_FLIGHT => match message {
                     Ok(Some(message)) => {
                         let stream = self.clone();
                         verifying.spawn(async move { stream.verify(message).await });
@@ -107,7 +106,7 @@ impl VerifyStream {
                     },
                 },
                 Some(verified) = verifying.join_next() => verified.map_err(|_| CallError::Lost)??,
-                () = sender.gone() => return Ok(()),
+                () = sender.disconnected() => return Ok(()),
                 () = drain.begun() => return Err(CallError::ShuttingDown),
             };
             let sent = tokio::select! {
@@ -116,14 +115,14 @@ impl VerifyStream {
             };
             match sent {
                 Ok(()) => {}
-                Err(Unread::Gone) => return Ok(()),
-                Err(Unread::TooSlow) => return Err(CallError::SlowReader),
+                Err(SendError::Disconnected) => return Ok(()),
+                Err(SendError::TimedOut) => return Err(CallError::SlowReader),
             }
         }
         Ok(())
     }
 
-    /// The response to one request. An error ends the stream: the client may not go on with it.
+    /// Returns the response to one request. An error ends the stream: the caller is no longer authenticated.
     async fn verify(
         &self,
         message: StreamVerifyTokensRequest,
@@ -139,10 +138,10 @@ impl VerifyStream {
 
     async fn verify_one(&self, message: VerifyTokenRequest) -> Result<VerifyTokenResponse, CallError> {
         let mut caller = self.call.readmit(&self.api.authenticator, &self.caller, &self.headers).await?;
-        let (asked, fields) = convert::verify_request(message, self.api.verifier.policy().max_leeway);
+        let (checked, fields) = convert::verify_request(message, self.api.verifier.policy().max_leeway);
         let client = Arc::clone(caller.client());
-        let grant = asked.authorize(|request| access::stream_verify(&client, request))?;
-        let verified = self.api.verified(&mut caller, &grant).await?;
-        framing::decode_own(convert::verified_response(&verified, fields))
+        let grant = checked.authorize(|request| access::stream_verify(&client, request))?;
+        let verified = verify::verify(&self.api, &mut caller, &grant).await?;
+        framing::decode_response(convert::verified_response(&verified, fields))
     }
 }

@@ -4,17 +4,17 @@ use std::ops::Deref;
 
 use tonic::Request;
 
-use super::{call::CallContext, status::CallError};
 use crate::{
     access::{self, AdminGrant, Authenticator, Caller, ClientGrant},
+    grpc::{call::CallContext, status::CallError},
     model::Method,
 };
 
-/// A grant with the caller's permit: what is done with the grant counts as the caller's until it ends, even if the caller disconnects.
+/// A grant with the caller's permit: the action counts against the caller's limits until it ends, even if the caller disconnects.
 #[derive(Debug)]
 pub(super) struct Granted<G> {
     grant: G,
-    _caller: Caller,
+    _permit: Caller,
 }
 
 impl<G> Deref for Granted<G> {
@@ -25,7 +25,7 @@ impl<G> Deref for Granted<G> {
     }
 }
 
-/// Permission to call a method that is allowed as a whole.
+/// Permission to call an administrative method.
 pub(super) async fn administer<T>(
     call: &CallContext,
     authenticator: &Authenticator,
@@ -34,11 +34,12 @@ pub(super) async fn administer<T>(
 ) -> Result<Granted<AdminGrant>, CallError> {
     let caller = call.caller(authenticator, request.metadata().as_ref()).await?;
     let grant = access::administer(caller.client(), method)?;
-    call.allowed(grant.policy());
-    Ok(Granted { grant, _caller: caller })
+    call.note_policy(grant.policy());
+    Ok(Granted { grant, _permit: caller })
 }
 
-/// Permission to call a method of ClientService for the client of this id, or for those that the caller may administer.
+/// Permission to call a method of ClientService for the client with this id; without an id, for every client that the caller may
+/// administer.
 pub(super) async fn administer_clients<T>(
     call: &CallContext,
     authenticator: &Authenticator,
@@ -48,6 +49,6 @@ pub(super) async fn administer_clients<T>(
 ) -> Result<Granted<ClientGrant>, CallError> {
     let caller = call.caller(authenticator, request.metadata().as_ref()).await?;
     let grant = access::administer_clients(caller.client(), method, client_id)?;
-    call.allowed(grant.policy(client_id));
-    Ok(Granted { grant, _caller: caller })
+    call.note_policy(grant.policy(client_id));
+    Ok(Granted { grant, _permit: caller })
 }

@@ -1,4 +1,4 @@
-//! What a caller is told.
+//! The error response of a call.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -19,25 +19,25 @@ use crate::{
 /// The domain of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "tokend";
 
-/// When one who found no room to watch may ask again.
+/// When a verifier that was rejected for the limit of watches may retry.
 const WATCH_RETRY: Duration = Duration::from_secs(5);
 
-/// When one may ask again for whose call there was no room: others will have been answered.
-const ROOM_RETRY: Duration = Duration::from_secs(1);
+/// When a call that was rejected for the memory limit may be retried: other calls have ended by then.
+const MEMORY_RETRY: Duration = Duration::from_secs(1);
 
-/// What a caller is told: a code, a reason for programs, a sentence for people.
-pub(super) struct Told {
+/// An error response: a code, a reason for programs, and a message for people.
+pub(super) struct ErrorResponse {
     pub(super) code: Code,
     pub(super) reason: &'static str,
     pub(super) message: String,
     pub(super) violations: Violations,
     pub(super) field: Option<String>,
-    /// What else `ErrorInfo.metadata` says, besides the field.
+    /// The entries of `ErrorInfo.metadata` besides the field.
     pub(super) metadata: Vec<(&'static str, String)>,
     pub(super) retry_after: Option<Duration>,
 }
 
-impl Told {
+impl ErrorResponse {
     pub(super) fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -75,25 +75,27 @@ impl Told {
     }
 
     pub(super) fn limited(error: &dyn std::error::Error, retry_after: Duration) -> Self {
-        let told = Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string());
-        Self { retry_after: Some(retry_after), ..told }
+        let response = Self::new(Code::ResourceExhausted, "RATE_LIMITED", error.to_string());
+        Self { retry_after: Some(retry_after), ..response }
     }
 
     pub(super) fn denied(denial: &Denial) -> Self {
-        let told = Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string());
-        Self { field: Some(denial.field.clone()), metadata: denial.metadata.to_vec(), ..told }
+        let response = Self::new(Code::PermissionDenied, denial.reason.name(), denial.to_string());
+        Self { field: Some(denial.field.clone()), metadata: denial.metadata.to_vec(), ..response }
     }
 
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        let told = Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail);
-        Self { metadata: refusal.metadata.clone(), ..told }
+        let response = Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail);
+        Self { metadata: refusal.metadata.clone(), ..response }
     }
 
     pub(super) fn of(error: &CallError) -> Self {
         match error {
-            CallError::Authentication(AuthenticationError::Missing) => {
-                Self::new(Code::Unauthenticated, "CREDENTIALS_MISSING", "a credential is needed")
-            }
+            CallError::Authentication(AuthenticationError::Missing) => Self::new(
+                Code::Unauthenticated,
+                "CREDENTIALS_MISSING",
+                "the call has no credential; send it as `authorization: Bearer SECRET`",
+            ),
             CallError::Authentication(AuthenticationError::Invalid(_)) => {
                 Self::new(Code::Unauthenticated, "CREDENTIALS_INVALID", "the credential is not valid")
             }
@@ -157,7 +159,7 @@ impl Told {
             CallError::Watches(TooManyWatches) => Self::limited(error, WATCH_RETRY),
             CallError::Overloaded(overloaded) => Self::limited(error, overloaded.retry_after()),
             CallError::NoRoom(error) => Self {
-                retry_after: Some(ROOM_RETRY),
+                retry_after: Some(MEMORY_RETRY),
                 ..Self::new(Code::ResourceExhausted, "MEMORY_EXHAUSTED", error.to_string())
             },
             CallError::Audit(AuditUnavailable) => {
@@ -209,12 +211,12 @@ impl Told {
         Status::with_error_details(self.code, &self.message, self.details())
     }
 
-    /// Whether strangers can cause it as often as they like, by a call without a credential or by a token that is not good.
-    /// All of it is counted; above `debug` it would fill the log.
+    /// Whether callers without a credential, or with other parties' tokens, can cause the error as often as they like. Such errors are
+    /// counted, and logged at `debug` only, so that they cannot fill the log.
     fn is_routine(&self, error: &CallError, call: Option<&CallContext>) -> bool {
         match error {
             CallError::NoRoom(_) | CallError::Verify(_) | CallError::ShuttingDown => true,
-            // Callers pass on tokens that are not theirs.
+            // Callers forward tokens that they have received.
             CallError::Exchange(ExchangeError::Refused { .. } | ExchangeError::Unknown(_))
             | CallError::Introspect(_) => true,
             // Limited by `max_failed_callers`.
@@ -226,7 +228,7 @@ impl Told {
         }
     }
 
-    /// Once for each failure: a refusal is information, what tokend cannot do is a warning, a bug is an error.
+    /// Logs the error once: a refusal as information, an unavailable dependency as a warning, a bug as an error.
     pub(super) fn log(&self, error: &CallError, call: Option<&CallContext>) {
         let reason = self.reason;
         let is_routine = self.is_routine(error, call);
@@ -249,7 +251,7 @@ impl Told {
                     let (client, field, value) = (denial.client(), &denial.field, denial.value.as_deref());
                     tracing::info!(reason, client, field, value, line, "call refused");
                 }
-                // Somebody has a refresh token who should not: a person must look.
+                // The refresh token may have been stolen: an operator must look.
                 CallError::Session(SessionError::Reused(_)) => {
                     tracing::warn!(reason, %error, "call refused");
                 }

@@ -1,4 +1,4 @@
-//! `grpc.health.v1.Health`: overall ("") and for each service. Not serving until ready, and again while draining.
+//! `grpc.health.v1.Health`: overall (`""`) and for each service. NOT_SERVING until the server is ready, and while it drains.
 
 use std::{
     fmt,
@@ -18,9 +18,9 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 
-use super::status::CallError;
+use crate::grpc::status::CallError;
 
-/// The services that are reported, the overall one first.
+/// The reported services; `""` is the server.
 const SERVICES: [&str; 7] = [
     "",
     "tokend.v1.TokenService",
@@ -31,26 +31,26 @@ const SERVICES: [&str; 7] = [
     "tokend.v1.TrustBundleService",
 ];
 
-/// Says whether the server serves.
+/// The serving status.
 #[derive(Clone)]
 pub struct Health {
     reporter: HealthReporter,
     serving: Arc<AtomicBool>,
-    /// What was reported last. Held while a report is made, so that an older one never replaces a newer one.
+    /// The last report. Locked while a report is made, so that an older one cannot replace a newer one.
     reported: Arc<Mutex<Option<bool>>>,
 }
 
 impl Health {
-    /// A server that does not serve yet.
+    /// Reports NOT_SERVING.
     pub async fn not_serving() -> Self {
-        // The reporter starts with "" as serving; no call can come before this is done.
+        // The reporter starts with "" as SERVING; no call arrives before it is replaced here.
         let health =
             Self { reporter: HealthReporter::new(), serving: Arc::default(), reported: Arc::default() };
         health.report(|| false).await;
         health
     }
 
-    /// Reports every service as serving, or as not. Watches are sent changes only.
+    /// Reports the status of every service. Watches receive changes only.
     pub async fn report(&self, serving: impl Fn() -> bool) {
         let mut reported = self.reported.lock().await;
         let serving = serving();
@@ -64,8 +64,11 @@ impl Health {
         }
     }
 
-    /// The answer to a check: whether the service serves.
-    pub(super) fn check(&self, request: &HealthCheckRequest) -> Result<HealthCheckResponse, CallError> {
+    /// Handles Check.
+    pub(in crate::grpc) fn check(
+        &self,
+        request: &HealthCheckRequest,
+    ) -> Result<HealthCheckResponse, CallError> {
         if !SERVICES.contains(&request.service.as_str()) {
             return Err(CallError::ServiceUnknown);
         }
@@ -74,7 +77,7 @@ impl Health {
         Ok(HealthCheckResponse { status: i32::from(health_check_response::ServingStatus::from(status)) })
     }
 
-    pub(super) fn service(&self) -> HealthServer<impl HealthApi + use<>> {
+    pub(in crate::grpc) fn service(&self) -> HealthServer<impl HealthApi + use<>> {
         HealthServer::new(HealthService::from_health_reporter(self.reporter.clone()))
     }
 }

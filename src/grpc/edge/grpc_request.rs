@@ -1,4 +1,4 @@
-//! Which HTTP requests are gRPC calls (gRPC over HTTP/2, "Requests").
+//! Rejection of HTTP requests that are not gRPC calls (gRPC over HTTP/2, "Requests").
 
 use bytes::Bytes;
 use http::{
@@ -10,11 +10,11 @@ use tonic::body::Body;
 
 const EXPLANATION: &str = "gRPC calls are POST requests with the content type application/grpc\n";
 
-/// The answer to a request that is no gRPC call: 405 or 415, which gRPC clients report as UNKNOWN.
-pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
+/// Returns the response to a request that is not a gRPC call: 405 or 415, which gRPC clients report as UNKNOWN.
+pub(super) fn reject<B>(request: &Request<B>) -> Option<Response<Body>> {
     let status = if request.method() != Method::POST {
         StatusCode::METHOD_NOT_ALLOWED
-    } else if !is_grpc_alone(request.headers()) {
+    } else if !has_grpc_content_type(request.headers()) {
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     } else {
         return None;
@@ -30,14 +30,14 @@ pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     Some(response)
 }
 
-/// Whether there is one content type, which is gRPC's.
-fn is_grpc_alone(headers: &HeaderMap) -> bool {
+/// Whether there is exactly one content type, and it is that of gRPC.
+fn has_grpc_content_type(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE).iter();
     values.next().is_some_and(is_grpc) && values.next().is_none()
 }
 
-/// Whether a content type is `application/grpc` or `application/grpc+proto`, with or without parameters. tokend has no other
-/// codec, and `application/grpc-web` is another protocol.
+/// Whether a content type is `application/grpc` or `application/grpc+proto`, with or without parameters. tokend has no other codec, and
+/// `application/grpc-web` is another protocol.
 fn is_grpc(value: &HeaderValue) -> bool {
     let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
     essence.eq_ignore_ascii_case(b"application/grpc")

@@ -1,11 +1,11 @@
-//! One watch: the state first, then each change, and a sign of life while there is none.
+//! A watch: sends the whole state, then each change, and heartbeats while nothing changes.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use aws_lc_rs::hmac;
 use tokio::sync::watch::Receiver;
 
-use super::line::{End, Line};
+use super::verifier_stream::{VerifierStream, WatchEnd};
 use crate::{
     grpc::{convert, status::CallError},
     keys::KeyRing,
@@ -17,30 +17,30 @@ use crate::{
     revocations::Revocations,
 };
 
-/// How often a replica that is behind its verifier looks whether it still is.
-const CATCHING_UP: Duration = Duration::from_millis(200);
+/// How often a replica that is behind its verifier compares the two again.
+const CATCH_UP_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(super) struct Watcher {
     pub(super) ring: Arc<KeyRing>,
     pub(super) revocations: Arc<Revocations>,
-    /// What the verifier has.
+    /// The last change that the verifier has.
     pub(super) after: ChangeSequence,
     pub(super) heartbeat: Duration,
-    /// Hashes subjects, for a verifier that asked for hashes.
+    /// The key of subject hashes, for a verifier that asked for hashes.
     pub(super) subject_hash: Option<hmac::Key>,
-    pub(super) line: Line,
+    pub(super) stream: VerifierStream,
 }
 
 impl Watcher {
-    /// Serves the watch to its end.
+    /// Serves the watch until it ends.
     pub(super) async fn run(mut self) {
         match self.serve().await {
-            Err(end) => self.line.end(end),
+            Err(end) => self.stream.end(end),
             Ok(never) => match never {},
         }
     }
 
-    async fn serve(&mut self) -> Result<Infallible, End> {
+    async fn serve(&mut self) -> Result<Infallible, WatchEnd> {
         let mut complete = self.revocations.complete();
         let mut heartbeats = tokio::time::interval(self.heartbeat);
         heartbeats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -49,17 +49,17 @@ impl Watcher {
         let mut begun = false;
         loop {
             let up_to = *complete.borrow_and_update();
-            if self.tell(up_to).await? && !begun {
+            if self.send_changes(up_to).await? && !begun {
                 begun = true;
                 self.send(Update::SnapshotEnd(SnapshotEnd {})).await?;
             }
-            let beat = self.line.wait(async {
+            let beat = self.stream.wait(async {
                 tokio::select! {
                     changed = complete.changed() => changed.map(|()| false),
                     _ = heartbeats.tick() => Ok(true),
                 }
             });
-            if beat.await?.map_err(|_| End::Error(CallError::ShuttingDown))? {
+            if beat.await?.map_err(|_| WatchEnd::Error(CallError::ShuttingDown))? {
                 self.send(Update::Heartbeat(Heartbeat {})).await?;
             } else {
                 heartbeats.reset();
@@ -67,12 +67,12 @@ impl Watcher {
         }
     }
 
-    /// A verifier that comes from another replica may have more than this one has yet: it must not be sent back to an
-    /// older state. Waits until this replica has asked the store since; who then still has more has it from another store,
-    /// or from this one before a backup of it was restored, and is given the whole state.
-    async fn catch_up(&mut self, complete: &Receiver<ChangeSequence>) -> Result<(), End> {
+    /// Waits while the verifier, which may come from another replica, has newer changes than this replica: it must not receive an older
+    /// state. If it still has newer changes after this replica has read the store, they come from another store or from before a
+    /// backup was restored, and the verifier receives the whole state.
+    async fn catch_up(&mut self, complete: &Receiver<ChangeSequence>) -> Result<(), WatchEnd> {
         let began = self.as_of();
-        let mut looks = tokio::time::interval(CATCHING_UP);
+        let mut comparisons = tokio::time::interval(CATCH_UP_INTERVAL);
         let mut heartbeats = tokio::time::interval(self.heartbeat);
         heartbeats.reset();
         while *complete.borrow() < self.after {
@@ -80,9 +80,9 @@ impl Watcher {
                 self.after = ChangeSequence(0);
                 break;
             }
-            let beat = self.line.wait(async {
+            let beat = self.stream.wait(async {
                 tokio::select! {
-                    _ = looks.tick() => false,
+                    _ = comparisons.tick() => false,
                     _ = heartbeats.tick() => true,
                 }
             });
@@ -93,28 +93,28 @@ impl Watcher {
         Ok(())
     }
 
-    /// Tells what is new up to a change up to which everything is in memory, in the order of the changes: whoever has been told one
-    /// has everything before it, and may go on from there at any replica. Answers whether all of it could be told.
-    async fn tell(&mut self, up_to: ChangeSequence) -> Result<bool, End> {
+    /// Sends the changes up to `up_to` in their order. All changes up to there must be in memory: a verifier that has received a change
+    /// has all earlier ones, and may resume from it at any replica. Returns whether all could be sent.
+    async fn send_changes(&mut self, up_to: ChangeSequence) -> Result<bool, WatchEnd> {
         if up_to < self.after {
-            return Err(End::Error(CallError::WentBack));
+            return Err(WatchEnd::Error(CallError::WentBack));
         }
         let keys = self.ring.trust().borrow().clone();
         if keys.sequence > up_to {
-            // What they were at that change is no longer known. It is not long until everything up to them is in memory.
+            // The keys in memory are newer than `up_to`: their earlier state is not kept. The rest of the changes follows soon.
             return Ok(false);
         }
-        self.tell_revocations(keys.sequence).await?;
+        self.send_revocations(keys.sequence).await?;
         for update in keys.since(self.after) {
             self.after = update.sequence;
-            self.send(convert::news(update.news)).await?;
+            self.send(convert::key_update(update.news)).await?;
         }
-        self.tell_revocations(up_to).await?;
+        self.send_revocations(up_to).await?;
         Ok(true)
     }
 
-    /// Piece by piece: there may be millions.
-    async fn tell_revocations(&mut self, up_to: ChangeSequence) -> Result<(), End> {
+    /// Sends page by page: there may be millions.
+    async fn send_revocations(&mut self, up_to: ChangeSequence) -> Result<(), WatchEnd> {
         let mut after = self.after;
         while after < up_to {
             let page = self.revocations.page(after, up_to);
@@ -123,19 +123,19 @@ impl Watcher {
                 self.send(convert::revocation(record.revocation, self.subject_hash.as_ref())).await?;
             }
             after = page.complete;
-            // With nothing to send in many pieces, others must have their turn.
+            // Many pages may have nothing to send: let other tasks run.
             tokio::task::yield_now().await;
         }
         Ok(())
     }
 
-    async fn send(&mut self, update: Update) -> Result<(), End> {
-        let answer = WatchTrustBundleResponse {
+    async fn send(&mut self, update: Update) -> Result<(), WatchEnd> {
+        let response = WatchTrustBundleResponse {
             sequence: self.after.0,
-            as_of_time: Some(convert::instant_message(self.as_of())),
+            as_of_time: Some(convert::timestamp(self.as_of())),
             update: Some(update),
         };
-        self.line.send(answer).await
+        self.stream.send(response).await
     }
 
     fn as_of(&self) -> UnixTime {
