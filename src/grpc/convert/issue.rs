@@ -1,12 +1,15 @@
-//! Messages of IssueToken, and the response with a token that other methods share.
+//! Messages of IssueToken, Login and RefreshToken, and the response with a token.
 
 use super::{Checked, json, scalar};
 use crate::{
     jose,
-    model::{ExtraClaims, IssueRequest, Violations},
+    model::{ExtraClaims, IssueRequest, LoginRequest, Password, RefreshRequest, Username, Violations},
     proto::v1,
     tokens::{FreshRefreshToken, IssuedToken},
 };
+
+/// The longest accepted refresh token, in bytes: far longer than any that tokend issues.
+const MAX_REFRESH_TOKEN: usize = 4096;
 
 /// Reads an IssueTokenRequest.
 pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<IssueRequest> {
@@ -30,6 +33,45 @@ pub(in crate::grpc) fn issue_request(message: v1::IssueTokenRequest) -> Checked<
         not_before_time: scalar::instant(message.not_before_time, "not_before_time", &mut violations),
         claims: extra_claims(message.claims, &message.claims_json, &mut violations),
         with_session: message.include_refresh_token,
+    };
+    Checked { value, violations }
+}
+
+/// Reads a LoginRequest.
+pub(in crate::grpc) fn login_request(message: v1::LoginRequest) -> Checked<LoginRequest> {
+    let mut violations = Violations::default();
+    let username = violations.check("username", Username::parse(&message.username));
+    let password = Password::typed(message.password).filter(|password| !password.is_empty());
+    if password.is_none() {
+        violations.add("password", "must be 1 to 1,024 bytes");
+    }
+    scalar::check_audiences(&message.audiences, "audiences", &mut violations);
+    scalar::check_scopes(&message.scopes, "scopes", &mut violations);
+    let value = LoginRequest {
+        username: username.unwrap_or_default(),
+        password: password.unwrap_or_default(),
+        audiences: message.audiences,
+        scopes: message.scopes,
+        ttl: scalar::ttl(message.ttl, "ttl", &mut violations),
+        with_session: message.include_refresh_token,
+    };
+    Checked { value, violations }
+}
+
+/// Reads a RefreshTokenRequest. A malformed refresh token is no violation here: it is rejected as an unknown one is.
+pub(in crate::grpc) fn refresh_request(message: v1::RefreshTokenRequest) -> Checked<RefreshRequest> {
+    let mut violations = Violations::default();
+    if message.refresh_token.is_empty() || message.refresh_token.len() > MAX_REFRESH_TOKEN {
+        violations.add("refresh_token", format!("must be 1 to {MAX_REFRESH_TOKEN} bytes"));
+    }
+    scalar::check_audiences(&message.audiences, "audiences", &mut violations);
+    scalar::check_scopes(&message.scopes, "scopes", &mut violations);
+    scalar::request_id(&message.request_id, &mut violations);
+    let value = RefreshRequest {
+        refresh_token: message.refresh_token,
+        audiences: message.audiences,
+        scopes: message.scopes,
+        request_id: message.request_id,
     };
     Checked { value, violations }
 }

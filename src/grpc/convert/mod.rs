@@ -8,10 +8,8 @@ mod introspect;
 mod issue;
 mod json;
 mod key;
-mod login;
 mod offline;
 mod page;
-mod refresh;
 mod revoke;
 mod scalar;
 mod session;
@@ -28,19 +26,17 @@ pub(super) use client::{
 };
 pub(super) use exchange::exchange_request;
 pub(super) use introspect::{introspect_request, introspect_response};
-pub(super) use issue::{issue_request, token_response};
+pub(super) use issue::{issue_request, login_request, refresh_request, token_response};
 pub(crate) use json::struct_members;
 pub(super) use key::{
     import_request, key_id, key_message, key_page_id, optional_algorithm, parse_key_page_id, reason,
     skipped_key_message, trusted_key_message,
 };
-pub(super) use login::login_request;
 pub(crate) use offline::{
     read_exchange_request, read_introspect_request, read_issue_request, read_login_request,
     read_refresh_request, read_revoke_request, read_verify_request,
 };
 pub(super) use page::{fit_page, next_page_token, page};
-pub(super) use refresh::refresh_request;
 pub(super) use revoke::{end_session_request, revoke_request, revoke_response};
 pub(super) use scalar::{duration_message, request_id, timestamp};
 pub(super) use session::{list_sessions_request, session_message};

@@ -101,12 +101,12 @@ async fn update_client(
         &message.request_id,
         &message,
     );
-    let asked = convert::client_update(message).map_err(CallError::Invalid)?;
-    call.note_client(&asked.client_id);
+    let changes = convert::client_update(message).map_err(CallError::Invalid)?;
+    call.note_client(&changes.client_id);
     let clients = Arc::clone(&api.clients);
     let update = async move {
-        let change = |current: &ClientSettings| asked.of(current);
-        let record = clients.update(&grant, &asked.client_id, asked.base, change).await?;
+        let change = |current: &ClientSettings| changes.apply(current);
+        let record = clients.update(&grant, &changes.client_id, changes.base, change).await?;
         Ok(v1::UpdateClientResponse { client: Some(convert::client_message(record)) })
     };
     api.responses.run_once(call, identified, update).await

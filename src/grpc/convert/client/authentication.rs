@@ -1,4 +1,4 @@
-//! How a client proves who it is.
+//! The authentication methods of a client.
 
 use zeroize::Zeroize as _;
 
@@ -12,26 +12,26 @@ use crate::{
     proto::v1,
 };
 
-/// The most workload identities of one client.
-const MOST_IDENTITIES: usize = 16;
+/// The most workload identities of a client.
+const MAX_IDENTITIES: usize = 16;
 
-/// Reads how a client proves who it is. A method needs what it works with, and nothing may be given for one that is not
-/// named: it would look as if it counted.
+/// Reads the authentication methods of a client. Each method needs its parameters; parameters of a method that is not named are rejected,
+/// because they would have no effect.
 pub(super) fn read(message: v1::Authentication, violations: &mut Violations) -> Authentication {
     let methods = methods(&message.methods, violations);
     let certificate = names::certificate(message.certificate.unwrap_or_default(), violations);
     let (keys_given, assertion_keys) = assertion_keys(message.assertion_keys.unwrap_or_default(), violations);
     let identities_given = !message.workload_identities.is_empty();
     let workload_identities = workload_identities(message.workload_identities, violations);
-    let belongings = [
+    let parameters = [
         (AuthenticationMethod::MutualTls, "certificate", !certificate.is_empty()),
         (AuthenticationMethod::PrivateKeyJwt, "assertion_keys", keys_given),
         (AuthenticationMethod::WorkloadIdentity, "workload_identities", identities_given),
     ];
-    for (method, field, given) in belongings {
+    for (method, field, given) in parameters {
         let named = proto_name(method);
         let description = match (methods.contains(&method), given) {
-            (true, false) => format!("must be given, for `{named}` is among `authentication.methods`"),
+            (true, false) => format!("must be given, because `{named}` is among `authentication.methods`"),
             (false, true) => format!("must not be given unless `{named}` is among `authentication.methods`"),
             (true, true) | (false, false) => continue,
         };
@@ -40,7 +40,7 @@ pub(super) fn read(message: v1::Authentication, violations: &mut Violations) -> 
     Authentication { methods, certificate, assertion_keys, workload_identities }
 }
 
-/// Methods are a set: each is kept once, in the order of [`AuthenticationMethod::ALL`].
+/// Reads the set of methods, in the order of [`AuthenticationMethod::ALL`].
 fn methods(numbers: &[i32], violations: &mut Violations) -> Vec<AuthenticationMethod> {
     if numbers.is_empty() {
         return Authentication::default().methods;
@@ -56,7 +56,7 @@ fn methods(numbers: &[i32], violations: &mut Violations) -> Vec<AuthenticationMe
     AuthenticationMethod::ALL.into_iter().filter(named).collect()
 }
 
-/// The keys, and whether any were given.
+/// Reads the keys. The first value tells whether the request has any.
 fn assertion_keys(
     mut message: v1::AssertionKeys,
     violations: &mut Violations,
@@ -66,7 +66,7 @@ fn assertion_keys(
         (true, true) => (false, None),
         (false, true) => {
             if !check_public_set(&message.jwks_json, &format!("{FIELD}.jwks_json"), violations) {
-                // It may hold what should never have been sent.
+                // The text may hold private keys.
                 message.jwks_json.zeroize();
             }
             (true, Some(AssertionKeys::JwksJson(message.jwks_json)))
@@ -87,7 +87,7 @@ fn assertion_keys(
     }
 }
 
-/// Whether `text` is a JWK set (RFC 7517 section 5) of sound public keys. What is said against it holds nothing of it.
+/// Whether `text` is a JWK set (RFC 7517 section 5) of usable public keys. The violations do not quote it.
 fn check_public_set(text: &str, field: &str, violations: &mut Violations) -> bool {
     let keys = match jose::import(jose::Source::Jwk(text), None) {
         Ok(jose::Imported { keys, skipped }) => {
@@ -120,8 +120,8 @@ fn workload_identities(
     violations: &mut Violations,
 ) -> Vec<WorkloadIdentity> {
     const FIELD: &str = "authentication.workload_identities";
-    if messages.len() > MOST_IDENTITIES {
-        violations.add(FIELD, format!("must hold at most {MOST_IDENTITIES} identities"));
+    if messages.len() > MAX_IDENTITIES {
+        violations.add(FIELD, format!("must hold at most {MAX_IDENTITIES} identities"));
         return Vec::new();
     }
     let numbered = messages.into_iter().enumerate();
@@ -137,7 +137,7 @@ fn workload_identities(
         .collect()
 }
 
-/// The same as a message, without the client's secrets.
+/// Converts the authentication methods, without the client's secrets.
 pub(super) fn message(authentication: Authentication) -> v1::Authentication {
     let Authentication { methods, certificate, assertion_keys, workload_identities } = authentication;
     let certificate = Some(certificate).filter(|names| !names.is_empty());

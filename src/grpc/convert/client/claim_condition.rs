@@ -1,4 +1,4 @@
-//! What claims must be: in a token to issue, and in a workload's token.
+//! Conditions on claims: of issued tokens, and of workload tokens.
 
 use std::collections::HashSet;
 
@@ -9,23 +9,23 @@ use crate::{
     proto::v1,
 };
 
-/// The most claims whose values are restricted.
-const MOST_CLAIMS: usize = 64;
-/// The most conditions of one workload identity.
-const MOST_CONDITIONS: usize = 16;
-/// The most values of one condition.
-const MOST_VALUES: usize = 16;
+/// The most claims with restricted values.
+const MAX_CLAIMS: usize = 64;
+/// The most conditions of a workload identity.
+const MAX_CONDITIONS: usize = 16;
+/// The most values of a condition.
+const MAX_VALUES: usize = 16;
 
-/// Reads what extra claims may be. A restriction of a claim that cannot be in a token is most likely a misspelled one of
-/// a claim that can: it is refused, for it would restrict nothing.
+/// Reads the allowed values of extra claims. A condition on a claim that the client may not set is rejected: it is most likely misspelled,
+/// and would restrict nothing.
 pub(super) fn values(
     messages: Vec<v1::ClaimCondition>,
     allowed: &[Pattern],
     violations: &mut Violations,
 ) -> Vec<ClaimCondition> {
     const FIELD: &str = "permissions.claim_values";
-    if messages.len() > MOST_CLAIMS {
-        violations.add(FIELD, format!("must hold at most {MOST_CLAIMS} claims"));
+    if messages.len() > MAX_CLAIMS {
+        violations.add(FIELD, format!("must hold at most {MAX_CLAIMS} claims"));
         return Vec::new();
     }
     let mut named = HashSet::new();
@@ -50,8 +50,8 @@ pub(super) fn conditions(
     field: &str,
     violations: &mut Violations,
 ) -> Vec<ClaimCondition> {
-    if !(1..=MOST_CONDITIONS).contains(&messages.len()) {
-        violations.add(field, format!("must hold 1 to {MOST_CONDITIONS} conditions"));
+    if !(1..=MAX_CONDITIONS).contains(&messages.len()) {
+        violations.add(field, format!("must hold 1 to {MAX_CONDITIONS} conditions"));
         return Vec::new();
     }
     read_each(messages, field, violations)
@@ -70,22 +70,22 @@ fn read(message: v1::ClaimCondition, field: &str, violations: &mut Violations) -
     let claim_field = format!("{field}.claim");
     scalar::check_text(&message.claim, &claim_field, violations);
     if message.claim.starts_with('/') && !is_pointer(&message.claim) {
-        violations.add(claim_field, "must be a JSON pointer (RFC 6901), for it begins with `/`");
+        violations.add(claim_field, "must be a JSON pointer (RFC 6901), because it begins with `/`");
     }
     let values_field = format!("{field}.values");
     if message.values.is_empty() {
         violations.add(&values_field, "must hold at least one pattern");
     }
-    let values = patterns(message.values, &values_field, MOST_VALUES, violations);
+    let values = patterns(message.values, &values_field, MAX_VALUES, violations);
     ClaimCondition { claim: message.claim, values }
 }
 
-/// RFC 6901 section 3: `~` stands only before `0` or `1`.
+/// Checks the escapes of a JSON pointer: `~0` and `~1` (RFC 6901 section 3).
 fn is_pointer(text: &str) -> bool {
     text.split('~').skip(1).all(|after| after.starts_with(['0', '1']))
 }
 
-/// A condition as a message.
+/// Converts a condition.
 pub(super) fn message(condition: ClaimCondition) -> v1::ClaimCondition {
     v1::ClaimCondition { claim: condition.claim, values: texts(condition.values) }
 }

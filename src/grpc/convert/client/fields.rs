@@ -1,8 +1,8 @@
-//! The fields of a client that operators decide, by the paths that an `update_mask` names them with (AIP-161).
+//! The settings of a client by their paths in an `update_mask` (AIP-161).
 
 use crate::proto::v1;
 
-/// One of them, which holds no further fields of its own.
+/// A setting without fields of its own.
 #[derive(Debug)]
 pub(crate) struct ClientField {
     /// `permissions.audiences`
@@ -34,7 +34,7 @@ macro_rules! field {
     };
 }
 
-/// All of them.
+/// All settings.
 pub(crate) static CLIENT_FIELDS: [ClientField; 33] = [
     field!(display_name),
     field!(disabled),
@@ -72,7 +72,7 @@ pub(crate) static CLIENT_FIELDS: [ClientField; 33] = [
 ];
 
 impl ClientField {
-    /// Whether a mask's path names this field, or one that it is inside of.
+    /// Whether a path of a mask names this field, or a field around it.
     pub(super) fn is_in(&self, path: &str) -> bool {
         self.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
@@ -92,7 +92,7 @@ impl ClientField {
         alone(one) != alone(other)
     }
 
-    /// Makes the field in `to` what it is in `from`.
+    /// Copies the field.
     pub(super) fn copy(&self, from: &v1::Client, to: &mut v1::Client) {
         (self.copy)(from, to);
     }

@@ -1,21 +1,21 @@
-//! The names by which certificates and files are found.
+//! Names of certificates and files.
 
 use url::Url;
 
 use crate::model::{CertificateNames, Violations};
 use crate::proto::v1;
 
-/// The most names of one kind.
-const MOST_NAMES: usize = 16;
-/// The longest URI: as long as a SPIFFE id may be.
-const LONGEST_URI: usize = 2048;
+/// The most names of a kind.
+const MAX_NAMES: usize = 16;
+/// The longest URI, in bytes: the limit of a SPIFFE id.
+const MAX_URI: usize = 2048;
 
 /// Reads the names in a client's certificates.
 pub(super) fn certificate(message: v1::CertificateNames, violations: &mut Violations) -> CertificateNames {
     const URIS: &str = "authentication.certificate.uris";
     const DNS_NAMES: &str = "authentication.certificate.dns_names";
     let description = format!(
-        "must be an absolute URI, such as `spiffe://example.org/orders`, of at most {LONGEST_URI} bytes"
+        "must be an absolute URI, such as `spiffe://example.org/orders`, of at most {MAX_URI} bytes"
     );
     check_each(&message.uris, URIS, is_absolute_uri, &description, violations);
     let description = "must be a DNS name in lower case, without wildcard";
@@ -30,21 +30,21 @@ fn check_each(
     description: &str,
     violations: &mut Violations,
 ) {
-    if names.len() > MOST_NAMES {
-        violations.add(field, format!("must hold at most {MOST_NAMES} names"));
+    if names.len() > MAX_NAMES {
+        violations.add(field, format!("must hold at most {MAX_NAMES} names"));
     }
-    for (index, name) in names.iter().enumerate().take(MOST_NAMES) {
+    for (index, name) in names.iter().enumerate().take(MAX_NAMES) {
         if !is_name(name) {
             violations.add(format!("{field}[{index}]"), description);
         }
     }
 }
 
-/// It is compared as it stands, so that nothing in it is mended.
+/// Names are compared byte by byte, without normalization.
 fn is_absolute_uri(text: &str) -> bool {
     let written_out =
         |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'*');
-    text.len() <= LONGEST_URI && text.bytes().all(written_out) && Url::parse(text).is_ok()
+    text.len() <= MAX_URI && text.bytes().all(written_out) && Url::parse(text).is_ok()
 }
 
 /// RFC 1123 section 2.1, with the underscore that names of services have.
@@ -57,12 +57,12 @@ fn is_dns_name(text: &str) -> bool {
             && bytes.last().is_some_and(letter_or_digit)
             && bytes.iter().all(|byte| letter_or_digit(byte) || matches!(byte, b'-' | b'_'))
     };
-    // An address is no name: certificates hold it elsewhere.
+    // An IP address is not a DNS name (RFC 5280 section 4.2.1.6).
     let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
     text.len() <= 253 && text.split('.').all(is_label) && !text.rsplit('.').next().is_some_and(is_number)
 }
 
-/// Whether this names a file in a folder, and nothing outside of it or hidden in it.
+/// Whether `text` names a file in a folder: not outside the folder, and not hidden.
 pub(super) fn is_plain_file_name(text: &str) -> bool {
     (1..=255).contains(&text.len())
         && !text.starts_with('.')

@@ -1,4 +1,4 @@
-//! What a client may do.
+//! The permissions of a client.
 
 use super::claim_condition;
 use crate::{
@@ -8,18 +8,18 @@ use crate::{
 };
 
 /// The longest list of patterns.
-const MOST_PATTERNS: usize = 64;
-/// The longest life that a client may be allowed: a year.
-const LONGEST_TTL: Ttl = Ttl::from_minutes(365 * 24 * 60);
+const MAX_PATTERNS: usize = 64;
+/// The longest token lifetime that a client may be allowed: a year.
+const MAX_TTL: Ttl = Ttl::from_minutes(365 * 24 * 60);
 
 /// Reads permissions.
 pub(super) fn read(message: v1::Permissions, violations: &mut Violations) -> Permissions {
     let max_ttl = scalar::ttl(message.max_ttl, "permissions.max_ttl", violations);
-    if max_ttl.is_some_and(|ttl| ttl > LONGEST_TTL) {
+    if max_ttl.is_some_and(|ttl| ttl > MAX_TTL) {
         violations.add("permissions.max_ttl", "must be at most 365 days");
     }
     known_methods(&message.methods, violations);
-    let mut list = |texts, name| patterns(texts, &format!("permissions.{name}"), MOST_PATTERNS, violations);
+    let mut list = |texts, name| patterns(texts, &format!("permissions.{name}"), MAX_PATTERNS, violations);
     let permissions = Permissions {
         methods: list(message.methods, "methods"),
         audiences: list(message.audiences, "audiences"),
@@ -45,9 +45,9 @@ pub(super) fn read(message: v1::Permissions, violations: &mut Violations) -> Per
     Permissions { claim_values, ..permissions }
 }
 
-/// A pattern that is no method's would allow nothing, and whoever wrote it meant something.
+/// Rejects a pattern that matches no method: it is a mistake, and would allow nothing.
 fn known_methods(texts: &[String], violations: &mut Violations) {
-    for (index, text) in texts.iter().enumerate().take(MOST_PATTERNS) {
+    for (index, text) in texts.iter().enumerate().take(MAX_PATTERNS) {
         let is_of = |pattern: &Pattern| Method::ALL.into_iter().any(|method| pattern.matches(method.name()));
         if Pattern::parse(text.clone()).is_ok_and(|pattern| !is_of(&pattern)) {
             let description = "matches no method: they are written like `TokenService/IssueToken`";
@@ -56,15 +56,15 @@ fn known_methods(texts: &[String], violations: &mut Violations) {
     }
 }
 
-/// Reads patterns, `most` at the most.
+/// Reads at most `max` patterns.
 pub(super) fn patterns(
     texts: Vec<String>,
     field: &str,
-    most: usize,
+    max: usize,
     violations: &mut Violations,
 ) -> Vec<Pattern> {
-    if texts.len() > most {
-        violations.add(field, format!("must hold at most {most} patterns"));
+    if texts.len() > max {
+        violations.add(field, format!("must hold at most {max} patterns"));
         return Vec::new();
     }
     let numbered = texts.into_iter().enumerate();
@@ -73,12 +73,12 @@ pub(super) fn patterns(
         .collect()
 }
 
-/// Patterns as texts.
+/// Converts patterns.
 pub(super) fn texts(patterns: Vec<Pattern>) -> Vec<String> {
     patterns.into_iter().map(String::from).collect()
 }
 
-/// Roles are a set: each is kept once, in the order of [`Role::ALL`].
+/// Reads the set of roles, in the order of [`Role::ALL`].
 fn roles(names: &[String], violations: &mut Violations) -> Vec<Role> {
     const FIELD: &str = "permissions.roles";
     if names.len() > Role::ALL.len() {
@@ -92,7 +92,7 @@ fn roles(names: &[String], violations: &mut Violations) -> Vec<Role> {
     Role::ALL.into_iter().filter(|role| named.contains(role)).collect()
 }
 
-/// Permissions as a message.
+/// Converts permissions.
 pub(super) fn message(permissions: Permissions) -> v1::Permissions {
     v1::Permissions {
         methods: texts(permissions.methods),

@@ -1,4 +1,4 @@
-//! What operators decide about a client, as a whole.
+//! The settings of a client.
 
 use std::num::NonZeroU32;
 
@@ -10,12 +10,12 @@ use crate::{
 };
 
 /// The longest display name, in characters.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME: usize = 128;
 
-/// Reads what operators decide about a client.
+/// Reads the settings of a client.
 pub(in crate::grpc) fn client_settings(message: v1::Client) -> Checked<ClientSettings> {
     let mut violations = Violations::default();
-    if message.display_name.chars().count() > LONGEST_NAME
+    if message.display_name.chars().count() > MAX_NAME
         || message.display_name.chars().any(char::is_control)
     {
         violations.add("display_name", "must be at most 128 characters without control characters");
@@ -64,7 +64,7 @@ fn limits(message: v1::ClientLimits, violations: &mut Violations) -> ClientLimit
     }
 }
 
-/// A client as a message.
+/// Converts a client.
 pub(in crate::grpc) fn client_message(record: ClientRecord) -> v1::Client {
     let ClientRecord { client, secrets } = record;
     let version = client.version();
@@ -80,7 +80,7 @@ pub(in crate::grpc) fn client_message(record: ClientRecord) -> v1::Client {
     message
 }
 
-/// The settings alone, as [`client_settings`] reads them again.
+/// Converts the settings alone; [`client_settings`] reads them.
 pub(super) fn settings_message(settings: ClientSettings) -> v1::Client {
     let limit = |limit: Option<NonZeroU32>| {
         limit.map(|limit| i32::try_from(limit.get()).unwrap_or(i32::MAX)).unwrap_or_default()

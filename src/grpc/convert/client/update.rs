@@ -1,4 +1,4 @@
-//! What is asked of UpdateClient.
+//! UpdateClient.
 
 use prost_types::FieldMask;
 
@@ -12,20 +12,20 @@ use crate::{
     proto::v1,
 };
 
-/// A change of some of a client's fields.
+/// The changes of an UpdateClientRequest.
 #[derive(Debug)]
 pub(in crate::grpc) struct ClientUpdate {
-    /// Which client.
+    /// The client's id.
     pub(in crate::grpc) client_id: ClientId,
-    /// What it must still be; none: whatever it is.
+    /// The version that the client must still have, if the request names one.
     pub(in crate::grpc) base: Option<ClientVersion>,
     fields: Vec<&'static ClientField>,
     wanted: v1::Client,
 }
 
 impl ClientUpdate {
-    /// `current` with the fields that are to change; what comes of it must be valid as a whole.
-    pub(in crate::grpc) fn of(&self, current: &ClientSettings) -> Result<ClientSettings, Violations> {
+    /// Applies the changes to `current`. The result must be valid as a whole.
+    pub(in crate::grpc) fn apply(&self, current: &ClientSettings) -> Result<ClientSettings, Violations> {
         let mut client = settings_message(current.clone());
         for field in &self.fields {
             field.copy(&self.wanted, &mut client);
@@ -48,11 +48,11 @@ pub(in crate::grpc) fn client_update(message: v1::UpdateClientRequest) -> Result
     Ok(ClientUpdate { client_id, base, fields, wanted })
 }
 
-/// The fields that the mask names; without one, those that are set.
+/// The fields that the mask names; without a mask, those that are not empty.
 fn fields(mask: FieldMask, wanted: &v1::Client, violations: &mut Violations) -> Vec<&'static ClientField> {
     const MASK: &str = "update_mask";
     /// More than there are fields, groups of fields included.
-    const MOST_PATHS: usize = 64;
+    const MAX_PATHS: usize = 64;
     let select =
         |chosen: &dyn Fn(&ClientField) -> bool| CLIENT_FIELDS.iter().filter(|field| chosen(field)).collect();
     let paths = mask.paths;
@@ -65,8 +65,8 @@ fn fields(mask: FieldMask, wanted: &v1::Client, violations: &mut Violations) -> 
             return set;
         }
         [all] if all == "*" => return select(&|_| true),
-        paths if paths.len() > MOST_PATHS => {
-            violations.add(MASK, format!("must hold at most {MOST_PATHS} paths"));
+        paths if paths.len() > MAX_PATHS => {
+            violations.add(MASK, format!("must hold at most {MAX_PATHS} paths"));
             return Vec::new();
         }
         _ => {}
@@ -83,12 +83,12 @@ fn fields(mask: FieldMask, wanted: &v1::Client, violations: &mut Violations) -> 
     select(&|field| paths.iter().any(|path| field.is_in(path)))
 }
 
-/// A client's etag.
+/// The etag of a client.
 pub(super) fn etag(version: ClientVersion) -> String {
     format!("\"{}-{}\"", version.create_time.seconds(), version.revision)
 }
 
-/// Reads an etag, or nothing.
+/// Reads an optional etag.
 pub(in crate::grpc) fn version(
     etag: &str,
     field: &str,
