@@ -200,7 +200,7 @@ fn files_are_small_and_named_after_what_they_hold() {
 #[test]
 fn some_things_are_made_in_one_place_only() {
     let places = [
-        ("Status::with_error_details", &["src/grpc/status/told.rs"][..]),
+        ("Status::with_error_details", &["src/grpc/status/error_response.rs"][..]),
         ("Status::new(", &[]),
         ("SystemTime::now", &["src/clock.rs"]),
         ("rand::fill", &["src/random.rs"]),
