@@ -12,27 +12,27 @@ mod tests {
 
     use loom::{sync::Arc, thread};
 
-    use super::rate::Rate;
+    use super::rate::{Rate, TokenBucket};
 
     /// Three concurrent calls at a limit of two a second: in every order two pass, and the third gets the retry delay after which it
     /// passes.
     #[test]
     fn of_calls_at_once_no_more_pass_than_are_allowed() {
         loom::model(|| {
-            let (rate, two) = (Arc::new(Rate::default()), NonZeroU32::new(2).unwrap());
+            let (bucket, two) = (Arc::new(TokenBucket::default()), Rate::per_second(NonZeroU32::new(2).unwrap()));
             let now = Duration::from_secs(5);
-            let call = move |rate: &Rate| rate.take(now, two);
+            let call = move |bucket: &TokenBucket| bucket.take(now, two);
             let others: Vec<_> = (0..2)
                 .map(|_| {
-                    let rate = Arc::clone(&rate);
-                    thread::spawn(move || call(&rate))
+                    let bucket = Arc::clone(&bucket);
+                    thread::spawn(move || call(&bucket))
                 })
                 .collect();
-            let mut answers = vec![call(&rate)];
+            let mut answers = vec![call(&bucket)];
             answers.extend(others.into_iter().map(|call| call.join().unwrap()));
             let waits: Vec<Duration> = answers.iter().filter_map(|answer| answer.err()).collect();
             assert_eq!(waits, [Duration::from_millis(500)], "two pass, and one waits");
-            assert!(rate.take(now + waits[0], two).is_ok(), "what is promised is kept");
+            assert!(bucket.take(now + waits[0], two).is_ok(), "what is promised is kept");
         });
     }
 }

@@ -1,4 +1,4 @@
-//! What extra claims may be.
+//! The allowed values of extra claims.
 
 use std::borrow::Cow;
 
@@ -6,23 +6,22 @@ use serde_json::Value;
 
 use crate::model::{ClaimCondition, any_match};
 
-/// Whether a claim with this JSON text is what `allowed` says. What is inside of a claim and not there is no value, and so
-/// none that is forbidden; but what it would be inside of must be an object, or a list where a place in one is named. A list
-/// or an object as a whole matches nothing, and neither does `null`.
+/// Whether a claim with this JSON text has an allowed value. A missing value inside a claim is allowed, if its container is an object,
+/// or a list where the pointer has an index. A list, an object or `null` matches nothing.
 pub(super) fn is_among(json: &str, allowed: &ClaimCondition) -> bool {
     let Ok(claim) = serde_json::from_str::<Value>(json) else { return false };
     let inside = allowed.claim.strip_prefix('/').and_then(|pointer| pointer.split_once('/'));
     let value = match inside {
         None => &claim,
         Some((_, rest)) => match at(&claim, rest) {
-            At::Value(value) => value,
-            At::Nothing => return true,
-            At::Elsewhere => return false,
+            Target::Value(value) => value,
+            Target::Missing => return true,
+            Target::NoContainer => return false,
         },
     };
     let text = match value {
         Value::String(text) => Cow::Borrowed(text.as_str()),
-        // As it will be signed: a parsed number may be written in another way.
+        // The text that is signed: a parsed number may have another text.
         Value::Number(_) if inside.is_none() => Cow::Borrowed(json.trim()),
         Value::Number(_) | Value::Bool(_) => Cow::Owned(value.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => return false,
@@ -30,39 +29,39 @@ pub(super) fn is_among(json: &str, allowed: &ClaimCondition) -> bool {
     any_match(&allowed.values, &text)
 }
 
-/// Whether every value that `narrow` allows is allowed by `wide`, where both are about the same claim.
+/// Whether `wide` is about the same claim and allows every value that `narrow` allows.
 pub(super) fn is_narrower(narrow: &ClaimCondition, wide: &ClaimCondition) -> bool {
     narrow.claim == wide.claim
         && narrow.values.iter().all(|value| wide.values.iter().any(|wide| wide.covers(value)))
 }
 
-/// What is at a place inside of a claim.
-enum At<'a> {
+/// The target of a JSON pointer into a claim.
+enum Target<'a> {
     Value(&'a Value),
-    /// Nothing, in an object or a list that could hold it.
-    Nothing,
-    /// The claim is of a form that has no such place.
-    Elsewhere,
+    /// No value, in an object or a list that could contain it.
+    Missing,
+    /// The claim has no such object or list.
+    NoContainer,
 }
 
 /// Follows a JSON pointer (RFC 6901) without its first `/`.
-fn at<'a>(claim: &'a Value, pointer: &str) -> At<'a> {
+fn at<'a>(claim: &'a Value, pointer: &str) -> Target<'a> {
     let mut value = claim;
     for token in pointer.split('/') {
         let inner = match value {
             Value::Object(members) => members.get(&token.replace("~1", "/").replace("~0", "~")),
             Value::Array(items) => match token.parse::<usize>() {
                 Ok(index) => items.get(index),
-                Err(_) => return At::Elsewhere,
+                Err(_) => return Target::NoContainer,
             },
-            _ => return At::Elsewhere,
+            _ => return Target::NoContainer,
         };
         match inner {
             Some(inner) => value = inner,
-            None => return At::Nothing,
+            None => return Target::Missing,
         }
     }
-    At::Value(value)
+    Target::Value(value)
 }
 
 #[cfg(test)]
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_compared_as_they_are_and_other_scalars_as_json() {
+    fn strings_are_compared_literally_and_other_scalars_as_json() {
         assert!(among(r#""acme""#, "t", &["other", "acme"]) && among(r#""acme-eu""#, "t", &["acme-*"]));
         assert!(!among(r#""acme2""#, "t", &["acme"]) && !among(r#""xacme-eu""#, "t", &["acme-*"]));
         assert!(among(r#""\u0061""#, "t", &["a"]) && !among(r#""A""#, "t", &["a"]));
@@ -89,21 +88,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_scalar_matches_nothing() {
+    fn values_other_than_scalars_match_nothing() {
         for json in ["null", "[]", r#"["a"]"#, "{}", r#"{"a":"a"}"#] {
             assert!(!among(json, "t", &["*"]), "{json}");
         }
     }
 
     #[test]
-    fn pointers_lead_inside() {
+    fn pointers_select_values_inside_a_claim() {
         let json = r#"{"rate":10,"a/b":{"c":["x","y"]}}"#;
         assert!(among(json, "/t/rate", &["10"]) && !among(json, "/t/rate", &["11"]));
         assert!(among(json, "/t/a~1b/c/1", &["y"]) && !among(json, "/t/a~1b/c/1", &["x"]));
         assert!(
             !among(json, "/t/a~1b", &["*"]) && among("\"x\"", "/t", &["x"]) && !among("\"x\"", "/t", &["y"])
         );
-        assert!(among(json, "/t/burst", &["1"]) && among("[[1]]", "/t/1/0", &["2"]), "nothing is there");
+        assert!(among(json, "/t/burst", &["1"]) && among("[[1]]", "/t/1/0", &["2"]), "missing");
         for other in ["\"x\"", "7", "true", "null", "[10]", r#"["rate"]"#] {
             assert!(!among(other, "/t/rate", &["*"]), "{other}");
         }

@@ -1,4 +1,4 @@
-//! Which of the stored clients may be trusted: a client whose MAC is wrong is refused like an unknown one.
+//! Signs and verifies stored clients. A client with a wrong MAC is handled like an unknown one.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,32 +8,32 @@ use crate::{
     random::RandomError,
 };
 
-/// Signs and checks the rows of clients.
+/// Signs and verifies the rows of clients.
 #[derive(Debug)]
 pub(super) struct ClientRows(pub(super) Arc<Sealer>);
 
-/// Stored clients, after their MACs were checked.
+/// Stored clients after their MACs were verified.
 #[derive(Debug, Default)]
 pub(super) struct CheckedClients {
-    /// The clients that may be used.
+    /// The clients in use.
     pub(super) trusted: Vec<ClientRecord>,
-    /// Why the others are not.
+    /// The other clients, with the reason.
     pub(super) untrusted: BTreeMap<ClientId, String>,
-    /// How many clients are accepted without a valid MAC.
+    /// The number of clients that are accepted without a valid MAC.
     pub(super) unsigned: usize,
-    /// Whether a sealing key is missing, so that another look may tell more.
+    /// Whether a sealing key is missing, so that a later check may succeed.
     pub(super) incomplete: bool,
 }
 
 impl ClientRows {
-    /// Signs a client as it is to be written.
+    /// Signs a client before it is written.
     pub(super) fn sign(&self, record: &mut ClientRecord) -> Result<(), RandomError> {
         let content = record.content();
         record.client.mac = content.map(|content| self.0.sign_row(&content)).transpose()?.flatten();
         Ok(())
     }
 
-    /// Whether one client may be trusted; the log says why not.
+    /// Whether one client is trusted; logs the reason if not.
     pub(super) async fn trusts(&self, record: &ClientRecord) -> bool {
         self.load(std::slice::from_ref(record)).await;
         match self.check(record) {
@@ -45,8 +45,8 @@ impl ClientRows {
         }
     }
 
-    /// Checks each client. One whose MAC cannot be checked, but that says what it said when it was trusted, goes on: it was
-    /// signed anew under a sealing key that is not here.
+    /// Verifies each client. A client whose MAC cannot be verified stays trusted while its content is unchanged: it was signed again
+    /// under a sealing key that is not in memory.
     pub(super) async fn check_all(
         &self,
         records: Vec<ClientRecord>,
@@ -61,7 +61,7 @@ impl ClientRows {
                     checked.unsigned += 1;
                     checked.trusted.push(record);
                 }
-                RowCheck::Unknown(_) if before.has(&record) => {
+                RowCheck::Unknown(_) if before.contains(&record) => {
                     checked.incomplete = true;
                     checked.trusted.push(record);
                 }
@@ -82,7 +82,7 @@ impl ClientRows {
         checked
     }
 
-    /// Brings the sealing keys that the MACs name into memory.
+    /// Loads the sealing keys of the MACs.
     async fn load(&self, records: &[ClientRecord]) {
         let macs = records.iter().filter_map(|record| record.client.mac.as_deref());
         self.0.load(macs, Patience::Brief).await;
@@ -91,21 +91,21 @@ impl ClientRows {
     fn check(&self, record: &ClientRecord) -> RowCheck {
         match record.content() {
             Some(content) => self.0.check_row(&content, record.client.mac.as_deref()),
-            None => RowCheck::Refused("its settings have no JSON form".to_owned()),
+            None => RowCheck::Refused("the settings have no JSON form".to_owned()),
         }
     }
 }
 
 impl CheckedClients {
     /// Whether a client with the same content is trusted here.
-    fn has(&self, record: &ClientRecord) -> bool {
-        let place =
+    fn contains(&self, record: &ClientRecord) -> bool {
+        let index =
             self.trusted.binary_search_by(|known| known.client.client_id.cmp(&record.client.client_id));
-        let known = place.ok().and_then(|place| self.trusted.get(place));
+        let known = index.ok().and_then(|index| self.trusted.get(index));
         known.is_some_and(|known| known.content() == record.content())
     }
 }
 
 fn report(client_id: &ClientId, problem: &str) {
-    tracing::error!(%client_id, problem, "a stored client is not trusted, and refused like an unknown one");
+    tracing::error!(%client_id, problem, "a stored client is not trusted, and is handled like an unknown client");
 }

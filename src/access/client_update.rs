@@ -1,11 +1,11 @@
-//! Changing a registered client: read, decide, and write only what nobody else has changed meanwhile.
+//! Changes a client: reads it, decides, and writes only if the version is unchanged.
 
-use super::{ClientGrant, ClientRegistry, RegistryError, clients::MOST_ATTEMPTS};
+use super::{ClientGrant, ClientRegistry, RegistryError, clients::MAX_ATTEMPTS};
 use crate::model::{CertificateNames, ClientId, ClientRecord, ClientSettings, ClientVersion, Violations};
 
 impl ClientRegistry {
-    /// Changes a client's settings to what `change` makes of them; with a `base`, only if it is at that version still. A
-    /// change that changes nothing makes no new version.
+    /// Changes a client's settings by `change`; with a `base`, only if the client still has that version. Unchanged settings make no new
+    /// version.
     pub(crate) async fn update(
         &self,
         grant: &ClientGrant,
@@ -13,7 +13,7 @@ impl ClientRegistry {
         base: Option<ClientVersion>,
         change: impl Fn(&ClientSettings) -> Result<ClientSettings, Violations> + Send + Sync,
     ) -> Result<ClientRecord, RegistryError> {
-        for _ in 0..MOST_ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let mut record = self.stored(client_id).await?;
             let version = record.client.version();
             if base.is_some_and(|base| base != version) {
@@ -26,7 +26,7 @@ impl ClientRegistry {
             if !unchanged {
                 let names = &settings.authentication.certificate;
                 if *names != record.client.settings.authentication.certificate {
-                    self.names_are_free(client_id, names).await?;
+                    self.check_certificate_names(client_id, names).await?;
                 }
                 record.client.settings = settings;
                 record.client.update_time = self.clock.now();
@@ -35,9 +35,9 @@ impl ClientRegistry {
                     continue;
                 }
                 record.client.revision = version.revision.saturating_add(1);
-                tracing::info!(%client_id, by = grant.admin().caller(), policy = grant.policy(Some(client_id.as_str())), "client changed");
+                tracing::info!(%client_id, by = %grant.admin().caller_id(), policy = grant.policy(Some(client_id.as_str())), "client changed");
             }
-            // Without a change too: the one before may have been made when memory could not follow.
+            // Without a change too, because an earlier reload may have failed.
             self.directory.refresh().await?;
             self.keep_live(&mut record);
             return Ok(record);
@@ -45,9 +45,9 @@ impl ClientRegistry {
         Err(RegistryError::Contended)
     }
 
-    /// Refuses a client whose certificates another client has too: with such a certificate neither would be known. Two
-    /// changes at once may get past this, and are then refused when they authenticate.
-    pub(super) async fn names_are_free(
+    /// Rejects certificate names of another client: a name of two clients authenticates neither. Two concurrent changes may pass this
+    /// check; then both clients are rejected when they authenticate.
+    pub(super) async fn check_certificate_names(
         &self,
         client_id: &ClientId,
         names: &CertificateNames,
@@ -68,7 +68,7 @@ impl ClientRegistry {
                     let field = format!("client.authentication.certificate.{list}[{index}]");
                     violations.add(
                         field,
-                        format!("must not be a name of another client, as of `{}`", other.client_id),
+                        format!("must not be a name of another client: `{}` has it", other.client_id),
                     );
                 }
             }

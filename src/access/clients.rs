@@ -1,4 +1,4 @@
-//! Keeping the registered clients.
+//! Registers, reads, deletes and changes clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,47 +13,46 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How often a change that names no version is tried when others come before it. Of those at once one gets through each
-/// time, so that this many may come together.
-pub(super) const MOST_ATTEMPTS: usize = 100;
+/// The most attempts of a change without a version. Of concurrent changes one succeeds per attempt, so that this many may run at once.
+pub(super) const MAX_ATTEMPTS: usize = 100;
 
-/// Why a client was not registered, found or changed.
+/// Why an operation on a client failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The caller may not bring about, or take over, a client with such permissions.
+    /// The caller may not create, or take over, a client with these permissions.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// The store failed, or there is no client of that id, or there is one already.
+    /// The store failed, or the client does not exist, or it already exists.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No secret or id could be made.
+    /// There is no randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// What was asked for makes no client.
-    #[error("the request makes no client")]
+    /// The client is invalid.
+    #[error("the client is invalid")]
     Invalid(Violations),
-    /// The client is at another version than the caller knows.
-    #[error("the client has changed since: it has another etag")]
+    /// The client has another version.
+    #[error("the client was changed: its etag differs")]
     Changed,
-    /// Others changed the client again and again meanwhile.
-    #[error("the client was changed by others again and again")]
+    /// Concurrent changes won each attempt.
+    #[error("concurrent requests changed the client at each attempt")]
     Contended,
-    /// A user has the id.
+    /// A user has this id.
     #[error(
         "a user has this id, and users and clients share the subjects of tokens: delete the user, or use another id"
     )]
     UserHasId,
-    /// The client may present no secret.
-    #[error("the client may present no secret: `CLIENT_SECRET` is not among its `authentication.methods`")]
+    /// The client does not allow secrets.
+    #[error("the client does not allow secrets: add `CLIENT_SECRET` to its `authentication.methods`")]
     NoSecret,
 }
 
-/// A secret that was just made: the text, to be shown once, and what was stored of it.
+/// A new secret.
 #[derive(Debug)]
 pub struct NewSecret {
-    /// To be shown once.
+    /// The text, to be shown once.
     pub secret: ClientSecret,
-    /// What was stored.
+    /// The stored record.
     pub record: SecretRecord,
 }
 
@@ -69,16 +68,14 @@ impl NewSecret {
     }
 }
 
-/// A client that was just registered.
 #[derive(Debug, Clone)]
 pub(crate) struct NewClient {
-    /// The client.
     pub(crate) record: ClientRecord,
-    /// Its secret, to be shown once; none for a client that may present none.
+    /// The secret, to be shown once; none if the client does not allow secrets.
     pub(crate) secret: Option<ClientSecret>,
 }
 
-/// Registers, shows, changes and removes clients.
+/// The registered clients.
 #[derive(Debug)]
 pub struct ClientRegistry {
     pub(super) store: Arc<dyn Store>,
@@ -87,21 +84,21 @@ pub struct ClientRegistry {
 }
 
 impl ClientRegistry {
-    /// Keeps the clients of `store`, and tells `directory` of changes.
+    /// Stores clients in `store`, and reloads `directory` after changes.
     pub fn new(store: Arc<dyn Store>, directory: Arc<Directory>, clock: Arc<dyn Clock>) -> Self {
         Self { store, directory, clock }
     }
 
-    /// An id for a client that was given none: `c-` and 80 random bits in hexadecimal.
+    /// A generated id: `c-` and 80 random bits in hexadecimal.
     ///
     /// # Errors
     /// When there is no randomness.
     pub(crate) fn new_id() -> Result<ClientId, RandomError> {
-        let hex: String = random::bytes::<10>()?.iter().map(|octet| format!("{octet:02x}")).collect();
+        let hex: String = random::bytes::<10>()?.iter().map(|byte| format!("{byte:02x}")).collect();
         ClientId::parse(format!("c-{hex}")).map_err(|_| RandomError)
     }
 
-    /// Registers a client, with its first secret if it may present any.
+    /// Registers a client, with its first secret if it allows secrets.
     pub(crate) async fn create(
         &self,
         grant: &ClientGrant,
@@ -109,7 +106,7 @@ impl ClientRegistry {
         settings: ClientSettings,
     ) -> Result<NewClient, RegistryError> {
         grant.covers(&settings.permissions)?;
-        self.names_are_free(&client_id, &settings.authentication.certificate).await?;
+        self.check_certificate_names(&client_id, &settings.authentication.certificate).await?;
         let (secret, secrets) = if settings.authentication.allows(AuthenticationMethod::ClientSecret) {
             let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
             (Some(new.secret), vec![new.record])
@@ -118,15 +115,15 @@ impl ClientRegistry {
         };
         let record = self.record(client_id, settings, secrets)?;
         self.store.create_client(&record).await?;
-        self.follow().await;
+        self.reload().await;
         Ok(NewClient { record, secret })
     }
 
-    /// Makes a client exactly so, with `secret` or a fresh one as its only secret, whether it was there or not. For the
-    /// one who holds the store itself: it asks for no grant.
+    /// Creates or replaces a client, with `secret` or a new one as its only secret. Needs no grant, because the operator has the store
+    /// itself.
     ///
     /// # Errors
-    /// When the store fails or no secret can be made.
+    /// When the store fails or there is no randomness.
     pub async fn put(
         &self,
         client_id: ClientId,
@@ -147,7 +144,7 @@ impl ClientRegistry {
         Ok(new.secret)
     }
 
-    /// One client.
+    /// Reads a client.
     pub(crate) async fn get(
         &self,
         _: &ClientGrant,
@@ -158,11 +155,11 @@ impl ClientRegistry {
         Ok(record)
     }
 
-    /// A client as the store has it. One that is not trusted is as if it were not there: what it says must not be shown as
-    /// what was decided about it, nor be signed with a change. It can be deleted.
+    /// Reads a client from the store. An untrusted client is handled as if it did not exist: its content must be neither shown nor signed
+    /// again with a change. It can be deleted.
     ///
     /// # Errors
-    /// When the store fails, or there is no client of that id.
+    /// When the store fails, or the client does not exist.
     pub async fn stored(&self, client_id: &ClientId) -> Result<ClientRecord, RegistryError> {
         let record = self.store.client(client_id).await?;
         if self.directory.rows().trusts(&record).await {
@@ -172,17 +169,17 @@ impl ClientRegistry {
         }
     }
 
-    /// Up to `limit` clients by id, after `after`, of those that the caller may administer; and whether there are more.
+    /// Lists up to `limit` clients by id, after `after`, that the caller may administer; and whether there are more.
     pub(crate) async fn list(
         &self,
         grant: &ClientGrant,
         after: Option<&ClientId>,
         limit: u32,
     ) -> Result<(Vec<ClientRecord>, bool), RegistryError> {
-        /// How many clients are read at once to find those of a bounded caller.
+        /// The clients of one read for a restricted caller.
         const CHUNK: u32 = 1000;
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let chunk = if grant.is_bounded() { CHUNK.max(limit) } else { limit }.saturating_add(1);
+        let count = usize::try_from(limit).unwrap_or(usize::MAX);
+        let chunk = if grant.is_restricted() { CHUNK.max(limit) } else { limit }.saturating_add(1);
         let (mut records, mut after) = (Vec::new(), after.cloned());
         loop {
             let mut page = self.store.clients_page(after.as_ref(), chunk).await?;
@@ -190,17 +187,17 @@ impl ClientRegistry {
             after = page.last().map(|record| record.client.client_id.clone());
             page.retain(|record| grant.reaches(&record.client.client_id));
             records.extend(self.directory.rows().check_all(page, &CheckedClients::default()).await.trusted);
-            if is_last || records.len() > wanted {
+            if is_last || records.len() > count {
                 break;
             }
         }
-        let more = records.len() > wanted;
-        records.truncate(wanted);
+        let has_more = records.len() > count;
+        records.truncate(count);
         records.iter_mut().for_each(|record| self.keep_live(record));
-        Ok((records, more))
+        Ok((records, has_more))
     }
 
-    /// Deletes a client with its secrets and its sessions; with a `base`, only if it is at that version still.
+    /// Deletes a client with its secrets and sessions; with a `base`, only if the client still has that version.
     pub(crate) async fn delete(
         &self,
         _: &ClientGrant,
@@ -211,7 +208,7 @@ impl ClientRegistry {
             None => self.store.delete_client(client_id).await?,
             Some(base) => {
                 if !self.store.delete_client_version(client_id, base).await? {
-                    // Either it is not there, or it has changed.
+                    // The client does not exist, or has another version.
                     self.store.client(client_id).await?;
                     return Err(RegistryError::Changed);
                 }
@@ -221,14 +218,14 @@ impl ClientRegistry {
         Ok(())
     }
 
-    /// Gives a client another secret; those that it has end after `overlap`.
+    /// Adds a secret to a client. Its other secrets expire after `overlap`.
     pub(crate) async fn rotate_secret(
         &self,
         grant: &ClientGrant,
         client_id: &ClientId,
         overlap: Duration,
     ) -> Result<NewSecret, RegistryError> {
-        for _ in 0..MOST_ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let mut record = self.stored(client_id).await?;
             grant.covers(&record.client.settings.permissions)?;
             if !record.client.settings.authentication.allows(AuthenticationMethod::ClientSecret) {
@@ -240,14 +237,14 @@ impl ClientRegistry {
             record.client.update_time = now;
             self.directory.rows().sign(&mut record)?;
             if self.store.update_client_secrets(&record, base).await? {
-                self.follow().await;
+                self.reload().await;
                 return Ok(new);
             }
         }
         Err(RegistryError::Contended)
     }
 
-    /// Secrets that have ended are not shown, though the store may still have them.
+    /// Removes expired secrets, which the store may still have.
     pub(super) fn keep_live(&self, record: &mut ClientRecord) {
         let now = self.clock.now();
         record.secrets.retain(|secret| secret.is_live(now));
@@ -266,17 +263,15 @@ impl ClientRegistry {
         Ok(record)
     }
 
-    /// Brings the clients in memory to the store's state, where a failure must not keep a fresh secret from its owner. The
-    /// server's next round then does it.
-    async fn follow(&self) {
+    /// Reloads the clients in memory. After a failure the server's next round retries, so that the caller still gets its new secret.
+    async fn reload(&self) {
         if let Err(error) = self.directory.refresh().await {
-            tracing::warn!(%error, "a change of clients is not in memory yet");
+            tracing::warn!(%error, "a change of clients is not loaded into memory yet");
         }
     }
 }
 
-/// Where the count of changes begins. By chance, so that what is deleted and made anew, within the same second too, is at no
-/// version that it was at before.
+/// The random first revision, so that a deleted and re-created client or user never has an earlier version again, even within a second.
 pub(super) fn first_revision() -> Result<i64, RandomError> {
-    random::bytes::<4>().map(|octets| i64::from(u32::from_be_bytes(octets)) + 1)
+    random::bytes::<4>().map(|bytes| i64::from(u32::from_be_bytes(bytes)) + 1)
 }

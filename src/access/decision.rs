@@ -1,45 +1,115 @@
-//! What policy decided about a request, kept for the audit log: bounded, for events wait in memory.
+//! The decisions of policy about the values of a request.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
-    check::{Check, Place, Verdict},
+    DenialReason,
     denial::Denial,
-    line::Line,
+    rule::{Permission, Rule},
 };
-use crate::model::{Bounded, Client};
+use crate::model::{Bounded, Client, Method};
 
-/// A log must stay readable: of the values of one request, so many are named.
-pub(super) const MOST_NAMED: usize = 16;
+/// The most values of a request in the text of its decisions, so that the audit log stays readable.
+const MAX_NAMED: usize = 16;
 
-/// The values that were allowed, and the line that allowed each.
+/// The check of one value.
+#[derive(Debug, Clone)]
+pub(crate) struct Check<'a> {
+    /// The value's position in the request.
+    pub(crate) field: Field<'a>,
+    /// The value, if it is a text.
+    pub(crate) value: Option<&'a str>,
+    /// The permission that decides.
+    pub(super) permission: Permission,
+    pub(crate) reason: DenialReason,
+    /// The decision.
+    pub(crate) verdict: Verdict,
+}
+
+impl Check<'_> {
+    pub(super) const fn is_allowed(&self) -> bool {
+        matches!(self.verdict, Verdict::Allowed(_))
+    }
+}
+
+/// The decision about a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Allowed(Rule),
+    /// Denied by this rule, or because no rule allows the value.
+    Denied(Option<Rule>),
+}
+
+impl Verdict {
+    pub(super) fn by(rule: Option<Rule>) -> Self {
+        rule.map_or(Self::Denied(None), Self::Allowed)
+    }
+}
+
+/// The position of a value in a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Field<'a> {
+    Method(Method),
+    Name(&'static str),
+    /// An item of a list.
+    Item(&'static str, usize),
+    /// An extra claim.
+    Claim(Cow<'a, str>),
+    /// An item of a list in the permissions of the administered client.
+    Permission(&'static str, usize),
+}
+
+impl Field<'_> {
+    /// A copy that may outlive the request, with a claim name of bounded length.
+    pub(super) fn into_static(self) -> Field<'static> {
+        match self {
+            Self::Claim(name) => Field::Claim(Cow::Owned(Bounded(&name).to_string())),
+            Self::Method(method) => Field::Method(method),
+            Self::Name(name) => Field::Name(name),
+            Self::Item(name, index) => Field::Item(name, index),
+            Self::Permission(name, index) => Field::Permission(name, index),
+        }
+    }
+}
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method(method) => f.write_str(method.name()),
+            Self::Name(name) => f.write_str(name),
+            Self::Item(name, index) => write!(f, "{name}[{index}]"),
+            Self::Permission(name, index) => write!(f, "client.permissions.{name}[{index}]"),
+            Self::Claim(name) => write!(f, "claims.{}", Bounded(name)),
+        }
+    }
+}
+
+/// The rules that allowed the values of a request, for the audit log. Bounded, because events wait in memory.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Decisions {
-    named: Vec<(DecidedPlace, Line)>,
+    named: Vec<(Field<'static>, Verdict)>,
     more: usize,
 }
 
-/// A [`Place`] that outlives the request.
-#[derive(Debug, Clone)]
-enum DecidedPlace {
-    Claim(String),
-    Other(Place<'static>),
-}
-
 impl Decisions {
-    /// What allows each value; else the first value that is not allowed.
+    /// The rules that allow the values; else the first denial.
     pub(super) fn of<'a>(client: &Client, checks: impl Iterator<Item = Check<'a>>) -> Result<Self, Denial> {
         let mut decisions = Self::default();
         for check in checks {
-            match check.verdict {
-                Verdict::Denied(line) => return Err(Denial::by(line, &check, client)),
-                Verdict::Allowed(line) if decisions.named.len() < MOST_NAMED => {
-                    decisions.named.push((DecidedPlace::of(check.place), line));
-                }
-                Verdict::Allowed(_) => decisions.more += 1,
+            if let Some(denial) = Denial::of(&check, client) {
+                return Err(denial);
             }
+            decisions.add(check);
         }
         Ok(decisions)
+    }
+
+    fn add(&mut self, check: Check<'_>) {
+        if self.named.len() < MAX_NAMED {
+            self.named.push((check.field.into_static(), check.verdict));
+        } else {
+            self.more += 1;
+        }
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -47,38 +117,29 @@ impl Decisions {
     }
 }
 
-impl DecidedPlace {
-    fn of(place: Place<'_>) -> Self {
-        match place {
-            Place::Claim(name) => Self::Claim(Bounded(name).to_string()),
-            Place::Method(method) => Self::Other(Place::Method(method)),
-            Place::Field(name) => Self::Other(Place::Field(name)),
-            Place::Item(name, index) => Self::Other(Place::Item(name, index)),
-            Place::Permission(name, index) => Self::Other(Place::Permission(name, index)),
-        }
-    }
-}
-
-impl fmt::Display for DecidedPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Claim(name) => write!(f, "claims.{name}"),
-            Self::Other(place) => place.fmt(f),
-        }
-    }
-}
-
-/// The decisions about a client's request, put into words where they are written.
-pub(super) struct DecidedPolicy {
+/// The text of a grant's decisions: `audiences[0] by permissions.audiences[2] "billing-*"`, and so on.
+pub(super) struct DecisionsText {
     pub(super) client: Arc<Client>,
     pub(super) decisions: Decisions,
 }
 
-impl fmt::Display for DecidedPolicy {
+impl DecisionsText {
+    /// Decides `checks` again.
+    pub(super) fn of<'a>(client: &Arc<Client>, checks: impl IntoIterator<Item = Check<'a>>) -> Self {
+        let mut decisions = Decisions::default();
+        checks.into_iter().for_each(|check| decisions.add(check));
+        Self { client: Arc::clone(client), decisions }
+    }
+}
+
+impl fmt::Display for DecisionsText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (place, line)) in self.decisions.named.iter().enumerate() {
+        for (index, (field, verdict)) in self.decisions.named.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
-            write!(f, "{separator}{place} by {}", line.of(&self.client))?;
+            match verdict {
+                Verdict::Allowed(rule) => write!(f, "{separator}{field} by {}", rule.of(&self.client))?,
+                Verdict::Denied(_) => write!(f, "{separator}{field} denied")?,
+            }
         }
         match self.decisions.more {
             0 => Ok(()),

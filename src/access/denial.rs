@@ -1,13 +1,12 @@
-//! Policy says no.
+//! Denials: the errors of policy.
 
 use super::{
-    check::{Check, Verdict},
-    denial_words::Words,
-    line::Line,
+    decision::{Check, Verdict},
+    denial_text::DenialText,
 };
 use crate::model::{Bounded, Client, Violations};
 
-/// What a denied caller may not have.
+/// What a client may not have or do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DenialReason {
     /// The method.
@@ -20,29 +19,29 @@ pub enum DenialReason {
     Subject,
     /// An extra claim.
     Claim,
-    /// The life.
+    /// The lifetime.
     Ttl,
-    /// A scope that the client may have, and the user who logs in may not.
+    /// A scope that the user does not have.
     UserScope,
     /// An audience that the session does not have.
     SessionAudience,
     /// A scope that the session does not have.
     SessionScope,
-    /// A scope that the client may have, and the subject token does not hold.
+    /// A scope that the subject token does not have.
     TokenScope,
-    /// To exchange a token without an actor token.
+    /// An exchange without an actor token.
     Impersonation,
-    /// To exchange a token of this issuer.
+    /// An exchange of a token of this issuer.
     TokenIssuer,
-    /// To exchange a token that is for somebody else.
+    /// An exchange of a token for other audiences.
     TokenAudience,
-    /// To exchange a token of this subject.
+    /// An exchange of a token with this subject.
     TokenSubject,
-    /// To act for the subject, says its token.
+    /// An actor that the subject token does not name.
     Actor,
-    /// To administer a client that has a permission which the caller lacks.
+    /// Administration of a client with a permission that the caller lacks.
     Exceeding,
-    /// To verify a token of this issuer: a refusal of the token, and no denial.
+    /// Verification of a token of this issuer: a refusal of the token rather than a denial.
     VerifiedIssuer,
 }
 
@@ -66,7 +65,7 @@ impl DenialReason {
     }
 }
 
-/// Policy says no.
+/// A denial.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Denial {
@@ -74,50 +73,45 @@ pub struct Denial {
     pub reason: DenialReason,
     /// The request's field, or the method's name.
     pub field: String,
-    /// The line of the policy that forbids it, for those who see the policy; none where no line allows it.
+    /// The rule that forbids the value, for operators; none if no rule allows it.
     pub line: Option<Box<str>>,
-    /// The value that is not allowed, as far as it may be logged.
+    /// The denied value, if it may be logged.
     pub value: Option<Box<str>>,
-    /// What is not allowed, and how to allow it: fit for the caller.
+    /// The message to the caller: what is not allowed, and how to allow it.
     pub message: Box<str>,
-    /// The same for programs: `client`, `value`, `permission`, `max_ttl`.
+    /// The message for programs: `client`, `value`, `permission`, `max_ttl`.
     pub metadata: Box<[(&'static str, String)]>,
 }
 
 impl Denial {
-    /// The id of the client that is refused.
+    /// The id of the denied client.
     pub fn client(&self) -> &str {
         let client = self.metadata.iter().find(|(name, _)| *name == "client");
         client.map(|(_, id)| id.as_str()).unwrap_or_default()
     }
 
-    /// The denial that `check` comes to, if it does.
+    /// The denial of `check`, if it is denied.
     pub(super) fn of(check: &Check<'_>, client: &Client) -> Option<Self> {
-        let Verdict::Denied(line) = check.verdict else { return None };
-        Some(Self::by(line, check, client))
-    }
-
-    /// The denial of a check by this line, or because no line allows its value.
-    pub(super) fn by(line: Option<Line>, check: &Check<'_>, client: &Client) -> Self {
-        let words = Words { check, client, line };
-        Self {
+        let Verdict::Denied(rule) = check.verdict else { return None };
+        let text = DenialText { check, client, rule };
+        Some(Self {
             reason: check.reason,
-            field: check.place.to_string(),
-            line: line.map(|line| line.of(client).to_string().into()),
-            value: words.loggable_value().map(|value| Bounded(value).to_string().into()),
-            message: words.message().into(),
-            metadata: words.metadata().into(),
-        }
+            field: check.field.to_string(),
+            line: rule.map(|rule| rule.of(client).to_string().into()),
+            value: text.loggable_value().map(|value| Bounded(value).to_string().into()),
+            message: text.message().into(),
+            metadata: text.metadata().into(),
+        })
     }
 }
 
 /// Why there is no grant.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
-    /// Policy says no.
+    /// Policy denies the request.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// The request leaves out what the client has no default for.
+    /// The request omits a field for which the client has no default.
     #[error("the request is incomplete")]
     Incomplete(Violations),
 }

@@ -1,4 +1,4 @@
-//! The registered clients in memory: a snapshot that is swapped whole.
+//! The registered clients in memory: an immutable snapshot behind an atomic pointer.
 
 use std::{
     collections::BTreeSet,
@@ -20,17 +20,17 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Finds the client that a credential belongs to, without asking the store.
+/// Finds the client of a credential without a read of the store.
 #[derive(Debug)]
 pub struct Directory {
     store: Arc<dyn Store>,
     rows: ClientRows,
     snapshot: ArcSwap<Snapshot>,
-    /// Held from reading to swapping, so that what was read first is never put over what was read later.
+    /// Locked from the read to the swap, so that an older read never replaces a newer one.
     sources: Mutex<Sources>,
 }
 
-/// What a snapshot is made from.
+/// The sources of a snapshot.
 #[derive(Debug)]
 struct Sources {
     clients: CheckedClients,
@@ -38,10 +38,11 @@ struct Sources {
 }
 
 impl Directory {
-    /// Loads the clients from the store, and their keys from the files in `jwks_dir` that they name.
+    /// Loads the clients from the store, and their keys from the files in `jwks_dir`. An untrusted client or an unusable file is logged
+    /// and left out.
     ///
     /// # Errors
-    /// When the store fails. A client that is not trusted is logged and left out. A file that cannot be used is logged, and its client waits for a better one.
+    /// When the store fails.
     pub async fn open(
         store: Arc<dyn Store>,
         sealer: Arc<Sealer>,
@@ -54,10 +55,10 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Reads the clients from the store again.
+    /// Reloads the clients from the store.
     ///
     /// # Errors
-    /// When the store fails; the clients in memory stay as they were.
+    /// When the store fails; the clients in memory stay.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let mut sources = self.sources.lock().await;
         let records = self.store.clients().await?;
@@ -67,25 +68,24 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks the clients again whose sealing keys were missing: they may be there now. With no such client it costs nothing.
+    /// Reloads the clients if a sealing key was missing.
     ///
     /// # Errors
-    /// When the store fails; the clients in memory stay as they were.
+    /// When the store fails; the clients in memory stay.
     pub async fn retry(&self) -> Result<(), StoreError> {
         if self.sources.lock().await.clients.incomplete { self.refresh().await } else { Ok(()) }
     }
 
-    /// How many clients are not trusted, and how many are accepted without a valid MAC.
+    /// The numbers of untrusted clients, and of clients that are accepted without a valid MAC.
     pub fn row_counts(&self) -> (usize, usize) {
         self.now().row_counts
     }
 
-    /// What signs and checks the rows of clients.
     pub(super) const fn rows(&self) -> &ClientRows {
         &self.rows
     }
 
-    /// Reads those of the clients' key files that have changed.
+    /// Reloads changed key files of clients.
     pub async fn follow_files(&self) {
         let sources = self.sources.lock().await;
         if sources.read_files().await {
@@ -93,19 +93,19 @@ impl Directory {
         }
     }
 
-    /// Whether there is a client of that id.
+    /// Whether a client with this id is registered.
     pub fn has(&self, client_id: &ClientId) -> bool {
         self.now().by_id(client_id.as_str()).is_some()
     }
 
-    /// The clients as they are now.
+    /// The current snapshot.
     pub(super) fn now(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
     }
 }
 
 impl Sources {
-    /// Looks at each file that is named, away from the threads that serve calls: a disk may be slow.
+    /// Reads the named files on a blocking thread.
     async fn read_files(&self) -> bool {
         let named = self.clients.trusted.iter().filter_map(|record| {
             match &record.client.settings.authentication.assertion_keys {
@@ -118,7 +118,7 @@ impl Sources {
             return false;
         }
         let files = Arc::clone(&self.files);
-        // What panicked in there has read nothing.
+        // A panic has read nothing.
         tokio::task::spawn_blocking(move || locked(&files).read(&named)).await.unwrap_or(false)
     }
 

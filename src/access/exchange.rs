@@ -1,15 +1,14 @@
-//! May this client exchange this token, and what may come of it (RFC 8693)?
+//! Authorizes a token exchange (RFC 8693).
 //!
-//! Checks are made in this order: method, permission to do without an actor token, audiences, scopes, lifetime; and when the tokens
-//! are known to be good, of the subject token its issuer, audience and subject, of the actor token its issuer, audience and subject,
-//! then `may_act`, and what the subject token holds.
+//! The order of the checks is: method, impersonation, audiences, scopes, lifetime; after the tokens are verified, issuer, audience and
+//! subject of the subject token, issuer, audience and subject of the actor token, `may_act`, and the scopes of the subject token.
 //!
-//! An identity is an issuer and a subject. Policy compares subjects as this issuer's tokens name them, where a subject of another
-//! issuer has a prefix; `may_act` and `act` name the issuer beside the subject.
+//! An identity is an issuer and a subject. Policy compares subjects in the form of this issuer's tokens, where a subject of another
+//! issuer has a prefix; `may_act` and `act` contain the issuer beside the subject.
 //!
-//! A token of this issuer hands on its scopes and claims as far as the client may have them too. Another issuer's token says who
-//! somebody is and no more: a scope there means what that issuer means by it, and so do its claims. Of such a token none are
-//! taken, and the client may ask for any scope that its own permissions allow.
+//! The new token inherits scopes and claims from a token of this issuer, as far as the client may have them. From a token of another
+//! issuer it inherits only the subject, because that issuer defines the meaning of its scopes and claims; the client may then request
+//! any scope that its own permissions allow.
 
 use std::sync::Arc;
 
@@ -17,74 +16,72 @@ use serde_json::Value;
 
 use super::{
     DenialReason, IssueGrant, IssueRules, PolicyError,
-    check::{self, AskedToken, Check, Place, Verdict, values},
-    line::{Held, Line, Rule},
+    check::{self, RequestedToken, values},
+    decision::{Check, Field, Verdict},
     policy::{all, grant},
+    rule::{Entitlement, Permission, Rule},
 };
 use crate::model::{
     Actor, Client, ExchangeRequest, ExtraClaims, IssueRequest, Method, SessionId, TokenClaims,
 };
 
-/// The claim that says who may act for a subject (RFC 8693 section 4.4).
+/// The claim that names the actor of a subject (RFC 8693 section 4.4).
 pub(crate) const MAY_ACT: &str = "may_act";
 
-/// An exchange that may be tried.
+/// Permission to try an exchange.
 pub(crate) struct ExchangeGrant {
     client: Arc<Client>,
     request: ExchangeRequest,
 }
 
-/// A token that was presented, and is good.
+/// A presented token that is valid.
 pub(crate) struct PresentedToken {
-    /// Its subject, as a token of this issuer names it.
+    /// The subject in the form of this issuer's tokens.
     pub(crate) subject: String,
-    /// Its registered claims.
+    /// The registered claims.
     pub(crate) claims: TokenClaims,
-    /// `may_act`
     pub(crate) may_act: Option<Value>,
-    /// Its other claims, if it was issued here.
+    /// The other claims of a token that was issued here.
     pub(crate) extra: ExtraClaims,
-    /// Whether it was issued here.
+    /// Whether the token was issued here.
     pub(crate) is_own: bool,
 }
 
 impl ExchangeGrant {
-    /// The subject token as it came.
     pub(crate) fn subject_token(&self) -> &str {
         &self.request.subject_token
     }
 
-    /// The actor token as it came.
     pub(crate) fn actor_token(&self) -> Option<&str> {
         self.request.actor_token.as_deref()
     }
 
-    /// Leave for the token that comes of these two. `acting` is to be its `act`, and `own_issuer` who issues it.
+    /// Permission to issue the new token with the claim `act`, after both tokens are verified.
     pub(crate) fn issue_for(
         self,
         subject: PresentedToken,
         actor: Option<&PresentedToken>,
-        acting: Option<Actor>,
+        act: Option<Actor>,
         own_issuer: &str,
         rules: &IssueRules,
     ) -> Result<IssueGrant, PolicyError> {
         let Self { client, request } = self;
         all(&client, tokens(&client, &request, &subject, actor, own_issuer))?;
         let audiences = match request.audiences.is_empty() {
-            true => values(check::left_audiences(&client, &subject.claims.audiences)),
+            true => values(check::default_audiences(&client, &subject.claims.audiences)),
             false => request.audiences,
         };
         let scopes = match request.scopes.is_empty() {
-            true => values(check::left_scopes(&client, subject.own_scopes())),
+            true => values(check::default_scopes(&client, subject.own_scopes())),
             false => request.scopes,
         };
         let claims = subject.extra.filtered(|name, json| check::allows_claim(&client, name, json));
-        // What says who may act goes on with the subject, or the next exchange would be open to everybody.
+        // The new token inherits `may_act`; otherwise any client could use it in the next exchange.
         let claims =
             claims.with(subject.own_may_act().map(|may_act| (MAY_ACT.to_owned(), may_act.to_string())));
-        let ends = subject.claims.expire_time;
-        let not_after = actor.map_or(ends, |actor| actor.claims.expire_time.min(ends));
-        // What revokes the subject token by its time of issue reaches what comes of it.
+        let expiry = subject.claims.expire_time;
+        let not_after = actor.map_or(expiry, |actor| actor.claims.expire_time.min(expiry));
+        // A revocation of the subject token by its issue time also revokes the new token.
         let origin_time = subject.claims.first_issue_time().filter(|_| subject.is_own);
         let session_id = subject.claims.session_id.filter(|_| subject.is_own);
         let request = IssueRequest {
@@ -96,10 +93,10 @@ impl ExchangeGrant {
             ..IssueRequest::default()
         };
         Ok(IssueGrant {
-            actor: acting,
+            actor: act,
             not_after: Some(not_after),
             origin_time,
-            // One of another form is none that anybody could end here.
+            // A session id of another form names no session of this server.
             session_id: session_id.and_then(|text| SessionId::parse(text).ok()),
             ..grant(&client, Method::ExchangeToken, request, rules)?
         })
@@ -107,12 +104,12 @@ impl ExchangeGrant {
 }
 
 impl PresentedToken {
-    /// The scopes that it hands on.
+    /// The scopes that a new token inherits.
     fn own_scopes(&self) -> &[String] {
         if self.is_own { &self.claims.scopes } else { &[] }
     }
 
-    /// `may_act` as a token of this issuer says it: whom it names without an issuer is a subject of the issuer that wrote it.
+    /// `may_act` in the form of this issuer's tokens: without `iss` it names a subject of the token's issuer.
     fn own_may_act(&self) -> Option<Value> {
         let mut may_act = self.may_act.clone()?;
         if !self.is_own
@@ -124,7 +121,7 @@ impl PresentedToken {
     }
 }
 
-/// Permission to try this exchange.
+/// Permission to try an exchange.
 pub(crate) fn exchange(
     client: &Arc<Client>,
     request: ExchangeRequest,
@@ -134,14 +131,14 @@ pub(crate) fn exchange(
     Ok(ExchangeGrant { client: Arc::clone(client), request })
 }
 
-/// All that is looked at before any token is.
+/// The checks before the tokens are verified.
 pub(super) fn at_once<'a>(
     client: &'a Client,
     request: &'a ExchangeRequest,
     rules: &'a IssueRules,
 ) -> impl Iterator<Item = Check<'a>> {
     static NONE: ExtraClaims = ExtraClaims::NONE;
-    let asked = AskedToken {
+    let requested = RequestedToken {
         subject: None,
         audiences: &request.audiences,
         scopes: &request.scopes,
@@ -149,10 +146,10 @@ pub(super) fn at_once<'a>(
         ttl: request.ttl,
         with_session: false,
     };
-    check::exchange(client, request.actor_token.is_some(), asked, rules)
+    check::exchange(client, request.actor_token.is_some(), requested, rules)
 }
 
-/// All that is looked at when the tokens are known to be good.
+/// The checks after the tokens are verified.
 pub(super) fn tokens<'a>(
     client: &'a Client,
     request: &'a ExchangeRequest,
@@ -161,37 +158,37 @@ pub(super) fn tokens<'a>(
     own_issuer: &'a str,
 ) -> impl Iterator<Item = Check<'a>> {
     let client_id = client.client_id.as_str();
-    // Its own token is the client's to show, whomever it is for.
-    let others = actor.filter(|actor| !(actor.is_own && actor.subject == client_id));
-    let acts = match actor {
+    // A client may always present its own token as the actor token.
+    let other_actor = actor.filter(|actor| !(actor.is_own && actor.subject == client_id));
+    let acting = match actor {
         Some(actor) => (actor.claims.issuer.as_str(), actor.claims.subject.as_str()),
         None => (own_issuer, client_id),
     };
-    let held = subject.own_scopes();
+    let own_scopes = subject.own_scopes();
     let (no_audience, no_scope) = (request.audiences.is_empty(), request.scopes.is_empty());
     usable(client, "subject_token", subject)
         .chain([check::exchanged_subject(client, &subject.subject)])
-        .chain(others.into_iter().flat_map(|actor| {
+        .chain(other_actor.into_iter().flat_map(|actor| {
             usable(client, "actor_token", actor).chain([check::exchange_actor(client, &actor.subject)])
         }))
-        .chain(subject.may_act.as_ref().map(|may_act| named(may_act, &subject.claims.issuer, acts)))
+        .chain(subject.may_act.as_ref().map(|may_act| check_may_act(may_act, &subject.claims.issuer, acting)))
         .chain(
             no_audience
-                .then(|| check::left_audiences(client, &subject.claims.audiences))
+                .then(|| check::default_audiences(client, &subject.claims.audiences))
                 .into_iter()
                 .flatten(),
         )
-        .chain(no_scope.then(|| check::left_scopes(client, held)).into_iter().flatten())
+        .chain(no_scope.then(|| check::default_scopes(client, own_scopes)).into_iter().flatten())
         .chain(
             subject
                 .is_own
-                .then(|| check::among(Held::TokenScopes, &request.scopes, held))
+                .then(|| check::among(Entitlement::TokenScopes, &request.scopes, own_scopes))
                 .into_iter()
                 .flatten(),
         )
 }
 
-/// Whether the client may do something with the token at all: it is for the client, and of an issuer whose word counts.
+/// Whether the client may use the token: by its issuer and its audiences.
 fn usable<'a>(
     client: &'a Client,
     field: &'static str,
@@ -202,23 +199,22 @@ fn usable<'a>(
     issuer.into_iter().chain([check::exchanged_audience(client, field, &claims.audiences)])
 }
 
-/// Whether `may_act`, which `writer` issued, lets the one of this issuer and this subject act.
-fn named<'a>(may_act: &Value, writer: &str, acts: (&str, &'a str)) -> Check<'a> {
+/// Whether `may_act` of a token of `issuer` names the acting identity.
+fn check_may_act<'a>(may_act: &Value, issuer: &str, acting: (&str, &'a str)) -> Check<'a> {
     Check {
-        place: Place::Field("actor_token"),
-        value: Some(acts.1),
-        rule: Rule::Other,
+        field: Field::Name("actor_token"),
+        value: Some(acting.1),
+        permission: Permission::Other,
         reason: DenialReason::Actor,
-        verdict: Verdict::by(names(may_act, writer, acts).then_some(Line::MayAct)),
+        verdict: Verdict::by(names(may_act, issuer, acting).then_some(Rule::MayAct)),
     }
 }
 
-/// Whether `may_act` names the one of this issuer and this subject; without `iss` it names a subject of its `writer`. In any other
-/// form, and with a member that cannot be compared here, it matches no actor.
-fn names(may_act: &Value, writer: &str, (issuer, subject): (&str, &str)) -> bool {
+/// Whether `may_act` names this issuer and subject; without `iss` it names a subject of `default_issuer`. With any other member, or in
+/// any other form, it names no identity.
+fn names(may_act: &Value, default_issuer: &str, (issuer, subject): (&str, &str)) -> bool {
     let Value::Object(members) = may_act else { return false };
-    let named_issuer = members.get("iss").map_or(Some(writer), Value::as_str);
     members.keys().all(|name| name == "sub" || name == "iss")
-        && named_issuer == Some(issuer)
+        && members.get("iss").map_or(Some(default_issuer), Value::as_str) == Some(issuer)
         && members.get("sub").and_then(Value::as_str) == Some(subject)
 }

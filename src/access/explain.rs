@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    DenialReason, IssueRules, Owner, PolicyError, PresentedToken, administer,
-    check::{self, Check, Verdict},
-    exchange, line, login, policy, refresh, revoke,
+    DenialReason, IssueRules, Owner, PolicyError, PresentedToken, administer, check,
+    decision::{Check, Verdict},
+    exchange, login, policy, refresh, revoke,
+    rule::Entitlement,
 };
 use crate::model::{
     Client, ExchangeRequest, ExtraClaims, IntrospectRequest, IssueRequest, LoginRequest, Method,
@@ -121,7 +122,7 @@ pub(crate) struct ExplainedValue {
 pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRules) -> Explanation {
     match question {
         Question::Issue(request) => Explanation {
-            values: values(client, check::issue(client, policy::asked(client, &request), rules)),
+            values: values(client, check::issue(client, policy::requested(client, &request), rules)),
             outcome: policy::issue(client, request, rules).map(drop),
         },
         Question::Verify(request, issuer) => {
@@ -166,8 +167,8 @@ fn explain_login(
     rules: &IssueRules,
 ) -> Explanation {
     let token = login::token(&request);
-    let checks = check::login(client, request.username.as_str(), policy::asked(client, &token), rules)
-        .chain(check::among(line::Held::UserScopes, &request.scopes, user_scopes));
+    let checks = check::login(client, request.username.as_str(), policy::requested(client, &token), rules)
+        .chain(check::among(Entitlement::UserScopes, &request.scopes, user_scopes));
     Explanation {
         values: values(client, checks),
         outcome: login(client, request, rules).and_then(|grant| Ok(grant.allows(user_scopes)?)),
@@ -215,7 +216,7 @@ fn explain_revoke(client: &Arc<Client>, target: RevokeTarget, whose: &Whose) -> 
         Whose::Owned { subject, client_id } => {
             Some(revoke::of_owner(client, METHOD, &target, owner(subject, client_id)))
         }
-        Whose::Foreign => Some(revoke::of_nobody(client, METHOD, &target)),
+        Whose::Foreign => Some(revoke::of_any_owner(client, METHOD, &target)),
     };
     let values = values(client, revoke::at_once(client, METHOD, &target).chain(found));
     let outcome = revoke(client, METHOD, Some(target)).and_then(|grant| {
@@ -223,7 +224,7 @@ fn explain_revoke(client: &Arc<Client>, target: RevokeTarget, whose: &Whose) -> 
         match whose {
             Whose::Said => Ok(()),
             Whose::Owned { subject, client_id } => grant.allows(owner(subject, client_id)).map(drop),
-            Whose::Foreign => grant.allows_whatever_it_is().map(drop),
+            Whose::Foreign => grant.allows_any_owner().map(drop),
         }
     });
     Explanation { values, outcome: outcome.map_err(PolicyError::from) }
@@ -289,15 +290,15 @@ fn values<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> V
 }
 
 fn explained(check: &Check<'_>, client: &Client) -> ExplainedValue {
-    let (is_allowed, line) = match check.verdict {
-        Verdict::Allowed(line) => (true, Some(line)),
-        Verdict::Denied(line) => (false, line),
+    let (is_allowed, rule) = match check.verdict {
+        Verdict::Allowed(rule) => (true, Some(rule)),
+        Verdict::Denied(rule) => (false, rule),
     };
     ExplainedValue {
-        place: check.place.to_string(),
+        place: check.field.to_string(),
         value: check.value.map(str::to_owned),
         reason: check.reason,
         is_allowed,
-        line: line.map(|line| line.of(client).to_string()),
+        line: rule.map(|rule| rule.of(client).to_string()),
     }
 }

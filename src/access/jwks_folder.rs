@@ -1,64 +1,51 @@
-//! The folder with clients' JWK sets: files that operators put there, read again when they change.
+//! The directory with clients' JWK sets: files that operators write, reloaded when they change.
 
 use std::{
     collections::{BTreeSet, HashMap},
-    fs::{self, Metadata},
     io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use crate::{files, jose::PublicKeySet};
 
-/// The longest file that is read, in bytes.
-const LONGEST_FILE: u64 = 64 * 1024;
+/// The longest file, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
 
-/// The folder, and what was last read of it.
+/// The directory, and its files as last read.
 #[derive(Debug)]
 pub(super) struct JwksFolder {
     path: Option<PathBuf>,
     files: HashMap<String, File>,
 }
 
-/// A file as it was last looked at.
+/// A file as last read.
 #[derive(Debug, Default)]
 struct File {
-    /// What it looked like; none before the first look, and when it could not be looked at.
-    stamp: Option<Stamp>,
-    /// The last good set in it. A file that went bad leaves the keys that were read before.
+    /// The content; `None` before the first read, and after a failed one.
+    text: Option<String>,
+    /// The last valid set. An invalid file keeps the keys of the last valid one.
     keys: Option<Arc<PublicKeySet>>,
-    /// Why the file cannot be used now, as it was logged.
+    /// The logged problem of the file.
     problem: Option<String>,
 }
 
-/// Changes when a file does, and when a link to it is turned to another one, as Kubernetes does.
-#[derive(Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
 impl JwksFolder {
-    /// Nothing is read yet.
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         Self { path, files: HashMap::new() }
     }
 
-    /// Whether no file has been named.
+    /// Whether no file is named.
     pub(super) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// The keys in a file, as they were last read.
+    /// The keys of a file, as last read.
     pub(super) fn keys(&self, name: &str) -> Option<Arc<PublicKeySet>> {
         self.files.get(name)?.keys.clone()
     }
 
-    /// Reads those of these files that are new or have changed, and forgets all others. Answers whether any keys are other
-    /// than before. Blocks on the disk.
+    /// Reads the new and changed files of `names`, and forgets all others. Returns whether any keys changed. Blocks on the disk.
     pub(super) fn read(&mut self, names: &BTreeSet<String>) -> bool {
         let before = self.files.len();
         self.files.retain(|name, _| names.contains(name));
@@ -74,39 +61,32 @@ impl JwksFolder {
     }
 }
 
-/// Where a file is. A name comes from a client's settings, and must not lead out of the folder.
+/// The path of a file. The name comes from a client's settings, and must not lead out of the directory.
 fn path_of(folder: Option<&Path>, name: &str) -> Result<PathBuf, String> {
     let folder = folder.ok_or("setting client_jwks_dir is not set")?;
     let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     if name.is_empty() || name.len() > 255 || name.starts_with('.') || !name.chars().all(plain) {
-        return Err("it is no plain file name".to_owned());
+        return Err("the name is not a plain file name".to_owned());
     }
     Ok(folder.join(name))
 }
 
 impl File {
-    /// Reads the file if it has changed.
+    /// Reads the file if it changed.
     fn follow(&mut self, path: &Path) -> bool {
-        let stamp = match fs::metadata(path) {
-            Ok(metadata) => Stamp::of(&metadata),
-            Err(error) => {
-                self.stamp = None;
-                return self.fail(&path.display().to_string(), format!("it cannot be read: {error}"));
-            }
-        };
-        if self.stamp.as_ref() == Some(&stamp) {
-            return false;
-        }
         let text = match read(path) {
             Ok(text) => text,
             Err(error) => {
-                // To be tried again, though the file may never change.
-                self.stamp = None;
-                return self.fail(&path.display().to_string(), format!("it cannot be read: {error}"));
+                self.text = None;
+                return self.fail(&path.display().to_string(), format!("cannot be read: {error}"));
             }
         };
-        self.stamp = Some(stamp);
-        match PublicKeySet::strict(&text) {
+        if self.text.as_ref() == Some(&text) {
+            return false;
+        }
+        let parsed = PublicKeySet::strict(&text);
+        self.text = Some(text);
+        match parsed {
             Ok(keys) => {
                 for key in keys.skipped() {
                     tracing::warn!(file = %path.display(), %key, "a key of a client's JWK set cannot be used, and is skipped");
@@ -120,7 +100,7 @@ impl File {
         }
     }
 
-    /// Says once what is wrong.
+    /// Logs a problem once.
     fn fail(&mut self, file: &str, problem: String) -> bool {
         if self.problem.as_ref() != Some(&problem) {
             let kept = self.keys.is_some();
@@ -128,7 +108,7 @@ impl File {
                 file,
                 problem,
                 kept,
-                "a client's JWK set cannot be used; keys that were read before are kept"
+                "a client's JWK set cannot be used; the keys of the last valid file stay in use"
             );
             self.problem = Some(problem);
         }
@@ -136,21 +116,10 @@ impl File {
     }
 }
 
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
-    }
-}
-
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    files::open(path)?.take(LONGEST_FILE + 1).read_to_string(&mut text)?;
-    // One octet more than what import looks at: it says that the set is too large.
+    files::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    // One byte more than the import accepts, so that the import reports a set that is too large.
     Ok(text)
 }
 
@@ -166,9 +135,8 @@ mod tests {
     };
 
     fn set(kid: &str) -> String {
-        let octets = KeyMaterial::generate(Algorithm::Es256).unwrap();
-        let key =
-            KeyMaterial::parse(Algorithm::Es256, &octets).unwrap().public_key(Algorithm::Es256).unwrap();
+        let bytes = KeyMaterial::generate(Algorithm::Es256).unwrap();
+        let key = KeyMaterial::parse(Algorithm::Es256, &bytes).unwrap().public_key(Algorithm::Es256).unwrap();
         let jwk = serde_json::to_string(&key.published(&KeyId::from_text(kid))).unwrap();
         format!(r#"{{"keys":[{jwk}]}}"#)
     }
@@ -179,16 +147,16 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_read_again_and_a_bad_one_keeps_the_keys() {
+    fn a_changed_file_is_reloaded_and_an_invalid_one_keeps_the_keys() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.json");
         let mut folder = JwksFolder::new(Some(directory.path().to_owned()));
         let names = BTreeSet::from(["a.json".to_owned()]);
-        assert!(!folder.read(&names), "there is none yet");
+        assert!(!folder.read(&names), "no file yet");
         assert!(folder.keys("a.json").is_none());
         fs::write(&path, set("one")).unwrap();
         assert!(folder.read(&names) && holds(&folder, "one"));
-        assert!(!folder.read(&names), "nothing has changed");
+        assert!(!folder.read(&names), "no change");
         for bad in ["", "{", r#"{"keys":[]}"#, &" ".repeat(70_000)] {
             fs::write(&path, bad).unwrap();
             assert!(!folder.read(&names) && holds(&folder, "one"), "{bad:.9}");
@@ -198,24 +166,12 @@ mod tests {
         fs::write(directory.path().join("elsewhere"), set("two")).unwrap();
         symlink("elsewhere", &path).unwrap();
         assert!(folder.read(&names) && holds(&folder, "two"));
-        assert!(folder.read(&BTreeSet::new()), "nobody names it any more");
+        assert!(folder.read(&BTreeSet::new()), "no client names it");
         assert!(folder.keys("a.json").is_none());
     }
 
     #[test]
-    fn a_file_that_could_not_be_read_is_tried_again_though_it_does_not_change() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut folder = JwksFolder::new(Some(directory.path().to_owned()));
-        let names = BTreeSet::from(["a.json".to_owned()]);
-        // There to be looked at, and not to be read, as a file without leave to read it is.
-        fs::create_dir(directory.path().join("a.json")).unwrap();
-        assert!(!folder.read(&names));
-        let file = folder.files.get("a.json").unwrap();
-        assert!(file.problem.is_some() && file.stamp.is_none());
-    }
-
-    #[test]
-    fn a_name_never_leads_out_of_the_folder() {
+    fn a_name_never_leads_out_of_the_directory() {
         let folder = std::path::Path::new("/keys");
         assert!(path_of(Some(folder), "orders-1.json").is_ok());
         for bad in ["", ".", "..", "../a", "a/b", "/etc/a", "a\\b", ".hidden", "a\0b", &"a".repeat(256)] {

@@ -1,4 +1,4 @@
-//! Keeping the keys, for those who may.
+//! Administers keys.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use crate::{
     model::{Algorithm, KeyId, KeyRecord, KeyState, UnixTime, VerifiersReady},
 };
 
-/// A key as an operator may see it.
+/// A key, for operators.
 #[derive(Debug)]
 pub struct KeyView {
     /// The key.
     pub record: KeyRecord,
-    /// Which verifiers have it; for a pending key.
+    /// The verifiers that have a pending key.
     pub verifiers: VerifiersReady,
-    /// Why this replica cannot use it as it should.
+    /// Why this replica cannot use the key.
     pub problem: Option<String>,
 }
 
-/// Where a page of keys begins: after this creation time and id.
+/// The creation time and id of the last key of the page before.
 pub(crate) type PageStart = (UnixTime, KeyId);
 
-/// Shows, makes, takes in, rotates and revokes keys.
+/// Lists, creates, imports, rotates and revokes keys.
 #[derive(Debug)]
 pub struct KeyRegistry {
     keeper: Arc<Keeper>,
@@ -32,17 +32,17 @@ pub struct KeyRegistry {
 }
 
 impl KeyRegistry {
-    /// Has `keeper` do what is asked, for the server that issues as `issuer`.
+    /// Administers the keys of `keeper`, for the server with this issuer.
     pub const fn new(keeper: Arc<Keeper>, issuer: String, trusted: Arc<TrustedIssuers>) -> Self {
         Self { keeper, issuer, trusted }
     }
 
-    /// The keys of trusted issuers, as this replica holds them.
+    /// The keys of trusted issuers in this replica's memory.
     pub(crate) fn trusted(&self, _: &AdminGrant) -> Vec<TrustedKeyView> {
         self.trusted.keys()
     }
 
-    /// Up to `limit` keys by creation time and id, after `after`; and whether there are more.
+    /// Lists up to `limit` keys by creation time and id, after `after`; and whether there are more.
     pub(crate) async fn list(
         &self,
         _: &AdminGrant,
@@ -63,7 +63,7 @@ impl KeyRegistry {
         Ok((page, rest.next().is_some()))
     }
 
-    /// Makes a fresh pending key.
+    /// Creates a pending key.
     pub(crate) async fn create(
         &self,
         _: &AdminGrant,
@@ -73,20 +73,19 @@ impl KeyRegistry {
         Ok(self.changed(record))
     }
 
-    /// Takes in keys from elsewhere.
     pub(crate) async fn import(
         &self,
         _: &AdminGrant,
         keys: &[ImportedKey],
         terms: &ImportTerms,
     ) -> Result<Vec<KeyView>, KeyError> {
-        // Whoever names this server's own issuer means what is meant without a name.
+        // This server's own issuer is the default.
         let issuer = terms.issuer.clone().filter(|issuer| *issuer != self.issuer);
         let records = self.keeper.import(keys, &ImportTerms { issuer, ..terms.clone() }).await?;
         Ok(records.into_iter().map(|record| self.changed(record)).collect())
     }
 
-    /// Rotates ahead of time.
+    /// Rotates the active key ahead of its schedule.
     pub(crate) async fn rotate(
         &self,
         _: &AdminGrant,
@@ -98,18 +97,17 @@ impl KeyRegistry {
         Ok(records.into_iter().map(|record| self.changed(record)).collect())
     }
 
-    /// Ends a key at once.
     pub(crate) async fn revoke(
         &self,
         grant: &AdminGrant,
         key_id: &KeyId,
         reason: &str,
     ) -> Result<KeyView, KeyError> {
-        let record = self.keeper.revoke(key_id, reason, grant.caller()).await?;
+        let record = self.keeper.revoke(key_id, reason, grant.caller_id().as_str()).await?;
         Ok(self.changed(record))
     }
 
-    /// A key that was just changed: nobody can have acknowledged that yet.
+    /// A key after a change, which no verifier has acknowledged yet.
     fn changed(&self, record: KeyRecord) -> KeyView {
         self.view(VerifiersReady::default(), record)
     }

@@ -1,4 +1,4 @@
-//! Who calls, and what they may have.
+//! Authentication of callers, and policy: what each client may do.
 //!
 //! May import: `admission`, `keys`, `store`, `model`, `clock`. Invariant: a grant is made here and nowhere else, and nothing is issued,
 //! verified or administered without one. Grants are for a client, and only an admitted `Caller` gives access to its client.
@@ -12,21 +12,21 @@ mod client_update;
 mod clients;
 mod decision;
 mod denial;
-mod denial_words;
+mod denial_text;
 mod directory;
 mod exchange;
 mod explain;
-mod foreign_token;
 mod grant;
 mod jwks_folder;
+mod jwt;
 mod key_registry;
-mod line;
 mod login;
 mod login_limits;
 mod password;
 mod policy;
 mod refresh;
 mod revoke;
+mod rule;
 mod snapshot;
 mod trusted_issuers;
 mod used_assertions;
@@ -37,7 +37,8 @@ pub(crate) use authenticate::Caller;
 #[cfg(fuzzing)]
 pub(crate) use authenticate::reads_credential;
 pub use authenticate::{
-    Authenticated, AuthenticationError, AuthenticationMetrics, Authenticator, CallerSettings, Unproven,
+    Authenticated, AuthenticationError, AuthenticationMetrics, Authenticator, CallerSettings,
+    InvalidCredential,
 };
 pub use clients::{ClientRegistry, NewSecret, RegistryError};
 pub use denial::{Denial, DenialReason, PolicyError};
@@ -47,19 +48,19 @@ pub(crate) use explain::{
     Begun, ExplainedValue, Explanation, PlannedExchange, PlannedSession, PlannedToken, Question, Whose,
     explain,
 };
-pub(crate) use foreign_token::ForeignTokenError;
 pub(crate) use grant::{AdminGrant, IntrospectGrant, IssueGrant, VerifyGrant};
 pub use key_registry::{KeyRegistry, KeyView};
 pub(crate) use login::{LoginGrant, login};
 pub use login_limits::{Backoff, LoginLimitSettings, LoginLimits, TooManyFailures};
-pub(crate) use password::{Compared, check_password};
 pub use password::{
     HashCost, HashError, HashingSettings, ImportError, PasswordHasher, WeakPassword, WorkError,
 };
+pub(crate) use password::{PasswordMatch, check_password};
 pub use policy::IssueRules;
 pub(crate) use policy::{administer, batch_verify, introspect, issue, may_stream, stream_verify, verify};
 pub(crate) use refresh::{RefreshGrant, refresh};
 pub(crate) use revoke::{Owner, RevokeGrant, revoke};
+pub(crate) use trusted_issuers::IssuerTokenError;
 pub use trusted_issuers::{
     KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers, TrustedKeyView,
 };

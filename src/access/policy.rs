@@ -1,29 +1,29 @@
-//! From a caller and a request to a grant, or to the first thing that is not allowed.
+//! Authorizes a request: returns a grant, or the first denial.
 //!
-//! Checks are made in this order: method, audiences, scopes, subject, extra claims, life, refresh token. An empty list allows nothing.
+//! The order of the checks is: method, audiences, scopes, subject, extra claims, lifetime, refresh token. An empty list allows nothing.
 
 use std::sync::Arc;
 
 use super::{
     AdminGrant, Denial, IntrospectGrant, IssueGrant, PolicyError, VerifyGrant,
-    check::{self, AskedToken, Check},
-    decision::Decisions,
+    check::{self, RequestedToken},
+    decision::{Check, Decisions},
 };
 use crate::model::{
     Algorithm, Client, IntrospectRequest, IssueRequest, Method, Pattern, Ttl, VerifyRequest, Violations,
 };
 
-/// What holds for every client.
+/// Rules for all clients.
 #[derive(Debug, Clone)]
 pub struct IssueRules {
-    /// The longest life of a token, whatever a client's permissions say: keys are kept for as long as that.
+    /// The maximum lifetime of a token, for which keys are kept.
     pub max_ttl: Ttl,
-    /// What signs tokens for which audiences, if their client has no algorithm of its own; the first that matches.
+    /// The signing algorithms by audience, for clients without an algorithm of their own. The first match applies.
     pub audience_algorithms: Vec<(Pattern, Algorithm)>,
 }
 
 impl IssueRules {
-    /// What signs a token for `audiences`; none means the default.
+    /// The algorithm for `audiences`; `None` is the default one.
     pub(super) fn algorithm(&self, audiences: &[String]) -> Result<Option<Algorithm>, PolicyError> {
         let wanted = |audience: &String| {
             self.audience_algorithms.iter().find(|(pattern, _)| pattern.matches(audience)).map(|rule| rule.1)
@@ -38,19 +38,19 @@ impl IssueRules {
     }
 }
 
-/// Permission to issue this token.
+/// Permission to issue a token.
 pub(crate) fn issue(
     client: &Arc<Client>,
     request: IssueRequest,
     rules: &IssueRules,
 ) -> Result<IssueGrant, PolicyError> {
     let ttl = request.ttl.unwrap_or_else(|| default_ttl(client, rules));
-    let asked = AskedToken { ttl: Some(ttl), ..asked(client, &request) };
-    let decisions = Decisions::of(client, check::issue(client, asked, rules))?;
+    let requested = RequestedToken { ttl: Some(ttl), ..requested(client, &request) };
+    let decisions = Decisions::of(client, check::issue(client, requested, rules))?;
     Ok(IssueGrant { decisions, ..grant(client, Method::IssueToken, request, rules)? })
 }
 
-/// The token of a request of which each value is allowed.
+/// The grant for a request whose values are allowed.
 pub(super) fn grant(
     client: &Arc<Client>,
     method: Method,
@@ -96,11 +96,11 @@ fn default_ttl(client: &Client, rules: &IssueRules) -> Ttl {
     client.settings.effective_default_ttl().min(rules.max_ttl)
 }
 
-/// What `request` comes to with the client's default audiences.
-pub(super) fn asked<'a>(client: &'a Client, request: &'a IssueRequest) -> AskedToken<'a> {
+/// The requested token, with the client's default audiences.
+pub(super) fn requested<'a>(client: &'a Client, request: &'a IssueRequest) -> RequestedToken<'a> {
     let audiences =
         if request.audiences.is_empty() { &client.settings.default_audiences } else { &request.audiences };
-    AskedToken {
+    RequestedToken {
         subject: request.subject.as_deref(),
         audiences,
         scopes: &request.scopes,
@@ -110,35 +110,35 @@ pub(super) fn asked<'a>(client: &'a Client, request: &'a IssueRequest) -> AskedT
     }
 }
 
-/// Permission to verify this token.
+/// Permission to verify a token.
 pub(crate) fn verify(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
     all(client, [check::method(client, Method::VerifyToken)])?;
-    verify_for(client, request)
+    verify_one(client, request)
 }
 
-/// Permission to verify a batch: the function that it returns decides about each token.
+/// Permission to verify a batch. The returned function decides about each token.
 pub(crate) fn batch_verify(
     client: &Arc<Client>,
 ) -> Result<impl Fn(VerifyRequest) -> Result<VerifyGrant, PolicyError> + '_, Denial> {
     all(client, [check::method(client, Method::BatchVerifyTokens)])?;
-    Ok(move |request| verify_for(client, request))
+    Ok(move |request| verify_one(client, request))
 }
 
-/// Permission to verify this token of a stream.
+/// Permission to verify one token of a stream.
 pub(crate) fn stream_verify(
     client: &Arc<Client>,
     request: VerifyRequest,
 ) -> Result<VerifyGrant, PolicyError> {
     may_stream(client)?;
-    verify_for(client, request)
+    verify_one(client, request)
 }
 
-/// Permission to begin a stream of tokens to verify.
+/// Permission to open a stream of tokens to verify.
 pub(crate) fn may_stream(client: &Client) -> Result<(), Denial> {
     all(client, [check::method(client, Method::StreamVerifyTokens)])
 }
 
-fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
+fn verify_one(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGrant, PolicyError> {
     all(client, check::verify(client, &request.audiences))?;
     let grant = VerifyGrant {
         client: Arc::clone(client),
@@ -155,7 +155,7 @@ fn verify_for(client: &Arc<Client>, request: VerifyRequest) -> Result<VerifyGran
     Ok(grant)
 }
 
-/// Permission to introspect this token.
+/// Permission to introspect a token.
 pub(crate) fn introspect(
     client: &Arc<Client>,
     request: IntrospectRequest,
@@ -176,7 +176,7 @@ pub(crate) fn administer(client: &Arc<Client>, method: Method) -> Result<AdminGr
     Ok(AdminGrant { client: Arc::clone(client), method })
 }
 
-/// Whether all is allowed; else the first that is not.
+/// Returns the first denial, if there is one.
 pub(super) fn all<'a>(client: &Client, checks: impl IntoIterator<Item = Check<'a>>) -> Result<(), Denial> {
     checks.into_iter().find_map(|check| Denial::of(&check, client)).map_or(Ok(()), Err)
 }

@@ -1,22 +1,22 @@
-//! May this client use a refresh token, and what may an access token of the session hold now?
+//! Authorizes a refresh, and the new access token of the session.
 //!
-//! A session never gets more than it was begun with, and no token gets more than the client, and the user if one logged in,
-//! may have at that moment. What is asked for by name must be allowed; what is not asked for by name is what of the session's is
-//! allowed still.
+//! A token never exceeds its session, its client's permissions and its user's scopes. A requested value must be allowed; without a
+//! request, the token gets the values of the session that are still allowed.
 
 use std::sync::Arc;
 
 use super::{
     Denial, IssueGrant, IssueRules, PolicyError,
-    check::{self, Check, values},
-    line::Held,
+    check::{self, values},
+    decision::Check,
     policy,
+    rule::Entitlement,
 };
 use crate::model::{
     Client, ClientId, IssueRequest, Method, RefreshRequest, RequestDigest, Session, UserSettings,
 };
 
-/// A refresh token that may be tried.
+/// Permission to try a refresh token.
 pub(crate) struct RefreshGrant<'a> {
     client: Arc<Client>,
     request: RefreshRequest,
@@ -24,28 +24,26 @@ pub(crate) struct RefreshGrant<'a> {
 }
 
 impl RefreshGrant<'_> {
-    /// Who tries it.
+    /// The client's id.
     pub(crate) fn client_id(&self) -> &ClientId {
         &self.client.client_id
     }
 
-    /// Who tries it, as it is now.
     pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The refresh token as it came.
     pub(crate) fn refresh_token(&self) -> &str {
         &self.request.refresh_token
     }
 
-    /// What the request is known by, if it names itself.
+    /// The digest of the request, if it has a `request_id`.
     pub(crate) fn request(&self) -> Option<RequestDigest> {
         let RefreshRequest { request_id, audiences, scopes, .. } = &self.request;
         (!request_id.is_empty()).then(|| RequestDigest::of(request_id, audiences, scopes))
     }
 
-    /// Leave for an access token of the session. `user` is the one who logged in, as of now; none if nobody did.
+    /// Permission to issue an access token of the session. `user` is the current user of a session that Login began.
     pub(crate) fn issue_for(
         &self,
         session: &Session,
@@ -60,11 +58,11 @@ impl RefreshGrant<'_> {
         let token = IssueRequest {
             subject: Some(session.subject.clone()),
             audiences: match request.audiences.is_empty() {
-                true => values(check::left_audiences(client, &session.scope.audiences)),
+                true => values(check::default_audiences(client, &session.scope.audiences)),
                 false => request.audiences.clone(),
             },
             scopes: match request.scopes.is_empty() {
-                true => values(left_scopes(client, session, user)),
+                true => values(default_scopes(client, session, user)),
                 false => request.scopes.clone(),
             },
             ttl: session
@@ -78,14 +76,14 @@ impl RefreshGrant<'_> {
             of_user: user.is_some(),
             session_id: Some(session.session_id.clone()),
             not_after: Some(session.expire_time),
-            // What ends the session ends what comes of it, however late that was issued.
+            // A revocation of the session by time also revokes its later tokens.
             origin_time: Some(session.create_time),
             ..policy::grant(client, Method::RefreshToken, token, self.rules)?
         })
     }
 }
 
-/// Permission to try this refresh token.
+/// Permission to try a refresh token.
 pub(crate) fn refresh<'a>(
     client: &Arc<Client>,
     request: RefreshRequest,
@@ -95,7 +93,7 @@ pub(crate) fn refresh<'a>(
     Ok(RefreshGrant { client: Arc::clone(client), request, rules })
 }
 
-/// All that is looked at when the session is known. `user` is the one who logged in, if one did.
+/// The checks after the session is known. `user` is the user of a session that Login began.
 pub(super) fn of_session<'a>(
     client: &'a Client,
     request: &'a RefreshRequest,
@@ -104,28 +102,29 @@ pub(super) fn of_session<'a>(
 ) -> impl Iterator<Item = Check<'a>> {
     let scope = &session.scope;
     let (no_audience, no_scope) = (request.audiences.is_empty(), request.scopes.is_empty());
-    check::among(Held::SessionAudiences, &request.audiences, &scope.audiences)
-        .chain(no_audience.then(|| check::left_audiences(client, &scope.audiences)).into_iter().flatten())
+    check::among(Entitlement::SessionAudiences, &request.audiences, &scope.audiences)
+        .chain(no_audience.then(|| check::default_audiences(client, &scope.audiences)).into_iter().flatten())
         .chain(
-            user.into_iter().flat_map(|user| check::among(Held::UserScopes, &request.scopes, &user.scopes)),
+            user.into_iter()
+                .flat_map(|user| check::among(Entitlement::UserScopes, &request.scopes, &user.scopes)),
         )
-        .chain(check::among(Held::SessionScopes, &request.scopes, &scope.scopes))
-        .chain(no_scope.then(|| left_scopes(client, session, user)).into_iter().flatten())
-        // A claim that was asked for is never left out: the token might say more without it.
+        .chain(check::among(Entitlement::SessionScopes, &request.scopes, &scope.scopes))
+        .chain(no_scope.then(|| default_scopes(client, session, user)).into_iter().flatten())
+        // A requested claim is never omitted: the token might allow more without it.
         .chain(
             user.is_none()
-                .then(|| check::about(client, &session.subject, &scope.claims))
+                .then(|| check::subject_and_claims(client, &session.subject, &scope.claims))
                 .into_iter()
                 .flatten(),
         )
 }
 
-/// Of the session's scopes, those that the client may have, and the user if one logged in.
-fn left_scopes<'a>(
+/// The scopes of the session that its client, and its user, may have.
+fn default_scopes<'a>(
     client: &'a Client,
     session: &'a Session,
     user: Option<&'a UserSettings>,
 ) -> impl Iterator<Item = Check<'a>> {
-    let has = move |scope: &str| user.is_none_or(|user| user.scopes.iter().any(|held| held == scope));
-    check::left_scopes(client, &session.scope.scopes).filter(move |check| check.value.is_some_and(has))
+    let has = move |scope: &str| user.is_none_or(|user| user.scopes.iter().any(|own| own == scope));
+    check::default_scopes(client, &session.scope.scopes).filter(move |check| check.value.is_some_and(has))
 }

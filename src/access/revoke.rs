@@ -1,36 +1,35 @@
-//! May this client revoke that?
+//! Authorizes a revocation.
 //!
-//! A client may always revoke its own: what it had issued, and what is about itself. Whose a token or a session is, is known only
-//! when it was found; the grant decides then.
+//! A client may always revoke tokens and sessions that were issued to it or are about it. The owner of a token or a session is known
+//! after its look-up; the grant decides then.
 
 use std::sync::Arc;
 
 use super::{
     Denial, DenialReason,
-    check::{self, Check, Place, Verdict, listed},
-    grant::words,
-    line::{Line, List, Rule},
+    check::{self, listed},
+    decision::{Check, DecisionsText, Field, Verdict},
     policy::all,
+    rule::{PatternList, Permission, Rule},
 };
 use crate::model::{Client, Method, Pattern, RevokeTarget};
 
-/// Something that may be revoked, if the grant says so of whom it belongs to. It has no `Debug`: it may hold a token.
+/// Permission to revoke a target, if the grant allows its owner. It has no `Debug`, because it may contain a token.
 pub(crate) struct RevokeGrant {
     client: Arc<Client>,
     method: Method,
     target: RevokeTarget,
 }
 
-/// To whom a token or a session belongs.
+/// The owner of a token or a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owner<'a> {
-    /// Who had it issued, as far as it says.
+    /// The client to which it was issued, if known.
     pub(crate) client_id: Option<&'a str>,
-    /// Whom it is about.
     pub(crate) subject: &'a str,
 }
 
-/// Permission to revoke this target. Without a target, which is an invalid request, only the method is checked.
+/// Permission to revoke a target. Without a target, which is an invalid request, only the method is checked.
 pub(crate) fn revoke(
     client: &Arc<Client>,
     method: Method,
@@ -38,88 +37,95 @@ pub(crate) fn revoke(
 ) -> Result<Option<RevokeGrant>, Denial> {
     all(client, [check::method(client, method)])?;
     let Some(target) = target else { return Ok(None) };
-    all(client, decided_at_once(client, method, &target))?;
+    all(client, check_target(client, method, &target))?;
     Ok(Some(RevokeGrant { client: Arc::clone(client), method, target }))
 }
 
 impl RevokeGrant {
-    /// What is to be revoked.
     pub(crate) const fn target(&self) -> &RevokeTarget {
         &self.target
     }
 
-    /// Whether it may be, belonging to `owner`. Answers by which line.
+    /// Checks the owner of the target. Returns the rule that allows the revocation.
     pub(crate) fn allows(&self, owner: Owner<'_>) -> Result<String, Denial> {
         self.decide(of_owner(&self.client, self.method, &self.target, owner))
     }
 
-    /// Whether it may be, whomever it belongs to. Answers by which line.
-    pub(crate) fn allows_whatever_it_is(&self) -> Result<String, Denial> {
-        self.decide(of_nobody(&self.client, self.method, &self.target))
+    /// Checks a target without a known owner. Returns the rule that allows the revocation.
+    pub(crate) fn allows_any_owner(&self) -> Result<String, Denial> {
+        self.decide(of_any_owner(&self.client, self.method, &self.target))
     }
 
-    /// What was decided at once, and by which line.
+    /// The decisions before the look-up of the target.
     pub(crate) fn policy(&self) -> String {
-        words(&self.client, at_once(&self.client, self.method, &self.target))
+        DecisionsText::of(&self.client, at_once(&self.client, self.method, &self.target)).to_string()
     }
 
     fn decide(&self, check: Check<'_>) -> Result<String, Denial> {
-        Denial::of(&check, &self.client).map_or_else(|| Ok(words(&self.client, [check])), Err)
+        match Denial::of(&check, &self.client) {
+            Some(denial) => Err(denial),
+            None => Ok(DecisionsText::of(&self.client, [check]).to_string()),
+        }
     }
 }
 
-/// All that is looked at before anything was found.
+/// The checks before the look-up of the target.
 pub(super) fn at_once<'a>(
     client: &'a Client,
     method: Method,
     target: &'a RevokeTarget,
 ) -> impl Iterator<Item = Check<'a>> {
-    [check::method(client, method)].into_iter().chain(decided_at_once(client, method, target))
+    [check::method(client, method)].into_iter().chain(check_target(client, method, target))
 }
 
-/// What was found, belonging to `owner`.
+/// The check of a target with this owner.
 pub(super) fn of_owner<'a>(
     client: &Client,
     method: Method,
     target: &RevokeTarget,
     owner: Owner<'a>,
 ) -> Check<'a> {
-    owned(client, method, place(target), owner.client_id, Some(owner.subject))
+    check_owner(client, method, field(target), owner.client_id, Some(owner.subject))
 }
 
-/// What was found, of which nobody here can say whose it is.
-pub(super) fn of_nobody(client: &Client, method: Method, target: &RevokeTarget) -> Check<'static> {
-    whatever(client, method, place(target))
+/// The check of a target without a known owner.
+pub(super) fn of_any_owner(client: &Client, method: Method, target: &RevokeTarget) -> Check<'static> {
+    check_any_owner(client, method, field(target))
 }
 
-/// What can be decided before anything was found.
-fn decided_at_once<'a>(client: &'a Client, method: Method, target: &'a RevokeTarget) -> Option<Check<'a>> {
-    let place = place(target);
+/// The check of a target that needs no look-up.
+fn check_target<'a>(client: &'a Client, method: Method, target: &'a RevokeTarget) -> Option<Check<'a>> {
+    let field = field(target);
     match target {
         RevokeTarget::Token(_) | RevokeTarget::Session(_) => None,
-        // The owner of the target is unknown.
-        RevokeTarget::JwtId(_) => Some(whatever(client, method, place)),
-        RevokeTarget::Subject(subject, _) => Some(owned(client, method, place, None, Some(subject))),
-        RevokeTarget::Client(client_id) => Some(owned(client, method, place, Some(client_id.as_str()), None)),
+        RevokeTarget::JwtId(_) => Some(check_any_owner(client, method, field)),
+        RevokeTarget::Subject(subject, _) => Some(check_owner(client, method, field, None, Some(subject))),
+        RevokeTarget::Client(client_id) => {
+            Some(check_owner(client, method, field, Some(client_id.as_str()), None))
+        }
     }
 }
 
-/// Of that client or about that subject: either is enough, and so is the client's own id, or a role that has the method.
-fn owned<'a>(
+/// Allows the revocation by the client's own id, the target's client or subject, or a role with the method.
+fn check_owner<'a>(
     client: &Client,
     method: Method,
-    place: Place<'static>,
+    field: Field<'static>,
     client_id: Option<&'a str>,
     subject: Option<&'a str>,
 ) -> Check<'a> {
     let own = client.client_id.as_str();
-    let own = (client_id == Some(own) || subject == Some(own)).then_some(Line::OwnId);
-    let by_client = || client_id.and_then(|client_id| listed(client, List::RevokeClients, client_id));
-    let by_subject = || subject.and_then(|subject| listed(client, List::RevokeSubjects, subject));
+    let own = (client_id == Some(own) || subject == Some(own)).then_some(Rule::OwnId);
+    let by_client = || client_id.and_then(|client_id| listed(client, PatternList::RevokeClients, client_id));
+    let by_subject = || subject.and_then(|subject| listed(client, PatternList::RevokeSubjects, subject));
     Check {
-        place,
+        field,
         value: subject.or(client_id),
-        rule: Rule::List(if subject.is_some() { List::RevokeSubjects } else { List::RevokeClients }),
+        permission: Permission::List(if subject.is_some() {
+            PatternList::RevokeSubjects
+        } else {
+            PatternList::RevokeClients
+        }),
         reason: DenialReason::Subject,
         verdict: Verdict::by(
             own.or_else(by_client).or_else(by_subject).or_else(|| check::by_role(client, method)),
@@ -127,17 +133,18 @@ fn owned<'a>(
     }
 }
 
-/// Whatever there is: that is what a bare `*` stands for and no other pattern, and a role that has the method.
-fn whatever(client: &Client, method: Method, place: Place<'static>) -> Check<'static> {
+/// Allows the revocation by the pattern `*`, or a role with the method.
+fn check_any_owner(client: &Client, method: Method, field: Field<'static>) -> Check<'static> {
     let mut patterns = client.settings.permissions.revoke_subjects.iter();
-    let line = patterns.position(Pattern::is_any).map(|index| Line::Pattern(List::RevokeSubjects, index));
-    let line = line.or_else(|| check::by_role(client, method));
-    let rule = Rule::List(List::RevokeSubjects);
-    Check { place, value: None, rule, reason: DenialReason::Subject, verdict: Verdict::by(line) }
+    let rule =
+        patterns.position(Pattern::is_any).map(|index| Rule::Pattern(PatternList::RevokeSubjects, index));
+    let rule = rule.or_else(|| check::by_role(client, method));
+    let (permission, reason) = (Permission::List(PatternList::RevokeSubjects), DenialReason::Subject);
+    Check { field, value: None, permission, reason, verdict: Verdict::by(rule) }
 }
 
-const fn place(target: &RevokeTarget) -> Place<'static> {
-    Place::Field(match target {
+const fn field(target: &RevokeTarget) -> Field<'static> {
+    Field::Name(match target {
         RevokeTarget::Token(_) => "token",
         RevokeTarget::JwtId(_) => "jwt_id",
         RevokeTarget::Subject(..) => "subject",

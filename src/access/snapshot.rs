@@ -1,4 +1,4 @@
-//! Everything that credentials are looked up in: made anew when clients change, never changed.
+//! An immutable index of the registered clients by their credentials.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// The registered clients by what they present.
+/// The registered clients by credential.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     by_secret: HashMap<SecretDigest, Secret>,
     by_id: HashMap<String, Arc<KnownClient>>,
-    by_uri: HashMap<String, Holder>,
-    by_dns_name: HashMap<String, Holder>,
+    by_uri: HashMap<String, NameOwner>,
+    by_dns_name: HashMap<String, NameOwner>,
     by_issuer: HashMap<String, Vec<Workload>>,
-    /// Stored clients that are not trusted, and clients that are accepted without a valid MAC.
+    /// The numbers of untrusted clients, and of clients that are accepted without a valid MAC.
     pub(super) row_counts: (usize, usize),
 }
 
@@ -32,41 +32,40 @@ struct Secret {
     expire_time: Option<UnixTime>,
 }
 
-/// A client with the keys of its assertions.
+/// A client with its assertion keys.
 #[derive(Debug)]
 pub(super) struct KnownClient {
     pub(super) client: Arc<Client>,
     pub(super) keys: Option<Arc<PublicKeySet>>,
 }
 
-/// Whose a name in certificates is.
+/// The owner of a name in certificates.
 #[derive(Debug)]
-enum Holder {
+enum NameOwner {
     Only(Arc<Client>),
-    /// Several clients say that it is theirs: it is nobody's.
+    /// Several clients claim the name, which then authenticates none.
     Several,
 }
 
-/// Tokens that stand for a client.
+/// A workload identity of a client.
 #[derive(Debug)]
 pub(super) struct Workload {
     pub(super) client: Arc<Client>,
     pub(super) identity: WorkloadIdentity,
 }
 
-/// Whom a certificate's names lead to.
+/// The client of a certificate.
 #[derive(Debug)]
-pub(super) enum Named {
-    /// Nobody: the certificate is no credential.
-    Nobody,
-    /// One client.
+pub(super) enum CertificateMatch {
+    /// No client: the certificate is not a credential.
+    None,
     One(Arc<Client>),
-    /// Several clients, by one name or by different ones.
+    /// Several clients, by one name or by different names.
     Several,
 }
 
 impl Snapshot {
-    /// Indexes the clients.
+    /// Indexes clients.
     pub(super) fn of(records: &[ClientRecord], files: &JwksFolder) -> Self {
         let mut snapshot = Self::default();
         for record in records {
@@ -77,10 +76,10 @@ impl Snapshot {
             }
             let authentication = &client.settings.authentication;
             for uri in &authentication.certificate.uris {
-                hold(&mut snapshot.by_uri, uri, &client);
+                add_name(&mut snapshot.by_uri, uri, &client);
             }
             for name in &authentication.certificate.dns_names {
-                hold(&mut snapshot.by_dns_name, name, &client);
+                add_name(&mut snapshot.by_dns_name, name, &client);
             }
             for identity in &authentication.workload_identities {
                 let workload = Workload { client: Arc::clone(&client), identity: identity.clone() };
@@ -93,48 +92,47 @@ impl Snapshot {
         snapshot
     }
 
-    /// The client whose live secret has this digest, disabled or not. An unknown client, a wrong secret and one that ended
-    /// cost the same: one look-up by a SHA-256, which tells an attacker nothing.
+    /// The client whose unexpired secret has this digest, even if it is disabled. An unknown client, a wrong secret and an expired one
+    /// cost the same: one look-up by SHA-256, which tells an attacker nothing.
     pub(super) fn by_secret(&self, digest: &SecretDigest, now: UnixTime) -> Option<&Arc<Client>> {
         let secret = self.by_secret.get(digest)?;
         secret.expire_time.is_none_or(|expire_time| now < expire_time).then_some(&secret.client)
     }
 
-    /// The client of this id.
     pub(super) fn by_id(&self, client_id: &str) -> Option<&Arc<KnownClient>> {
         self.by_id.get(client_id)
     }
 
-    /// Whom the certificate's names lead to, compared exactly.
-    pub(super) fn by_certificate(&self, certificate: &PeerCertificate) -> Named {
+    /// The client of the certificate's names, compared exactly.
+    pub(super) fn by_certificate(&self, certificate: &PeerCertificate) -> CertificateMatch {
         let uris = certificate.uris.iter().filter_map(|uri| self.by_uri.get(uri));
         let names = certificate.dns_names.iter().filter_map(|name| self.by_dns_name.get(name));
         let mut found: Option<&Arc<Client>> = None;
-        for holder in uris.chain(names) {
-            match (holder, found) {
-                (Holder::Several, _) => return Named::Several,
-                (Holder::Only(one), Some(other)) if one.client_id != other.client_id => {
-                    return Named::Several;
+        for owner in uris.chain(names) {
+            match (owner, found) {
+                (NameOwner::Several, _) => return CertificateMatch::Several,
+                (NameOwner::Only(one), Some(other)) if one.client_id != other.client_id => {
+                    return CertificateMatch::Several;
                 }
-                (Holder::Only(one), _) => found = Some(one),
+                (NameOwner::Only(one), _) => found = Some(one),
             }
         }
-        found.map_or(Named::Nobody, |client| Named::One(Arc::clone(client)))
+        found.map_or(CertificateMatch::None, |client| CertificateMatch::One(Arc::clone(client)))
     }
 
-    /// What tokens of this issuer stand for.
+    /// The workload identities with this issuer.
     pub(super) fn by_issuer(&self, issuer: &str) -> &[Workload] {
         self.by_issuer.get(issuer).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-fn hold(holders: &mut HashMap<String, Holder>, name: &str, client: &Arc<Client>) {
-    match holders.entry(name.to_owned()) {
-        Entry::Vacant(vacant) => drop(vacant.insert(Holder::Only(Arc::clone(client)))),
+fn add_name(owners: &mut HashMap<String, NameOwner>, name: &str, client: &Arc<Client>) {
+    match owners.entry(name.to_owned()) {
+        Entry::Vacant(vacant) => drop(vacant.insert(NameOwner::Only(Arc::clone(client)))),
         Entry::Occupied(mut occupied) => match occupied.get() {
-            // The client named it twice.
-            Holder::Only(holder) if holder.client_id == client.client_id => {}
-            Holder::Only(_) | Holder::Several => drop(occupied.insert(Holder::Several)),
+            // One client lists the name twice.
+            NameOwner::Only(owner) if owner.client_id == client.client_id => {}
+            NameOwner::Only(_) | NameOwner::Several => drop(occupied.insert(NameOwner::Several)),
         },
     }
 }
@@ -149,7 +147,7 @@ fn assertion_keys(client: &Client, files: &JwksFolder) -> Option<Arc<PublicKeySe
         AssertionKeys::JwksJson(text) => match PublicKeySet::strict(text) {
             Ok(keys) => Some(Arc::new(keys)),
             Err(problem) => {
-                // It was checked when it was stored: somebody else wrote it.
+                // The set was valid when it was stored, so the row was changed from outside.
                 tracing::error!(client_id = %client.client_id, problem, "a client's JWK set cannot be used");
                 None
             }

@@ -1,4 +1,4 @@
-//! Assertions are good once (RFC 7523 section 3, item 7): what was used is remembered in the store, for all replicas.
+//! Replay protection of assertions (RFC 7523 section 3, item 7): used ones are stored for all replicas.
 
 use std::{
     sync::{
@@ -14,29 +14,29 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How often a replica deletes what has expired.
+/// The pause between two purges.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// How many rows go at once, so that nobody waits long behind them, and how often on one round.
+/// The rows of one delete statement, so that others wait only briefly for it, and the statements of one purge.
 const BATCH: u32 = 1000;
-const MOST_BATCHES: u32 = 20;
+const MAX_BATCHES: u32 = 20;
 
-/// Remembers used assertions.
+/// Stores used assertions.
 #[derive(Debug)]
 pub struct UsedAssertions {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    /// When this replica last deleted what had expired, by the clock that never goes back.
-    tidied: AtomicI64,
+    /// The last purge by this replica, in seconds of the monotonic clock.
+    last_purge: AtomicI64,
 }
 
 impl UsedAssertions {
-    /// Remembers them in `store`.
+    /// Uses `store`.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, tidied: AtomicI64::new(i64::MIN) }
+        Self { store, clock, last_purge: AtomicI64::new(i64::MIN) }
     }
 
-    /// Uses an assertion, which is to be remembered until `forget_time`. Answers whether this was its first use.
+    /// Stores an assertion until `forget_time`. Returns whether this is its first use.
     pub(super) async fn use_once(
         &self,
         digest: &AssertionDigest,
@@ -45,18 +45,18 @@ impl UsedAssertions {
         self.store.use_assertion(digest, forget_time, self.clock.now()).await
     }
 
-    /// Deletes what has expired at `now`, now and then.
+    /// Deletes the assertions that are expired at `now`, at most once a minute.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn tidy(&self, now: UnixTime) -> Result<(), StoreError> {
         let steady = self.clock.steady();
-        if steady.since(UnixTime::from_seconds(self.tidied.load(Relaxed))) < PAUSE {
+        if steady.since(UnixTime::from_seconds(self.last_purge.load(Relaxed))) < PAUSE {
             return Ok(());
         }
-        for _ in 0..MOST_BATCHES {
+        for _ in 0..MAX_BATCHES {
             if self.store.forget_assertions(now, BATCH).await? < u64::from(BATCH) {
-                self.tidied.store(steady.seconds(), Relaxed);
+                self.last_purge.store(steady.seconds(), Relaxed);
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! Keeping the users.
+//! Registers, reads, changes and deletes users.
 
 use std::sync::Arc;
 
@@ -12,49 +12,45 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Why a user was not registered, found or changed.
+/// Why an operation on a user failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    /// The store failed, or there is no such user, or there is one already.
+    /// The store failed, or the user does not exist, or it already exists.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The user has changed since it was seen.
-    #[error("the user has another etag by now")]
+    /// The user has another version.
+    #[error("the user was changed: its etag differs")]
     Changed,
-    /// The password may not be set.
+    /// The password breaks a rule.
     #[error("the password {0}")]
     Weak(#[from] WeakPassword),
-    /// The hash from elsewhere is not taken.
+    /// The hash cannot be imported.
     #[error("the hash {0}")]
     Import(#[from] ImportError),
-    /// The password could not be hashed.
+    /// The password was not hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// No id could be made.
+    /// There is no randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
 
-/// How a user is told apart.
 pub(crate) enum UserKey {
-    /// By id.
     Id(UserId),
-    /// By name.
     Name(Username),
 }
 
-/// A password, or the hash of one from elsewhere. It has no `Debug`.
+/// A new password, or an imported hash. It has no `Debug`.
 pub(crate) enum NewPassword {
-    /// In the clear.
     Plain(Password),
-    /// A hash in text.
+    /// The text of a hash.
     Hash(String),
 }
 
-/// How often a change is made anew on what another one left.
-const TRIES: u32 = 5;
+/// The most attempts of a change.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// Registers, shows, changes and removes users.
+/// The registered users.
 #[derive(Debug)]
 pub struct UserRegistry {
     store: Arc<dyn Store>,
@@ -63,12 +59,12 @@ pub struct UserRegistry {
 }
 
 impl UserRegistry {
-    /// Keeps the users of `store`.
+    /// Stores users in `store`.
     pub fn new(store: Arc<dyn Store>, hasher: Arc<PasswordHasher>, clock: Arc<dyn Clock>) -> Self {
         Self { store, hasher, clock }
     }
 
-    /// Registers a user. Without an id the user is given one.
+    /// Registers a user.
     pub(crate) async fn create(
         &self,
         _: &AdminGrant,
@@ -91,7 +87,7 @@ impl UserRegistry {
         Ok(record.user)
     }
 
-    /// One user.
+    /// Reads a user.
     pub(crate) async fn get(&self, _: &AdminGrant, key: &UserKey) -> Result<User, UserError> {
         let record = match key {
             UserKey::Id(user_id) => self.store.user(user_id).await?,
@@ -100,7 +96,6 @@ impl UserRegistry {
         Ok(record.user)
     }
 
-    /// The id of the user that an operator names.
     pub(crate) async fn find(&self, _: &AdminGrant, key: UserKey) -> Result<UserId, UserError> {
         match key {
             UserKey::Id(user_id) => Ok(user_id),
@@ -108,7 +103,7 @@ impl UserRegistry {
         }
     }
 
-    /// Up to `limit` users by id, after `after`; and whether there are more.
+    /// Lists up to `limit` users by id, after `after`; and whether there are more.
     pub(crate) async fn list(
         &self,
         _: &AdminGrant,
@@ -116,13 +111,13 @@ impl UserRegistry {
         limit: u32,
     ) -> Result<(Vec<User>, bool), UserError> {
         let mut users = self.store.users_page(after, limit.saturating_add(1)).await?;
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = users.len() > wanted;
-        users.truncate(wanted);
-        Ok((users, more))
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let has_more = users.len() > limit;
+        users.truncate(limit);
+        Ok((users, has_more))
     }
 
-    /// Makes a change to what operators decide about a user; with `revision`, only if the user is still of that one.
+    /// Changes a user's settings; with `revision`, only if the user still has that revision.
     pub(crate) async fn update(
         &self,
         _: &AdminGrant,
@@ -130,7 +125,7 @@ impl UserRegistry {
         revision: Option<i64>,
         change: impl Fn(&mut UserSettings),
     ) -> Result<User, UserError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let mut user = self.store.user(user_id).await?.user;
             if revision.is_some_and(|revision| revision != user.revision) {
                 return Err(UserError::Changed);
@@ -145,7 +140,7 @@ impl UserRegistry {
         Err(UserError::Changed)
     }
 
-    /// Gives a user another password. Answers the user, and how many sessions that ended.
+    /// Sets a user's password. Returns the user and the number of ended sessions.
     pub(crate) async fn set_password(
         &self,
         _: &AdminGrant,
@@ -159,7 +154,7 @@ impl UserRegistry {
         Ok((set.record.user, set.ended_sessions))
     }
 
-    /// Deletes a user with the sessions that the user began; with `revision`, only if the user is still of that one.
+    /// Deletes a user with the user's sessions; with `revision`, only if the user still has that revision.
     pub(crate) async fn delete(
         &self,
         _: &AdminGrant,
@@ -167,7 +162,7 @@ impl UserRegistry {
         revision: Option<i64>,
     ) -> Result<(), UserError> {
         if !self.store.delete_user(user_id, revision).await? {
-            // None of that id; or, if one is found, it is of another revision.
+            // The user does not exist, or has another revision.
             self.store.user(user_id).await?;
             return Err(UserError::Changed);
         }

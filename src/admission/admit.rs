@@ -11,6 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{
     AdmissionMetrics, CallClass,
     concurrency::ConcurrencyLimits,
+    rate::Rate,
     traffic::{ClientTraffic, Traffic},
 };
 use crate::{
@@ -18,31 +19,31 @@ use crate::{
     model::{Client, ClientId, ClientLimits},
 };
 
-/// When a client that was refused for the number of calls may retry: some of them have ended by then.
+/// The retry delay after a refusal for concurrency: some of the calls in flight have ended by then.
 const BUSY_RETRY: Duration = Duration::from_millis(500);
 
-/// How many calls are admitted.
+/// The limits that settings define.
 #[derive(Debug, Clone, Copy)]
 pub struct AdmissionLimits {
     /// The limits of a client that has none of its own.
     pub client: ClientLimits,
-    /// Calls of each class that may wait for a permit.
+    /// The most calls of each class that wait for a permit.
     pub waiting: usize,
 }
 
-/// A call is not admitted.
+/// Why a call is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Overloaded {
-    #[error("the client calls more often than it may")]
+    #[error("the client exceeds its limit of calls per second")]
     Rate(Duration),
-    #[error("the client has as many calls at once as it may")]
+    #[error("the client exceeds its limit of concurrent calls")]
     Calls,
     #[error("too many calls of this kind are waiting")]
     Class,
 }
 
 impl Overloaded {
-    /// When a retry makes sense.
+    /// The delay before a retry.
     pub(crate) const fn retry_after(self) -> Duration {
         match self {
             Self::Rate(wait) => wait,
@@ -60,7 +61,7 @@ pub struct Admission {
     clock: Arc<dyn Clock>,
 }
 
-/// An admitted call, until this is dropped.
+/// An admitted call, until the permit is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
     limits: Arc<ConcurrencyLimits>,
@@ -69,25 +70,21 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Gives up the permit of the call's class: the call is about to wait for something that has a limit of its own.
+    /// Releases the permit of the call's class before the call waits for something that has a limit of its own.
     pub(crate) fn leave_class(&mut self) {
         self.of_class = None;
     }
 
-    /// Continues as a call of another class. The permit that the call held is free before it waits for the other.
+    /// Releases the permit of the call's class, then acquires one of another class.
     pub(crate) async fn change_class(&mut self, class: CallClass) -> Result<(), Overloaded> {
         self.leave_class();
-        self.of_class = Some(acquire(&self.limits, class).await?);
+        self.of_class = Some(self.limits.of(class).acquire().await?);
         Ok(())
     }
 }
 
-async fn acquire(limits: &ConcurrencyLimits, class: CallClass) -> Result<OwnedSemaphorePermit, Overloaded> {
-    limits.of(class).acquire().await.map_err(|_| Overloaded::Class)
-}
-
 impl Admission {
-    /// Admits as many calls as `limits` say, in a process where so many threads serve calls.
+    /// Applies `limits` in a process where `threads` threads serve calls.
     pub fn new(limits: AdmissionLimits, threads: usize, clock: Arc<dyn Clock>) -> Self {
         Self {
             defaults: limits.client,
@@ -97,17 +94,16 @@ impl Admission {
         }
     }
 
-    /// The counts of a client's calls.
     pub(crate) fn traffic(&self, client_id: &ClientId) -> Arc<ClientTraffic> {
         self.traffic.of(client_id)
     }
 
-    /// Forgets the calls of clients that are not registered any more.
+    /// Drops the traffic of clients that are not registered any more.
     pub fn forget_others(&self, is_registered: impl Fn(&ClientId) -> bool) {
         self.traffic.keep(is_registered);
     }
 
-    /// Admits a call, which may have to wait for the permit of its class.
+    /// Admits a call, which may wait for a permit of its class.
     pub(crate) async fn admit(
         &self,
         client: &Client,
@@ -115,26 +111,22 @@ impl Admission {
         class: Option<CallClass>,
     ) -> Result<Permit, Overloaded> {
         let own = client.settings.limits;
-        let most = own.concurrent_calls.or(self.defaults.concurrent_calls);
-        let active = most.map(|most| ActiveCall::begin(traffic, most)).transpose()?;
-        self.rate(own, traffic)?;
+        let limit = own.concurrent_calls.or(self.defaults.concurrent_calls);
+        let active = limit.map(|limit| ActiveCall::begin(traffic, limit)).transpose()?;
+        if let Some(per_second) = own.calls_per_second.or(self.defaults.calls_per_second) {
+            traffic
+                .rate
+                .take(self.clock.monotonic(), Rate::per_second(per_second))
+                .map_err(Overloaded::Rate)?;
+        }
         let of_class = match class {
-            Some(class) => Some(acquire(&self.limits, class).await?),
+            Some(class) => Some(self.limits.of(class).acquire().await?),
             None => None,
         };
         Ok(Permit { limits: Arc::clone(&self.limits), of_class, _active: active })
     }
 
-    fn rate(&self, own: ClientLimits, traffic: &ClientTraffic) -> Result<(), Overloaded> {
-        match own.calls_per_second.or(self.defaults.calls_per_second) {
-            Some(per_second) => {
-                traffic.rate.take(self.clock.monotonic(), per_second).map_err(Overloaded::Rate)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// What is counted.
+    /// A collector of the metrics of clients and classes.
     pub fn metrics(&self) -> AdmissionMetrics {
         AdmissionMetrics { limits: Arc::clone(&self.limits), traffic: Arc::clone(&self.traffic) }
     }
@@ -145,11 +137,11 @@ impl Admission {
 struct ActiveCall(Arc<ClientTraffic>);
 
 impl ActiveCall {
-    fn begin(traffic: &Arc<ClientTraffic>, most: NonZeroU32) -> Result<Self, Overloaded> {
+    fn begin(traffic: &Arc<ClientTraffic>, limit: NonZeroU32) -> Result<Self, Overloaded> {
         let before = traffic.active.fetch_add(1, Relaxed);
         let active = Self(Arc::clone(traffic));
-        let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
-        if before < most { Ok(active) } else { Err(Overloaded::Calls) }
+        let limit = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+        if before < limit { Ok(active) } else { Err(Overloaded::Calls) }
     }
 }
 

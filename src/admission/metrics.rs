@@ -1,6 +1,9 @@
 //! Metrics of clients and call classes.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    fmt::Error,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use prometheus_client::{
     collector::Collector,
@@ -13,7 +16,7 @@ use super::{
     traffic::{ResultClass, Traffic},
 };
 
-/// Calls and tokens by client, and how many calls of each class run and wait.
+/// Calls and tokens by client; running, waiting and refused calls by class.
 #[derive(Debug)]
 pub struct AdmissionMetrics {
     pub(super) limits: Arc<ConcurrencyLimits>,
@@ -21,10 +24,9 @@ pub struct AdmissionMetrics {
 }
 
 impl AdmissionMetrics {
-    fn encode_clients(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn encode_clients(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let series = self.traffic.series();
-        let help =
-            "Calls by client and result; clients beyond 1,000, and those that are gone, share a series";
+        let help = "Calls by client and result; clients beyond 1,000, and deleted clients, share a series";
         let mut calls = encoder.encode_descriptor("tokend_client_calls", help, None, MetricType::Counter)?;
         for (client_id, counts) in &series {
             for class in ResultClass::ALL {
@@ -35,7 +37,7 @@ impl AdmissionMetrics {
                 }
             }
         }
-        let help = "Tokens that were issued, by client; clients beyond 1,000, and those that are gone, share a series";
+        let help = "Issued tokens by client; clients beyond 1,000, and deleted clients, share a series";
         let mut tokens =
             encoder.encode_descriptor("tokend_client_tokens_issued", help, None, MetricType::Counter)?;
         for (client_id, counts) in &series {
@@ -48,32 +50,34 @@ impl AdmissionMetrics {
         Ok(())
     }
 
-    fn encode_classes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn encode_classes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let counts = CallClass::ALL.map(|class| (class.name(), self.limits.of(class).counts()));
-        let help = "Calls that are being worked on, by lane";
+        let counts = counts.map(|(name, (running, waiting, refused))| {
+            let [running, waiting] = [running, waiting].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
+            ([("lane", name)], running, waiting, refused)
+        });
+        let help = "Running calls by class";
         let mut busy = encoder.encode_descriptor("tokend_lane_busy", help, None, MetricType::Gauge)?;
-        for (name, (count, _, _)) in counts {
-            let count = u64::try_from(count).unwrap_or(u64::MAX);
-            ConstGauge::new(count).encode(busy.encode_family(&[("lane", name)])?)?;
+        for (label, running, _, _) in &counts {
+            ConstGauge::new(*running).encode(busy.encode_family(label)?)?;
         }
-        let help = "Calls that wait, by lane";
-        let mut waiting = encoder.encode_descriptor("tokend_lane_waiting", help, None, MetricType::Gauge)?;
-        for (name, (_, count, _)) in counts {
-            let count = u64::try_from(count).unwrap_or(u64::MAX);
-            ConstGauge::new(count).encode(waiting.encode_family(&[("lane", name)])?)?;
+        let help = "Calls that wait for a permit, by class";
+        let mut queued = encoder.encode_descriptor("tokend_lane_waiting", help, None, MetricType::Gauge)?;
+        for (label, _, waiting, _) in &counts {
+            ConstGauge::new(*waiting).encode(queued.encode_family(label)?)?;
         }
-        let help = "Calls that were refused since too many of their kind were waiting, by lane";
-        let mut refused =
+        let help = "Calls that were refused because the queue of their class was full, by class";
+        let mut rejected =
             encoder.encode_descriptor("tokend_lane_refused", help, None, MetricType::Counter)?;
-        for (name, (_, _, count)) in counts {
-            ConstCounter::new(count).encode(refused.encode_family(&[("lane", name)])?)?;
+        for (label, _, _, refused) in &counts {
+            ConstCounter::new(*refused).encode(rejected.encode_family(label)?)?;
         }
         Ok(())
     }
 }
 
 impl Collector for AdmissionMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         self.encode_clients(&mut encoder)?;
         self.encode_classes(&mut encoder)
     }

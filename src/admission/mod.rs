@@ -1,4 +1,4 @@
-//! Admission: how many calls each client may make, and how many calls of each class may run at once.
+//! Admission: rate and concurrency limits of each client, and a concurrency limit of each class of calls.
 //!
 //! Imports the model and the clock. Invariant: a `Permit` is the only proof of admission, and dropping it frees all that it holds.
 
@@ -12,4 +12,5 @@ pub use admit::{Admission, AdmissionLimits};
 pub(crate) use admit::{Overloaded, Permit};
 pub(crate) use concurrency::CallClass;
 pub use metrics::AdmissionMetrics;
+pub(crate) use rate::{Rate, TokenBucket};
 pub(crate) use traffic::{ClientTraffic, ResultClass};

@@ -8,31 +8,62 @@ use loom::sync::atomic::AtomicU64;
 #[cfg(not(loom))]
 use std::sync::atomic::AtomicU64;
 
-/// What a bucket holds at most: the calls of one second, so that a client may be idle and then ask for all of them at once.
-const BURST: u64 = 1_000_000_000;
-
-/// Until when the calls that were let through would have come one by one, in nanoseconds of the monotonic clock.
-#[derive(Debug, Default)]
-pub(super) struct Rate(AtomicU64);
+/// A rate, in nanoseconds. The burst is all that one period allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rate {
+    interval: u64,
+    burst: u64,
+}
 
 impl Rate {
-    /// Lets a call through, or says after how long one would be.
-    pub(super) fn take(&self, now: Duration, per_second: NonZeroU32) -> Result<(), Duration> {
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX / 2);
-        let interval = BURST / u64::from(per_second.get());
+    /// `count` in each second.
+    pub(crate) fn per_second(count: NonZeroU32) -> Self {
+        Self::new(count, Duration::from_secs(1))
+    }
+
+    /// `count` in each minute.
+    pub(crate) fn per_minute(count: NonZeroU32) -> Self {
+        Self::new(count, Duration::from_secs(60))
+    }
+
+    fn new(count: NonZeroU32, period: Duration) -> Self {
+        let burst = nanoseconds(period);
+        Self { interval: burst / u64::from(count.get()), burst }
+    }
+}
+
+/// The instant by which all accepted events would have happened one by one, in nanoseconds of the monotonic clock.
+#[derive(Debug, Default)]
+pub(crate) struct TokenBucket(AtomicU64);
+
+impl TokenBucket {
+    /// Accepts one event, or returns the delay until the next one is accepted.
+    pub(crate) fn take(&self, now: Duration, rate: Rate) -> Result<(), Duration> {
         let mut seen = self.0.load(Relaxed);
         loop {
-            let next = seen.max(now).saturating_add(interval);
-            let most = now.saturating_add(BURST);
-            if next > most {
-                return Err(Duration::from_nanos(next - most));
-            }
+            let next = Self::next(seen, now, rate)?;
             match self.0.compare_exchange_weak(seen, next, Relaxed, Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(newer) => seen = newer,
             }
         }
     }
+
+    /// Whether [`Self::take`] would accept an event now.
+    pub(crate) fn check(&self, now: Duration, rate: Rate) -> Result<(), Duration> {
+        Self::next(self.0.load(Relaxed), now, rate).map(drop)
+    }
+
+    fn next(seen: u64, now: Duration, rate: Rate) -> Result<u64, Duration> {
+        let now = nanoseconds(now);
+        let next = seen.max(now).saturating_add(rate.interval);
+        let latest = now.saturating_add(rate.burst);
+        if next > latest { Err(Duration::from_nanos(next - latest)) } else { Ok(next) }
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2)
 }
 
 #[cfg(all(test, not(loom)))]
@@ -40,47 +71,48 @@ impl Rate {
 mod tests {
     use super::*;
 
+    fn per_second(count: u32) -> Rate {
+        Rate::per_second(NonZeroU32::new(count).unwrap())
+    }
+
     #[test]
-    fn a_second_of_calls_at_once_and_then_one_by_one() {
-        let (rate, ten) = (Rate::default(), NonZeroU32::new(10).unwrap());
+    fn accepts_a_burst_of_one_second_and_then_one_by_one() {
+        let (bucket, ten) = (TokenBucket::default(), per_second(10));
         let at = Duration::from_millis;
         for _ in 0..10 {
-            rate.take(at(5000), ten).unwrap();
+            bucket.take(at(5000), ten).unwrap();
         }
-        assert_eq!(rate.take(at(5000), ten), Err(at(100)));
-        assert_eq!(rate.take(at(5060), ten), Err(at(40)), "a refused call costs nothing");
-        rate.take(at(5100), ten).unwrap();
-        assert_eq!(rate.take(at(5100), ten), Err(at(100)));
-        // However long it was idle, no more than a second's calls come at once.
-        let passed = (0..30).filter(|_| rate.take(at(60_000), ten).is_ok()).count();
+        assert_eq!(bucket.take(at(5000), ten), Err(at(100)));
+        assert_eq!(bucket.take(at(5060), ten), Err(at(40)), "a refused call costs nothing");
+        bucket.take(at(5100), ten).unwrap();
+        assert_eq!(bucket.take(at(5100), ten), Err(at(100)));
+        // After a long idle time too, the burst is one second's calls.
+        let passed = (0..30).filter(|_| bucket.take(at(60_000), ten).is_ok()).count();
         assert_eq!(passed, 10);
     }
 
     #[test]
-    fn what_is_promised_is_kept() {
-        let (rate, three) = (Rate::default(), NonZeroU32::new(3).unwrap());
+    fn a_call_after_the_returned_delay_is_accepted() {
+        let (bucket, three) = (TokenBucket::default(), per_second(3));
         let mut now = Duration::from_secs(1);
         let mut passed = 0;
         for _ in 0..100 {
-            match rate.take(now, three) {
-                Ok(()) => passed += 1,
-                Err(wait) => {
-                    assert!(rate.take(now + wait - Duration::from_nanos(1), three).is_err());
-                    now += wait;
-                    rate.take(now, three).unwrap();
-                    passed += 1;
-                }
+            if let Err(wait) = bucket.take(now, three) {
+                assert!(bucket.take(now + wait - Duration::from_nanos(1), three).is_err());
+                now += wait;
+                bucket.take(now, three).unwrap();
             }
+            passed += 1;
         }
         let seconds = (now - Duration::from_secs(1)).as_secs_f64();
         assert!(f64::from(passed) <= 3.0 * (seconds + 1.0) + 0.1, "{passed} in {seconds} s");
     }
 
     #[test]
-    fn of_many_threads_at_once_no_more_pass() {
-        let (rate, limit) = (Rate::default(), NonZeroU32::new(100).unwrap());
+    fn concurrent_threads_do_not_exceed_the_rate() {
+        let (bucket, limit) = (TokenBucket::default(), per_second(100));
         let passed: usize = std::thread::scope(|scope| {
-            let take = || (0..100).filter(|_| rate.take(Duration::from_secs(9), limit).is_ok()).count();
+            let take = || (0..100).filter(|_| bucket.take(Duration::from_secs(9), limit).is_ok()).count();
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });

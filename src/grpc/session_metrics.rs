@@ -8,7 +8,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use crate::tokens::{RefreshStep, RefreshedSession, SessionError};
+use crate::tokens::{RefreshOutcome, RefreshedSession, SessionError};
 
 /// How many sessions were begun, and how many refreshes there were, by result.
 #[derive(Debug, Default)]
@@ -31,9 +31,9 @@ impl SessionMetrics {
     /// Counts a refresh that the calling client was allowed to try.
     pub(super) fn refreshed(&self, outcome: &Result<RefreshedSession, SessionError>) {
         let counter = match outcome {
-            Ok(refreshed) => match refreshed.step {
-                RefreshStep::Rotated => &self.rotated,
-                RefreshStep::Repeated => &self.repeated,
+            Ok(refreshed) => match refreshed.outcome {
+                RefreshOutcome::Rotated => &self.rotated,
+                RefreshOutcome::Repeated => &self.repeated,
             },
             Err(SessionError::Invalid(_)) => &self.invalid,
             Err(SessionError::Reused(_)) => &self.reused,

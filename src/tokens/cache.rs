@@ -1,6 +1,6 @@
 //! The verified-token cache: tokens whose signature was verified and whose claims were read.
 //!
-//! An entry is not a decision. On each hit, [`Verifier::cached`](super::Verifier::cached) checks that the key is still in the ring, and
+//! An entry is not a decision. At each hit, [`Verifier::cached`](super::Verifier::cached) checks that the key is still in the ring, and
 //! [`Verifier::verify_known`](super::Verifier::verify_known) checks issuer, audience, times, scopes and revocations for this caller. A token that was refused is not cached, so that refused
 //! tokens cannot evict others.
 
@@ -21,7 +21,7 @@ use quick_cache::{Lifecycle, Weighter, sync::Cache};
 
 use super::{EncodedClaims, verify::KnownToken};
 
-/// A token of usual size with its entry, in bytes: how many entries the cache makes room for at first.
+/// The usual size of a token with its entry in bytes, for the initial capacity.
 const USUAL_ENTRY: u64 = 2048;
 
 /// Verified tokens by their whole text.
@@ -34,18 +34,18 @@ pub(crate) struct TokenCache<E = KnownToken> {
 
 type Entries<E> = Cache<Box<str>, Arc<E>, Bytes, quick_cache::DefaultHashBuilder, CountEvictions>;
 
-/// How much memory an entry takes, without the token's text.
+/// The memory of an entry without the token's text.
 pub(crate) trait EntryBytes {
     fn bytes(&self) -> usize;
 }
 
 impl EntryBytes for KnownToken {
     fn bytes(&self) -> usize {
-        // Texts of the registered claims, each with an allocation, and the cache's own share of an entry.
+        // The texts of the registered claims, each with an allocation, and the overhead of the cache.
         const ALLOCATIONS: usize = 512;
         let EncodedClaims { token_claims, claims, claims_json } = &self.encoded;
         let lists = size_of::<String>() * 2 * (self.claims.audiences.len() + self.claims.scopes.len());
-        // The registered claims are there encoded and decoded.
+        // The registered claims are both encoded and decoded.
         size_of::<Self>() + ALLOCATIONS + lists + 2 * token_claims.len() + claims.len() + claims_json.len()
     }
 }
@@ -62,14 +62,13 @@ impl<E: EntryBytes> TokenCache<E> {
         Self { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0), evictions }
     }
 
-    /// The entry of this very token, if it is `current`.
+    /// The entry of this token, if it is `current`.
     pub(super) fn get(&self, token: &str, current: impl FnOnce(&E) -> bool) -> Option<Arc<E>> {
         let known = self.entries.as_ref()?.get(token).filter(|known| current(known));
         if known.is_some() { &self.hits } else { &self.misses }.fetch_add(1, Relaxed);
         known
     }
 
-    /// Keeps a token.
     pub(super) fn insert(&self, token: &str, known: &Arc<E>) {
         if let Some(entries) = &self.entries {
             entries.insert(token.into(), Arc::clone(known));
@@ -109,7 +108,6 @@ impl<E: EntryBytes> Weighter<Box<str>, Arc<E>> for Bytes {
     }
 }
 
-/// Counts what is evicted.
 #[derive(Debug, Clone)]
 struct CountEvictions(Arc<AtomicU64>);
 

@@ -1,4 +1,4 @@
-//! Exchanging tokens (RFC 8693): what comes of it never allows more, and never lives longer, than what was presented.
+//! Token exchange (RFC 8693). A new token never allows more, and never lives longer, than the presented tokens.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{IssueError, IssuedToken, Issuer, Verifier, VerifyError};
 use crate::{
     access::{
-        ExchangeGrant, ForeignTokenError, IssueGrant, IssueRules, MAY_ACT, PolicyError, PresentedToken,
+        ExchangeGrant, IssueGrant, IssueRules, IssuerTokenError, MAY_ACT, PolicyError, PresentedToken,
         TrustedIssuers,
     },
     clock::Clock,
@@ -15,33 +15,28 @@ use crate::{
     model::{Actor, ExtraClaims, LONGEST_SUBJECT, Reason, Refusal, TokenClaims, Violations},
 };
 
-/// The longest chain of actors that a token may name.
-const MOST_ACTORS: usize = 4;
+/// The longest chain of actors in a token.
+const MAX_ACTORS: usize = 4;
 
-/// Why no token was exchanged.
+/// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExchangeError {
-    /// One of the tokens is refused.
     #[error("{field}: {refusal}")]
     Refused {
-        /// Which.
+        /// The field of the token.
         field: &'static str,
-        /// Why.
+        /// The reason.
         refusal: Refusal,
     },
-    /// Nobody can say whether the tokens are good.
     #[error(transparent)]
     Unknown(VerifyError),
-    /// The key of one of the tokens is not in memory. Whether it exists, only [a look-up](Exchanger::look_up) tells.
+    /// The key of a token is not in memory; [a look-up](Exchanger::look_up) may find it.
     #[error("the token's key is not in memory")]
     KeyNotInMemory(KeysOf),
-    /// The keys of a trusted issuer could not be had.
-    #[error("the keys of the trusted issuer `{0}` are not there")]
+    #[error("the keys of the trusted issuer `{0}` are not available")]
     IssuerKeys(String),
-    /// The client may not have what would come of it.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// No token could be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
 }
@@ -49,13 +44,12 @@ pub(crate) enum ExchangeError {
 /// Keys that can be looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeysOf {
-    /// Those in the store.
     Store,
-    /// Those of the trusted issuer of this name.
+    /// The keys of the trusted issuer with this name.
     Issuer(String),
 }
 
-/// The tokens of an exchange, which are good.
+/// The valid tokens of an exchange.
 pub(crate) struct PresentedTokens {
     subject: PresentedToken,
     actor: Option<PresentedToken>,
@@ -71,7 +65,7 @@ pub struct Exchanger {
 }
 
 impl Exchanger {
-    /// Exchanges tokens that `verifier` takes, and those of `trusted` issuers.
+    /// Exchanges tokens that `verifier` accepts, and tokens of `trusted` issuers.
     pub fn new(
         verifier: Arc<Verifier>,
         trusted: Arc<TrustedIssuers>,
@@ -81,7 +75,7 @@ impl Exchanger {
         Self { verifier, trusted, issuer, clock }
     }
 
-    /// Waits for a look-up of keys. The caller must hold no permit of work that needs memory alone.
+    /// Waits for a look-up of keys. The caller must hold no permit of a class that reads memory only.
     pub(crate) async fn look_up(&self, keys: &KeysOf) -> Result<(), ExchangeError> {
         match keys {
             KeysOf::Store => self.verifier.look_up_keys().await.map_err(ExchangeError::Unknown),
@@ -92,8 +86,7 @@ impl Exchanger {
         }
     }
 
-    /// Checks the tokens that `grant` allows the client to exchange, from memory. `looked_up` are the keys that were looked up for
-    /// these tokens: what is not among them now does not exist.
+    /// Verifies the tokens of `grant`, from memory. A key that is missing from the `looked_up` keys does not exist.
     pub(crate) fn presented_tokens(
         &self,
         grant: &ExchangeGrant,
@@ -106,7 +99,7 @@ impl Exchanger {
         })
     }
 
-    /// Permission for what comes of the tokens.
+    /// Permission to issue the new token.
     pub(crate) fn check(
         &self,
         grant: ExchangeGrant,
@@ -114,18 +107,16 @@ impl Exchanger {
         rules: &IssueRules,
     ) -> Result<IssueGrant, ExchangeError> {
         let PresentedTokens { subject, actor } = tokens;
-        let acting = acting(&subject, actor.as_ref())?;
+        let act = act_claim(&subject, actor.as_ref())?;
         let own_issuer = &self.verifier.policy().issuer;
-        Ok(grant.issue_for(subject, actor.as_ref(), acting, own_issuer, rules)?)
+        Ok(grant.issue_for(subject, actor.as_ref(), act, own_issuer, rules)?)
     }
 
-    /// Issues what comes of the tokens.
     pub(crate) fn issue(&self, grant: &IssueGrant) -> Result<IssuedToken, ExchangeError> {
         Ok(self.issuer.issue(grant)?)
     }
 
-    /// The token in `field`, if it is good: by the keys of the trusted issuer that it names, or else by those that VerifyToken
-    /// goes by.
+    /// Verifies the token in `field`: with the keys of the trusted issuer that it names, or else like VerifyToken.
     fn presented(
         &self,
         field: &'static str,
@@ -147,17 +138,17 @@ impl Exchanger {
         let is_fetched = |issuer: &str| is_looked_up(&KeysOf::Issuer(issuer.to_owned()));
         let foreign = self
             .trusted
-            .token(text, policy.max_token_bytes, policy.leeway, now, is_fetched)
+            .verify(text, policy.max_token_bytes, policy.leeway, now, is_fetched)
             .map_err(|error| match error {
-                ForeignTokenError::Refused(refusal) => refused(refusal),
-                ForeignTokenError::KeyNotInMemory(issuer) => {
+                IssuerTokenError::Refused(refusal) => refused(refusal),
+                IssuerTokenError::KeyNotInMemory(issuer) => {
                     ExchangeError::KeyNotInMemory(KeysOf::Issuer(issuer))
                 }
-                ForeignTokenError::KeysMissing(issuer) => ExchangeError::IssuerKeys(issuer),
+                IssuerTokenError::KeysUnavailable(issuer) => ExchangeError::IssuerKeys(issuer),
             })?;
         let (claims, members, extra, is_own) = match foreign {
             Some(token) => {
-                // Of another issuer's tokens, single ones are revoked here, by `jti`.
+                // Single tokens of another issuer can be revoked here, by `jti`.
                 self.verifier
                     .check_revoked(&token.claims, false, self.verifier.now())
                     .map_err(not_verified)?;
@@ -165,7 +156,7 @@ impl Exchanger {
             }
             None => self.verified(text).map_err(not_verified)?,
         };
-        // Who acted before is handed on. An actor that cannot be read must not be lost.
+        // The new token inherits the actor, so that a malformed actor must not be ignored.
         if claims.actor.is_none() && members.get("act").is_some_and(Value::is_object) {
             let detail = "the token's actor (`act`) is not an object with a subject";
             return Err(refused(Refusal::new(Reason::ClaimInvalid, detail)));
@@ -176,13 +167,13 @@ impl Exchanger {
         }
         let token = self.identified(claims, is_own).map_err(refused)?;
         let token = PresentedToken { may_act: members.get(MAY_ACT).cloned(), extra, ..token };
-        // Leeway is for verifiers. What comes of the token ends when the token does, and that is now.
+        // Without leeway: the new token expires with the presented one.
         if token.claims.expire_time <= now {
             return Err(refused(Refusal::expired(token.claims.expire_time)));
         }
-        // RFC 7800: it is good only together with the proof of a key. The one who presents it here gives none.
+        // RFC 7800: such a token needs a proof of possession, which an exchange does not have.
         if members.contains_key("cnf") {
-            let detail = "the token is bound to a key of its holder, and cannot be exchanged";
+            let detail = "the token is bound to a key (`cnf`), and cannot be exchanged";
             return Err(refused(Refusal::new(Reason::BindingMismatch, detail)));
         }
         if token.subject.len() > LONGEST_SUBJECT || token.subject.chars().any(char::is_control) {
@@ -192,8 +183,8 @@ impl Exchanger {
         Ok(token)
     }
 
-    /// The token with each identity in it as this issuer's tokens name it: a subject of another issuer with that issuer's prefix, and
-    /// an actor of another issuer with `iss`.
+    /// Converts the identities to the form of this issuer's tokens: a subject of another issuer gets that issuer's prefix, and an actor
+    /// of another issuer gets `iss`.
     fn identified(&self, mut claims: TokenClaims, is_own: bool) -> Result<PresentedToken, Refusal> {
         let subject = if is_own {
             claims.subject.clone()
@@ -202,7 +193,7 @@ impl Exchanger {
         };
         if !is_own && let Some(actor) = claims.actor.take() {
             let actor = actor.of_issuer(&claims.issuer);
-            // Of this issuer's own subjects no other issuer can say that they acted.
+            // Another issuer must not claim that a subject of this issuer acted.
             let own = Some(self.verifier.policy().issuer.as_str());
             if actor.chain().any(|actor| actor.issuer.as_deref() == own) {
                 let detail = "the token is of another issuer, and names an actor (`act`) of this one";
@@ -213,7 +204,7 @@ impl Exchanger {
         Ok(PresentedToken { subject, claims, may_act: None, extra: ExtraClaims::default(), is_own })
     }
 
-    /// A token that VerifyToken would take, for whomever it is, with every claim.
+    /// Verifies a token like VerifyToken, for any audience.
     fn verified(
         &self,
         text: &str,
@@ -225,7 +216,7 @@ impl Exchanger {
     }
 }
 
-/// The claims of a payload that tokend gives no meaning, each exactly as it was signed.
+/// The extra claims of a payload, with their exact JSON.
 fn extra_claims(payload: &str) -> Result<ExtraClaims, Refusal> {
     let members = jose::object_members(payload)
         .map_err(|_| Refusal::new(Reason::Malformed, "the token's payload is not a strict JSON object"))?;
@@ -233,15 +224,14 @@ fn extra_claims(payload: &str) -> Result<ExtraClaims, Refusal> {
     Ok(ExtraClaims::from_members(members.into_iter().filter(|(name, _)| is_extra(name)).collect()))
 }
 
-/// Who acts, before whoever acted already (RFC 8693 section 4.1).
-fn acting(subject: &PresentedToken, actor: Option<&PresentedToken>) -> Result<Option<Actor>, IssueError> {
+/// The claim `act` of the new token: the actor, with the earlier actors inside (RFC 8693 section 4.1).
+fn act_claim(subject: &PresentedToken, actor: Option<&PresentedToken>) -> Result<Option<Actor>, IssueError> {
     let invalid = |field: &str, description: String| IssueError::Invalid(Violations::of(field, description));
-    let before = subject.claims.actor.clone();
-    let (field, acting) = match actor {
-        // Whose token it is would be told wrongly: its subject does not act, somebody does so for it.
+    let earlier = subject.claims.actor.clone();
+    let (field, act) = match actor {
+        // The subject of such a token does not act itself.
         Some(actor) if actor.claims.actor.is_some() => {
-            let description =
-                "must be the actor's own token, and not one with which others act for it (`act`)";
+            let description = "must be the actor's own token, without an actor of its own (`act`)";
             return Err(invalid("actor_token", description.to_owned()));
         }
         Some(actor) => {
@@ -249,15 +239,15 @@ fn acting(subject: &PresentedToken, actor: Option<&PresentedToken>) -> Result<Op
             let issuer = (!actor.is_own).then(|| claims.issuer.clone());
             (
                 "actor_token",
-                Some(Actor { issuer, subject: claims.subject.clone(), actor: before.map(Box::new) }),
+                Some(Actor { issuer, subject: claims.subject.clone(), actor: earlier.map(Box::new) }),
             )
         }
-        None => ("subject_token", before),
+        None => ("subject_token", earlier),
     };
-    let depth = acting.iter().flat_map(Actor::chain).count();
-    if depth > MOST_ACTORS {
-        let description = format!("would make a chain of {depth} actors; at most {MOST_ACTORS} are allowed");
+    let depth = act.iter().flat_map(Actor::chain).count();
+    if depth > MAX_ACTORS {
+        let description = format!("would make a chain of {depth} actors; at most {MAX_ACTORS} are allowed");
         return Err(invalid(field, description));
     }
-    Ok(acting)
+    Ok(act)
 }

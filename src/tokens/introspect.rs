@@ -1,4 +1,4 @@
-//! Saying whether a token is good (RFC 7662). Whatever is wrong with a token, and whoever may not know of it, is one answer.
+//! Token introspection (RFC 7662). An invalid token and a token that the caller may not see have one response.
 
 use std::sync::Arc;
 
@@ -11,26 +11,23 @@ use crate::{
     store::StoreError,
 };
 
-/// A good token that the caller may know of.
+/// An active token that the caller may see.
 pub(crate) enum IntrospectedToken {
-    /// An access token, with its registered claims, with every claim, and with its payload as it was signed.
+    /// An access token: the registered claims, all claims, and the signed payload.
     Access(TokenClaims, Map<String, Value>, String),
-    /// A refresh token of this session.
     Refresh(Session),
 }
 
-/// Why nobody can say whether a token is good. That it is bad is no error, and no failure makes a token good or bad.
+/// Why a token cannot be introspected. An inactive token is not an error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IntrospectError {
-    /// Of an access token.
     #[error(transparent)]
     Verify(VerifyError),
-    /// The store could not be asked about a refresh token.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Says whether tokens are good.
+/// Introspects tokens.
 #[derive(Debug)]
 pub struct Introspector {
     verifier: Arc<Verifier>,
@@ -38,18 +35,18 @@ pub struct Introspector {
 }
 
 impl Introspector {
-    /// Looks at access tokens as `verifier` does, and at refresh tokens of `sessions`.
+    /// Introspects access tokens by `verifier`, and refresh tokens of `sessions`.
     pub const fn new(verifier: Arc<Verifier>, sessions: Arc<Sessions>) -> Self {
         Self { verifier, sessions }
     }
 
-    /// Whether the token has the form of a refresh token, of which only the store knows more.
+    /// Whether the token has the form of a refresh token, which needs the store.
     pub(crate) fn is_refresh_token(grant: &IntrospectGrant) -> bool {
         RefreshToken::parse(grant.token()).is_some()
     }
 
-    /// The session of a refresh token that is good, and belongs to the caller. This reads the store. Asking about a token uses nothing
-    /// up, and one that was used before ends nothing here: the caller may not be its owner.
+    /// Introspects a refresh token. Reads the store. Neither uses the token nor revokes its session after reuse: the caller may not be
+    /// its owner.
     pub(crate) async fn refresh_token(
         &self,
         grant: &IntrospectGrant,
@@ -57,27 +54,27 @@ impl Introspector {
         if !grant.accepts_issuer(&self.verifier.policy().issuer, true) {
             return Ok(None);
         }
-        let known = self.sessions.look(grant.token()).await?;
-        let good = known.filter(|known| known.is_good).map(|known| known.session);
-        let Some(session) = good.filter(|good| grant.owns(&good.client_id, &good.scope.audiences)) else {
-            return Ok(None);
-        };
-        let is_active = self.sessions.may_go_on(&session).await?;
+        let found = self.sessions.find(grant.token()).await?;
+        let session = found
+            .filter(|found| found.is_current)
+            .map(|found| found.session)
+            .filter(|session| grant.shows_refresh_token(&session.client_id, &session.scope.audiences));
+        let Some(session) = session else { return Ok(None) };
+        let is_active = self.sessions.has_active_user(&session).await?;
         Ok(is_active.then_some(IntrospectedToken::Refresh(session)))
     }
 
-    /// An access token that is good, and that the caller may know of. From memory.
+    /// Introspects an access token, from memory.
     pub(crate) fn access_token(
         &self,
         grant: &IntrospectGrant,
     ) -> Result<Option<IntrospectedToken>, VerifyError> {
         let token = self.verifier.examine(grant.token())?;
-        if !grant.accepts_issuer(&token.claims.issuer, token.is_own) {
-            return Ok(None);
-        }
-        // In tokens of other issuers `client_id` names a client of theirs.
+        // In tokens of other issuers `client_id` names a client of that issuer.
         let client_id = token.claims.client_id.as_deref().filter(|_| token.is_own);
-        if !grant.shows(&token.claims.audiences, client_id) {
+        if !grant.accepts_issuer(&token.claims.issuer, token.is_own)
+            || !grant.shows_access_token(&token.claims.audiences, client_id)
+        {
             return Ok(None);
         }
         self.verifier.check_good(&token)?;

@@ -1,29 +1,30 @@
-//! Issuing access tokens.
+//! Issues access tokens.
 
-use std::{io::Write as _, sync::Arc};
+use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::{
     access::IssueGrant,
     clock::Clock,
     jose::SigningError,
     keys::KeyRing,
-    model::{Actor, Algorithm, KeyId, TokenId, UnixTime, Violations},
+    model::{Actor, Algorithm, KeyId, SessionId, TokenId, UnixTime, Violations},
     random::RandomError,
     spans,
 };
 
-/// What steers issuing.
+/// Settings of issuing.
 #[derive(Debug, Clone)]
 pub struct IssuePolicy {
     /// `iss`
     pub issuer: String,
-    /// The longest token that is issued, in bytes: what verifying accepts.
+    /// The longest token in bytes, which verification accepts.
     pub max_token_bytes: usize,
 }
 
-/// A token that was just issued. It has no `Debug`: it holds the token.
+/// A new token. It has no `Debug`, because it contains the token.
 pub(crate) struct IssuedToken {
-    /// The token.
     pub(crate) token: String,
     /// `jti`
     pub(crate) jwt_id: TokenId,
@@ -40,19 +41,15 @@ pub(crate) struct IssuedToken {
 /// Why no token was issued.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IssueError {
-    /// No key may sign with this algorithm, or with the default one.
     #[error("no key may sign{}", algorithm.map(|name| format!(" with {name}")).unwrap_or_default())]
     NoActiveKey {
-        /// The client's own algorithm.
+        /// The requested algorithm.
         algorithm: Option<Algorithm>,
     },
-    /// What was asked for makes no token.
-    #[error("the request makes no token")]
+    #[error("the request does not result in a token")]
     Invalid(Violations),
-    /// The key could not sign.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// No token id could be made.
     #[error(transparent)]
     Random(#[from] RandomError),
 }
@@ -76,10 +73,10 @@ impl Issuer {
         let algorithm = grant.algorithm();
         let key = self.ring.signing_key(algorithm).ok_or(IssueError::NoActiveKey { algorithm })?;
         let issue_time = self.clock.now();
-        // No token outlives its key: who verifies it later must still find the key.
-        let key_ends = key.expire_time.unwrap_or(UnixTime::MAX);
-        let at_the_latest = grant.not_after().unwrap_or(UnixTime::MAX).min(key_ends);
-        let expire_time = issue_time.plus(grant.ttl()).min(at_the_latest);
+        // No token outlives its key, which verifiers need.
+        let key_expiry = key.expire_time.unwrap_or(UnixTime::MAX);
+        let latest = grant.not_after().unwrap_or(UnixTime::MAX).min(key_expiry);
+        let expire_time = issue_time.plus(grant.ttl()).min(latest);
         if expire_time <= issue_time {
             return Err(IssueError::NoActiveKey { algorithm });
         }
@@ -90,12 +87,12 @@ impl Issuer {
         }
         let jwt_id = TokenId::generate()?;
         let payload = self.payload(grant, &jwt_id, issue_time, not_before, expire_time);
-        let step = spans::step("sign");
+        let span = spans::step("sign");
         let token = key.sign(grant.token_type(), &payload)?;
-        drop(step);
+        drop(span);
         if token.len() > self.policy.max_token_bytes {
-            let (length, most) = (token.len(), self.policy.max_token_bytes);
-            let description = format!("would make a token of {length} bytes; at most {most} are allowed");
+            let (length, max) = (token.len(), self.policy.max_token_bytes);
+            let description = format!("would make a token of {length} bytes; at most {max} are allowed");
             return Err(IssueError::Invalid(Violations::of("claims", description)));
         }
         Ok(IssuedToken {
@@ -108,7 +105,7 @@ impl Issuer {
         })
     }
 
-    /// The payload: registered claims first, then those that were added, each exactly as it was given.
+    /// The payload: the registered claims first, then the extra claims with their exact JSON.
     fn payload(
         &self,
         grant: &IssueGrant,
@@ -117,73 +114,87 @@ impl Issuer {
         not_before: UnixTime,
         expire_time: UnixTime,
     ) -> Vec<u8> {
+        let claims = RegisteredClaims {
+            iss: &self.policy.issuer,
+            sub: grant.subject(),
+            aud: match grant.audiences() {
+                [audience] => Audience::One(audience),
+                audiences => Audience::Several(audiences),
+            },
+            exp: expire_time.seconds(),
+            nbf: not_before.seconds(),
+            iat: issue_time.seconds(),
+            jti: jwt_id.as_str(),
+            client_id: grant.client_id().as_str(),
+            scope: (!grant.scopes().is_empty()).then(|| grant.scopes().join(" ")),
+            sid: grant.session_id().map(SessionId::as_str),
+            orig_iat: grant.origin_time().map(UnixTime::seconds),
+            act: grant.actor().map(ActClaim::of),
+        };
         let mut json = Vec::with_capacity(384);
-        json.extend_from_slice(b"{\"iss\":");
-        push_text(&mut json, &self.policy.issuer);
-        json.extend_from_slice(b",\"sub\":");
-        push_text(&mut json, grant.subject());
-        json.extend_from_slice(b",\"aud\":");
-        match grant.audiences() {
-            // RFC 7519 section 4.1.3: a single audience may be a bare string, and older readers expect it.
-            [audience] => push_text(&mut json, audience),
-            audiences => {
-                for (index, audience) in audiences.iter().enumerate() {
-                    json.push(if index == 0 { b'[' } else { b',' });
-                    push_text(&mut json, audience);
-                }
-                json.push(b']');
+        push_json(&mut json, &claims);
+        let extra = grant.claims().members();
+        if !extra.is_empty() {
+            json.pop();
+            for (name, value) in extra {
+                json.push(b',');
+                push_json(&mut json, name);
+                json.push(b':');
+                json.extend_from_slice(value.as_bytes());
             }
+            json.push(b'}');
         }
-        for (name, time) in [("exp", expire_time), ("nbf", not_before), ("iat", issue_time)] {
-            // Writing to memory cannot fail.
-            let _ = write!(json, ",\"{name}\":{}", time.seconds());
-        }
-        json.extend_from_slice(b",\"jti\":");
-        push_text(&mut json, jwt_id.as_str());
-        json.extend_from_slice(b",\"client_id\":");
-        push_text(&mut json, grant.client_id().as_str());
-        if !grant.scopes().is_empty() {
-            json.extend_from_slice(b",\"scope\":");
-            push_text(&mut json, &grant.scopes().join(" "));
-        }
-        if let Some(session_id) = grant.session_id() {
-            json.extend_from_slice(b",\"sid\":");
-            push_text(&mut json, session_id.as_str());
-        }
-        if let Some(origin_time) = grant.origin_time() {
-            let _ = write!(json, ",\"orig_iat\":{}", origin_time.seconds());
-        }
-        if let Some(actor) = grant.actor() {
-            json.extend_from_slice(b",\"act\":");
-            push_actor(&mut json, actor);
-        }
-        for (name, value) in grant.claims().members() {
-            json.push(b',');
-            push_text(&mut json, name);
-            json.push(b':');
-            json.extend_from_slice(value.as_bytes());
-        }
-        json.push(b'}');
         json
     }
 }
 
-/// Appends an actor and those before it, each inside the one after it (RFC 8693 section 4.1). One of another issuer has `iss`.
-fn push_actor(json: &mut Vec<u8>, actor: &Actor) {
-    json.extend_from_slice(b"{\"sub\":");
-    push_text(json, &actor.subject);
-    if let Some(issuer) = &actor.issuer {
-        json.extend_from_slice(b",\"iss\":");
-        push_text(json, issuer);
-    }
-    if let Some(before) = &actor.actor {
-        json.extend_from_slice(b",\"act\":");
-        push_actor(json, before);
-    }
-    json.push(b'}');
+/// The registered claims, in the order of the payload.
+#[derive(Serialize)]
+struct RegisteredClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: Audience<'a>,
+    exp: i64,
+    nbf: i64,
+    iat: i64,
+    jti: &'a str,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orig_iat: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<ActClaim<'a>>,
 }
 
-/// Appends `text` as a JSON string. Neither the text nor the memory can make it fail.
-fn push_text(json: &mut Vec<u8>, text: &str) {
-    let _ = serde_json::to_writer(json, text);
+/// RFC 7519 section 4.1.3: a single audience may be a string, which older readers expect.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Several(&'a [String]),
+}
+
+/// An actor with the earlier actors inside (RFC 8693 section 4.1).
+#[derive(Serialize)]
+struct ActClaim<'a> {
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Box<Self>>,
+}
+
+impl<'a> ActClaim<'a> {
+    fn of(actor: &'a Actor) -> Self {
+        let act = actor.actor.as_deref().map(|actor| Box::new(Self::of(actor)));
+        Self { sub: &actor.subject, iss: actor.issuer.as_deref(), act }
+    }
+}
+
+/// Appends `value` as JSON, which cannot fail for texts and numbers in memory.
+fn push_json(json: &mut Vec<u8>, value: &impl Serialize) {
+    let _ = serde_json::to_writer(json, value);
 }

@@ -1,66 +1,59 @@
-//! Logging people in. An unknown name, a wrong password and a disabled user are one answer after the same work.
+//! User logins. An unknown user, a wrong password and a disabled user have one response after the same work.
 
 use std::{net::IpAddr, sync::Arc};
 
 use super::{BegunSession, FreshRefreshToken, IssueError, IssuedToken, Issuer, SessionError, Sessions};
 use crate::{
     access::{
-        Compared, Denial, HashError, IssueGrant, LoginGrant, LoginLimits, PasswordHasher, TooManyFailures,
+        Denial, HashError, IssueGrant, LoginGrant, LoginLimits, PasswordHasher, PasswordMatch,
+        TooManyFailures,
     },
     model::{Password, UserId, UserRecord},
     store::{Store, StoreError},
 };
 
-/// Why nobody was logged in.
+/// Why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
-    /// Nobody of that name has that password and may log in. That is all that the caller is told; the log may know more.
+    /// The username or the password is wrong, or the user is disabled. The caller learns no more; the log has the reason.
     #[error(transparent)]
     Failed(#[from] FailedLogin),
-    /// Too many have failed.
     #[error(transparent)]
     Limited(#[from] TooManyFailures),
-    /// The user may not have what was asked for.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// The store could not be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The password could not be compared, or too many wait for that.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// No token could be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
-    /// No session could be begun.
     #[error(transparent)]
     Session(#[from] SessionError),
 }
 
-/// What failed, for the log. It does not hold the name: one that is unknown may be a password.
+/// The reason of a failed login, for the log. Does not contain the username, because an unknown one may be a password.
 #[derive(Debug, thiserror::Error)]
-#[error("the login failed: {why}{}", user_id.as_ref().map(|user_id| format!(", user {user_id}")).unwrap_or_default())]
+#[error("the login failed: {reason}{}", user_id.as_ref().map(|user_id| format!(", user {user_id}")).unwrap_or_default())]
 pub(crate) struct FailedLogin {
-    /// Whose name it was, if anybody's.
+    /// The user, if it exists.
     pub(crate) user_id: Option<UserId>,
-    why: &'static str,
+    reason: &'static str,
 }
 
-/// Who was logged in, with what.
+/// A successful login.
 pub(crate) struct LoggedIn {
-    /// The token.
     pub(crate) token: IssuedToken,
-    /// What was allowed.
+    /// The grant of the token.
     pub(crate) grant: IssueGrant,
     /// The refresh token, if a session was begun.
     pub(crate) refresh: Option<FreshRefreshToken>,
 }
 
-/// How often a session is begun anew because the password's hash changed meanwhile. Whoever proves the password again has what
-/// is kept by then.
-const TRIES: u32 = 3;
+/// The most attempts to begin a session when the password hash changes meanwhile.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// Logs people in.
+/// Logs users in.
 #[derive(Debug)]
 pub struct Logins {
     store: Arc<dyn Store>,
@@ -82,7 +75,7 @@ impl Logins {
         Self { store, hasher, limits, issuer, sessions }
     }
 
-    /// Compares the password, and issues the token that `grant` allows. `source` is where the call came from.
+    /// Compares the password, and issues the token of `grant`. `source` is the address of the caller.
     pub(crate) async fn login(
         &self,
         grant: LoginGrant,
@@ -90,14 +83,14 @@ impl Logins {
     ) -> Result<LoggedIn, LoginError> {
         let mut attempt = self.limits.begin(grant.username(), source)?;
         let found = self.find(&grant).await?;
-        attempt.compares();
-        let record = match self.prove(&grant, found).await {
+        attempt.comparing();
+        let mut record = match self.check_password(&grant, found).await {
             Ok(record) => record,
             Err(LoginError::Failed(failed)) => {
                 return Err(attempt.failed().map_or(LoginError::Failed(failed), Into::into));
             }
             Err(error) => {
-                attempt.came_to_nothing();
+                attempt.cancel();
                 return Err(error);
             }
         };
@@ -107,20 +100,27 @@ impl Logins {
             let token = self.issuer.issue(&issue)?;
             return Ok(LoggedIn { token, grant: issue, refresh: None });
         }
-        let mut begun = self.begin(issue, &record).await?;
-        for _ in 1..TRIES {
+        let mut begun = self.begin_session(issue, &record).await?;
+        for _ in 1..MAX_ATTEMPTS {
             if begun.is_some() {
                 break;
             }
-            // Meanwhile another password was set, or the hash was made anew: the session must be one by what is kept now.
-            let record = self.prove(&grant, self.find(&grant).await?).await?;
-            begun = self.begin(grant.issue_for(&record.user)?, &record).await?;
+            // The password or its hash was replaced meanwhile: the session needs the stored one.
+            record = self.check_password(&grant, self.find(&grant).await?).await?;
+            begun = self.begin_session(grant.issue_for(&record.user)?, &record).await?;
         }
         let BegunSession { grant, token, refresh } = begun.ok_or(SessionError::Contended)?;
         Ok(LoggedIn { token, grant, refresh: Some(refresh) })
     }
 
-    /// The user who has that name, if there is one.
+    async fn begin_session(
+        &self,
+        grant: IssueGrant,
+        record: &UserRecord,
+    ) -> Result<Option<BegunSession>, SessionError> {
+        self.sessions.begin_for_user(grant, &record.user.user_id, &record.password).await
+    }
+
     async fn find(&self, grant: &LoginGrant) -> Result<Option<UserRecord>, StoreError> {
         match self.store.user_by_name(grant.username()).await {
             Ok(record) => Ok(Some(record)),
@@ -129,39 +129,29 @@ impl Logins {
         }
     }
 
-    /// The user who was found, if the password is that user's and the user may log in, with the hash that is kept of the password.
-    async fn prove(&self, grant: &LoginGrant, found: Option<UserRecord>) -> Result<UserRecord, LoginError> {
+    /// Returns the user with its stored hash, if the password matches and the user is enabled.
+    async fn check_password(
+        &self,
+        grant: &LoginGrant,
+        found: Option<UserRecord>,
+    ) -> Result<UserRecord, LoginError> {
         let hash = found.as_ref().map(|record| record.password.clone());
-        let compared = self.hasher.compare(grant.password().clone(), hash).await?;
-        match (found, compared) {
-            (Some(record), Compared::Same) if !record.user.settings.disabled => Ok(record),
-            (Some(record), Compared::SameAndOutdated) if !record.user.settings.disabled => {
-                Ok(self.renew(record, grant.password().clone()).await)
-            }
-            (found, compared) => {
-                let why = match (&found, compared) {
-                    (None, _) => "unknown user",
-                    (Some(_), Compared::Different) => "wrong password",
-                    (Some(_), _) => "disabled user",
-                };
-                Err(FailedLogin { user_id: found.map(|record| record.user.user_id), why }.into())
-            }
+        let matched = self.hasher.compare(grant.password().clone(), hash).await?;
+        let failed = |user_id, reason| Err(FailedLogin { user_id, reason }.into());
+        let Some(record) = found else { return failed(None, "unknown user") };
+        match matched {
+            PasswordMatch::No => failed(Some(record.user.user_id), "wrong password"),
+            _ if record.user.settings.disabled => failed(Some(record.user.user_id), "disabled user"),
+            PasswordMatch::Yes => Ok(record),
+            PasswordMatch::Outdated => Ok(self.rehash(record, grant.password().clone()).await),
         }
     }
 
-    async fn begin(
-        &self,
-        grant: IssueGrant,
-        record: &UserRecord,
-    ) -> Result<Option<BegunSession>, SessionError> {
-        self.sessions.begin_for_user(grant, &record.user.user_id, &record.password).await
-    }
-
-    /// Makes the hash of a password anew, with what it should cost. The login does not depend on it: the next one tries again.
-    /// Answers the user with the hash that is kept now, as far as is known here.
-    async fn renew(&self, record: UserRecord, password: Password) -> UserRecord {
+    /// Hashes the password again at the current cost. A failure does not fail the login, and the next login retries. Returns the user
+    /// with the stored hash.
+    async fn rehash(&self, record: UserRecord, password: Password) -> UserRecord {
         let user_id = &record.user.user_id;
-        let hash = match self.hasher.hash_anew(password).await {
+        let hash = match self.hasher.rehash(password).await {
             Ok(hash) => hash,
             Err(error) => {
                 tracing::warn!(%user_id, %error, "password hash not renewed");
@@ -173,7 +163,7 @@ impl Logins {
                 tracing::info!(%user_id, "password hash renewed");
                 UserRecord { password: hash, ..record }
             }
-            // Another login, or a new password, came first.
+            // A concurrent login or a new password replaced the hash.
             Ok(false) => record,
             Err(error) => {
                 tracing::warn!(%user_id, %error, "password hash not renewed");

@@ -1,7 +1,7 @@
-//! Issuing, verifying, exchanging and revoking tokens, sessions, and logging people in.
+//! Issues, verifies, introspects, exchanges and revokes tokens; sessions and logins.
 //!
-//! May import: `access` (for grants), `keys`, `jose`, `revocations`, `store` (for users and sessions), `model`, `clock`. Invariant: issuing and verifying
-//! work from memory, and nothing is done without a grant.
+//! May import: `access` (for grants), `keys`, `jose`, `revocations`, `store` (for users and sessions), `model`, `clock`. Invariant: issuing
+//! and verifying read memory only, and every operation needs a grant.
 
 mod cache;
 mod exchange;
@@ -9,7 +9,6 @@ mod introspect;
 mod issue;
 mod login;
 mod revoke;
-mod revoke_everything;
 mod sessions;
 mod verify;
 
@@ -22,12 +21,9 @@ pub(crate) use issue::{IssueError, IssuedToken};
 pub use issue::{IssuePolicy, Issuer};
 pub use login::Logins;
 pub(crate) use login::{LoggedIn, LoginError};
-pub use revoke::Revoker;
 pub(crate) use revoke::{FURTHEST_AHEAD, MadeRevocation, RevokeError, next_second};
-pub use revoke_everything::revoke_everything;
-pub(crate) use sessions::{
-    BegunSession, FreshRefreshToken, RefreshedSession, SessionError, Step as RefreshStep,
-};
+pub use revoke::{Revoker, revoke_everything};
+pub(crate) use sessions::{BegunSession, FreshRefreshToken, RefreshOutcome, RefreshedSession, SessionError};
 pub use sessions::{SessionPolicy, Sessions};
 pub(crate) use verify::{EncodedClaims, ExaminedToken, VerifiedToken, VerifyError};
 pub use verify::{Verifier, VerifyPolicy};

@@ -1,4 +1,4 @@
-//! Revoking (RFC 7009). Whatever is answered as revoked is durable, and in force here.
+//! Token revocation (RFC 7009). A revocation is durable, and in force at this replica, before the response.
 
 use std::sync::Arc;
 
@@ -6,50 +6,46 @@ use super::{Sessions, Verifier, VerifyError};
 use crate::{
     access::{Denial, Owner, RevokeGrant},
     clock::Clock,
-    keys::{CLOCK_MARGIN, KeyRing},
+    keys::{CLOCK_MARGIN, KeyRing, RotationSchedule},
     model::{
-        ClientId, Revocation, RevocationTarget, RevokeTarget, Session, SessionId, UnixTime, Violations,
-        is_revocable,
+        ClientId, Revocation, RevocationRecord, RevocationTarget, RevokeTarget, Session, SessionId, UnixTime,
+        Violations, is_revocable,
     },
     revocations::Revocations,
     store::{Store, StoreError},
 };
 
-/// How far ahead the instant may lie up to which tokens are revoked, in seconds: as far as clocks may differ.
+/// How far in the future `issued_before_time` may be, in seconds: the accepted clock difference.
 pub(crate) const FURTHEST_AHEAD: i64 = 60;
 
-/// Why nothing was revoked.
+/// Why a revocation failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RevokeError {
-    /// It is not the caller's to revoke.
     #[error(transparent)]
     Denied(#[from] Denial),
-    /// It cannot be revoked so.
-    #[error("the request names nothing that can be revoked")]
+    #[error("the request names no target that can be revoked")]
     Invalid(Violations),
-    /// Nobody can say what token it is.
     #[error(transparent)]
     Unknown(VerifyError),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What a call came to.
+/// The result of a revocation.
 #[derive(Debug, Clone)]
 pub(crate) struct Revoked {
-    /// Since when.
+    /// When the target was revoked first.
     pub(crate) revoke_time: UnixTime,
-    /// What was revoked; none: there was nothing to revoke.
+    /// The revocation; none if there was nothing to revoke.
     pub(crate) made: Option<MadeRevocation>,
 }
 
-/// A revocation that is durable.
+/// A durable revocation.
 #[derive(Debug, Clone)]
 pub(crate) struct MadeRevocation {
-    /// Of what.
+    /// The revoked target.
     pub(crate) target: RevocationTarget,
-    /// By which lines of the caller's policy it was allowed.
+    /// The rules that allowed it.
     pub(crate) policy: String,
 }
 
@@ -64,16 +60,17 @@ pub struct Revoker {
     clock: Arc<dyn Clock>,
 }
 
-/// What is to be revoked, and until when that is to be remembered.
+/// A target that was found.
 struct Found {
     target: RevocationTarget,
+    /// When the revocation may be deleted.
     expire_time: Option<UnixTime>,
-    /// The line that allows it, if what was found decided about it.
+    /// The rule that allows the revocation, if it depends on the target.
     policy: Option<String>,
 }
 
 impl Revoker {
-    /// Revokes the tokens that `verifier` takes, and what is of `sessions`.
+    /// Revokes tokens that `verifier` accepts, and sessions of `sessions`.
     pub const fn new(
         verifier: Arc<Verifier>,
         sessions: Arc<Sessions>,
@@ -85,13 +82,12 @@ impl Revoker {
         Self { verifier, sessions, revocations, ring, store, clock }
     }
 
-    /// Revokes what `grant` names, if there is something to revoke and it is the caller's to do. What was revoked before stays so
-    /// since then.
+    /// Revokes the target of `grant`, if it exists. An earlier revocation keeps its time.
     pub(crate) async fn revoke(&self, grant: &RevokeGrant) -> Result<Revoked, RevokeError> {
         let now = self.clock.now();
         let found = match grant.target() {
-            RevokeTarget::Token(token) => match self.sessions.look(token).await? {
-                Some(known) => Some(self.of_session(grant, known.session, now)?),
+            RevokeTarget::Token(token) => match self.sessions.find(token).await? {
+                Some(found) => Some(self.of_session(grant, found.session, now)?),
                 None => self.of_token(grant, token, now).await?,
             },
             RevokeTarget::JwtId(jwt_id) => {
@@ -102,20 +98,20 @@ impl Revoker {
             RevokeTarget::Subject(subject, before) => Some(self.of_subject(subject, *before, now)?),
             RevokeTarget::Client(client_id) => Some(self.of_client(client_id, now)),
         };
-        // RFC 7009 section 2.2: whoever wants an unknown token gone has what it wants.
+        // RFC 7009 section 2.2: the revocation of an unknown token succeeds.
         let Some(Found { target, expire_time, policy }) = found else {
             return Ok(Revoked { revoke_time: now, made: None });
         };
         let revocation = Revocation { target, revoke_time: now, expire_time };
         let revoke_time = self.revocations.make(&revocation).await?.revocation.revoke_time;
         let policy = match policy {
-            Some(line) => format!("{}, {line}", grant.policy()),
+            Some(rule) => format!("{}, {rule}", grant.policy()),
             None => grant.policy(),
         };
         Ok(Revoked { revoke_time, made: Some(MadeRevocation { target: revocation.target, policy }) })
     }
 
-    /// An access token, for whomever it is. None if nobody accepts it anyway.
+    /// Finds an access token with any audience. Returns `None` for a token that is not accepted anyway.
     async fn of_token(
         &self,
         grant: &RevokeGrant,
@@ -133,17 +129,16 @@ impl Revoker {
             Err(error) => return Err(RevokeError::Unknown(error)),
         };
         let claims = token.claims;
-        // By whosever clock, and with whatever leeway.
+        // By the slowest clock and with the largest leeway.
         let accepted_until = claims.expire_time.after(self.verifier.policy().max_leeway).after(CLOCK_MARGIN);
         if accepted_until <= now {
             return Ok(None);
         }
-        // Another issuer's `client_id` and `sub` name clients and subjects of its own; and who can sign as that issuer could have
-        // chosen the `jti` of any token.
+        // `client_id` and `sub` of another issuer name its own clients and subjects, and it could have chosen the `jti` of any token.
         let policy = if token.is_own {
             grant.allows(Owner { client_id: claims.client_id.as_deref(), subject: &claims.subject })?
         } else {
-            grant.allows_whatever_it_is()?
+            grant.allows_any_owner()?
         };
         let Some(jwt_id) = claims.jwt_id.filter(|jwt_id| is_revocable(jwt_id)) else {
             let description =
@@ -162,8 +157,8 @@ impl Revoker {
     ) -> Result<Option<Found>, RevokeError> {
         match self.store.session(session_id, now).await {
             Ok(record) => self.of_session(grant, record.session, now).map(Some),
-            // Its access tokens may live longer than it did. Whose they are, nobody knows any more.
-            Err(StoreError::NotFound) => Ok(grant.allows_whatever_it_is().ok().map(|policy| {
+            // The access tokens may outlive their session, whose owner is then unknown.
+            Err(StoreError::NotFound) => Ok(grant.allows_any_owner().ok().map(|policy| {
                 let target = RevocationTarget::Session(session_id.clone());
                 Found { target, expire_time: self.ring.tokens_end(now), policy: Some(policy) }
             })),
@@ -191,7 +186,7 @@ impl Revoker {
             return Err(RevokeError::Invalid(Violations::of(field, description)));
         }
         let target = RevocationTarget::Subject(subject.to_owned(), before);
-        // What is issued until then lives on from then.
+        // Tokens that are issued until `before` expire later.
         Ok(Found { target, expire_time: self.ring.tokens_end(now.max(before)), policy: None })
     }
 
@@ -202,8 +197,25 @@ impl Revoker {
     }
 }
 
-/// Tokens say the second in which they were issued: with this bound those of the current one are revoked too, rather than none
-/// of them.
+/// The bound that includes tokens of the current second, because `iat` has whole seconds.
 pub(crate) const fn next_second(now: UnixTime) -> UnixTime {
     UnixTime::from_seconds(now.seconds().saturating_add(1))
+}
+
+/// Durably revokes every token of this issuer and every session from before the instant. Running servers apply it at their next read of
+/// the store. Returns the revocation in force: an earlier one may cover more.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke_everything(
+    store: &dyn Store,
+    schedule: &RotationSchedule,
+    before: UnixTime,
+    now: UnixTime,
+) -> Result<RevocationRecord, StoreError> {
+    let keys = store.keys().await?;
+    // Tokens that are issued until `before` expire later.
+    let expire_time = schedule.all_tokens_end(&keys, now.max(before));
+    let target = RevocationTarget::Everything(before);
+    store.revoke(&Revocation { target, revoke_time: now, expire_time }).await
 }

@@ -1,4 +1,4 @@
-//! Verifying tokens. Each step refuses for one reason; the order is part of the API:
+//! Verifies tokens. Each step refuses for one reason, and the order is part of the API:
 //! size, form, header (`crit`, content, `alg`, `typ`, `kid`), key (unknown, revoked), algorithm of the key, signature, JSON, claims' types,
 //! `iss`, own `jti`, the issuers that the caller accepts, `aud`, `exp`, `nbf` and `iat`, scopes, revocations.
 
@@ -16,34 +16,33 @@ use crate::{
     revocations::{Revocations, Stale},
 };
 
-/// What steers verifying.
+/// Settings of verification.
 #[derive(Debug, Clone)]
 pub struct VerifyPolicy {
     /// The only `iss` that is accepted of this server's own keys.
     pub issuer: String,
-    /// The longest token that is looked at, in bytes.
+    /// The longest accepted token, in bytes.
     pub max_token_bytes: usize,
-    /// By how much clocks may differ when a request does not say. Whole seconds.
+    /// The clock difference without a request. Whole seconds.
     pub leeway: Duration,
-    /// The most that a request may say.
+    /// The largest clock difference of a request.
     pub max_leeway: Duration,
-    /// How long an answer may be reused.
+    /// How long callers may cache a response.
     pub cache_ttl: Duration,
-    /// How many bytes the verified-token cache may take; 0 turns it off.
+    /// The size of the verified-token cache in bytes; 0 turns it off.
     pub cache_bytes: u64,
 }
 
-/// A token that may be trusted.
+/// A valid token.
 pub(crate) struct VerifiedToken {
-    /// The token.
     pub(crate) token: Arc<KnownToken>,
-    /// The audiences that the caller answers for: their places in `token.claims.audiences`.
+    /// The indexes of the caller's audiences in `token.claims.audiences`.
     pub(crate) audiences: Vec<usize>,
-    /// How long this answer may be reused.
+    /// How long the caller may cache the response.
     pub(crate) cache_ttl: Duration,
 }
 
-/// An [examined](ExaminedToken) token in the form that VerifyToken needs each time it is presented.
+/// An [examined](ExaminedToken) token in the form of the verified-token cache.
 pub(crate) struct KnownToken {
     /// Its registered claims.
     pub(crate) claims: TokenClaims,
@@ -75,7 +74,7 @@ pub(crate) struct EncodedClaims {
 /// Encodes the claims of a token; the wire format is the transport's.
 pub(crate) type EncodeClaims = fn(&ExaminedToken) -> EncodedClaims;
 
-/// A token whose signature is good and whose claims were read. Whether it is good now, and for the caller, is not known yet.
+/// A token with a valid signature. Its times, its audience and its revocation are not checked yet.
 pub(crate) struct ExaminedToken {
     /// Its registered claims.
     pub(crate) claims: TokenClaims,
@@ -89,26 +88,23 @@ pub(crate) struct ExaminedToken {
     pub(super) is_own: bool,
 }
 
-/// Why a token may not be trusted, or why nobody can say.
+/// Why a token is not accepted, or cannot be verified.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum VerifyError {
-    /// It is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// Its key is not in memory. Whether the store has it, only [a look-up](Verifier::look_up_keys) tells.
+    /// The key is not in memory; [a look-up](Verifier::look_up_keys) may find it.
     #[error("the token's key is not in memory")]
     KeyNotInMemory,
-    /// Its key is not in memory, and the store could not be read; or this replica cannot use the key.
+    /// The key is not in memory and the store failed, or this replica cannot use the key.
     #[error("the token's key is not available: {0}")]
     KeyUnavailable(String),
-    /// What is revoked has not been known for too long.
     #[error(transparent)]
     Stale(#[from] Stale),
 }
 
 impl VerifyError {
-    /// What the error means of a token that was verified again after [a look-up](Verifier::look_up_keys): a key that is still not in
-    /// memory does not exist.
+    /// The error after [a look-up](Verifier::look_up_keys): a key that is still not in memory does not exist.
     pub(crate) fn after_lookup(self) -> Self {
         match self {
             Self::KeyNotInMemory => {
@@ -119,7 +115,7 @@ impl VerifyError {
     }
 }
 
-/// Verifies tokens from memory. Nothing but `look_up_keys` waits for the store.
+/// Verifies tokens from memory. Only `look_up_keys` waits for the store.
 #[derive(Debug)]
 pub struct Verifier {
     policy: VerifyPolicy,
@@ -131,7 +127,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Verifies with the keys of `ring`, but for what is among `revocations`. Responses carry claims as `encode` encodes them.
+    /// Verifies with the keys of `ring` and with `revocations`. `encode` encodes claims for responses.
     pub(crate) fn new(
         policy: VerifyPolicy,
         ring: Arc<KeyRing>,
@@ -143,13 +139,12 @@ impl Verifier {
         Self { policy, ring, revocations, clock, cache, encode }
     }
 
-    /// What steers it.
+    /// The settings.
     pub(crate) const fn policy(&self) -> &VerifyPolicy {
         &self.policy
     }
 
-    /// Waits until every key that the store had when this was called is in memory. The caller must hold no permit of work that needs
-    /// memory alone.
+    /// Waits until every key that the store has now is in memory. The caller must hold no permit of a class that reads memory only.
     pub(crate) async fn look_up_keys(&self) -> Result<(), VerifyError> {
         self.ring.look_up().await.map_err(VerifyError::KeyUnavailable)
     }
@@ -159,24 +154,24 @@ impl Verifier {
         self.cache.get(token, |known| self.ring.holds(&known.key))
     }
 
-    /// Verifies the token that `grant` allows the caller to ask about.
+    /// Verifies the token of `grant`.
     pub(crate) fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
         let examined = self.examine(grant.token())?;
         let encoded = (self.encode)(&examined);
         let ExaminedToken { claims, key, is_own, .. } = examined;
         let known = Arc::new(KnownToken { claims, encoded, key, is_own });
         let verified = self.verify_known(grant, known, self.now())?;
-        // Only now: a token that is refused takes no room from those that are not.
+        // A refused token is not cached, and evicts no valid ones.
         self.cache.insert(grant.token(), &verified.token);
         Ok(verified)
     }
 
-    /// What time it is, for [`Self::verify_known`]: read once for all tokens of a call.
+    /// The time for [`Self::verify_known`], read once for all tokens of a call.
     pub(crate) fn now(&self) -> UnixTime {
         self.clock.now()
     }
 
-    /// Verifies a [cached](Self::cached) token: all that depends on the caller, the time and the revocations is checked each time.
+    /// Verifies a [cached](Self::cached) token: checks all that depends on the caller, the time and the revocations.
     pub(crate) fn verify_known(
         &self,
         grant: &VerifyGrant,
@@ -188,7 +183,7 @@ impl Verifier {
             let detail = "the caller does not accept tokens of this issuer";
             return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
         }
-        let matches = |(_, audience): &(usize, &String)| grant.answers_for(audience);
+        let matches = |(_, audience): &(usize, &String)| grant.has_audience(audience);
         let matching = claims.audiences.iter().enumerate().filter(matches);
         let audiences: Vec<usize> = matching.map(|(index, _)| index).collect();
         if audiences.is_empty() {
@@ -209,11 +204,11 @@ impl Verifier {
         &self.cache
     }
 
-    /// All that is asked of a token whoever asks: from its size to its issuer. There is no other way to a token's claims. What is
-    /// left to ask is for whom it is, [when](Self::check_good), and whether it was revoked.
+    /// Checks what does not depend on the caller and the time, from the size to the issuer. There is no other way to a token's claims.
+    /// Its audience, its times and its revocation remain to be [checked](Self::check_good).
     pub(super) fn examine(&self, token: &str) -> Result<ExaminedToken, VerifyError> {
         let token = Compact::parse(token, self.policy.max_token_bytes)?;
-        // Of tokens that were issued here, the header is the very text that its key writes.
+        // The header of a token that was issued here is the exact text that its key writes.
         let (key, algorithm) = match self.ring.key_of_header(token.header_segment) {
             Some(key) => (Arc::clone(&key), key.algorithm),
             None => match Header::parse(&token.header) {
@@ -227,7 +222,7 @@ impl Verifier {
         }
         key.verifier().verify(token.signing_input, &token.signature)?;
 
-        // From here on the text is ours, or of somebody who shares a secret with us; the reading stays strict.
+        // From here on the text is from a key holder; parsing stays strict.
         let members = jose::object(&token.payload).map_err(|_| {
             Refusal::new(Reason::Malformed, "the token's payload is not a strict JSON object")
         })?;
@@ -239,14 +234,13 @@ impl Verifier {
             jose::read_claims(&members)?
         };
         if claims.issuer != key.issuer.as_deref().unwrap_or(&self.policy.issuer) {
-            let detail = "the token was issued by somebody else";
+            let detail = "the token was issued by another issuer";
             return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
         }
         let is_own = claims.issuer == self.policy.issuer;
-        // RevokeToken could not name it. One without `jti` is revoked by its session, its subject, its client or its key.
+        // RevokeToken could not name the token. A token without `jti` can be revoked by its session, its subject, its client or its key.
         if is_own && claims.jwt_id.as_deref().is_some_and(|jwt_id| !is_revocable(jwt_id)) {
-            let detail =
-                "the token's `jti` is none that can be revoked: it must be 1 to 255 bytes without U+0000";
+            let detail = "the token's `jti` cannot be revoked: it must be 1 to 255 bytes without U+0000";
             return Err(Refusal::new(Reason::ClaimInvalid, detail).into());
         }
         Ok(ExaminedToken { claims, members, payload, key, is_own })
@@ -263,9 +257,9 @@ impl Verifier {
         }
     }
 
-    /// The key for a token whose header tokend does not write: a key that was imported to verify, whose tokens are read by the foreign
-    /// profile. Without `kid` it is the only one of the issuer that the token names and of its algorithm: a name that is not proved yet
-    /// may choose among keys that are here, and nothing else. None if the token is not of the foreign profile either.
+    /// The imported verification key of a token of the foreign profile. Without `kid` it is the only key of the token's issuer and
+    /// algorithm: the unverified issuer selects among keys in memory, and nothing else. Returns `None` if the token is not of the foreign
+    /// profile.
     fn foreign_key(&self, token: &Compact<'_>) -> Result<Option<(Arc<RingKey>, Algorithm)>, VerifyError> {
         let header = match ForeignHeader::parse(&token.header) {
             Ok(header) if header.check_type(&[]).is_ok() => header,
@@ -293,14 +287,14 @@ impl Verifier {
         Ok(key.verifies_only.then_some((key, header.algorithm)))
     }
 
-    /// Whether an examined token is good now and was not revoked. For whom it is, the caller has looked at before.
+    /// Checks the times and the revocation of an examined token. The caller has checked the audience.
     pub(super) fn check_good(&self, token: &ExaminedToken) -> Result<(), VerifyError> {
         let now = self.now();
         check_times(&token.claims, token.key.verifies_only, now, self.policy.leeway)?;
         self.check_revoked(&token.claims, token.is_own, now)
     }
 
-    /// Whether a token with these claims was not revoked. `is_own`: it was issued here.
+    /// Checks that a token with these claims is not revoked. `is_own`: it was issued here.
     pub(super) fn check_revoked(
         &self,
         claims: &TokenClaims,
@@ -314,7 +308,7 @@ impl Verifier {
     }
 }
 
-/// Compares a token's times with what time it is, on clocks that differ by up to `leeway`.
+/// Checks a token's times, for clocks that differ by at most `leeway`.
 fn check_times(
     claims: &TokenClaims,
     is_foreign: bool,
@@ -326,7 +320,7 @@ fn check_times(
     if now.minus(leeway) >= *expire_time {
         return Err(Refusal::expired(*expire_time));
     }
-    // A replica whose clock is ahead issues tokens that are good at once. A later `nbf` was asked for, and is waited for.
+    // Tokens of a replica with a fast clock are valid at once. A later `nbf` was requested, and counts.
     let issue_leeway = if is_foreign { leeway } else { leeway.max(CLOCK_MARGIN) };
     let not_before_time = not_before_time.filter(|begins| is_foreign || Some(*begins) > *issue_time);
     if issue_time.is_some_and(|issued| issued.minus(issue_leeway) > now)

@@ -54,7 +54,7 @@ async fn a_client_that_calls_too_often_is_told_when_to_come_back() {
     let status =
         assert_refused(server.root.issue(for_alice()).await, Code::ResourceExhausted, "RATE_LIMITED");
     assert_eq!(retry_after(&status), Duration::from_millis(200), "a second's calls, evenly");
-    // It is one client's own, and no other's; and for whoever is not known there is none.
+    // Each client has its own limit; an unknown caller has none.
     assert_refused(web.issue(for_alice()).await, Code::PermissionDenied, "METHOD_NOT_ALLOWED");
     let stranger = TestClient::new(server.grpc, Some(ClientSecret::from_text("tkd_root_wrong"))).await;
     assert_refused(stranger.issue(for_alice()).await, Code::Unauthenticated, "CREDENTIALS_INVALID");
@@ -170,7 +170,7 @@ async fn administering_waits_in_its_own_lane_up_to_a_bound() {
     assert_eq!(metric(&server, r#"tokend_lane_busy{lane="admin"}"#).await, Some(64));
     assert_eq!(metric(&server, r#"tokend_lane_waiting{lane="admin"}"#).await, Some(3));
     assert_eq!(metric(&server, r#"tokend_lane_refused_total{lane="admin"}"#).await, Some(5));
-    // Whoever issues and verifies notices nothing.
+    // Issuing and verifying are not affected.
     let token = server.root.token().await;
     accepted(server.root.check(&token).await);
     store.release();
@@ -201,7 +201,7 @@ async fn a_flood_of_issuing_leaves_verifying_its_thread() {
         assert!(issued.load(SeqCst) < FLOOD, "nothing has waited");
         tokio::task::yield_now().await;
     }
-    // Each of these is answered while others still wait to issue: nobody who verifies waits for the flood to end.
+    // Each of these is answered while others still wait to issue: no call to verify waits for the flood to end.
     let verifier = TestClient::new(server.grpc, server.root.secret.clone()).await;
     accepted(verifier.check(&token).await);
     assert!(issued.load(SeqCst) < FLOOD, "the flood was over before");
@@ -227,7 +227,7 @@ async fn a_client_that_was_deleted_has_no_series_any_more_and_no_sum_goes_back()
 }
 
 #[tokio::test]
-async fn what_waits_for_the_store_keeps_nobody_from_issuing() {
+async fn calls_that_wait_for_the_store_do_not_block_issuing() {
     let (server, store) = CountingStore::serve(settings()).await;
     let begun = begin(&server.root).await;
     store.hold();
@@ -241,7 +241,7 @@ async fn what_waits_for_the_store_keeps_nobody_from_issuing() {
         store.call_arrived().await;
         accepted(server.root.issue(for_alice()).await);
     };
-    // Sooner than `request_timeout`, after which nobody would wait any more.
+    // Sooner than `request_timeout`, after which no call waits any more.
     tokio::time::timeout(Duration::from_secs(8), arrived).await.expect("issued while the others wait");
     assert_eq!(metric(&server, r#"tokend_lane_busy{lane="session"}"#).await, Some(2));
     assert_eq!(metric(&server, r#"tokend_lane_busy{lane="issue"}"#).await, Some(0));

@@ -207,7 +207,7 @@ async fn keys_in_a_file_follow_the_file() {
     write(json!({"keys": [public(&old, "k")]}).to_string());
     server.rounds.make().await.unwrap();
     accepted(issue_by(&server, &by(&old, "2")).await);
-    // Whoever can read the file could sign: it counts as broken, and the keys stay.
+    // A private key in the file makes it invalid, and the keys stay.
     write(json!({"keys": [with(&new.jwk, "kid", "k")]}).to_string());
     server.rounds.make().await.unwrap();
     accepted(issue_by(&server, &by(&old, "3")).await);

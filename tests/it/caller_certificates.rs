@@ -14,7 +14,7 @@ use crate::{
     made_keys::{made, make},
 };
 
-/// Somebody with a certificate of these names.
+/// A peer with a certificate of these names.
 fn holder(uris: &[&str], dns_names: &[&str]) -> Peer {
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
     let certificate =
@@ -32,7 +32,7 @@ fn named(uris: &[&str], dns_names: &[&str]) -> ClientSettings {
 #[track_caller]
 fn assert_invalid(answer: Result<String, AuthenticationError>, check: &str) {
     match answer {
-        Err(AuthenticationError::Invalid(unproven)) => assert!(unproven.check.contains(check), "{unproven}"),
+        Err(AuthenticationError::Invalid(invalid)) => assert!(invalid.problem.contains(check), "{invalid}"),
         other => panic!("{other:?} where {check} was expected"),
     }
 }
@@ -58,15 +58,15 @@ async fn a_certificate_is_its_clients_by_exactly_one_name() {
     );
     assert_invalid(door.ask(&holder(&["spiffe://test/shared"], &[]), None).await, several);
     assert_invalid(door.ask(&holder(&["spiffe://test/shared"], &["other.test"]), None).await, several);
-    for nobody in [
+    for unknown in [
         holder(&["spiffe://test/web/"], &[]),
         holder(&["spiffe://test/WEB"], &[]),
         holder(&["web.test"], &["spiffe://test/web"]),
         holder(&[], &["www.web.test", "*.test", "test"]),
         holder(&[], &[]),
     ] {
-        let answer = door.ask(&nobody, None).await;
-        assert!(matches!(answer, Err(AuthenticationError::Missing)), "{nobody:?}: {answer:?}");
+        let answer = door.ask(&unknown, None).await;
+        assert!(matches!(answer, Err(AuthenticationError::Missing)), "{unknown:?}: {answer:?}");
     }
 }
 
@@ -78,9 +78,9 @@ async fn a_certificate_counts_with_other_credentials_and_no_longer_than_it_lasts
     door.register("signer", by_assertion(&[public(&key, "k")])).await;
     let assertion = |jwt_id: &str| format!("Bearer {}", key.token("k", &claims("signer", jwt_id)));
     let web = holder(&["spiffe://test/web"], &[]);
-    assert_invalid(door.ask(&web, Some(&assertion("1"))).await, "authorization value too");
-    assert_invalid(door.ask(&web, Some("Bearer x")).await, "authorization value too");
-    // A certificate of nobody's is the connection's business.
+    assert_invalid(door.ask(&web, Some(&assertion("1"))).await, "and an authorization value");
+    assert_invalid(door.ask(&web, Some("Bearer x")).await, "and an authorization value");
+    // A certificate that names no client is not a credential.
     let proxy = holder(&["spiffe://test/proxy"], &[]);
     assert_eq!(door.ask(&proxy, Some(&assertion("1"))).await.unwrap(), "signer");
     // The connection stays open, and the certificate ends.
@@ -101,7 +101,7 @@ async fn a_client_that_may_present_no_certificate_or_is_disabled_is_refused() {
     let mut other = settings.clone();
     other.authentication.methods = vec![AuthenticationMethod::ClientSecret];
     door.register("web", other).await;
-    assert_invalid(door.ask(&web, None).await, "of this kind");
+    assert_invalid(door.ask(&web, None).await, "this type of credential");
     door.register("web", ClientSettings { disabled: true, ..settings.clone() }).await;
     assert_invalid(door.ask(&web, None).await, "disabled");
     door.register("web", settings).await;
@@ -109,7 +109,7 @@ async fn a_client_that_may_present_no_certificate_or_is_disabled_is_refused() {
 }
 
 #[tokio::test]
-async fn too_many_failures_are_not_looked_at_any_more_and_lock_nobody_out() {
+async fn too_many_failures_are_rate_limited_and_lock_no_client_out() {
     let door = Door::bearing(10).await;
     let key = made(Algorithm::Es256);
     door.register("web", by_assertion(&[public(key, "k")])).await;
@@ -121,10 +121,8 @@ async fn too_many_failures_are_not_looked_at_any_more_and_lock_nobody_out() {
         assert_invalid(door.ask(&attacker, Some(&bad)).await, "signature");
     }
     let answer = door.ask(&attacker, Some(&bad)).await;
-    let Err(AuthenticationError::RateLimited { unproven, retry_after }) = answer else {
-        panic!("{answer:?}")
-    };
-    assert_eq!((unproven.check, retry_after.as_secs()), ("it was not looked at", 6));
+    let Err(AuthenticationError::RateLimited { invalid, retry_after }) = answer else { panic!("{answer:?}") };
+    assert_eq!((invalid.problem, retry_after.as_secs()), ("not checked", 6));
     // Not even a good one is looked at that comes from there and names the same client: that would cost a signature.
     let answer = door.ask(&attacker, Some(&good("1"))).await;
     assert!(matches!(answer, Err(AuthenticationError::RateLimited { .. })), "{answer:?}");
@@ -140,8 +138,8 @@ async fn too_many_failures_are_not_looked_at_any_more_and_lock_nobody_out() {
         let _ = door.ask(&peer(&format!("10.0.1.{host}")), Some(&bad)).await;
     }
     let answer = door.ask(&peer("10.0.2.1"), Some(&bad)).await;
-    let Err(AuthenticationError::RateLimited { unproven, .. }) = answer else { panic!("{answer:?}") };
-    assert!(unproven.check.contains("signature"), "it was looked at: {unproven}");
+    let Err(AuthenticationError::RateLimited { invalid, .. }) = answer else { panic!("{answer:?}") };
+    assert!(invalid.problem.contains("signature"), "it was checked: {invalid}");
     assert_eq!(door.ask(&client, Some(&good("2"))).await.unwrap(), "web");
     assert_eq!(door.ask(&peer("10.0.2.1"), Some(&good("3"))).await.unwrap(), "web");
     // With time it is forgotten.

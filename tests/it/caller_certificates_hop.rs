@@ -104,7 +104,7 @@ async fn every_way_of_failing_with_a_certificate() {
     let secret = story.server.root.secret.clone().unwrap();
     let bearer = format!("Bearer {}", secret.reveal());
 
-    // Certificates that name nobody are no credential, and a header is none at all.
+    // A certificate that names no client is not a credential, and neither is a header.
     let nameless = authority.client_with(|params| params.distinguished_name.push(DnType::CommonName, WEB));
     let unknown = authority.client("spiffe://example.org/other");
     let longer = authority.client("spiffe://example.org/web/");

@@ -124,7 +124,7 @@ async fn no_credential_outlives_its_client_on_an_open_connection() {
     accepted(root.clients().delete_client(root.request(delete)).await);
     for (kind, answer) in story.calls("deleted").await {
         assert!(answer.is_err(), "{kind:?} of a deleted client was taken");
-        // A certificate whose names are nobody's is no credential.
+        // A certificate that names no client is not a credential.
         let reason = if kind == Kind::Certificate { "CREDENTIALS_MISSING" } else { INVALID };
         assert_refused(answer, Code::Unauthenticated, reason);
     }

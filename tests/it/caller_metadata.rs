@@ -25,7 +25,7 @@ async fn issue_filled(
     Ok(server.root.tokens().issue_token(request).await?.into_inner())
 }
 
-fn octets(value: &[u8]) -> MetadataValue<Ascii> {
+fn bytes(value: &[u8]) -> MetadataValue<Ascii> {
     MetadataValue::try_from(value).unwrap()
 }
 
@@ -76,7 +76,7 @@ async fn what_is_no_ascii_text_is_refused_and_never_trimmed_to_what_would_be_goo
     ] {
         let shown = String::from_utf8_lossy(&value).into_owned();
         let answer = issue_filled(&server, |metadata| {
-            metadata.insert(AUTHORIZATION, octets(&value));
+            metadata.insert(AUTHORIZATION, bytes(&value));
         })
         .await;
         assert!(answer.is_err(), "taken: {shown:?}");
@@ -85,7 +85,7 @@ async fn what_is_no_ascii_text_is_refused_and_never_trimmed_to_what_would_be_goo
         // Beside the good one it is a second one.
         let both = issue_filled(&server, |metadata| {
             metadata.append(AUTHORIZATION, good.parse().unwrap());
-            metadata.append(AUTHORIZATION, octets(&value));
+            metadata.append(AUTHORIZATION, bytes(&value));
         });
         assert_refused(both.await, Code::Unauthenticated, "CREDENTIALS_INVALID");
     }

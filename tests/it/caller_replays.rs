@@ -87,7 +87,7 @@ async fn a_restart_forgets_nothing_on_postgres() {
 }
 
 #[tokio::test]
-async fn what_nobody_has_to_remember_is_deleted_on_rounds() {
+async fn expired_assertions_are_deleted_on_rounds() {
     let server = TestServer::with(unlimited).await;
     put(&server.store, "web", by_assertion(&[public(made(Algorithm::Es256), "k")]), Vec::new()).await;
     server.rounds.make().await.unwrap();

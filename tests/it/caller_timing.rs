@@ -98,7 +98,7 @@ async fn the_measure_tells_a_signature_check_from_none() {
     let checked = format!("Bearer {}", make(Algorithm::Es256).token("k", &claims("by-es256", "a")));
     let payload = with(&claims("by-es256", "a"), "x", "y").to_string();
     let cheap = signed(key, Algorithm::Es256, r#"{"alg":"HS256","kid":"k","typ":"JWT"}"#, &payload);
-    // As long, and refused without a signature check: what an unknown client would cost if nobody took care.
+    // As long, and refused without a signature check: the cost of an unknown client without a dummy key.
     let difference = difference(&door, &[checked, format!("Bearer {cheap}")]).await;
     assert!(difference > 2.0 * TOLERANCE, "a signature check does not show: {difference:.2}");
 }

@@ -41,31 +41,31 @@ fn set(keys: &[(&MadeKey, &str)]) -> Answer {
 async fn a_server_that_does_not_answer_well_takes_no_keys_away_for_a_while() {
     let redirect = JwksStandIn::start(Answer::Set(cluster_keys())).await;
     let huge = format!("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{}", " ".repeat(300_000));
-    let octets = |text: &str| Answer::Octets(text.as_bytes().to_vec());
+    let bytes = |text: &str| Answer::Octets(text.as_bytes().to_vec());
     let token = by_cluster(&with(&pod(), "exp", START + 86_400));
     let private = json!({"keys": [with(&made(Algorithm::Rs256).jwk, "kid", "cluster-1")]}).to_string();
     for (name, bad) in [
         ("down", Answer::Nothing),
         ("slow", Answer::Silence),
-        ("huge", octets(&huge)),
-        ("endless", octets(&format!("HTTP/1.1 200 OK\r\n\r\n{}", " ".repeat(300_000)))),
+        ("huge", bytes(&huge)),
+        ("endless", bytes(&format!("HTTP/1.1 200 OK\r\n\r\n{}", " ".repeat(300_000)))),
         (
             "redirecting",
-            octets(&format!(
+            bytes(&format!(
                 "HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n",
                 redirect.uri()
             )),
         ),
-        ("failing", octets("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n")),
-        ("no HTTP", octets("SSH-2.0-OpenSSH\r\n\r\n")),
+        ("failing", bytes("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n")),
+        ("no HTTP", bytes("SSH-2.0-OpenSSH\r\n\r\n")),
         ("no JSON", Answer::Set("<html></html>".to_owned())),
         ("no set", Answer::Set("{}".to_owned())),
         ("empty", Answer::Set(r#"{"keys":[]}"#.to_owned())),
         ("of unknown kinds", Answer::Set(r#"{"keys":[{"kty":"XYZ","kid":"cluster-1"},7]}"#.to_owned())),
         ("private", Answer::Set(private)),
-        ("cut off", octets("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"keys\":")),
+        ("cut off", bytes("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"keys\":")),
     ] {
-        // From the start: nobody can say whether a token is good, and so nobody says no.
+        // From the start: a token cannot be checked, and so it is not refused.
         let stand_in = JwksStandIn::start(bad.clone()).await;
         let server = server(&stand_in).await;
         let answer = issue_by(&server, &token).await;
@@ -88,7 +88,7 @@ async fn a_server_that_does_not_answer_well_takes_no_keys_away_for_a_while() {
 }
 
 #[tokio::test]
-async fn rotated_keys_are_found_and_garbage_hammers_nobody() {
+async fn rotated_keys_are_found_and_garbage_causes_no_flood_of_fetches() {
     let (old, new) = (made(Algorithm::Rs256), make(Algorithm::Es256));
     let stand_in = JwksStandIn::start(set(&[(old, "cluster-1")])).await;
     let server = Arc::new(server(&stand_in).await);
@@ -128,7 +128,7 @@ async fn rotated_keys_are_found_and_garbage_hammers_nobody() {
         assert_refused(issue_by(&server, &token).await, Code::Unauthenticated, INVALID);
     }
     assert_eq!(stand_in.requests(), 3);
-    // The old key goes at the next interval, without anybody's asking.
+    // The old key goes at the next interval, without a request.
     stand_in.answer(set(&[(&new, "new")]));
     server.clock.advance(299);
     server.rounds.make().await.unwrap();

@@ -1,4 +1,4 @@
-//! Workloads' tokens of forms that nobody should take; after each of them a good one passes.
+//! Invalid workload tokens; after each of them a valid one passes.
 
 use serde_json::json;
 use tokend::model::Algorithm;

@@ -103,7 +103,7 @@ async fn nothing_that_is_missing_is_made_up_for() {
         let status = assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID");
         assert_eq!(fields(&status), at);
     }
-    // An empty actor token is not a wish to do without, for whoever may not do without.
+    // An empty actor token is not the same as none.
     let acting = client(&server, "gateway", v1::Permissions { impersonate: false, ..orders_may() }).await;
     for request in [
         v1::ExchangeTokenRequest { actor_token: nothing(), ..good() },
@@ -156,7 +156,7 @@ async fn what_policy_does_not_allow() {
 }
 
 #[tokio::test]
-async fn a_token_for_somebody_else_is_of_no_use() {
+async fn a_token_for_another_audience_is_rejected() {
     let server = TestServer::start().await;
     let subject = alices(&server).await;
     let actor = accepted(server.root.issue(for_alice()).await).access_token;
@@ -189,7 +189,7 @@ async fn a_bad_token_is_refused_wherever_it_stands() {
     let good = alices(&server).await;
     let text = payload().to_string();
     let header = |text: &str| forge.sign(ES256, text, payload().to_string());
-    // HMAC with what everybody knows of the key: its public half.
+    // HMAC with the public key as the secret.
     let confused = {
         let head = format!(r#"{{"alg":"HS256","kid":"{}","typ":"JWT"}}"#, forge.kid(ES256));
         let input = format!("{}.{}", crate::forge::b64(head), crate::forge::b64(&text));

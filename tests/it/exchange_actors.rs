@@ -39,7 +39,7 @@ async fn the_actor_is_named_and_the_subject_stays() {
     let server = TestServer::start().await;
     let orders = client(&server, "orders", acting_only()).await;
     let subject = alices(&server).await;
-    // Its own token may be for anybody: it is the client's, who says so itself.
+    // The client's own token may have any audience.
     let actor = own_token(&orders).await;
     let request =
         v1::ExchangeTokenRequest { audiences: texts(&["billing"]), ..exchange_by(&subject, &actor) };
@@ -57,7 +57,7 @@ async fn the_actor_is_named_and_the_subject_stays() {
         verified.actor.unwrap(),
         v1::Actor { subject: "orders".to_owned(), issuer: ISSUER.to_owned(), actor: None }
     );
-    // Somebody else's token, which is for the client.
+    // A token about another subject, which is for the client.
     let request = v1::IssueTokenRequest { subject: "job-7".to_owned(), ..for_alice() };
     let actor = accepted(server.root.issue(request).await).access_token;
     let answer = accepted(orders.exchange(exchange_by(&subject, &actor)).await);
@@ -108,7 +108,7 @@ async fn chains_are_kept_up_to_four_actors() {
 }
 
 #[tokio::test]
-async fn whoever_acts_shows_a_token_of_its_own() {
+async fn an_actor_presents_its_own_token() {
     let server = TestServer::start().await;
     let orders = client(&server, "orders", orders_may()).await;
     let subject = alices(&server).await;
@@ -116,7 +116,7 @@ async fn whoever_acts_shows_a_token_of_its_own() {
         accepted(orders.exchange(exchange_by(&subject, &own_token(&orders).await)).await).access_token;
     let answer = orders.exchange(exchange_by(&subject, &delegated)).await;
     assert_eq!(fields(&assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID")), ["actor_token"]);
-    // A token for others about somebody else, even one about a client whose name the caller's only resembles.
+    // A token for other audiences about another subject, even one that resembles the caller's id.
     for name in ["stock", "orders2", "order"] {
         let other = own_token(&client(&server, name, orders_may()).await).await;
         let answer = orders.exchange(exchange_by(&subject, &other)).await;
@@ -137,7 +137,7 @@ async fn whoever_acts_shows_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn may_act_lets_nobody_else_act() {
+async fn may_act_allows_no_other_actor() {
     let server = TestServer::start().await;
     let orders = client(&server, "orders", orders_may()).await;
     let own = own_token(&orders).await;
@@ -156,7 +156,7 @@ async fn may_act_lets_nobody_else_act() {
         (json!({"sub": ["orders", "job"]}), false, false),
         (json!({"sub": null}), false, false),
         (json!({"iss": ISSUER}), false, false),
-        // What nobody here can compare may be what sets the one apart that is meant.
+        // An unknown member may identify the actor, so that `may_act` matches none.
         (json!({"sub": "orders", "unit": "night"}), false, false),
         (json!({}), false, false),
         (json!([{"sub": "orders"}]), false, false),
@@ -196,7 +196,7 @@ async fn a_token_that_lets_only_one_act_comes_from_issue_token() {
         v1::IssueTokenRequest { claims_json: r#"{"may_act":{"sub":"orders"}}"#.to_owned(), ..for_alice() };
     let subject = accepted(server.root.issue(request).await).access_token;
     assert_denied(gateway.exchange(exchange_of(&subject)).await, "SUBJECT_NOT_ALLOWED", "actor_token");
-    // Nor may anybody but `orders` act by what `orders` makes of it.
+    // Only `orders` may act with the tokens that `orders` gets by exchange.
     let next = accepted(orders.exchange(exchange_of(&subject)).await).access_token;
     assert_denied(gateway.exchange(exchange_of(&next)).await, "SUBJECT_NOT_ALLOWED", "actor_token");
 }

@@ -56,7 +56,7 @@ async fn an_exchange_says_for_whom_who_acts_and_by_which_lines() {
     let event = last(folder.path(), "ExchangeToken").unwrap();
     assert_eq!(event.get("actor"), None);
     assert!(event["policy"].as_str().unwrap().contains("actor_token by permissions.impersonate"));
-    // Whoever is refused leaves the field, and nothing of the tokens.
+    // A refusal leaves the field in the event, and nothing of the tokens.
     let billing = client(&server, "billing", orders_may()).await;
     assert_denied(billing.exchange(exchange_of(&subject)).await, "AUDIENCE_NOT_ALLOWED", "subject_token");
     let event = last(folder.path(), "ExchangeToken").unwrap();

@@ -119,7 +119,7 @@ async fn a_bad_token_of_a_trusted_issuer() {
         (other.token("cluster-1", &pod()), "TOKEN_SIGNATURE_INVALID"),
         (other.token("cluster-2", &pod()), "TOKEN_KEY_UNKNOWN"),
         (confused, "TOKEN_ALGORITHM_NOT_ALLOWED"),
-        // An issuer that nobody trusts is looked for among the server's own keys, and nowhere else.
+        // The keys of an untrusted issuer are looked up among the server's own keys, and nowhere else.
         (changed("iss", json!("https://unknown.test")), "TOKEN_KEY_UNKNOWN"),
         (other.token("cluster-1", &with(&pod(), "iss", "https://unknown.test")), "TOKEN_KEY_UNKNOWN"),
         // The cluster's key is none of this issuer's.
@@ -136,7 +136,7 @@ async fn a_bad_token_of_a_trusted_issuer() {
 }
 
 #[tokio::test]
-async fn without_the_issuers_keys_nobody_can_say() {
+async fn without_the_issuers_keys_an_exchange_is_unavailable() {
     let stand_in = JwksStandIn::start(Answer::Set("no set".to_owned())).await;
     let server = TestServer::with(trusting(&stand_in.uri())).await;
     let orders = client(&server, "orders", may_take_pods()).await;
@@ -165,7 +165,7 @@ async fn an_actor_of_a_trusted_issuer() {
             assert_denied(answer, "SUBJECT_NOT_ALLOWED", "actor_token");
         }
     }
-    // Whoever is called like the client there is not the client.
+    // A subject of another issuer with the client's id is not the client.
     let namesake = by_cluster(&with(&with(&pod(), "sub", "orders"), "aud", "other"));
     let answer = orders.exchange(exchange_by(&subject, &namesake)).await;
     assert_denied(answer, "AUDIENCE_NOT_ALLOWED", "actor_token");

@@ -42,7 +42,7 @@ async fn of_session(by: &TestClient) -> String {
     accepted(by.issue(request).await).access_token
 }
 
-/// What comes of a token for whoever may have the same.
+/// Exchanges a token for a client with the same permissions.
 async fn exchanged(by: &TestClient, subject_token: &str) -> String {
     accepted(by.exchange(exchange_of(subject_token)).await).access_token
 }
@@ -131,7 +131,7 @@ async fn another_issuers_token_is_revoked_by_its_own_id_alone() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_know_what_is_revoked_says_so() {
+async fn stale_revocations_make_an_exchange_unavailable() {
     let server = TestServer::with(|settings| {
         settings.revocations.staleness_bound = Duration::from_secs(5);
         settings.revocations.serve_stale = false;

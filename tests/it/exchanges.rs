@@ -77,7 +77,7 @@ pub async fn said(server: &TestServer, token: &str) -> Value {
     claims
 }
 
-/// What the service `orders` may do: exchange tokens of anybody that are for it, for tokens at `billing` that allow to read.
+/// What the service `orders` may do: exchange tokens of any subject that are for it, for tokens at `billing` that allow to read.
 pub fn orders_may() -> v1::Permissions {
     v1::Permissions {
         methods: texts(&["TokenService/ExchangeToken", "TokenService/IssueToken"]),

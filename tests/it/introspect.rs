@@ -1,4 +1,4 @@
-//! IntrospectToken: who is told what of which token, and that nobody is told why one is not good.
+//! IntrospectToken: which callers see which tokens, and that no caller learns why a token is inactive.
 
 use prost::Message as _;
 use serde_json::json;
@@ -67,7 +67,7 @@ async fn who_is_told_of_a_token() {
         (&["billing"], &[], false),
         (&["order"], &[], false),
         (&[], &[], false),
-        // A bare `*` is no audience of anybody's own.
+        // A bare `*` is not an audience of a client's own.
         (&["*"], &[], false),
         (&["*"], &["*"], false),
     ];
@@ -84,7 +84,7 @@ async fn a_caller_is_told_of_what_was_issued_to_it() {
     let own = accepted(app.issue(for_alice_without_scopes()).await).access_token;
     assert!(is_active(&app, &own, &[]).await);
     assert!(!is_active(&app, &server.root.token().await, &[]).await);
-    // Whoever names an audience may be about to take the token for that one.
+    // A caller that names an audience may be about to accept the token for it.
     let orders = client(&server, "gateway", may_introspect(&["gateway"])).await;
     let for_orders = accepted(orders.issue(for_alice_without_scopes()).await).access_token;
     assert!(is_active(&orders, &for_orders, &[]).await);
@@ -96,7 +96,7 @@ fn for_alice_without_scopes() -> v1::IssueTokenRequest {
 }
 
 #[tokio::test]
-async fn a_client_id_in_another_issuers_token_is_nobody_here() {
+async fn a_client_id_in_another_issuers_token_is_no_client_here() {
     let server = TestServer::start().await;
     let app = client(&server, "app", may_introspect(&[])).await;
     let key = made(ES256);
@@ -227,7 +227,7 @@ async fn a_refresh_token_is_told_of_to_its_client_alone() {
     };
     assert!(answer.active && answer.claims.is_none());
     assert_eq!((answer.token_claims, answer.token_type.as_str()), (Some(claims), "refresh_token"));
-    // Whoever answers for its audience may accept access tokens; a refresh token is never shown there.
+    // The service of the audience may see access tokens, and never refresh tokens.
     assert!(!is_active(&other, first, &[]).await && !is_active(&server.root, first, &["orders"]).await);
     assert!(is_active(&app, first, &["orders"]).await);
     let turned = format!("{}A", &first[..first.len() - 1]);

@@ -11,11 +11,11 @@ use crate::{
     harness::{TestClient, TestServer, assert_refused, for_alice, manual_clock, reason, refused, settings},
 };
 
-/// Calls the method with a message whose first field is these octets.
-async fn send(client: &TestClient, path: &'static str, octets: Vec<u8>) -> Result<(), Status> {
+/// Calls the method with a message whose first field has these bytes.
+async fn send(client: &TestClient, path: &'static str, bytes: Vec<u8>) -> Result<(), Status> {
     let mut grpc = tonic::client::Grpc::new(client.channel.clone());
     grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-    let request = client.request(RawMessage { field: octets });
+    let request = client.request(RawMessage { field: bytes });
     let codec = ProstCodec::<RawMessage, v1::DeleteClientResponse>::default();
     grpc.unary(request, PathAndQuery::from_static(path), codec).await.map(|_| ())
 }
@@ -127,7 +127,7 @@ async fn a_row_that_makes_no_sense_is_an_internal_error_that_tells_nothing() {
     let status = refused(server.root.clients().get_client(request).await);
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Internal, "INTERNAL"));
     assert_eq!(status.message(), "an internal error occurred");
-    // Everybody else is served as before.
+    // Other clients are served as before.
     server.root.token().await;
 }
 

@@ -106,7 +106,7 @@ async fn a_scope_must_be_both_the_clients_and_the_users() {
     let status =
         assert_refused(log_in(&portal, both("write")).await, Code::PermissionDenied, "SCOPE_NOT_ALLOWED");
     assert!(status.message().contains(" may not have tokens with scope \"write\"; "), "{status}");
-    // What the user may have is told to nobody who does not know the password.
+    // The user's scopes are not revealed without the password.
     let guess = v1::LoginRequest { password: "guess guess".to_owned(), ..both("admin") };
     assert_refused(log_in(&portal, guess).await, Code::Unauthenticated, "LOGIN_FAILED");
 }
@@ -184,7 +184,7 @@ async fn policy_comes_before_the_password_and_before_validity() {
 }
 
 #[tokio::test]
-async fn without_the_store_nobody_is_called_a_liar() {
+async fn without_the_store_a_login_is_unavailable_and_not_refused() {
     let (server, store) = CountingStore::serve(settings()).await;
     with_alice(&server).await;
     store.set_down(true);

@@ -74,7 +74,7 @@ async fn an_unknown_name_is_slowed_just_the_same() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_down_costs_nobody_an_attempt() {
+async fn an_unavailable_store_counts_no_failure() {
     let mut limited = settings();
     strict(&mut limited);
     let (server, store) = CountingStore::serve(limited).await;
@@ -156,7 +156,7 @@ async fn a_flood_finds_the_end_of_the_queue() {
         }
     }
     assert!(served >= 3 && turned_away > 0, "{served} served, {turned_away} turned away");
-    // What the queue refused was no failure of anybody's.
+    // A full queue counts no failure.
     accepted(set_password(&server.root, &user.user_id, "another password").await);
     accepted(log_in(&server.root, alice("another password")).await);
 }

@@ -108,7 +108,7 @@ async fn no_event_and_no_metric_holds_a_password_a_hash_or_a_name() {
     accepted(root.users().set_user_password(root.request(request)).await);
 
     let events = events(folder.path());
-    // Whose name it was is said, if it was anybody's.
+    // The user is logged, if it exists.
     let failed: Vec<_> = events
         .iter()
         .filter(|event| event["reason"] == "LOGIN_FAILED")

@@ -1,4 +1,4 @@
-//! How long a refused login takes tells nobody whether there is such a user.
+//! The response time of a failed login does not tell whether the user exists.
 
 use std::time::{Duration, Instant};
 

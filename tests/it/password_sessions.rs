@@ -199,7 +199,7 @@ async fn after_a_new_password_no_session_of_the_old_one_is_refreshed(store: Arc<
         }
         password = format!("horse battery {round}");
         accepted(set_password(&here.root, "u-alice", &password).await);
-        // From here on, at either replica: whoever is answered now has asked before.
+        // From here on, at either replica: a response now is to an earlier request.
         let last = refreshing.await.unwrap();
         assert_invalid(&here.root, &last).await;
         assert_invalid(&there.root, &last).await;
@@ -254,7 +254,7 @@ async fn a_login_that_a_new_password_overtakes_begins_nothing(store: Arc<dyn Sto
             }
         }
         assert!(living(&here.root).await.is_empty());
-        // Nobody is slowed: who failed here guessed nothing.
+        // No login is rate limited: these failures were no guesses.
         here.clock.advance(600);
     }
 }

@@ -1,4 +1,4 @@
-//! Stories of password hashes: from elsewhere, made anew, and read by nobody.
+//! Password hashes: imported, renewed, and never shown.
 
 use tokend::{model::UserId, proto::v1};
 use tonic::{Code, Status};

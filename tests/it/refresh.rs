@@ -1,4 +1,4 @@
-//! Stories of refresh tokens: each is good once, and a lost answer signs nobody out.
+//! Refresh tokens: each is valid once, and a lost response ends no session.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ async fn a_lost_answer_is_given_again_within_the_window() {
         assert_eq!(again.issue_time.unwrap().seconds, server.clock.seconds());
         accepted(server.root.check(&again.access_token).await);
     }
-    // Once the successor was used itself, its answer has come: who comes with the old one is somebody else.
+    // After the successor was used, the old token is reuse.
     let successor = refreshed(&server.root, &lost.refresh_token).await;
     assert_reused(&server.root, &used).await;
     assert_invalid(&server.root, &successor).await;
@@ -133,7 +133,7 @@ async fn a_token_used_twice_ends_its_session() {
     let good = refreshed(&server.root, &used).await;
     server.clock.advance(6);
     assert_reused(&server.root, &used).await;
-    // Whoever has the good one has it no more, and the access tokens are revoked with it.
+    // The current token ends too, and the access tokens are revoked.
     for token in [&good, &used] {
         assert_invalid(&server.root, token).await;
     }
@@ -202,8 +202,8 @@ async fn a_session_is_bound_to_the_client_that_began_it() {
         assert_invalid(&thief, token).await;
     }
     refreshed(&server.root, &good).await;
-    let nobody = TestClient::new(server.grpc, None).await;
-    let answer = refresh(&nobody, using(&good)).await;
+    let anonymous = TestClient::new(server.grpc, None).await;
+    let answer = refresh(&anonymous, using(&good)).await;
     assert_refused(answer, Code::Unauthenticated, "CREDENTIALS_MISSING");
 }
 

@@ -114,10 +114,10 @@ async fn the_store_alone_yields_no_refresh_token() {
         .unwrap()
         .flat_map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
         .collect();
-    let holds = |octets: &[u8]| file.windows(octets.len()).any(|window| window == octets);
+    let holds = |bytes: &[u8]| file.windows(bytes.len()).any(|window| window == bytes);
     for token in &tokens {
-        let octets = URL_SAFE_NO_PAD.decode(&token[4..]).unwrap();
-        for hidden in [token.as_bytes(), &token.as_bytes()[4..], &octets[16..48], &octets[48..]] {
+        let bytes = URL_SAFE_NO_PAD.decode(&token[4..]).unwrap();
+        for hidden in [token.as_bytes(), &token.as_bytes()[4..], &bytes[16..48], &bytes[48..]] {
             assert!(!holds(hidden), "{hidden:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! What is no refresh token: it is refused, and ends nobody's session.
+//! Malformed refresh tokens are refused, and end no session.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -7,20 +7,20 @@ use crate::{
     sessions::{assert_invalid, begin, refreshed, session_for_alice},
 };
 
-/// A token of these 64 octets.
-fn token(octets: &[u8]) -> String {
-    format!("tkr_{}", URL_SAFE_NO_PAD.encode(octets))
+/// A token of these 64 bytes.
+fn token(bytes: &[u8]) -> String {
+    format!("tkr_{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
-fn octets(token: &str) -> Vec<u8> {
+fn bytes(token: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(token.strip_prefix("tkr_").unwrap()).unwrap()
 }
 
-/// The same with these octets turned over.
+/// The same with these bytes turned over.
 fn turned(token_text: &str, at: std::ops::Range<usize>) -> String {
-    let mut octets = octets(token_text);
-    octets[at].iter_mut().for_each(|octet| *octet ^= 0x55);
-    token(&octets)
+    let mut bytes = bytes(token_text);
+    bytes[at].iter_mut().for_each(|byte| *byte ^= 0x55);
+    token(&bytes)
 }
 
 #[tokio::test]
@@ -67,13 +67,13 @@ async fn garbage_is_no_refresh_token_and_ends_nothing() {
 }
 
 #[tokio::test]
-async fn whoever_knows_a_session_id_alone_cannot_end_the_session() {
+async fn knowledge_of_a_session_id_does_not_suffice_to_end_the_session() {
     let server = TestServer::start().await;
     let used = begin(&server.root).await;
     let other = begin(&server.root).await;
     let good = refreshed(&server.root, &used).await;
     server.clock.advance(60);
-    let (own, foreign) = (octets(&good), octets(&other));
+    let (own, foreign) = (bytes(&good), bytes(&other));
     for made_up in [
         [&own[..16], &[7; 48]].concat(),
         [&own[..16], &[0; 48]].concat(),

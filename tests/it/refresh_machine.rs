@@ -24,7 +24,7 @@ use crate::{
 
 const CLIENTS: [&str; 2] = ["web", "app"];
 const SUBJECTS: [&str; 2] = ["alice", "u-alice"];
-/// The life of an access token if nobody says otherwise.
+/// The default lifetime of an access token.
 const LIFE: i64 = 900;
 
 /// What a step came to.

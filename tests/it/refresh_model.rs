@@ -38,7 +38,7 @@ pub enum Step {
 #[derive(Debug, Clone, Copy)]
 pub enum Token {
     Back(usize),
-    /// One that somebody made up who knows the session's id.
+    /// A forged token with the session's id.
     MadeUp,
 }
 

@@ -211,7 +211,7 @@ async fn a_user_is_who_she_is_now() {
     accepted(update(&server.root, changed, &["disabled"]).await);
     let next = refreshed(&web, &answer.refresh_token).await;
 
-    // Deleted, she is out for good, and nobody who gets her id later is her.
+    // A deleted user stays out, and a later user with the same id is another user.
     let request = v1::DeleteUserRequest { user_id: "u-alice".to_owned(), ..Default::default() };
     accepted(server.root.users().delete_user(server.root.request(request)).await);
     assert_invalid(&web, &next).await;

@@ -128,7 +128,7 @@ async fn the_next_token_and_the_one_before_at_once_leave_one_session_or_none(sto
         match next.pop() {
             Some(next) if ended => assert_invalid(&replicas[0].root, &next).await,
             Some(next) => drop(refreshed(&replicas[0].root, &next).await),
-            None => assert!(ended, "nobody was answered, and nothing ended"),
+            None => assert!(ended, "no request succeeded, and the session goes on"),
         }
         ends += u32::from(ended);
     }
@@ -185,7 +185,7 @@ async fn after_a_revocation_nothing_of_the_session_is_good(store: Arc<dyn Store>
             tokio::task::yield_now().await;
         }
         revoke(&here.root, target(round, &session_id)).await;
-        // From here on, at either replica: whoever is answered now has asked before.
+        // From here on, at either replica: a response now is to an earlier request.
         let (last, mut access_tokens) = refreshing.await.unwrap();
         access_tokens.push(begun.access_token);
         for token in [&last, &begun.refresh_token] {

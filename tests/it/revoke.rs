@@ -125,7 +125,7 @@ async fn a_revoked_session_is_gone_and_stays_revoked_since_the_first_time() {
 }
 
 #[tokio::test]
-async fn whatever_nobody_accepts_anyway_is_revoked_without_a_trace() {
+async fn tokens_that_are_not_accepted_anyway_are_revoked_without_a_record() {
     let server = TestServer::start().await;
     let short = v1::IssueTokenRequest { ttl: seconds(60), ..for_alice() };
     let (expired, dying) =
@@ -137,7 +137,7 @@ async fn whatever_nobody_accepts_anyway_is_revoked_without_a_trace() {
         format!("{input}.{signature}")
     };
     server.clock.advance(60 + MARGIN - 1);
-    // Somebody may take it still, with the largest leeway and by a slow clock.
+    // A verifier may still accept it, with the largest leeway and a slow clock.
     accepted(revoke(&server.root, Target::Token(dying.access_token)).await);
     let held = stored(&*server.store).await;
     assert_eq!(held[0].target, RevocationTarget::Token(dying.jwt_id));
@@ -248,13 +248,13 @@ async fn tokens_of_other_issuers_are_for_those_who_may_revoke_all() {
         assert_eq!(fields(&status), ["token"]);
         assert!(status.message().contains("revoke its session"), "{}", status.message());
     }
-    // By its id alone it could be theirs, and how long theirs live, nobody knows.
+    // By its id alone it could be another issuer's token, whose lifetime is unknown.
     accepted(revoke(&server.root, Target::JwtId("some".to_owned())).await);
     assert_eq!(stored(&*server.store).await[1].expire_time, None);
 }
 
 #[tokio::test]
-async fn a_token_of_ours_for_anybody_and_without_a_name() {
+async fn a_token_of_this_issuer_for_any_audience_and_without_a_jti() {
     let server = TestServer::start().await;
     let forge = Forge::of(&*server.store).await;
     let mut claims = payload();

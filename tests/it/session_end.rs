@@ -53,7 +53,7 @@ async fn the_roles_for_it_end_a_session_of_any_client() {
         assert_refused(server.root.check(&issued.access_token).await, Code::InvalidArgument, "TOKEN_REVOKED");
         let again = refresh(&server.root, using(&issued.refresh_token)).await;
         assert_refused(again, Code::Unauthenticated, "REFRESH_TOKEN_INVALID");
-        // Ended is ended, whoever ends it again; and one that never was, is none.
+        // A second revocation changes nothing; and a session that never existed is not found.
         accepted(end(&operator, &session_id).await);
         accepted(end(&operator, "AAAAAAAAAAAAAAAAAAAAAA").await);
     }

@@ -47,7 +47,7 @@ pub async fn refreshed(by: &TestClient, refresh_token: &str) -> String {
     accepted(refresh(by, using(refresh_token)).await).refresh_token
 }
 
-/// Checks that a refresh token is good for nothing, without anybody's being told that it was used twice.
+/// Checks that a refresh token is invalid, without an error about reuse.
 pub async fn assert_invalid(by: &TestClient, refresh_token: &str) {
     let answer = refresh(by, using(refresh_token)).await;
     assert_refused(answer, Code::Unauthenticated, "REFRESH_TOKEN_INVALID");

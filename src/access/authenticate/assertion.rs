@@ -1,41 +1,40 @@
-//! Callers by a JWT that they sign themselves: `private_key_jwt` (RFC 7523 section 3, OpenID Connect Core section 9).
+//! Client assertions: JWTs that clients sign themselves, `private_key_jwt` (RFC 7523 section 3, OpenID Connect Core section 9).
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    CallerSettings,
-    jwt::{SignedToken, UnprovenToken},
-};
+use super::CallerSettings;
 use crate::{
-    access::snapshot::KnownClient,
+    access::{
+        jwt::{UnverifiedJwt, VerifiedJwt},
+        snapshot::KnownClient,
+    },
     jose::{Decoys, SetLookup},
     model::{AssertionDigest, Client, ClientId, Reason, Refusal, UnixTime},
 };
 
-/// No `jti` is longer, in bytes.
-const LONGEST_JWT_ID: usize = 256;
+/// The longest `jti`, in bytes.
+const MAX_JWT_ID: usize = 256;
 
-/// The types that an assertion may be of, besides none at all. An access token (`at+jwt`) is none, whoever signed it.
+/// The accepted values of `typ`, which may also be absent. An access token (`at+jwt`) is not an assertion.
 const TYPES: [&str; 2] = ["jwt", "client-authentication+jwt"];
 
-/// By how much the clocks of replicas may differ: as long a used assertion is remembered beyond its end.
+/// The clock difference of replicas: used assertions are stored for so long after their expiry.
 const REPLICA_CLOCKS: Duration = Duration::from_secs(60);
 
-/// An assertion in which everything is good, and that may have been used before.
+/// A valid assertion, which may have been used before.
 pub(super) struct Assertion {
     pub(super) client: Arc<Client>,
-    /// What to remember of it, once it was used.
     pub(super) digest: AssertionDigest,
-    /// Until when.
+    /// When a used assertion may be deleted from the store.
     pub(super) forget_time: UnixTime,
 }
 
-/// Checks everything but whether the assertion was used before. The signature comes first, whether there is a client and a
-/// key or not: how long that takes tells nothing.
+/// Checks everything except for an earlier use. The signature is verified first, with a dummy key if there is no client or key: the
+/// response time does not tell which clients exist.
 pub(super) fn check(
-    token: UnprovenToken<'_>,
+    token: UnverifiedJwt<'_>,
     known: Option<&Arc<KnownClient>>,
-    decoys: &Decoys,
+    dummy_keys: &Decoys,
     settings: &CallerSettings,
     now: UnixTime,
 ) -> Result<Assertion, Refusal> {
@@ -46,37 +45,34 @@ pub(super) fn check(
         SetLookup::Found(key) => Some(*key),
         SetLookup::OtherAlgorithm | SetLookup::Unknown => None,
     };
-    let signed = decoys.verify(key, algorithm, token.message(), token.signature());
+    let is_verified = dummy_keys.verify(key, algorithm, token.signing_input(), token.signature());
     let known = known.ok_or(Refusal::new(
         Reason::KeyUnknown,
-        "there is no client of that id, and no trusted issuer of that name",
+        "there is no client with this id, and no trusted issuer with this name",
     ))?;
-    match lookup {
-        _ if signed => {}
-        SetLookup::Found(_) => {
-            return Err(Refusal::new(Reason::SignatureInvalid, "the assertion's signature does not verify"));
-        }
-        SetLookup::OtherAlgorithm => {
-            return Err(Refusal::new(
+    if !is_verified {
+        return Err(match lookup {
+            SetLookup::Found(_) => {
+                Refusal::new(Reason::SignatureInvalid, "the assertion's signature does not verify")
+            }
+            SetLookup::OtherAlgorithm => Refusal::new(
                 Reason::AlgorithmNotAllowed,
                 "the assertion's algorithm is not the algorithm of its key",
-            ));
-        }
-        SetLookup::Unknown => {
-            return Err(Refusal::new(
+            ),
+            SetLookup::Unknown => Refusal::new(
                 Reason::KeyUnknown,
-                "the assertion's key is none of the client's; without `kid` there must be exactly one",
-            ));
-        }
+                "the assertion's key is not a key of the client; without `kid` there must be exactly one",
+            ),
+        });
     }
     if token.header.token_type.as_deref().is_some_and(|name| !TYPES.contains(&name)) {
-        return Err(Refusal::new(Reason::TypeMismatch, "the token is not of a type that assertions are of"));
+        return Err(Refusal::new(Reason::TypeMismatch, "the token's type is not a type of assertions"));
     }
-    let token = token.into_signed()?;
+    let token = token.into_verified()?;
     check_claims(&token, &known.client.client_id, settings, now)?;
     let claims = &token.claims;
     let jwt_id = claims.jwt_id.as_deref().unwrap_or_default();
-    if jwt_id.is_empty() || jwt_id.len() > LONGEST_JWT_ID {
+    if jwt_id.is_empty() || jwt_id.len() > MAX_JWT_ID {
         let detail = "the assertion's `jti` is missing or longer than 256 bytes";
         return Err(Refusal::new(Reason::ClaimInvalid, detail));
     }
@@ -88,7 +84,7 @@ pub(super) fn check(
 }
 
 fn check_claims(
-    token: &SignedToken,
+    token: &VerifiedJwt,
     client_id: &ClientId,
     settings: &CallerSettings,
     now: UnixTime,
@@ -98,7 +94,7 @@ fn check_claims(
         let detail = "the assertion's `iss` and `sub` are not both the client's id";
         return Err(Refusal::new(Reason::IssuerMismatch, detail));
     }
-    // Exactly this server (RFC 7523 as updated against audience injection): a second reader could use it as well.
+    // No other audience (RFC 7523 as updated against audience injection): a second recipient could use the assertion too.
     if claims.audiences != [settings.issuer.as_str()] {
         let detail = "the assertion's `aud` is not exactly this server's issuer";
         return Err(Refusal::new(Reason::AudienceMismatch, detail));

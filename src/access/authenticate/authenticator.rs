@@ -1,53 +1,69 @@
-//! The check itself: one credential, of a kind that its client may present.
+//! Authenticates a caller by exactly one credential of a type that its client allows.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::HeaderMap;
 
 use super::{
-    Authenticated, AuthenticationError, AuthenticationMetrics, CallerSettings, Unproven, assertion,
-    certificate,
+    Authenticated, AuthenticationError, AuthenticationMetrics, InvalidCredential, assertion,
     credential::Credential,
-    failures::{Attempt, Failures},
-    jwt::UnprovenToken,
-    workload,
+    failure_limits::{Attempt, FailureLimits},
 };
 use crate::{
     access::{
         Directory, UsedAssertions,
-        snapshot::Snapshot,
-        trusted_issuers::{KeysMissing, TrustedIssuer, TrustedIssuers},
+        jwt::{UnverifiedJwt, VerifiedJwt},
+        snapshot::{CertificateMatch, Snapshot, Workload},
+        trusted_issuers::{KeysUnavailable, TrustedIssuer, TrustedIssuers},
     },
     clock::Clock,
     jose::Decoys,
-    model::{AuthenticationMethod, Client, ClientId, Peer, Refusal, UnixTime},
+    model::{AuthenticationMethod, Client, ClientId, Peer, Reason, Refusal, UnixTime},
     random::RandomError,
 };
 
-/// Checks who calls.
+/// Settings of authentication.
+#[derive(Debug, Clone)]
+pub struct CallerSettings {
+    /// The `aud` of assertions: this server's issuer.
+    pub issuer: String,
+    /// The longest accepted token, in bytes.
+    pub max_token_bytes: usize,
+    /// How far ahead `exp` of an assertion may be.
+    pub assertion_max_ttl: Duration,
+    /// The clock difference of callers and issuers. Whole seconds.
+    pub leeway: Duration,
+    /// The failures per minute of one address with one client; five times as many of one address, and of one client, in total.
+    pub failures_per_minute: NonZeroU32,
+}
+
+/// Authenticates callers.
 pub struct Authenticator {
     settings: CallerSettings,
     directory: Arc<Directory>,
     used: Arc<UsedAssertions>,
     issuers: Arc<TrustedIssuers>,
     metrics: Arc<AuthenticationMetrics>,
-    failures: Failures,
-    decoys: Decoys,
+    failures: FailureLimits,
+    dummy_keys: Decoys,
     clock: Arc<dyn Clock>,
 }
 
-/// A client that proved who it is.
-type Proved = (Arc<Client>, AuthenticationMethod);
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
 
-/// What a look at the snapshot comes to.
-enum Looked<'h> {
-    Proved(Proved),
-    /// A token is to be checked.
+/// The result of the checks that need memory only.
+enum FirstCheck<'h> {
+    Authenticated(Authenticated),
+    /// The credential is a token, which needs a signature check.
     Token(&'h str),
 }
 
 impl Authenticator {
-    /// Checks callers against `directory`.
+    /// Looks callers up in `directory`.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -59,15 +75,16 @@ impl Authenticator {
         metrics: Arc<AuthenticationMetrics>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RandomError> {
-        let failures = Failures::new(settings.failures_per_minute);
-        Ok(Self { settings, directory, used, issuers, metrics, failures, decoys: Decoys::generate()?, clock })
+        let failures = FailureLimits::new(settings.failures_per_minute);
+        let dummy_keys = Decoys::generate()?;
+        Ok(Self { settings, directory, used, issuers, metrics, failures, dummy_keys, clock })
     }
 
-    /// The caller, by exactly one credential: an `authorization` value with a client secret or a token, or a certificate
-    /// whose names are a client's.
+    /// Authenticates the caller by exactly one credential: an `authorization` value with a client secret or a token, or a client
+    /// certificate.
     ///
     /// # Errors
-    /// Why nobody knows who calls.
+    /// When there is no valid credential, or a credential cannot be checked.
     pub async fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -75,57 +92,55 @@ impl Authenticator {
     ) -> Result<Authenticated, AuthenticationError> {
         let now = self.clock.now();
         let address = peer.map(|peer| peer.address);
-        let looked = self.look(&self.directory.now(), headers, peer, now);
-        let outcome = match looked {
-            Ok(Looked::Proved(proved)) => Ok(proved),
-            // Boxed, since it needs far more room than the way of a secret.
-            Ok(Looked::Token(text)) => Box::pin(self.token(text, address, now)).await,
-            Err(error) => Err(self.limited(error, address)),
+        let first = self.check_in_memory(&self.directory.now(), headers, peer, now);
+        let result = match first {
+            Ok(FirstCheck::Authenticated(client)) => Ok(client),
+            // Boxed, because it needs far more stack than the check of a secret.
+            Ok(FirstCheck::Token(text)) => Box::pin(self.check_token(text, address, now)).await,
+            Err(AuthenticationError::Invalid(invalid)) => Err(self.count_failure(invalid, address)),
+            // Without a credential there is nothing to guess, and nothing that costs.
+            Err(error) => Err(error),
         };
-        let method = match &outcome {
-            Ok((_, method)) => Some(*method),
-            Err(error) => error.method(),
-        };
-        self.metrics.count(method, outcome.as_ref().err());
-        outcome.map(|(client, method)| Authenticated { client, method })
+        self.metrics.count(&result);
+        result
     }
 
-    /// The client of an earlier call on the same stream as it is now.
+    /// Checks that the client of an earlier call on the same stream still exists, is enabled, and allows this type of credential.
     ///
     /// # Errors
-    /// When the client was deleted since, disabled, or may not present such a credential any more.
+    /// When one of them does not hold.
     pub(crate) fn again(&self, before: &Authenticated) -> Result<Authenticated, AuthenticationError> {
-        let method = before.method;
         let known = self.directory.now().by_id(before.client.client_id.as_str()).map(Arc::clone);
-        let same = known.filter(|known| known.client.create_time == before.client.create_time);
-        let gone = || {
-            Unproven::new(Some(method), "the client was deleted")
+        // A client with another creation time was deleted and registered again with the same id.
+        match known.filter(|known| known.client.create_time == before.client.create_time) {
+            Some(known) => Ok(allowed(Arc::clone(&known.client), before.method)?),
+            None => Err(InvalidCredential::new(Some(before.method), "the client was deleted")
                 .naming(Some(before.client.client_id.clone()))
-        };
-        let (client, method) = allowed(Arc::clone(&same.ok_or_else(gone)?.client), method)?;
-        Ok(Authenticated { client, method })
+                .into()),
+        }
     }
 
-    /// What can be said from memory: without a signature check, the store or a lock.
-    fn look<'h>(
+    /// Checks the credential without a signature check, the store or a lock.
+    fn check_in_memory<'h>(
         &self,
         snapshot: &Snapshot,
         headers: &'h HeaderMap,
         peer: Option<&Peer>,
         now: UnixTime,
-    ) -> Result<Looked<'h>, AuthenticationError> {
-        let certificate = certificate::client(snapshot, peer, now);
-        let credential = match (Credential::of(headers, self.settings.max_token_bytes)?, certificate) {
+    ) -> Result<FirstCheck<'h>, AuthenticationError> {
+        let credential = Credential::parse(headers, self.settings.max_token_bytes)?;
+        let (credential, certificate) = match (credential, certificate_client(snapshot, peer, now)) {
             (None, None) => return Err(AuthenticationError::Missing),
             (Some(_), Some(_)) => {
-                let check = "there is a client's certificate, and an authorization value too";
-                return Err(Unproven::new(None, check).into());
+                let problem = "there are both a client certificate and an authorization value";
+                return Err(InvalidCredential::new(None, problem).into());
             }
-            (None, Some(client)) => {
-                return Ok(Looked::Proved(allowed(client?, AuthenticationMethod::MutualTls)?));
-            }
-            (Some(credential), None) => credential,
+            credentials => credentials,
         };
+        if let Some(client) = certificate {
+            return Ok(FirstCheck::Authenticated(allowed(client?, AuthenticationMethod::MutualTls)?));
+        }
+        let Some(credential) = credential else { return Err(AuthenticationError::Missing) };
         let client = match &credential {
             Credential::Bearer { digest, .. } => {
                 digest.as_ref().and_then(|digest| snapshot.by_secret(digest, now))
@@ -136,133 +151,164 @@ impl Authenticator {
         };
         match (client, &credential) {
             (Some(client), _) => {
-                Ok(Looked::Proved(allowed(Arc::clone(client), AuthenticationMethod::ClientSecret)?))
+                let client = allowed(Arc::clone(client), AuthenticationMethod::ClientSecret)?;
+                Ok(FirstCheck::Authenticated(client))
             }
-            (None, Credential::Bearer { token: Some(token), .. }) => Ok(Looked::Token(token)),
+            (None, Credential::Bearer { token: Some(token), .. }) => Ok(FirstCheck::Token(token)),
             (None, _) => {
-                let method = Some(AuthenticationMethod::ClientSecret);
-                let unproven = Unproven::new(method, "the secret is none of a client's, or has ended");
-                Err(unproven.naming(credential.names()).into())
+                let problem = "the secret is not a secret of a client, or has expired";
+                let invalid = InvalidCredential::new(Some(AuthenticationMethod::ClientSecret), problem);
+                Err(invalid.naming(credential.client_id()).into())
             }
         }
     }
 
-    /// Whoever proves itself by a token.
-    async fn token(
+    /// Checks a token: of a trusted issuer if it names one, else an assertion.
+    async fn check_token(
         &self,
         text: &str,
         address: Option<IpAddr>,
         now: UnixTime,
-    ) -> Result<Proved, AuthenticationError> {
-        let token = match UnprovenToken::parse(text, self.settings.max_token_bytes) {
+    ) -> Result<Authenticated, AuthenticationError> {
+        let token = match UnverifiedJwt::parse(text, self.settings.max_token_bytes) {
             Ok(token) => token,
             Err(refusal) => {
-                return Err(self.limited(Unproven::new(None, refusal.detail).into(), address));
+                return Err(self.count_failure(InvalidCredential::new(None, refusal.detail), address));
             }
         };
+        // Not verified yet: it selects the keys.
         let issuer = token.issuer().unwrap_or_default().to_owned();
-        let attempt = Attempt::new(address, Some(&issuer));
-        // An unproven name: it chooses with whose keys the token is checked.
         let trusted = self.issuers.find(&issuer);
         let client_id = ClientId::parse(issuer.as_str()).ok().filter(|_| trusted.is_none());
         let method = match trusted {
             Some(_) => AuthenticationMethod::WorkloadIdentity,
             None => AuthenticationMethod::PrivateKeyJwt,
         };
-        if let Err(retry_after) = self.failures.may_cost(attempt, self.clock.steady()) {
-            let unproven = Unproven::new(Some(method), "it was not looked at").naming(client_id);
-            return Err(AuthenticationError::RateLimited { unproven, retry_after });
+        let attempt = Attempt::new(address, Some(&issuer));
+        if let Err(retry_after) = self.failures.check(attempt, self.clock.monotonic()) {
+            let invalid = InvalidCredential::new(Some(method), "not checked").naming(client_id);
+            return Err(AuthenticationError::RateLimited { invalid, retry_after });
         }
-        let outcome = match trusted {
-            Some(trusted) => self.workload(token, trusted, now).await,
-            None => self.assertion(token, &issuer, now).await,
+        let result = match trusted {
+            Some(trusted) => self.check_workload_token(token, trusted, now).await,
+            None => self.check_assertion(token, &issuer, now).await,
         };
-        match outcome {
-            Ok(proved) => {
-                self.failures.proved(attempt, self.clock.steady());
-                Ok(proved)
+        match result {
+            Ok(client) => {
+                self.failures.exempt(attempt, self.clock.monotonic());
+                Ok(client)
             }
-            Err(AuthenticationError::Invalid(unproven)) => {
-                let named = unproven.client_id.clone().or(client_id);
-                Err(self.counted(unproven.naming(named), attempt))
+            Err(AuthenticationError::Invalid(invalid)) => {
+                let client_id = invalid.client_id.clone().or(client_id);
+                Err(self.count_attempt(invalid.naming(client_id), attempt))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// A client by an assertion, which is used up.
-    async fn assertion(
+    /// Checks an assertion and marks it as used.
+    async fn check_assertion(
         &self,
-        token: UnprovenToken<'_>,
+        token: UnverifiedJwt<'_>,
         issuer: &str,
         now: UnixTime,
-    ) -> Result<Proved, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         const METHOD: AuthenticationMethod = AuthenticationMethod::PrivateKeyJwt;
         let known = self.directory.now().by_id(issuer).map(Arc::clone);
-        let assertion = assertion::check(token, known.as_ref(), &self.decoys, &self.settings, now)
-            .map_err(|refusal| Unproven::refused(METHOD, &refusal))?;
-        // Before it is used up: a client that may not present it is told nothing, and nothing is written.
-        let proved = allowed(assertion.client, METHOD)?;
+        let assertion = assertion::check(token, known.as_ref(), &self.dummy_keys, &self.settings, now)
+            .map_err(|refusal| InvalidCredential::new(Some(METHOD), refusal.detail))?;
+        // Before the write to the store, which a client that is not allowed must not cause.
+        let client = allowed(assertion.client, METHOD)?;
         match self.used.use_once(&assertion.digest, assertion.forget_time).await {
-            Ok(true) => Ok(proved),
-            Ok(false) => Err(Unproven::new(Some(METHOD), "the assertion was used before").into()),
+            Ok(true) => Ok(client),
+            Ok(false) => Err(InvalidCredential::new(Some(METHOD), "the assertion was used before").into()),
             Err(error) => Err(AuthenticationError::Store(error)),
         }
     }
 
-    /// A client by a token of a trusted issuer.
-    async fn workload(
+    /// Checks a token of a trusted issuer, and finds the client that it authenticates.
+    async fn check_workload_token(
         &self,
-        token: UnprovenToken<'_>,
+        token: UnverifiedJwt<'_>,
         trusted: &Arc<TrustedIssuer>,
         now: UnixTime,
-    ) -> Result<Proved, AuthenticationError> {
+    ) -> Result<Authenticated, AuthenticationError> {
         const METHOD: AuthenticationMethod = AuthenticationMethod::WorkloadIdentity;
-        let refused = |refusal: Refusal| Unproven::refused(METHOD, &refusal);
         let issuer = trusted.settings.issuer.as_str();
-        let held = trusted.keys(token.header.key_id.as_deref(), token.header.algorithm).await;
-        let held = held.map_err(|KeysMissing| AuthenticationError::IssuerKeys(issuer.to_owned()))?;
-        let token = workload::check(token, &trusted.settings, &held, self.settings.leeway, now);
-        let token = token.map_err(refused)?;
-        let client = workload::client(&token, self.directory.now().by_issuer(issuer)).map_err(refused)?;
+        let keys = trusted.keys(token.header.key_id.as_deref(), token.header.algorithm).await;
+        let keys = keys.map_err(|KeysUnavailable| AuthenticationError::IssuerKeys(issuer.to_owned()))?;
+        let client = token
+            .verify(&trusted.settings, &keys, self.settings.leeway, now)
+            .and_then(|token| workload_client(&token, self.directory.now().by_issuer(issuer)))
+            .map_err(|refusal| InvalidCredential::new(Some(METHOD), refusal.detail))?;
         Ok(allowed(client, METHOD)?)
     }
 
-    /// Counts what failed on sight.
-    fn limited(&self, error: AuthenticationError, address: Option<IpAddr>) -> AuthenticationError {
-        match error {
-            AuthenticationError::Invalid(unproven) => {
-                let name = unproven.client_id.as_ref().map(ClientId::as_str);
-                let attempt = Attempt::new(address, name);
-                self.counted(unproven, attempt)
-            }
-            // Without a credential there is nothing to guess, and nothing that costs.
-            error => error,
-        }
+    fn count_failure(&self, invalid: InvalidCredential, address: Option<IpAddr>) -> AuthenticationError {
+        let attempt = Attempt::new(address, invalid.client_id.as_ref().map(ClientId::as_str));
+        self.count_attempt(invalid, attempt)
     }
 
-    fn counted(&self, unproven: Unproven, attempt: Attempt) -> AuthenticationError {
-        match self.failures.failed(attempt, self.clock.steady()) {
-            Ok(()) => AuthenticationError::Invalid(unproven),
-            Err(retry_after) => AuthenticationError::RateLimited { unproven, retry_after },
+    fn count_attempt(&self, invalid: InvalidCredential, attempt: Attempt) -> AuthenticationError {
+        match self.failures.count_failure(attempt, self.clock.monotonic()) {
+            Ok(()) => AuthenticationError::Invalid(invalid),
+            Err(retry_after) => AuthenticationError::RateLimited { invalid, retry_after },
         }
     }
 }
 
-/// The client, if it may call at all, and with a credential of this kind: a weaker one than it was told to use must not do.
-fn allowed(client: Arc<Client>, method: AuthenticationMethod) -> Result<Proved, Unproven> {
-    let check = if client.settings.disabled {
+/// Rejects a disabled client, and credential types that the client does not allow.
+fn allowed(client: Arc<Client>, method: AuthenticationMethod) -> Result<Authenticated, InvalidCredential> {
+    let problem = if client.settings.disabled {
         "the client is disabled"
     } else if !client.settings.authentication.allows(method) {
-        "the client may not present a credential of this kind"
+        "the client does not allow this type of credential"
     } else {
-        return Ok((client, method));
+        return Ok(Authenticated { client, method });
     };
-    Err(Unproven::new(Some(method), check).naming(Some(client.client_id.clone())))
+    Err(InvalidCredential::new(Some(method), problem).naming(Some(client.client_id.clone())))
 }
 
-impl std::fmt::Debug for Authenticator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authenticator").field("settings", &self.settings).finish_non_exhaustive()
+/// The client of the peer's TLS certificate (RFC 8705 section 2.1), whose chain and key the transport has verified. Returns `None` if
+/// the certificate names no client: then it is not a credential.
+fn certificate_client(
+    snapshot: &Snapshot,
+    peer: Option<&Peer>,
+    now: UnixTime,
+) -> Option<Result<Arc<Client>, InvalidCredential>> {
+    let certificate = peer?.certificate.as_deref()?;
+    let invalid = |problem| InvalidCredential::new(Some(AuthenticationMethod::MutualTls), problem);
+    let client = match snapshot.by_certificate(certificate) {
+        CertificateMatch::None => return None,
+        CertificateMatch::Several => {
+            return Some(Err(invalid("the certificate's names are those of several clients")));
+        }
+        CertificateMatch::One(client) => client,
+    };
+    // A connection may outlive its certificate. Expired from `notAfter` on: RFC 5280 section 4.1.2.5 includes that second, but clocks
+    // are not that exact.
+    if certificate.expires_at.is_none_or(|expires_at| now.seconds() >= expires_at) {
+        let client_id = Some(client.client_id.clone());
+        return Some(Err(invalid("the certificate has expired").naming(client_id)));
     }
+    Some(Ok(client))
+}
+
+/// The only client whose conditions the token meets. A token that several clients match authenticates none of them.
+fn workload_client(token: &VerifiedJwt, workloads: &[Workload]) -> Result<Arc<Client>, Refusal> {
+    let is_met = |workload: &&Workload| {
+        let identity = &workload.identity;
+        // Without a condition every token of the issuer would match.
+        token.claims.audiences.contains(&identity.audience)
+            && !identity.conditions.is_empty()
+            && identity.conditions.iter().all(|condition| token.meets(condition))
+    };
+    let mut clients = workloads.iter().filter(is_met).map(|workload| &workload.client);
+    let detail = "the token meets the audience and the conditions of no client";
+    let first = clients.next().ok_or(Refusal::new(Reason::AudienceMismatch, detail))?;
+    if clients.any(|other| other.client_id != first.client_id) {
+        let detail = "the token meets the conditions of several clients";
+        return Err(Refusal::new(Reason::ClaimInvalid, detail));
+    }
+    Ok(Arc::clone(first))
 }

@@ -1,4 +1,4 @@
-//! The client that calls.
+//! The authenticated and the admitted caller.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     model::{AuthenticationMethod, Client, ClientId},
 };
 
-/// A client whose credential was checked. It may do nothing until its call is admitted.
+/// An authenticated client. It has no access to its permissions until its call is admitted.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
     pub(super) client: Arc<Client>,
@@ -20,12 +20,12 @@ impl Authenticated {
         &self.client.client_id
     }
 
-    /// The kind of credential.
+    /// The type of the credential.
     pub const fn method(&self) -> AuthenticationMethod {
         self.method
     }
 
-    /// Admits the call, which may have to wait for a permit of its class.
+    /// Admits the call, which may wait for a permit of its class.
     pub(crate) async fn admit(
         self,
         admission: &Admission,
@@ -37,7 +37,7 @@ impl Authenticated {
     }
 }
 
-/// The client behind a call that was admitted. It holds the call's permit, and there is no other way to a client's permissions.
+/// The client of an admitted call. It holds the call's permit, and alone gives access to the client's permissions.
 #[derive(Debug)]
 pub(crate) struct Caller {
     authenticated: Authenticated,
@@ -45,12 +45,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The client.
     pub(crate) const fn client(&self) -> &Arc<Client> {
         &self.authenticated.client
     }
 
-    /// Who calls, without the permit.
+    /// The authenticated client, without the permit.
     pub(crate) fn authenticated(&self) -> Authenticated {
         self.authenticated.clone()
     }

@@ -1,4 +1,4 @@
-//! Authentications by method and result.
+//! Metrics of authentication.
 
 use std::{
     fmt,
@@ -11,13 +11,13 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use super::failure::AuthenticationError;
+use super::{Authenticated, AuthenticationError};
 use crate::model::AuthenticationMethod;
 
-/// How an authentication ended.
+/// The values of label `result`.
 const RESULTS: [&str; 4] = ["ok", "refused", "rate_limited", "unavailable"];
 
-/// How many there were. A credential whose kind nobody can tell counts under the method `none`.
+/// Authentications by method and result. An unrecognised credential has the method `none`.
 #[derive(Debug, Default)]
 pub struct AuthenticationMetrics {
     counters: [[AtomicU64; RESULTS.len()]; METHODS],
@@ -26,13 +26,16 @@ pub struct AuthenticationMetrics {
 const METHODS: usize = AuthenticationMethod::ALL.len() + 1;
 
 impl AuthenticationMetrics {
-    /// Counts one. That there is no credential is counted as refused.
-    pub(super) fn count(&self, method: Option<AuthenticationMethod>, error: Option<&AuthenticationError>) {
-        let result = match error {
-            None => 0,
-            Some(AuthenticationError::Missing | AuthenticationError::Invalid(_)) => 1,
-            Some(AuthenticationError::RateLimited { .. }) => 2,
-            Some(AuthenticationError::Store(_) | AuthenticationError::IssuerKeys(_)) => 3,
+    pub(super) fn count(&self, result: &Result<Authenticated, AuthenticationError>) {
+        let (method, result) = match result {
+            Ok(client) => (Some(client.method), 0),
+            Err(error @ (AuthenticationError::Missing | AuthenticationError::Invalid(_))) => {
+                (error.method(), 1)
+            }
+            Err(error @ AuthenticationError::RateLimited { .. }) => (error.method(), 2),
+            Err(error @ (AuthenticationError::Store(_) | AuthenticationError::IssuerKeys(_))) => {
+                (error.method(), 3)
+            }
         };
         let index = method.and_then(|method| AuthenticationMethod::ALL.iter().position(|one| *one == method));
         let counters = self.counters.get(index.unwrap_or(AuthenticationMethod::ALL.len()));
@@ -44,7 +47,7 @@ impl AuthenticationMetrics {
 
 impl Collector for AuthenticationMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let help = "Callers' credentials that were checked, by method and result";
+        let help = "Authentications of callers, by method and result";
         let mut family =
             encoder.encode_descriptor("tokend_authentications", help, None, MetricType::Counter)?;
         let methods = AuthenticationMethod::ALL.iter().map(|method| method.name()).chain(["none"]);

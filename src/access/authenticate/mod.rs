@@ -1,33 +1,26 @@
-//! From what came with a call to the caller: one file a kind of credential.
+//! Authenticates the caller of a call by the credential in its headers or its connection.
 //!
-//! Invariant: a caller is made here alone, from exactly one credential that was checked, of a kind that its client may present.
+//! Invariant: an `Authenticated` is made here only, from exactly one checked credential of a type that its client allows.
 
 mod assertion;
 mod authenticator;
 mod caller;
-mod certificate;
 mod credential;
-mod failure;
-mod failures;
-mod jwt;
+mod error;
+mod failure_limits;
 mod metrics;
-mod settings;
-mod workload;
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, CallerSettings};
 pub use caller::Authenticated;
 pub(crate) use caller::Caller;
-pub use failure::{AuthenticationError, Unproven};
-pub(in crate::access) use jwt::UnprovenToken;
+pub use error::{AuthenticationError, InvalidCredential};
 pub use metrics::AuthenticationMetrics;
-pub use settings::CallerSettings;
-pub(in crate::access) use workload::check as check_issued;
 
-/// Whether the metadata holds one credential that is well-formed.
+/// Whether the metadata contains one well-formed credential.
 #[cfg(fuzzing)]
 pub(crate) fn reads_credential(headers: &http::HeaderMap) -> bool {
-    credential::Credential::of(headers, 8192).is_ok_and(|credential| {
-        let _names_a_client = credential.as_ref().map(credential::Credential::names);
+    credential::Credential::parse(headers, 8192).is_ok_and(|credential| {
+        let _client_id = credential.as_ref().map(credential::Credential::client_id);
         credential.is_some()
     })
 }

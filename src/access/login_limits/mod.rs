@@ -1,53 +1,53 @@
-//! How often a password may be guessed.
+//! Rate limits of failed logins.
 //!
-//! A failed login counts in three places: against the name from where it came, against the name from anywhere, and against
-//! where it came from. Where too many have failed, the next may be tried after a wait that doubles up to a bound. What is
-//! refused here was not tried and counts nowhere, so that no wait grows by knocking at the door, and nobody is shut out for
-//! good: when the attack ends, the last wait does. Whoever has logged in from somewhere is not held up there by failures with
-//! the same name from elsewhere, nor by those with other names.
+//! A failed login counts three times: for the username at its source, for the username from any source, and for the source. After
+//! too many failures the next attempt must wait; the wait doubles up to a bound. A rejected attempt counts nowhere, so retries never
+//! extend a wait, and accounts are never locked permanently. A username that logged in from a source before is exempt there from the
+//! limits of the username and of the source.
 //!
-//! Names are kept as keyed hashes, whether there are such users or not: what was typed as a name may be a password.
+//! Keys are HMACs of usernames, whether the users exist or not, because a caller may send a password as the username.
 
-mod counter;
-mod memory;
+mod backoff;
 
 use std::{
+    convert::Infallible,
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use aws_lc_rs::hmac;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, UnitWeighter, unsync};
 
-use self::{counter::Counter, memory::Memory};
+use self::backoff::FailureCounter;
 use crate::{
     clock::Clock,
-    model::{Source, Username},
+    model::{Source, UnixTime, Username},
     random::{self, RandomError},
 };
 
-pub use counter::Backoff;
+pub use backoff::Backoff;
 
-/// What steers the limits.
+/// Settings of the limits.
 #[derive(Debug, Clone, Copy)]
 pub struct LoginLimitSettings {
-    /// For one name from one source.
+    /// The limit of a username at a source.
     pub name_at_source: Backoff,
-    /// For one name from anywhere.
+    /// The limit of a username from any source.
     pub name: Backoff,
-    /// For one source with any name.
+    /// The limit of a source with any username.
     pub source: Backoff,
-    /// How many names and sources are remembered of each kind, twice: a bound on memory.
+    /// Half of the number of keys of each kind in memory.
     pub remembered: usize,
 }
 
-/// Which attempt may be made now.
+/// Limits login attempts.
 pub struct LoginLimits {
     settings: LoginLimitSettings,
     clock: Arc<dyn Clock>,
-    /// Hashes names and sources: nobody can choose a name that meets another.
-    key: hmac::Key,
+    /// The key of the HMACs, so that callers cannot choose usernames that collide.
+    hmac_key: hmac::Key,
     state: Mutex<State>,
 }
 
@@ -57,166 +57,195 @@ impl fmt::Debug for LoginLimits {
     }
 }
 
-/// What a name, a source or both are remembered by.
-type Tag = [u8; 16];
+/// A truncated HMAC.
+type Key = [u8; 16];
 
 struct State {
-    names_at_sources: Memory<Counter>,
-    names: Memory<Counter>,
-    sources: Memory<Counter>,
-    /// Names that have logged in at a source.
-    welcome: Memory<()>,
+    names_at_sources: Counters,
+    names: Counters,
+    sources: Counters,
+    /// The pairs of username and source with a successful login.
+    exempt: Bounded<()>,
 }
 
-/// Too many have failed. Who asks again earlier is refused again.
+type Bounded<T> = unsync::Cache<Key, T>;
+
+/// Counters by key. To evict a key, an attacker must add as many others as half of the map holds.
+struct Counters {
+    backoff: Backoff,
+    by_key: Bounded<FailureCounter>,
+}
+
+impl Counters {
+    fn wait(&mut self, key: &Key, now: UnixTime) -> Option<Duration> {
+        self.by_key.get_mut(key).and_then(|mut counter| counter.wait(self.backoff, now))
+    }
+
+    fn count(&mut self, key: &Key, now: UnixTime) {
+        let counter: Result<_, Infallible> =
+            self.by_key.get_mut_or_insert_with(key, || Ok(Default::default()));
+        let Ok(counter) = counter;
+        if let Some(mut counter) = counter {
+            counter.count(self.backoff, now);
+        }
+    }
+
+    fn uncount(&mut self, key: &Key) {
+        if let Some(mut counter) = self.by_key.get_mut(key) {
+            counter.uncount();
+        }
+    }
+}
+
+/// A map of at most `2 * remembered` entries.
+fn bounded<T>(remembered: usize) -> Bounded<T> {
+    let capacity = remembered.max(1).saturating_mul(2);
+    let weight = u64::try_from(capacity).unwrap_or(u64::MAX);
+    let mut options = OptionsBuilder::new();
+    options.estimated_items_capacity(capacity).weight_capacity(weight).hot_allocation(0.5);
+    match options.build() {
+        Ok(options) => {
+            let (hasher, lifecycle) = (DefaultHashBuilder::default(), unsync::DefaultLifecycle::default());
+            unsync::Cache::with_options(options, UnitWeighter, hasher, lifecycle)
+        }
+        // Both required options are set.
+        Err(_) => unsync::Cache::new(capacity),
+    }
+}
+
+/// Too many failed logins; an earlier retry is rejected again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many logins have failed")]
 pub struct TooManyFailures {
-    /// When to ask again.
+    /// The delay before a retry.
     pub retry_after: Duration,
 }
 
-/// One attempt that may be made. It counts as failed from the start, so that many at once are no way around the limits. Dropped
-/// before the password [is compared](Self::compares) it counts as nothing: a caller that gives up while the store hangs has learned
-/// nothing. Dropped later it counts as failed, so that hanging up is no way around the limits either.
-pub(crate) struct Attempt<'l> {
+/// An accepted login attempt. It counts as a failure from the start, so that concurrent attempts do not bypass the limits. Dropped
+/// before [`Self::comparing`], the attempt counts as nothing: the caller has learned nothing. Dropped later, it stays a failure, so
+/// that a disconnect does not bypass the limits.
+pub(crate) struct LoginAttempt<'l> {
     limits: &'l LoginLimits,
-    tags: Tags,
-    compares: bool,
-    /// Whether it is made only because the name has logged in there before.
-    held_up_elsewhere: Option<Duration>,
+    keys: Keys,
+    stays_counted: bool,
+    /// The wait from which the attempt is exempt.
+    exempt_from: Option<Duration>,
 }
 
 #[derive(Clone, Copy)]
-struct Tags {
-    name_at_source: Tag,
-    name: Tag,
-    source: Tag,
+struct Keys {
+    name_at_source: Key,
+    name: Key,
+    source: Key,
 }
 
 impl LoginLimits {
-    /// Limits as `settings` say.
+    /// Applies `settings`.
     ///
     /// # Errors
     /// When there is no randomness.
     pub fn new(settings: LoginLimitSettings, clock: Arc<dyn Clock>) -> Result<Self, RandomError> {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &random::bytes::<32>()?);
-        let most = settings.remembered;
+        let hmac_key = hmac::Key::new(hmac::HMAC_SHA256, &random::bytes::<32>()?);
+        let counters = |backoff| Counters { backoff, by_key: bounded(settings.remembered) };
         let state = State {
-            names_at_sources: Memory::new(most),
-            names: Memory::new(most),
-            sources: Memory::new(most),
-            welcome: Memory::new(most),
+            names_at_sources: counters(settings.name_at_source),
+            names: counters(settings.name),
+            sources: counters(settings.source),
+            exempt: bounded(settings.remembered),
         };
-        Ok(Self { settings, clock, key, state: Mutex::new(state) })
+        Ok(Self { settings, clock, hmac_key, state: Mutex::new(state) })
     }
 
-    /// Whether a login with this name may be tried from there, now.
+    /// Begins a login with this username from this address, or returns the wait.
     pub(crate) fn begin(
         &self,
         username: &Username,
-        source: Option<IpAddr>,
-    ) -> Result<Attempt<'_>, TooManyFailures> {
-        let tags = self.tags(username, source);
+        address: Option<IpAddr>,
+    ) -> Result<LoginAttempt<'_>, TooManyFailures> {
+        let keys = self.keys(username, address);
         let now = self.clock.now();
-        let LoginLimitSettings { name_at_source, name, source, .. } = self.settings;
         let mut state = self.state();
-        let here =
-            state.names_at_sources.get_mut(&tags.name_at_source).and_then(|it| it.wait(name_at_source, now));
-        if let Some(retry_after) = here {
+        if let Some(retry_after) = state.names_at_sources.wait(&keys.name_at_source, now) {
             return Err(TooManyFailures { retry_after });
         }
-        let by_name = state.names.get_mut(&tags.name).and_then(|it| it.wait(name, now));
-        let by_source = state.sources.get_mut(&tags.source).and_then(|it| it.wait(source, now));
-        let elsewhere = by_name.max(by_source);
-        if let Some(retry_after) = elsewhere
-            && state.welcome.get_mut(&tags.name_at_source).is_none()
+        let exempt_from = state.names.wait(&keys.name, now).max(state.sources.wait(&keys.source, now));
+        if let Some(retry_after) = exempt_from
+            && state.exempt.get(&keys.name_at_source).is_none()
         {
             return Err(TooManyFailures { retry_after });
         }
-        state.names_at_sources.entry(tags.name_at_source).count(name_at_source, now);
-        // What is let through in spite of a limit does not feed it.
-        if elsewhere.is_none() {
-            state.names.entry(tags.name).count(name, now);
-            state.sources.entry(tags.source).count(source, now);
+        state.names_at_sources.count(&keys.name_at_source, now);
+        // An exempt attempt does not count for the limits from which it is exempt.
+        if exempt_from.is_none() {
+            state.names.count(&keys.name, now);
+            state.sources.count(&keys.source, now);
         }
-        Ok(Attempt { limits: self, tags, compares: false, held_up_elsewhere: elsewhere })
+        Ok(LoginAttempt { limits: self, keys, stays_counted: false, exempt_from })
     }
 
-    fn tags(&self, username: &Username, source: Option<IpAddr>) -> Tags {
-        let source = source.map_or_else(|| "nowhere".to_owned(), |address| Source::of(address).to_string());
-        // A name holds no NUL: no two pairs meet.
-        Tags {
-            name_at_source: self.tag(&format!("pair\0{}\0{source}", username.as_str())),
-            name: self.tag(&format!("name\0{}", username.as_str())),
-            source: self.tag(&format!("source\0{source}")),
+    fn keys(&self, username: &Username, address: Option<IpAddr>) -> Keys {
+        let source = address.map_or_else(|| "nowhere".to_owned(), |address| Source::of(address).to_string());
+        // A username contains no NUL, so that different pairs have different texts.
+        Keys {
+            name_at_source: self.key(&format!("pair\0{}\0{source}", username.as_str())),
+            name: self.key(&format!("name\0{}", username.as_str())),
+            source: self.key(&format!("source\0{source}")),
         }
     }
 
-    fn tag(&self, text: &str) -> Tag {
-        let mut tag = [0; 16];
-        for (to, from) in tag.iter_mut().zip(hmac::sign(&self.key, text.as_bytes()).as_ref()) {
-            *to = *from;
-        }
-        tag
+    fn key(&self, text: &str) -> Key {
+        hmac::sign(&self.hmac_key, text.as_bytes()).as_ref().first_chunk().copied().unwrap_or_default()
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // Nothing in here is left half done by a panic that it would matter.
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic leaves no inconsistent state behind.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Attempt<'_> {
-    /// The password was right. From where it came nothing stands against the name any more; but from elsewhere, or with other
-    /// names, somebody may be guessing still.
+impl LoginAttempt<'_> {
+    /// The password matched: forgets the failures of the username at this source. The failures of the username at other sources, and
+    /// of other usernames at this source, stay.
     pub(crate) fn succeeded(mut self) {
-        self.compares = true;
+        self.stays_counted = true;
         let mut state = self.limits.state();
-        state.names_at_sources.remove(&self.tags.name_at_source);
-        state.welcome.entry(self.tags.name_at_source);
-        self.take_back_elsewhere(&mut state);
+        state.names_at_sources.by_key.remove(&self.keys.name_at_source);
+        state.exempt.insert(self.keys.name_at_source, ());
+        self.uncount_totals(&mut state);
     }
 
-    /// The password is compared from now on.
-    pub(crate) const fn compares(&mut self) {
-        self.compares = true;
+    /// The comparison of the password begins.
+    pub(crate) const fn comparing(&mut self) {
+        self.stays_counted = true;
     }
 
-    /// It came to no comparison, for a reason that is not the caller's.
-    pub(crate) fn came_to_nothing(mut self) {
-        self.compares = false;
+    /// The password was not compared, for a reason that is not the caller's.
+    pub(crate) fn cancel(mut self) {
+        self.stays_counted = false;
     }
 
-    /// The password was wrong. What the caller is told of it, if it is more than that: whoever was let through only for having
-    /// logged in there before is told what all others are told at once.
+    /// The password was wrong. Returns the error of an exempt attempt: the caller gets the response that an attempt without the
+    /// exemption gets.
     pub(crate) fn failed(mut self) -> Option<TooManyFailures> {
-        self.compares = true;
-        self.held_up_elsewhere.map(|retry_after| TooManyFailures { retry_after })
+        self.stays_counted = true;
+        self.exempt_from.map(|retry_after| TooManyFailures { retry_after })
     }
 
-    fn take_back_elsewhere(&self, state: &mut State) {
-        if self.held_up_elsewhere.is_none() {
-            if let Some(counter) = state.names.get_mut(&self.tags.name) {
-                counter.take_back();
-            }
-            if let Some(counter) = state.sources.get_mut(&self.tags.source) {
-                counter.take_back();
-            }
+    fn uncount_totals(&self, state: &mut State) {
+        if self.exempt_from.is_none() {
+            state.names.uncount(&self.keys.name);
+            state.sources.uncount(&self.keys.source);
         }
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for LoginAttempt<'_> {
     fn drop(&mut self) {
-        if self.compares {
-            return;
+        if !self.stays_counted {
+            let mut state = self.limits.state();
+            state.names_at_sources.uncount(&self.keys.name_at_source);
+            self.uncount_totals(&mut state);
         }
-        let mut state = self.limits.state();
-        if let Some(counter) = state.names_at_sources.get_mut(&self.tags.name_at_source) {
-            counter.take_back();
-        }
-        self.take_back_elsewhere(&mut state);
     }
 }
 

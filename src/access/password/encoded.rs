@@ -1,52 +1,49 @@
-//! Hashes as text: argon2 in PHC form (`$argon2id$v=19$m=19456,t=2,p=1$salt$hash`) and bcrypt (`$2b$12$…`). What a hash
-//! asks for is bounded: whoever imports one decides what each login with it costs.
+//! Password hashes as text: argon2 in PHC form (`$argon2id$v=19$m=19456,t=2,p=1$salt$hash`) and bcrypt (`$2b$12$…`).
+//!
+//! The cost of an imported hash is bounded, because each login with it pays that cost.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 
-/// The most memory that an imported hash may ask for, in KiB: 128 MiB.
-const MOST_MEMORY: u32 = 128 * 1024;
-/// The most passes.
-const MOST_PASSES: u32 = 10;
-/// The most lanes.
-const MOST_LANES: u32 = 16;
-/// The most memory that all passes together may go through, in KiB: about a second's work.
-const MOST_WORK: u32 = 512 * 1024;
-/// How long a salt may be, in bytes.
+/// The most memory of an imported hash, in KiB: 128 MiB.
+const MAX_MEMORY: u32 = 128 * 1024;
+const MAX_PASSES: u32 = 10;
+const MAX_LANES: u32 = 16;
+/// The most memory times passes, in KiB: about a second's work.
+const MAX_WORK: u32 = 512 * 1024;
+/// The length of a salt, in bytes.
 const SALT: std::ops::RangeInclusive<usize> = 8..=64;
-/// How long the output may be, in bytes: shorter ones are found by chance.
+/// The length of the output, in bytes. A shorter one can collide by chance.
 const OUTPUT: std::ops::RangeInclusive<usize> = 16..=64;
-/// The costs that bcrypt may have: 14 takes about a second.
-const COST: std::ops::RangeInclusive<u32> = 4..=14;
-/// No hash within the bounds is longer.
-const LONGEST: usize = 300;
+/// The cost of bcrypt: 14 takes about a second.
+const BCRYPT_COST: std::ops::RangeInclusive<u32> = 4..=14;
+/// The longest text of a hash within the bounds.
+const MAX_LENGTH: usize = 300;
 
-/// Why a hash from elsewhere is not taken. Its text holds nothing of the hash.
+/// Why a hash is not imported. The text contains nothing of the hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ImportError {
-    /// It is of no kind that is taken.
+    /// The algorithm is not supported.
     #[error("must be argon2id or argon2i in PHC form, or bcrypt ($2b$, $2a$ or $2y$)")]
     Kind,
-    /// It is of such a kind, but not of its form.
+    /// The text does not follow the form of its algorithm.
     #[error("is not well-formed: {0}")]
     Form(&'static str),
-    /// It asks for too much or too little.
+    /// A parameter is out of bounds.
     #[error("is out of bounds: {0}")]
     Bounds(&'static str),
 }
 
-/// A hash that was read.
+/// A parsed hash.
 pub(super) enum Encoded {
-    /// argon2.
     Argon2(Argon2Hash),
-    /// bcrypt.
     Bcrypt,
 }
 
-/// What an argon2 hash in PHC form says.
 #[derive(Clone)]
 pub(super) struct Argon2Hash {
     pub(super) algorithm: argon2::Algorithm,
     pub(super) version: argon2::Version,
+    /// In KiB.
     pub(super) memory: u32,
     pub(super) passes: u32,
     pub(super) lanes: u32,
@@ -55,19 +52,19 @@ pub(super) struct Argon2Hash {
 }
 
 impl Encoded {
-    /// Reads a hash.
+    /// Parses a hash.
     pub(super) fn parse(text: &str) -> Result<Self, ImportError> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(ImportError::Form("longer than any hash within the bounds"));
         }
         let kind = text.strip_prefix('$').and_then(|rest| rest.split_once('$'));
         let (kind, rest) = kind.ok_or(ImportError::Kind)?;
         match kind {
-            "argon2id" => argon2_hash(argon2::Algorithm::Argon2id, rest).map(Self::Argon2),
-            "argon2i" => argon2_hash(argon2::Algorithm::Argon2i, rest).map(Self::Argon2),
+            "argon2id" => Argon2Hash::parse(argon2::Algorithm::Argon2id, rest).map(Self::Argon2),
+            "argon2i" => Argon2Hash::parse(argon2::Algorithm::Argon2i, rest).map(Self::Argon2),
             "2a" | "2b" | "2y" => {
-                bcrypt_hash(rest)?;
-                // Bits beyond the octets must be zero, or no password would ever match.
+                check_bcrypt(rest)?;
+                // The bits after the last byte must be zero, or no password ever matches.
                 let parts = text.parse::<bcrypt::HashParts>();
                 parts.map_err(|_| ImportError::Form("salt or hash has bits beyond its end"))?;
                 Ok(Self::Bcrypt)
@@ -78,6 +75,64 @@ impl Encoded {
 }
 
 impl Argon2Hash {
+    /// Parses `v=19$m=19456,t=2,p=1$salt$hash`. Without `v` the version is 16, as in the reference implementation.
+    fn parse(algorithm: argon2::Algorithm, text: &str) -> Result<Self, ImportError> {
+        let (version, rest) = match text.strip_prefix("v=") {
+            Some(rest) => rest.split_once('$').ok_or(ImportError::Form("the text ends after `v`"))?,
+            None => ("16", text),
+        };
+        let version = match version {
+            "16" => argon2::Version::V0x10,
+            "19" => argon2::Version::V0x13,
+            _ => return Err(ImportError::Bounds("`v` must be 16 or 19")),
+        };
+        let parts: Vec<&str> = rest.split('$').collect();
+        let [parameters, salt, output] = parts.as_slice() else {
+            return Err(ImportError::Form("parameters, salt and hash must follow the algorithm"));
+        };
+        let parameters: Vec<&str> = parameters.split(',').collect();
+        let [memory, passes, lanes] = parameters.as_slice() else {
+            return Err(ImportError::Form(
+                "the parameters must be `m`, `t` and `p`, in this order, and no others",
+            ));
+        };
+        let hash = Self {
+            algorithm,
+            version,
+            memory: parameter(memory, "m=").ok_or(ImportError::Form("`m` must be a whole number"))?,
+            passes: parameter(passes, "t=").ok_or(ImportError::Form("`t` must be a whole number"))?,
+            lanes: parameter(lanes, "p=").ok_or(ImportError::Form("`p` must be a whole number"))?,
+            salt: STANDARD_NO_PAD
+                .decode(salt)
+                .map_err(|_| ImportError::Form("the salt must be base64 without padding"))?,
+            output: STANDARD_NO_PAD
+                .decode(output)
+                .map_err(|_| ImportError::Form("the hash must be base64 without padding"))?,
+        };
+        hash.check_bounds()?;
+        Ok(hash)
+    }
+
+    fn check_bounds(&self) -> Result<(), ImportError> {
+        let Self { memory, passes, lanes, .. } = *self;
+        // RFC 9106 section 3.1: at least 8 KiB a lane.
+        let bounds = [
+            ((1..=MAX_LANES).contains(&lanes), "`p` must be from 1 to 16"),
+            (
+                memory >= lanes.saturating_mul(8) && memory <= MAX_MEMORY,
+                "`m` must be from 8 for each lane to 131072 (KiB)",
+            ),
+            ((1..=MAX_PASSES).contains(&passes), "`t` must be from 1 to 10"),
+            (memory.saturating_mul(passes) <= MAX_WORK, "`m` times `t` must be at most 524288 (KiB)"),
+            (SALT.contains(&self.salt.len()), "the salt must have 8 to 64 bytes"),
+            (OUTPUT.contains(&self.output.len()), "the hash must have 16 to 64 bytes"),
+        ];
+        match bounds.into_iter().find(|(is_met, _)| !is_met) {
+            Some((_, problem)) => Err(ImportError::Bounds(problem)),
+            None => Ok(()),
+        }
+    }
+
     /// The hash in PHC form.
     pub(super) fn to_text(&self) -> String {
         format!(
@@ -93,81 +148,20 @@ impl Argon2Hash {
     }
 }
 
-/// `v=19$m=19456,t=2,p=1$salt$hash`. Without `v` it is version 16, as the reference implementation has it.
-fn argon2_hash(algorithm: argon2::Algorithm, rest: &str) -> Result<Argon2Hash, ImportError> {
-    let (version, rest) = match rest.strip_prefix("v=") {
-        Some(rest) => rest.split_once('$').ok_or(ImportError::Form("it ends after `v`"))?,
-        None => ("16", rest),
-    };
-    let version = match version {
-        "16" => argon2::Version::V0x10,
-        "19" => argon2::Version::V0x13,
-        _ => return Err(ImportError::Bounds("`v` must be 16 or 19")),
-    };
-    let parts: Vec<&str> = rest.split('$').collect();
-    let [parameters, salt, output] = parts.as_slice() else {
-        return Err(ImportError::Form("it must end with parameters, salt and hash"));
-    };
-    let parameters: Vec<&str> = parameters.split(',').collect();
-    let [memory, passes, lanes] = parameters.as_slice() else {
-        return Err(ImportError::Form(
-            "its parameters must be `m`, `t` and `p`, in this order, and no others",
-        ));
-    };
-    let hash = Argon2Hash {
-        algorithm,
-        version,
-        memory: parameter(memory, "m=", ImportError::Form("`m` must be a whole number"))?,
-        passes: parameter(passes, "t=", ImportError::Form("`t` must be a whole number"))?,
-        lanes: parameter(lanes, "p=", ImportError::Form("`p` must be a whole number"))?,
-        salt: octets(salt, ImportError::Form("the salt must be base64 without padding"))?,
-        output: octets(output, ImportError::Form("the hash must be base64 without padding"))?,
-    };
-    within_bounds(&hash)?;
-    Ok(hash)
+/// A number in the canonical form of the PHC string format: without a sign or a leading zero.
+fn parameter(text: &str, name: &str) -> Option<u32> {
+    let digits = text.strip_prefix(name)?;
+    let is_canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| is_canonical)
 }
 
-fn within_bounds(hash: &Argon2Hash) -> Result<(), ImportError> {
-    if !(1..=MOST_LANES).contains(&hash.lanes) {
-        return Err(ImportError::Bounds("`p` must be from 1 to 16"));
-    }
-    // RFC 9106 section 3.1: at least 8 KiB a lane.
-    if !(8 * hash.lanes..=MOST_MEMORY).contains(&hash.memory) {
-        return Err(ImportError::Bounds("`m` must be from 8 for each lane to 131072 (KiB)"));
-    }
-    if !(1..=MOST_PASSES).contains(&hash.passes) {
-        return Err(ImportError::Bounds("`t` must be from 1 to 10"));
-    }
-    if hash.memory.saturating_mul(hash.passes) > MOST_WORK {
-        return Err(ImportError::Bounds("`m` times `t` must be at most 524288 (KiB)"));
-    }
-    if !SALT.contains(&hash.salt.len()) {
-        return Err(ImportError::Bounds("the salt must have 8 to 64 bytes"));
-    }
-    if !OUTPUT.contains(&hash.output.len()) {
-        return Err(ImportError::Bounds("the hash must have 16 to 64 bytes"));
-    }
-    Ok(())
-}
-
-/// A number in the only form that the PHC string format allows: no sign, no zero before it.
-fn parameter(text: &str, name: &str, wrong: ImportError) -> Result<u32, ImportError> {
-    let digits = text.strip_prefix(name).ok_or(wrong)?;
-    let canonical = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
-    if canonical { digits.parse().map_err(|_| wrong) } else { Err(wrong) }
-}
-
-fn octets(text: &str, wrong: ImportError) -> Result<Vec<u8>, ImportError> {
-    STANDARD_NO_PAD.decode(text).map_err(|_| wrong)
-}
-
-/// `12$` and 22 characters of salt and 31 of hash.
-fn bcrypt_hash(rest: &str) -> Result<(), ImportError> {
-    let (cost, text) = rest.split_once('$').ok_or(ImportError::Form("it ends after the cost"))?;
+/// Checks `12$`, 22 characters of salt and 31 of hash.
+fn check_bcrypt(rest: &str) -> Result<(), ImportError> {
+    let (cost, text) = rest.split_once('$').ok_or(ImportError::Form("the text ends after the cost"))?;
     let digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
     let cost = cost.parse().ok().filter(|_| digits);
     let cost: u32 = cost.ok_or(ImportError::Form("the cost must have two digits"))?;
-    if !COST.contains(&cost) {
+    if !BCRYPT_COST.contains(&cost) {
         return Err(ImportError::Bounds("the cost must be from 4 to 14"));
     }
     let in_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
@@ -189,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_bounds_is_taken() {
+    fn hashes_within_the_bounds_are_accepted() {
         for parameters in ["m=19456,t=2,p=1", "m=65536,t=3,p=4", "m=131072,t=4,p=16", "m=8,t=1,p=1"] {
             assert_eq!(argon2(parameters), None, "{parameters}");
         }
@@ -204,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_too_much_or_holds_too_little_is_refused_by_name() {
+    fn an_error_names_the_parameter_that_is_out_of_bounds() {
         let cases = [
             ("m=131073,t=1,p=1", "`m`"),
             ("m=4294967295,t=1,p=1", "`m`"),
@@ -228,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused_and_never_echoed() {
+    fn other_texts_are_rejected_without_an_echo() {
         let long = "x".repeat(301);
         let cases = [
             "",
@@ -253,7 +247,7 @@ mod tests {
         for text in cases {
             let error = Encoded::parse(text).err().map(|error| error.to_string());
             let error = error.unwrap_or_default();
-            assert!(!error.is_empty(), "{text} is taken");
+            assert!(!error.is_empty(), "{text} is accepted");
             for part in text.split('$').filter(|part| part.len() > 8) {
                 assert!(!error.contains(part), "{error}");
             }

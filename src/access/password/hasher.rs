@@ -1,76 +1,64 @@
-//! Hashing beside the calls that want none of it: on threads of its own, few at once, with a queue that has an end.
+//! Hashes passwords on blocking threads, with a concurrency limit and a bounded queue.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use tokio::sync::Semaphore;
 
 use super::{
     HashCost, ImportError,
     encoded::Encoded,
-    work::{self, Match, WorkError},
+    work::{self, PasswordMatch, WorkError},
 };
 use crate::{
     model::{Password, PasswordHash},
-    random::{self, RandomError},
+    random::RandomError,
 };
 
-/// When one who found the queue full may ask again: about as long as a queue takes to empty.
+/// The retry delay after a full queue: about the time in which the queue empties.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
 
-/// How many passwords that operators set may wait.
-const OPERATORS_QUEUE: usize = 64;
+/// The queue length of passwords that operators set.
+const ADMIN_QUEUE: usize = 64;
 
-/// What steers hashing.
+/// Settings of password hashing.
 #[derive(Debug, Clone, Copy)]
 pub struct HashingSettings {
-    /// What a fresh hash costs.
+    /// The cost of a new hash.
     pub cost: HashCost,
-    /// How many passwords are hashed at once, each on a core of its own; at least one.
+    /// The number of concurrent hash computations, each on its own core; at least one.
     pub parallelism: usize,
-    /// How many more may wait.
+    /// The length of the queue.
     pub queue: usize,
 }
 
 /// Why a password was not hashed or compared.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
-    /// Too many wait already.
+    /// The queue is full.
     #[error("too many passwords wait to be checked")]
     Busy {
-        /// When to ask again.
+        /// The delay before a retry.
         retry_after: Duration,
     },
-    /// The work failed.
+    /// The computation failed.
     #[error(transparent)]
     Failed(#[from] WorkError),
-    /// The thread came to an end.
-    #[error("the thread that hashes came to an end")]
+    /// The thread panicked.
+    #[error("the password hashing thread ended unexpectedly")]
     Stopped,
 }
 
-/// What comparing a password showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compared {
-    /// It is another, or there is none to compare with.
-    Different,
-    /// It is the one.
-    Same,
-    /// It is the one, and its hash is to be made anew.
-    SameAndOutdated,
-}
-
-/// Hashes passwords, and compares them with hashes.
+/// Hashes passwords, and compares passwords with hashes.
 pub struct PasswordHasher {
     cost: HashCost,
-    /// One for each that is hashed at once.
+    /// The permits to compute.
     workers: Arc<Semaphore>,
-    /// One for each that is hashed or waits.
-    places: Arc<Semaphore>,
-    /// The same for those that operators set: a flood of logins must not keep them from setting another password.
-    operators_places: Arc<Semaphore>,
-    /// Stands in for the hash of a user that does not exist: of the present cost, and no password's.
-    nobody: PasswordHash,
+    /// The permits to compute or wait.
+    queue: Arc<Semaphore>,
+    /// The permits to compute or wait for passwords that operators set, so that a flood of logins cannot block a password change.
+    admin_queue: Arc<Semaphore>,
+    /// Compared instead of the hash of a user that does not exist.
+    dummy: PasswordHash,
 }
 
 impl fmt::Debug for PasswordHasher {
@@ -80,24 +68,24 @@ impl fmt::Debug for PasswordHasher {
 }
 
 impl PasswordHasher {
-    /// Hashes as `settings` say.
+    /// Applies `settings`.
     ///
     /// # Errors
     /// When there is no randomness.
     pub fn new(settings: HashingSettings) -> Result<Self, RandomError> {
         let HashingSettings { cost, parallelism, queue } = settings;
-        let most = Semaphore::MAX_PERMITS;
-        let parallelism = parallelism.clamp(1, most);
+        let parallelism = parallelism.clamp(1, Semaphore::MAX_PERMITS);
+        let queue = parallelism.saturating_add(queue).min(Semaphore::MAX_PERMITS);
         Ok(Self {
             cost,
             workers: Arc::new(Semaphore::new(parallelism)),
-            places: Arc::new(Semaphore::new(parallelism.saturating_add(queue).min(most))),
-            operators_places: Arc::new(Semaphore::new(OPERATORS_QUEUE)),
-            nobody: nobody(cost)?,
+            queue: Arc::new(Semaphore::new(queue)),
+            admin_queue: Arc::new(Semaphore::new(ADMIN_QUEUE)),
+            dummy: work::dummy_hash(cost)?,
         })
     }
 
-    /// Reads a hash from elsewhere.
+    /// Checks an imported hash.
     pub(crate) fn import(text: String) -> Result<PasswordHash, ImportError> {
         let hash = PasswordHash::from_text(text);
         Encoded::parse(hash.reveal())?;
@@ -107,60 +95,46 @@ impl PasswordHasher {
     /// Hashes a password that an operator sets.
     pub(crate) async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let cost = self.cost;
-        self.work(&self.operators_places, move || work::hash(&password, cost)).await
+        self.run(&self.admin_queue, move || work::hash(&password, cost)).await
     }
 
-    /// Hashes the password of somebody who logs in.
-    pub(crate) async fn hash_anew(&self, password: Password) -> Result<PasswordHash, HashError> {
+    /// Hashes a password again at the current cost, after its user logged in.
+    pub(crate) async fn rehash(&self, password: Password) -> Result<PasswordHash, HashError> {
         let cost = self.cost;
-        self.work(&self.places, move || work::hash(&password, cost)).await
+        self.run(&self.queue, move || work::hash(&password, cost)).await
     }
 
-    /// Compares a password with the hash of a user. With none, because there is no such user, the same work is done: who
-    /// waits for the answer cannot tell.
+    /// Compares a password with the hash of a user. Without a hash, because the user does not exist, the same work is done, so that
+    /// the response time does not tell.
     pub(crate) async fn compare(
         &self,
         password: Password,
         hash: Option<PasswordHash>,
-    ) -> Result<Compared, HashError> {
+    ) -> Result<PasswordMatch, HashError> {
         let cost = self.cost;
         let exists = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.nobody.clone());
-        let found = self.work(&self.places, move || work::compare(&password, &hash, cost)).await?;
-        Ok(match found {
-            Match::Yes if exists => Compared::Same,
-            Match::YesRenew if exists => Compared::SameAndOutdated,
-            _ => Compared::Different,
-        })
+        let hash = hash.unwrap_or_else(|| self.dummy.clone());
+        let found = self.run(&self.queue, move || work::compare(&password, &hash, cost)).await?;
+        Ok(if exists { found } else { PasswordMatch::No })
     }
 
-    /// Does slow work when it is its turn. The turn lasts as long as the work, even if its caller goes away meanwhile: who hangs
-    /// up and calls again gets no more done at once than anybody.
-    async fn work<T: Send + 'static>(
+    /// Runs `work` on a blocking thread. The permits are held until the work ends, even if the caller disconnects: a disconnect and a
+    /// new call get no more work done at once.
+    async fn run<T: Send + 'static>(
         &self,
-        places: &Arc<Semaphore>,
+        queue: &Arc<Semaphore>,
         work: impl FnOnce() -> Result<T, WorkError> + Send + 'static,
     ) -> Result<T, HashError> {
-        let busy = HashError::Busy { retry_after: BUSY_RETRY };
-        let Ok(place) = Arc::clone(places).try_acquire_owned() else { return Err(busy) };
-        let Ok(turn) = Arc::clone(&self.workers).acquire_owned().await else {
-            return Err(HashError::Stopped);
-        };
+        let queued = Arc::clone(queue).try_acquire_owned();
+        let queued = queued.map_err(|_| HashError::Busy { retry_after: BUSY_RETRY })?;
+        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| HashError::Stopped)?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
-            drop((turn, place));
+            drop((worker, queued));
             done
         });
         Ok(done.await.map_err(|_| HashError::Stopped)??)
     }
-}
-
-/// A hash of the present cost that is nobody's: both its salt and its output are random.
-fn nobody(cost: HashCost) -> Result<PasswordHash, RandomError> {
-    let salt = STANDARD_NO_PAD.encode(random::bytes::<16>()?);
-    let output = STANDARD_NO_PAD.encode(random::bytes::<32>()?);
-    let HashCost { memory, passes } = cost;
-    Ok(PasswordHash::from_text(format!("$argon2id$v=19$m={memory},t={passes},p=1${salt}${output}")))
 }
 
 #[cfg(test)]
@@ -180,15 +154,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_has_a_password() {
+    async fn the_dummy_hash_matches_no_password() {
         let hasher = hasher(1, 0);
         let hash = hasher.hash(password()).await.unwrap();
-        assert_eq!(hasher.compare(password(), Some(hash)).await.unwrap(), Compared::Same);
-        assert_eq!(hasher.compare(password(), None).await.unwrap(), Compared::Different);
+        assert_eq!(hasher.compare(password(), Some(hash)).await.unwrap(), PasswordMatch::Yes);
+        assert_eq!(hasher.compare(password(), None).await.unwrap(), PasswordMatch::No);
     }
 
     #[tokio::test]
-    async fn a_full_queue_is_said_at_once_and_a_caller_who_leaves_frees_no_worker() {
+    async fn a_full_queue_fails_at_once_and_a_disconnect_frees_no_worker() {
         let hasher = hasher(1, 1);
         let (release, released) = mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel::<()>();
@@ -200,18 +174,18 @@ mod tests {
                     released.recv().unwrap();
                     Ok(())
                 };
-                hasher.work(&hasher.places, work).await
+                hasher.run(&hasher.queue, work).await
             })
         };
         begun.await.unwrap();
         busy.abort();
         assert!(busy.await.unwrap_err().is_cancelled());
-        // Its caller has gone, and still the one worker works for it: the next waits, and the one after that is refused.
-        let mut waiting = Box::pin(hasher.hash_anew(password()));
+        // The caller has gone, and the only worker still computes: the next call waits, and the one after that is rejected.
+        let mut waiting = Box::pin(hasher.rehash(password()));
         assert!(futures_are_pending(&mut waiting).await);
-        assert!(matches!(hasher.hash_anew(password()).await, Err(HashError::Busy { .. })));
+        assert!(matches!(hasher.rehash(password()).await, Err(HashError::Busy { .. })));
         assert!(matches!(hasher.compare(password(), None).await, Err(HashError::Busy { .. })));
-        // What operators set waits for its turn, and is not refused.
+        // A password that an operator sets waits in a queue of its own.
         let mut set = Box::pin(hasher.hash(password()));
         assert!(futures_are_pending(&mut set).await);
         release.send(()).unwrap();

@@ -1,6 +1,6 @@
-//! People's passwords: which are good enough, how they are hashed, and how hashes from elsewhere are read.
+//! User passwords: rules for new ones, hashing, and import of hashes.
 //!
-//! Invariant: no password and no hash is in any text made here, and never more are hashed at once than the setting allows.
+//! Invariant: no text made here contains a password or a hash, and the number of concurrent hash computations is bounded.
 
 mod encoded;
 mod hasher;
@@ -8,8 +8,8 @@ mod rules;
 mod work;
 
 pub use encoded::ImportError;
-pub(crate) use hasher::Compared;
 pub use hasher::{HashError, HashingSettings, PasswordHasher};
 pub use rules::WeakPassword;
 pub(crate) use rules::check as check_password;
+pub(crate) use work::PasswordMatch;
 pub use work::{HashCost, WorkError};

@@ -1,46 +1,42 @@
-//! Which passwords may be set: long enough, and not among the first that anybody tries (NIST SP 800-63B section 3.1.1.2). There
-//! are no rules about kinds of characters: they make passwords worse.
+//! Password rules: a minimum length and a list of common passwords (NIST SP 800-63B section 3.1.1.2), and no rules about kinds of
+//! characters, which make passwords worse.
 
 use crate::model::{Password, Username};
 
-/// The shortest password that may be set, in bytes.
-const SHORTEST: usize = 8;
+/// The minimum length of a password, in bytes.
+const MIN_LENGTH: usize = 8;
 
-/// Why a password may not be set. Its text holds nothing of it.
+/// The rule that a password breaks. The text contains nothing of the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
     /// Fewer than 8 bytes.
     #[error("must have at least 8 bytes")]
     Short,
-    /// It holds U+0000, at which some programs end a text.
-    #[error("must not hold the character U+0000")]
+    /// U+0000, at which some programs end a text.
+    #[error("must not contain the character U+0000")]
     Nul,
-    /// One of those that are tried first.
-    #[error("is one of the passwords that everybody tries first")]
+    /// A common password.
+    #[error("is one of the most common passwords")]
     Common,
-    /// The user's own name.
-    #[error("must not be the user's name")]
+    /// The username.
+    #[error("must not be the username")]
     OwnName,
 }
 
-/// Whether the user of this name may have this password.
-///
-/// # Errors
-/// The first rule that it breaks.
 pub(crate) fn check(password: &Password, username: &Username) -> Result<(), WeakPassword> {
     let text = password.as_str();
-    if text.len() < SHORTEST {
+    if text.len() < MIN_LENGTH {
         return Err(WeakPassword::Short);
     }
     if text.contains('\0') {
         return Err(WeakPassword::Nul);
     }
-    // Without a lower-case copy of the password that nobody would wipe.
+    // Makes no lower-case copy of the password, which would stay in memory.
     let same = |other: &str| text.chars().flat_map(char::to_lowercase).eq(other.chars());
-    if COMMON.iter().any(|common| same(common)) {
+    if COMMON.split(' ').any(same) {
         return Err(WeakPassword::Common);
     }
-    // One character over and over.
+    // One repeated character.
     let mut characters = text.chars();
     let first = characters.next();
     if characters.all(|character| Some(character) == first) {
@@ -52,73 +48,15 @@ pub(crate) fn check(password: &Password, username: &Username) -> Result<(), Weak
     Ok(())
 }
 
-/// The commonest of those that are long enough, as lists of passwords that leaked agree on them; in lower case.
-const COMMON: [&str; 64] = [
-    "0123456789",
-    "1111111111",
-    "11223344",
-    "1234567890",
-    "12341234",
-    "12344321",
-    "12345678",
-    "123456789",
-    "1234567891",
-    "123456789a",
-    "1234qwer",
-    "123qweasd",
-    "1q2w3e4r",
-    "1q2w3e4r5t",
-    "1qaz2wsx",
-    "1qazxsw2",
-    "87654321",
-    "987654321",
-    "9876543210",
-    "abc12345",
-    "abcd1234",
-    "abcdefgh",
-    "admin123",
-    "administrator",
-    "asdf1234",
-    "asdfasdf",
-    "asdfghjk",
-    "asdfghjkl",
-    "baseball",
-    "basketball",
-    "changeme",
-    "changeit",
-    "charlie1",
-    "computer",
-    "corvette",
-    "football",
-    "football1",
-    "iloveyou",
-    "iloveyou1",
-    "internet",
-    "jennifer",
-    "letmein1",
-    "liverpool",
-    "michelle",
-    "mustang1",
-    "p@ssw0rd",
-    "p@ssword",
-    "passw0rd",
-    "password",
-    "password1",
-    "password1!",
-    "password12",
-    "password123",
-    "princess",
-    "q1w2e3r4",
-    "qazwsxedc",
-    "qwer1234",
-    "qwerty12",
-    "qwerty123",
-    "qwertyui",
-    "qwertyuiop",
-    "starwars",
-    "sunshine",
-    "superman",
-];
+/// The most common passwords of at least 8 bytes in published lists of leaked passwords, in lower case.
+const COMMON: &str = "\
+    0123456789 1111111111 11223344 1234567890 12341234 12344321 12345678 123456789 1234567891 \
+    123456789a 1234qwer 123qweasd 1q2w3e4r 1q2w3e4r5t 1qaz2wsx 1qazxsw2 87654321 987654321 9876543210 \
+    abc12345 abcd1234 abcdefgh admin123 administrator asdf1234 asdfasdf asdfghjk asdfghjkl baseball \
+    basketball changeme changeit charlie1 computer corvette football football1 iloveyou iloveyou1 \
+    internet jennifer letmein1 liverpool michelle mustang1 p@ssw0rd p@ssword passw0rd password \
+    password1 password1! password12 password123 princess q1w2e3r4 qazwsxedc qwer1234 qwerty12 qwerty123 \
+    qwertyui qwertyuiop starwars sunshine superman";
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -131,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_refuses_what_it_should_and_no_more() {
+    fn each_rule_rejects_its_passwords_only() {
         assert_eq!(checked("seven77", "alice"), Some(WeakPassword::Short));
         assert_eq!(checked("eight888", "alice"), None);
         assert_eq!(checked("äöüß", "alice"), None, "bytes are counted, not characters");
@@ -144,7 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_of_what_could_be_set() {
-        assert!(COMMON.iter().all(|common| common.len() >= SHORTEST && common.to_lowercase() == *common));
+    fn the_common_passwords_are_long_enough_and_in_lower_case() {
+        assert!(
+            COMMON.split(' ').all(|common| common.len() >= MIN_LENGTH && common.to_lowercase() == common)
+        );
     }
 }

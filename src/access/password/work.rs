@@ -1,89 +1,100 @@
-//! The slow work: hashing, and comparing with a hash.
+//! Computes password hashes: slow by design.
 
 use aws_lc_rs::constant_time;
 
 use super::encoded::{Argon2Hash, Encoded};
 use crate::{
     model::{Password, PasswordHash},
-    random,
+    random::{self, RandomError},
 };
 
-/// What a fresh hash costs.
+/// The cost of a new hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashCost {
     /// Memory, in KiB.
     pub memory: u32,
-    /// Passes through it.
+    /// Passes over the memory.
     pub passes: u32,
 }
 
-/// More adds nothing here: one core works on one password, whoever wants more takes more memory.
+/// One core computes one hash, so that more lanes add nothing.
 const LANES: u32 = 1;
 /// RFC 9106 section 4: a salt of 128 bits and an output of 256.
 const OUTPUT: usize = 32;
-/// bcrypt looks at no more octets of a password.
-const BCRYPT_SEES: usize = 72;
+/// The number of bytes of a password that bcrypt uses.
+const BCRYPT_BYTES: usize = 72;
 
-/// How a password stands to a hash.
+/// The result of comparing a password with a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Match {
-    /// It is another.
+pub(crate) enum PasswordMatch {
+    /// The password is different, or the user does not exist.
     No,
-    /// It is the one.
     Yes,
-    /// It is the one, and the hash is to be made anew.
-    YesRenew,
+    /// The password matches, and the hash must be computed again at the current cost.
+    Outdated,
 }
 
-/// The work cannot be done: the system gave no memory or no randomness, or the stored hash cannot be read.
+/// A hash could not be computed: there is no memory or randomness, or the stored hash is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WorkError(&'static str);
 
-/// Hashes a password with a fresh salt.
+/// Hashes a password with a new salt.
 pub(super) fn hash(password: &Password, cost: HashCost) -> Result<PasswordHash, WorkError> {
-    let salt = random::bytes::<16>().map_err(|_| WorkError("there is no randomness for a salt"))?;
-    let mut hash = Argon2Hash {
+    let mut hash = random_hash(cost).map_err(|_| WorkError("there is no randomness for a salt"))?;
+    hash.output = output(&hash, password)?;
+    Ok(PasswordHash::from_text(hash.to_text()))
+}
+
+/// A hash of no password, with a random salt and output: compared instead of the hash of a user that does not exist.
+pub(super) fn dummy_hash(cost: HashCost) -> Result<PasswordHash, RandomError> {
+    Ok(PasswordHash::from_text(random_hash(cost)?.to_text()))
+}
+
+fn random_hash(cost: HashCost) -> Result<Argon2Hash, RandomError> {
+    Ok(Argon2Hash {
         algorithm: argon2::Algorithm::Argon2id,
         version: argon2::Version::V0x13,
         memory: cost.memory,
         passes: cost.passes,
         lanes: LANES,
-        salt: salt.to_vec(),
-        output: vec![0; OUTPUT],
-    };
-    hash.output = output(&hash, password)?;
-    Ok(PasswordHash::from_text(hash.to_text()))
+        salt: random::bytes::<16>()?.to_vec(),
+        output: random::bytes::<OUTPUT>()?.to_vec(),
+    })
 }
 
-/// Compares a password with a hash. With an argon2 hash that takes the time of one fresh hash, whatever the answer; more only if
-/// the hash itself costs more.
-pub(super) fn compare(password: &Password, hash: &PasswordHash, cost: HashCost) -> Result<Match, WorkError> {
+/// Compares a password with a hash. With an argon2 hash this takes the time of a new hash, or longer if the stored hash costs more,
+/// independent of the result.
+pub(super) fn compare(
+    password: &Password,
+    hash: &PasswordHash,
+    cost: HashCost,
+) -> Result<PasswordMatch, WorkError> {
     let encoded =
         Encoded::parse(hash.reveal()).map_err(|_| WorkError("a stored password hash cannot be read"))?;
     match encoded {
         Encoded::Argon2(hash) => {
             let same = constant_time::verify_slices_are_equal(&output(&hash, password)?, &hash.output);
-            spend_the_rest(&hash, password, cost)?;
+            pad_cost(&hash, password, cost)?;
             Ok(match same {
-                Err(_) => Match::No,
-                Ok(()) if is_current(&hash, cost) => Match::Yes,
-                Ok(()) => Match::YesRenew,
+                Err(_) => PasswordMatch::No,
+                Ok(()) if is_current(&hash, cost) => PasswordMatch::Yes,
+                Ok(()) => PasswordMatch::Outdated,
             })
         }
         Encoded::Bcrypt => bcrypt_match(password.as_bytes(), hash),
     }
 }
 
-/// Does what work is left of a fresh hash's after a cheaper one: else those whose hash awaits to be made anew could be told by
-/// the time of a refusal.
-fn spend_the_rest(spent: &Argon2Hash, password: &Password, cost: HashCost) -> Result<(), WorkError> {
+/// Adds the missing work after a hash that is cheaper than a new one. Otherwise the response time would tell which users have an
+/// outdated hash.
+fn pad_cost(spent: &Argon2Hash, password: &Password, cost: HashCost) -> Result<(), WorkError> {
     let rest =
         cost.memory.saturating_mul(cost.passes).saturating_sub(spent.memory.saturating_mul(spent.passes));
-    // In as few passes as do not take more memory than a fresh hash.
+    // The fewest passes that need no more memory than a new hash.
     let passes = rest.div_ceil(cost.memory.max(1)).max(1);
     let memory = rest / passes;
-    // RFC 9106 section 3.1: no fewer than 8 KiB.
+    // RFC 9106 section 3.1: at least 8 KiB.
     if memory >= 8 {
         let rest = Argon2Hash { memory, passes, lanes: LANES, output: vec![0; OUTPUT], ..spent.clone() };
         std::hint::black_box(output(&rest, password)?);
@@ -91,7 +102,7 @@ fn spend_the_rest(spent: &Argon2Hash, password: &Password, cost: HashCost) -> Re
     Ok(())
 }
 
-/// Whether the hash is as strong as a fresh one. One that is stronger stays: a lowered setting is no reason to weaken it.
+/// Whether the hash is at least as strong as a new one. A lower cost in the settings does not weaken stored hashes.
 fn is_current(hash: &Argon2Hash, cost: HashCost) -> bool {
     hash.algorithm == argon2::Algorithm::Argon2id
         && hash.version == argon2::Version::V0x13
@@ -113,18 +124,18 @@ fn output(hash: &Argon2Hash, password: &Password) -> Result<Vec<u8>, WorkError> 
     Ok(output)
 }
 
-/// bcrypt ends a password at its first NUL in some implementations and not in others: one with NUL matches nothing here. It
-/// looks at the first 72 octets only, and so does this, as the system did that made the hash. What comes after them
-/// may be mistyped: the hash of such a password is not made anew of it.
-fn bcrypt_match(password: &[u8], hash: &PasswordHash) -> Result<Match, WorkError> {
+/// A password with NUL matches nothing, because some bcrypt implementations end a password at its first NUL and others do not. Only
+/// the first 72 bytes count, as in the system that made the hash. The hash of a longer password is not renewed: its other bytes may
+/// be mistyped.
+fn bcrypt_match(password: &[u8], hash: &PasswordHash) -> Result<PasswordMatch, WorkError> {
     let same =
         bcrypt::verify(password, hash.reveal()).map_err(|_| WorkError("bcrypt could not be computed"))?;
     if !same || password.contains(&0) {
-        Ok(Match::No)
-    } else if password.len() > BCRYPT_SEES {
-        Ok(Match::Yes)
+        Ok(PasswordMatch::No)
+    } else if password.len() > BCRYPT_BYTES {
+        Ok(PasswordMatch::Yes)
     } else {
-        Ok(Match::YesRenew)
+        Ok(PasswordMatch::Outdated)
     }
 }
 
@@ -139,49 +150,53 @@ mod tests {
         Password::typed(text.to_owned()).unwrap()
     }
 
-    fn compared(text: &str, hash: &str) -> Match {
+    fn compared(text: &str, hash: &str) -> PasswordMatch {
         compare(&password(text), &PasswordHash::from_text(hash), CHEAP).unwrap()
     }
 
     #[test]
-    fn a_hash_of_ours_knows_its_password() {
+    fn a_new_hash_matches_its_password_only() {
         let hash = hash(&password("correct horse"), CHEAP).unwrap();
         assert!(hash.reveal().starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
-        assert_eq!(compared("correct horse", hash.reveal()), Match::Yes);
-        assert_eq!(compared("Correct horse", hash.reveal()), Match::No);
-        assert_ne!(hash, super::hash(&password("correct horse"), CHEAP).unwrap(), "each has its own salt");
+        assert_eq!(compared("correct horse", hash.reveal()), PasswordMatch::Yes);
+        assert_eq!(compared("Correct horse", hash.reveal()), PasswordMatch::No);
+        assert_ne!(
+            hash,
+            super::hash(&password("correct horse"), CHEAP).unwrap(),
+            "each hash has its own salt"
+        );
     }
 
     #[test]
-    fn a_weaker_hash_is_renewed_and_a_stronger_one_stays() {
+    fn a_weaker_hash_is_outdated_and_a_stronger_one_is_not() {
         let hash = hash(&password("correct horse"), CHEAP).unwrap();
         let renewed = |memory, passes| {
             let cost = HashCost { memory, passes };
-            compare(&password("correct horse"), &hash, cost).unwrap() == Match::YesRenew
+            compare(&password("correct horse"), &hash, cost).unwrap() == PasswordMatch::Outdated
         };
         assert!(renewed(65, 1) && renewed(64, 2));
         assert!(!renewed(64, 1) && !renewed(32, 1));
     }
 
     #[test]
-    fn hashes_of_other_programs_know_their_passwords() {
+    fn hashes_of_other_programs_match_their_passwords() {
         // Made by argon2-cffi 25.1.0 and by bcrypt 5.0.0 for Python.
         for hash in HASHES {
-            assert_eq!(compared("correct horse battery", hash), Match::YesRenew, "{hash}");
-            assert_eq!(compared("correct horse batterY", hash), Match::No, "{hash}");
+            assert_eq!(compared("correct horse battery", hash), PasswordMatch::Outdated, "{hash}");
+            assert_eq!(compared("correct horse batterY", hash), PasswordMatch::No, "{hash}");
         }
     }
 
     #[test]
-    fn bcrypt_sees_72_octets_and_no_nul() {
+    fn bcrypt_compares_72_bytes_and_no_nul() {
         let hash = bcrypt::hash_with_salt("a".repeat(72), 4, [7; 16]).unwrap().to_string();
-        assert_eq!(compared(&"a".repeat(72), &hash), Match::YesRenew);
-        assert_eq!(compared(&format!("{}b", "a".repeat(72)), &hash), Match::Yes, "and is not renewed");
-        assert_eq!(compared(&"a".repeat(71), &hash), Match::No);
+        assert_eq!(compared(&"a".repeat(72), &hash), PasswordMatch::Outdated);
+        assert_eq!(compared(&format!("{}b", "a".repeat(72)), &hash), PasswordMatch::Yes, "not outdated");
+        assert_eq!(compared(&"a".repeat(71), &hash), PasswordMatch::No);
         // bcrypt repeats the password with its closing NUL to fill the key: this would be the same as `abc`.
         let hash = bcrypt::hash_with_salt("abc", 4, [7; 16]).unwrap().to_string();
         assert!(bcrypt::verify("abc\0abc", &hash).unwrap());
-        assert_eq!(compared("abc\0abc", &hash), Match::No);
+        assert_eq!(compared("abc\0abc", &hash), PasswordMatch::No);
     }
 
     const HASHES: [&str; 6] = [

@@ -1,4 +1,4 @@
-//! One look for an issuer's keys, bounded in size and time.
+//! Fetches an issuer's JWK set, with limits of size and time.
 
 use std::{
     io::{self, Read as _},
@@ -22,13 +22,10 @@ use crate::{
     keys::{https_client, read_token, sources},
 };
 
-/// No set is larger, in bytes.
-const LARGEST_SET: usize = 256 * 1024;
+/// The largest JWK set, in bytes.
+const MAX_SET: usize = 256 * 1024;
 
-/// The JWK set's octets, as they are there now.
-///
-/// # Errors
-/// What went wrong, for the log.
+/// Fetches the JWK set. An error is a text for the log.
 pub(super) async fn fetch(source: &KeySource, timeout: Duration) -> Result<Vec<u8>, String> {
     let fetched = async {
         match source {
@@ -40,7 +37,7 @@ pub(super) async fn fetch(source: &KeySource, timeout: Duration) -> Result<Vec<u
     };
     match tokio::time::timeout(timeout, fetched).await {
         Ok(fetched) => fetched,
-        Err(_) => Err(format!("{source}: no answer within {} s", timeout.as_secs_f32())),
+        Err(_) => Err(format!("{source}: no response within {} s", timeout.as_secs_f32())),
     }
 }
 
@@ -55,11 +52,11 @@ async fn get(
         Some(path) => Some(bearer(path).await?),
         None => None,
     };
-    // Made anew each time, for authorities are rotated too.
+    // A new client for each fetch, because certificate authorities are rotated too.
     let plain = uri.scheme() == "http";
     let client = tokio::task::spawn_blocking(move || https_client(plain, ca_file.as_deref(), timeout)).await;
     let client = client.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    // Some servers and firewalls refuse a request without a `User-Agent`, and some compress unless told otherwise.
+    // Some servers and firewalls reject a request without a `User-Agent`, and some compress by default.
     let mut request = Request::get(uri.as_str())
         .header(ACCEPT, "application/jwk-set+json, application/json")
         .header(ACCEPT_ENCODING, "identity")
@@ -68,13 +65,13 @@ async fn get(
         request = request.header(AUTHORIZATION, token);
     }
     let request = request.body(Full::<Bytes>::default()).map_err(|error| error.to_string())?;
-    let answer = client.request(request).await.map_err(|error| format!("{shown}: {}", sources(&error)))?;
-    // A redirect is an answer like any other: where it leads is not for that server to say.
-    if answer.status() != http::StatusCode::OK {
-        return Err(format!("{shown}: the answer is {}", answer.status()));
+    let response = client.request(request).await.map_err(|error| format!("{shown}: {}", sources(&error)))?;
+    // A redirect is not followed: the server must not choose the source of the keys.
+    if response.status() != http::StatusCode::OK {
+        return Err(format!("{shown}: the response is {}", response.status()));
     }
-    let body = Limited::new(answer.into_body(), LARGEST_SET).collect().await;
-    let body = body.map_err(|error| format!("{shown}: the answer broke off or is too large: {error}"))?;
+    let body = Limited::new(response.into_body(), MAX_SET).collect().await;
+    let body = body.map_err(|error| format!("{shown}: the response is incomplete or too large: {error}"))?;
     Ok(body.to_bytes().to_vec())
 }
 
@@ -82,22 +79,22 @@ async fn bearer(path: &Path) -> Result<HeaderValue, String> {
     let token = read_token(path).await?;
     let text = Zeroizing::new(format!("Bearer {}", *token));
     let mut value =
-        HeaderValue::from_str(&text).map_err(|_| format!("{} holds what is no token", path.display()))?;
+        HeaderValue::from_str(&text).map_err(|_| format!("{} does not contain a token", path.display()))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 async fn file(path: PathBuf) -> Result<Vec<u8>, String> {
-    let limit = u64::try_from(LARGEST_SET).unwrap_or(u64::MAX);
+    let limit = u64::try_from(MAX_SET).unwrap_or(u64::MAX);
     let shown = path.display().to_string();
     let read = move || -> io::Result<Vec<u8>> {
-        let mut octets = Vec::new();
-        files::open(&path)?.take(limit + 1).read_to_end(&mut octets)?;
-        Ok(octets)
+        let mut bytes = Vec::new();
+        files::open(&path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
     };
-    let octets = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
-    let octets = octets.map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    if octets.len() > LARGEST_SET { Err(format!("{shown} is too large")) } else { Ok(octets) }
+    let bytes = tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?;
+    let bytes = bytes.map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    if bytes.len() > MAX_SET { Err(format!("{shown} is too large")) } else { Ok(bytes) }
 }
 
 impl std::fmt::Display for KeySource {

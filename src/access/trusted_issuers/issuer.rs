@@ -1,4 +1,4 @@
-//! One issuer's keys, and when they are looked for.
+//! A trusted issuer, and when its keys are fetched.
 
 use std::{
     sync::{
@@ -19,67 +19,63 @@ use crate::{
     model::{Algorithm, UnixTime},
 };
 
-/// How soon keys are looked for again: after a failure, and because a token names an unknown one, be it garbage or new.
+/// The time before another fetch after a failure, or for a token with an unknown key.
 const COOL_DOWN: Duration = Duration::from_secs(30);
 
-/// How many calls may wait for a fetch of one issuer's keys. The issuer may take its time to answer, and strangers may name
-/// it: it must not keep calls that need other keys, or none, from being served.
-const WAITING: usize = 256;
+/// The most calls that wait for a fetch of one issuer's keys. A slow issuer must not block calls that need other keys or none.
+const MAX_WAITING: usize = 256;
 
-/// An issuer whose tokens are taken.
 #[derive(Debug)]
 pub(in crate::access) struct TrustedIssuer {
     pub(in crate::access) settings: TrustedIssuerSettings,
     refresh: RefreshSettings,
     clock: Arc<dyn Clock>,
-    held: ArcSwapOption<Held>,
-    /// Held while keys are fetched, so that one fetch serves all.
+    keys: ArcSwapOption<IssuerKeys>,
+    /// Locked during a fetch, so that one fetch serves all waiting calls.
     fetching: Arc<Mutex<()>>,
-    /// Permits of the calls that wait for that.
+    /// The permits to wait for a fetch.
     waiting: Semaphore,
     fetches: Fetches,
 }
 
-/// What came of the fetches.
+/// The results of fetches.
 #[derive(Debug, Default)]
 pub(super) struct Fetches {
     pub(super) good: AtomicU64,
     pub(super) failed: AtomicU64,
-    /// When the last one began, by the clock that never goes back.
+    /// The begin of the last fetch, in seconds of the monotonic clock.
     last: AtomicI64,
-    /// Whether it failed, and that was logged.
+    /// Whether the last fetch failed, which was logged.
     failing: AtomicBool,
 }
 
-/// Keys as they were fetched.
 #[derive(Debug)]
-pub(in crate::access) struct Held {
-    pub(in crate::access) keys: PublicKeySet,
-    /// By the clock that never goes back.
-    pub(super) time: UnixTime,
-    /// Tokens whose signature one of these keys has verified, by their whole text. Workloads present the same token many times.
+pub(in crate::access) struct IssuerKeys {
+    pub(in crate::access) set: PublicKeySet,
+    /// The time of the fetch by the monotonic clock.
+    pub(super) fetch_time: UnixTime,
+    /// Tokens that one of these keys has verified, by their whole text. Workloads present the same token many times.
     verified: Cache<Box<str>, (), TokenBytes>,
 }
 
-/// How many bytes the texts of verified tokens may take, for each issuer.
+/// The most bytes of verified tokens for each issuer.
 const VERIFIED_BYTES: u64 = 2 << 20;
 
-impl Held {
-    pub(super) fn new(keys: PublicKeySet, time: UnixTime) -> Self {
-        Self { keys, time, verified: Cache::with_weighter(1024, VERIFIED_BYTES, TokenBytes) }
+impl IssuerKeys {
+    pub(super) fn new(set: PublicKeySet, fetch_time: UnixTime) -> Self {
+        Self { set, fetch_time, verified: Cache::with_weighter(1024, VERIFIED_BYTES, TokenBytes) }
     }
 
-    /// Whether the signature of the token with this text is good, which `verify` checks if none of these keys has verified it before.
-    /// Nothing else about a token is remembered.
-    pub(in crate::access) fn is_signed(&self, text: &str, verify: impl FnOnce() -> bool) -> bool {
+    /// Whether the signature of the token is valid: from the cache, or else by `verify`. Nothing else of a token is cached.
+    pub(in crate::access) fn verifies(&self, text: &str, verify: impl FnOnce() -> bool) -> bool {
         if self.verified.get(text).is_some() {
             return true;
         }
-        let is_signed = verify();
-        if is_signed {
+        let is_verified = verify();
+        if is_verified {
             self.verified.insert(text.into(), ());
         }
-        is_signed
+        is_verified
     }
 }
 
@@ -93,9 +89,9 @@ impl Weighter<Box<str>, ()> for TokenBytes {
     }
 }
 
-/// There are no keys, or none that are young enough; or too many calls wait for them.
+/// There are no keys, or they are too old; or too many calls wait for a fetch.
 #[derive(Debug)]
-pub(crate) struct KeysMissing;
+pub(crate) struct KeysUnavailable;
 
 impl TrustedIssuer {
     pub(super) fn new(
@@ -107,95 +103,96 @@ impl TrustedIssuer {
             settings,
             refresh,
             clock,
-            held: ArcSwapOption::empty(),
+            keys: ArcSwapOption::empty(),
             fetching: Arc::default(),
-            waiting: Semaphore::new(WAITING),
+            waiting: Semaphore::new(MAX_WAITING),
             fetches: Fetches { last: AtomicI64::new(i64::MIN), ..Fetches::default() },
         })
     }
 
-    /// The issuer's keys, in which this one is if it can be. An unknown one is looked for, once for all who ask, and then
-    /// for a while not again.
+    /// The issuer's keys. Fetches them if this key is unknown.
     pub(in crate::access) async fn keys(
         self: &Arc<Self>,
         key_id: Option<&str>,
         algorithm: Algorithm,
-    ) -> Result<Arc<Held>, KeysMissing> {
-        if let Some(held) = self.known(key_id, algorithm) {
-            return Ok(held);
+    ) -> Result<Arc<IssuerKeys>, KeysUnavailable> {
+        if let Some(keys) = self.keys_with(key_id, algorithm) {
+            return Ok(keys);
         }
-        self.look().await?;
-        self.held().ok_or(KeysMissing)
+        self.fetch_if_due().await?;
+        self.keys_in_memory().ok_or(KeysUnavailable)
     }
 
-    /// The keys in memory, if this one is among them.
-    pub(in crate::access) fn known(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<Arc<Held>> {
-        self.held().filter(|held| !matches!(held.keys.find(key_id, algorithm), SetLookup::Unknown))
+    /// The keys in memory, if they contain this key.
+    pub(super) fn keys_with(&self, key_id: Option<&str>, algorithm: Algorithm) -> Option<Arc<IssuerKeys>> {
+        self.keys_in_memory().filter(|keys| !matches!(keys.set.find(key_id, algorithm), SetLookup::Unknown))
     }
 
     /// The keys in memory, unless they are too old.
-    pub(in crate::access) fn held(&self) -> Option<Arc<Held>> {
-        self.held.load_full().filter(|held| self.clock.steady().since(held.time) < self.refresh.max_age)
+    pub(super) fn keys_in_memory(&self) -> Option<Arc<IssuerKeys>> {
+        let is_fresh =
+            |keys: &Arc<IssuerKeys>| self.clock.steady().since(keys.fetch_time) < self.refresh.max_age;
+        self.keys.load_full().filter(is_fresh)
     }
 
     pub(super) const fn fetches(&self) -> &Fetches {
         &self.fetches
     }
 
-    /// Begins a fetch if one is due. Waits for nothing.
+    /// Begins a fetch if one is due, and does not wait for it.
     pub(super) fn tend(self: &Arc<Self>) {
-        let pause = match (&self.settings.source, self.held.load().is_some()) {
-            // A file costs nothing to look at.
+        let pause = match (&self.settings.source, self.keys.load().is_some()) {
+            // A file is cheap to read.
             (KeySource::File(_), _) => self.refresh.interval.min(Duration::from_secs(10)),
             (KeySource::Uri { .. }, true) if !self.fetches.failing.load(Relaxed) => self.refresh.interval,
             (KeySource::Uri { .. }, _) => self.refresh.interval.min(COOL_DOWN),
         };
         if self.since_last() >= pause
-            && let Ok(alone) = Arc::clone(&self.fetching).try_lock_owned()
+            && let Ok(lock) = Arc::clone(&self.fetching).try_lock_owned()
         {
-            self.begin(alone);
+            self.begin(lock);
         }
     }
 
-    /// Resolves when no fetch is under way.
+    /// Waits until no fetch is in flight.
     pub(super) async fn settled(&self) {
         drop(self.fetching.lock().await);
     }
 
-    /// Fetches, unless that was done just now; waits for a fetch that is under way.
-    pub(in crate::access) async fn look(self: &Arc<Self>) -> Result<(), KeysMissing> {
-        let _permit = self.waiting.try_acquire().map_err(|_| KeysMissing)?;
+    /// Waits for the fetch in flight; without one, fetches unless the last fetch was within [`COOL_DOWN`].
+    pub(super) async fn fetch_if_due(self: &Arc<Self>) -> Result<(), KeysUnavailable> {
+        let _permit = self.waiting.try_acquire().map_err(|_| KeysUnavailable)?;
         let before = self.finished();
-        let alone = Arc::clone(&self.fetching).lock_owned().await;
+        let lock = Arc::clone(&self.fetching).lock_owned().await;
         if self.finished() == before && self.since_last() >= COOL_DOWN {
-            self.begin(alone);
+            self.begin(lock);
             self.settled().await;
         }
         Ok(())
     }
 
-    /// Fetches in a task of its own: whoever waits for it may go away.
-    fn begin(self: &Arc<Self>, alone: OwnedMutexGuard<()>) {
+    /// Fetches in a task of its own, which a disconnect of the waiting callers does not cancel.
+    fn begin(self: &Arc<Self>, lock: OwnedMutexGuard<()>) {
         self.fetches.last.store(self.clock.steady().seconds(), Relaxed);
         let issuer = Arc::clone(self);
         tokio::spawn(async move {
             issuer.fetch().await;
-            drop(alone);
+            drop(lock);
         });
     }
 
     async fn fetch(&self) {
         let issuer = self.settings.issuer.as_str();
         let fetched = fetch(&self.settings.source, self.refresh.timeout).await;
-        let read = fetched.and_then(|octets| {
-            PublicKeySet::lenient(&octets, &self.settings.algorithms)
+        let read = fetched.and_then(|bytes| {
+            PublicKeySet::lenient(&bytes, &self.settings.algorithms)
                 .map_err(|problem| format!("{}: {problem}", self.settings.source))
         });
         match read {
             Ok(keys) => {
                 self.fetches.good.fetch_add(1, Relaxed);
-                let before = self.held.load();
-                let before = before.as_ref().map(|held| held.keys.skipped()).unwrap_or_default();
+                let before = self.keys.load();
+                let before = before.as_ref().map(|keys| keys.set.skipped()).unwrap_or_default();
                 for key in keys.skipped().iter().filter(|key| !before.contains(key)) {
                     tracing::warn!(
                         issuer,
@@ -204,20 +201,20 @@ impl TrustedIssuer {
                         "a key of the trusted issuer cannot be used, and is skipped"
                     );
                 }
-                if self.fetches.failing.swap(false, Relaxed) || self.held.load().is_none() {
-                    tracing::info!(issuer, keys = keys.len(), "the trusted issuer's keys are there");
+                if self.fetches.failing.swap(false, Relaxed) || self.keys.load().is_none() {
+                    tracing::info!(issuer, keys = keys.len(), "the trusted issuer's keys were fetched");
                 }
-                self.held.store(Some(Arc::new(Held::new(keys, self.clock.steady()))));
+                self.keys.store(Some(Arc::new(IssuerKeys::new(keys, self.clock.steady()))));
             }
             Err(problem) => {
                 self.fetches.failed.fetch_add(1, Relaxed);
                 if !self.fetches.failing.swap(true, Relaxed) {
-                    let held = self.held().is_some();
+                    let in_memory = self.keys_in_memory().is_some();
                     tracing::warn!(
                         issuer,
                         problem,
-                        held,
-                        "the trusted issuer's keys cannot be had; those in memory are used on for a while"
+                        in_memory,
+                        "the trusted issuer's keys cannot be fetched; keys in memory stay in use up to their maximum age"
                     );
                 }
             }
@@ -239,15 +236,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_good_signature_is_checked_once_for_the_same_keys_and_a_bad_one_each_time() {
+    fn a_valid_signature_is_verified_once_for_the_same_keys_and_an_invalid_one_each_time() {
         let key = r#"{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
         let set = || PublicKeySet::strict(&format!(r#"{{"keys":[{key}]}}"#)).unwrap();
-        let held = Held::new(set(), UnixTime::from_seconds(0));
-        assert!(!held.is_signed("a.b.c", || false) && !held.is_signed("a.b.c", || false));
-        assert!(held.is_signed("a.b.c", || true));
-        assert!(held.is_signed("a.b.c", || false), "it was verified");
-        assert!(!held.is_signed("a.b.d", || false), "another text");
-        // Keys that were fetched anew may be others.
-        assert!(!Held::new(set(), UnixTime::from_seconds(1)).is_signed("a.b.c", || false));
+        let keys = IssuerKeys::new(set(), UnixTime::from_seconds(0));
+        assert!(!keys.verifies("a.b.c", || false) && !keys.verifies("a.b.c", || false));
+        assert!(keys.verifies("a.b.c", || true));
+        assert!(keys.verifies("a.b.c", || false), "it was verified");
+        assert!(!keys.verifies("a.b.d", || false), "another text");
+        // A new fetch may return other keys.
+        assert!(!IssuerKeys::new(set(), UnixTime::from_seconds(1)).verifies("a.b.c", || false));
     }
 }

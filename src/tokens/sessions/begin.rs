@@ -1,4 +1,4 @@
-//! The beginning of a session.
+//! Begins a session.
 
 use zeroize::Zeroizing;
 
@@ -9,24 +9,22 @@ use crate::{
     tokens::IssuedToken,
 };
 
-/// A refresh token for its client. It has no `Debug`: it holds the token.
+/// A new refresh token. It has no `Debug`, because it contains the token.
 pub(crate) struct FreshRefreshToken {
-    /// The token itself.
     pub(crate) text: Zeroizing<String>,
-    /// When it ends unless it is used before.
+    /// The expiry of the unused token.
     pub(crate) expire_time: UnixTime,
 }
 
 impl FreshRefreshToken {
-    /// `token`, which is good until `expire_time`.
     pub(super) fn new(token: &RefreshToken, expire_time: UnixTime) -> Self {
         Self { text: token.reveal(), expire_time }
     }
 }
 
-/// A session that was just begun. It has no `Debug`: it holds tokens.
+/// A new session. It has no `Debug`, because it contains tokens.
 pub(crate) struct BegunSession {
-    /// What was allowed.
+    /// The grant of the access token.
     pub(crate) grant: IssueGrant,
     /// The first access token.
     pub(crate) token: IssuedToken,
@@ -35,40 +33,39 @@ pub(crate) struct BegunSession {
 }
 
 impl Sessions {
-    /// Begins a session with the token that `grant` allows. The session is durable when this answers.
+    /// Begins a session with the access token of `grant`. The session is durable when this returns.
     pub(crate) async fn begin(&self, grant: IssueGrant) -> Result<BegunSession, SessionError> {
-        let (begun, record) = self.made(grant, None)?;
+        let (begun, record) = self.prepare(grant, None)?;
         self.store.create_session(&record).await?;
         Ok(begun)
     }
 
-    /// The same for the user `user_id`, who has proved to know the password of the hash `proved`; none if that is not the user's
-    /// hash any more.
+    /// Begins a session of a user whose password matched the hash `proved`. Returns `None` if the user has another hash by now.
     pub(crate) async fn begin_for_user(
         &self,
         grant: IssueGrant,
         user_id: &UserId,
         proved: &PasswordHash,
     ) -> Result<Option<BegunSession>, SessionError> {
-        let (begun, record) = self.made(grant, Some(user_id.clone()))?;
-        let kept = self.store.create_user_session(&record, proved).await?;
-        Ok(kept.then_some(begun))
+        let (begun, record) = self.prepare(grant, Some(user_id.clone()))?;
+        let is_stored = self.store.create_user_session(&record, proved).await?;
+        Ok(is_stored.then_some(begun))
     }
 
-    /// A session that is to be kept, with its first tokens.
-    fn made(
+    /// Makes a session and its first tokens, without storing them.
+    fn prepare(
         &self,
         grant: IssueGrant,
         user_id: Option<UserId>,
     ) -> Result<(BegunSession, SessionRecord), SessionError> {
         let (session_id, family) = (SessionId::generate()?, FamilyKey::generate()?);
         let refresh_token = RefreshToken::generate(&session_id, &family)?;
-        let ends = self.clock.now().after(self.policy.max_ttl);
-        let grant = grant.in_session(session_id.clone(), ends);
-        // Signed first: what cannot be signed leaves no session behind, and what cannot be kept is not handed out.
+        let expire_time = self.clock.now().after(self.policy.max_ttl);
+        let grant = grant.in_session(session_id.clone(), expire_time);
+        // Signed before the write: a failed signature leaves no session, and a failed write returns no token.
         let token = self.issuer.issue(&grant)?;
-        let begins = token.issue_time;
-        let idle_expire_time = begins.after(self.policy.idle_ttl).min(ends);
+        let create_time = token.issue_time;
+        let idle_expire_time = create_time.after(self.policy.idle_ttl).min(expire_time);
         let session = Session {
             session_id,
             client_id: grant.client_id().clone(),
@@ -77,13 +74,13 @@ impl Sessions {
             scope: SessionScope {
                 audiences: grant.audiences().to_vec(),
                 scopes: grant.scopes().to_vec(),
-                claims: grant.asked_claims(),
+                claims: grant.requested_claims(),
                 ttl: Some(grant.ttl()),
             },
-            create_time: begins,
-            refresh_time: begins,
+            create_time,
+            refresh_time: create_time,
             idle_expire_time,
-            expire_time: ends,
+            expire_time,
         };
         let current = refresh_token.digest();
         let record = SessionRecord { session, family, current, replaced: None };

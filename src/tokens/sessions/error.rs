@@ -1,6 +1,6 @@
-//! Why a session was not begun or refreshed.
+//! Errors of sessions.
 
-use super::successor::SealError;
+use super::sealed_successor::SealError;
 use crate::{
     access::{Denial, PolicyError},
     model::{Session, SessionId},
@@ -12,37 +12,30 @@ use crate::{
 /// Why a session was not begun or refreshed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
-    /// The refresh token is good for nothing. That is all that the caller is told; the log may know more.
+    /// The refresh token is invalid. The caller learns no more; the log has the reason.
     #[error(transparent)]
     Invalid(#[from] InvalidRefresh),
-    /// The refresh token was used twice, and its session has been revoked.
     #[error("a refresh token of session {} of client {} was used twice; the session is revoked", .0.session_id, .0.client_id)]
     Reused(Box<Session>),
-    /// Another request had the same name.
+    /// Another request had the same `request_id`.
     #[error("another request had this `request_id`")]
     RequestIdReused(SessionId),
-    /// The session may not have what was asked for.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The store could not be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The session changed again and again while the token was to be used.
-    #[error("the session changed again and again")]
+    #[error("concurrent requests changed the session at each attempt")]
     Contended,
-    /// No access token could be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
-    /// There is no randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
-    /// The successor of a refresh token could not be kept, or what was kept is damaged.
     #[error(transparent)]
     Seal(#[from] SealError),
 }
 
 impl SessionError {
-    /// The session, if one is known.
+    /// The session, if it is known.
     pub(crate) const fn session_id(&self) -> Option<&SessionId> {
         match self {
             Self::Invalid(invalid) => invalid.session_id.as_ref(),
@@ -52,29 +45,27 @@ impl SessionError {
         }
     }
 
-    /// Whose session was ended, if one was.
+    /// The subject of a revoked session.
     pub(crate) fn subject(&self) -> Option<&str> {
         if let Self::Reused(session) = self { Some(&session.subject) } else { None }
     }
 }
 
-/// A refresh token that is good for nothing, and why, for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("the refresh token is not valid: {why}{}", session_id.as_ref().map(|id| format!(", session {id}")).unwrap_or_default())]
 pub(crate) struct InvalidRefresh {
-    /// The session, if there is one that the token is of.
+    /// The session, if it exists.
     pub(super) session_id: Option<SessionId>,
-    /// Why.
     pub(super) why: &'static str,
 }
 
 impl InvalidRefresh {
-    /// A token of no session.
+    /// A token without a session.
     pub(super) const fn unknown(why: &'static str) -> Self {
         Self { session_id: None, why }
     }
 
-    /// A token of this session.
+    /// A token of `session`.
     pub(super) fn of(session: &Session, why: &'static str) -> Self {
         Self { session_id: Some(session.session_id.clone()), why }
     }

@@ -1,4 +1,4 @@
-//! The use of a refresh token.
+//! Uses a refresh token.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{
     FreshRefreshToken, SessionError, Sessions,
     decide::{Decision, Presented, decide},
     error::InvalidRefresh,
-    successor,
+    sealed_successor,
     token::RefreshToken,
 };
 use crate::{
@@ -20,50 +20,48 @@ use crate::{
     tokens::IssuedToken,
 };
 
-/// How often a refresh begins anew because the session changed meanwhile. Whoever finds the token used has an answer to that
-/// in the second round already.
-const TRIES: u32 = 3;
+/// The most attempts when concurrent requests change the session. A request that finds its token used gets its response in the second
+/// attempt.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// How a refresh token was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// It was used, and another took its place.
+pub(crate) enum RefreshOutcome {
+    /// The refresh token was replaced.
     Rotated,
-    /// It had been used, and its successor was given again.
+    /// The refresh token had been used, and its successor was returned again.
     Repeated,
 }
 
-/// A session that was just refreshed. It has no `Debug`: it holds tokens.
+/// A refreshed session. It has no `Debug`, because it contains tokens.
 pub(crate) struct RefreshedSession {
-    /// What was allowed.
+    /// The grant of the access token.
     pub(crate) grant: IssueGrant,
     /// The access token.
     pub(crate) token: IssuedToken,
-    /// The refresh token that is good from now on.
+    /// The current refresh token.
     pub(crate) refresh: FreshRefreshToken,
-    /// How it came to this.
-    pub(crate) step: Step,
+    pub(crate) outcome: RefreshOutcome,
 }
 
 impl Sessions {
-    /// Uses a refresh token. What policy denies leaves the token as good as it was.
+    /// Uses a refresh token. A denied request leaves the token valid.
     pub(crate) async fn refresh(&self, grant: &RefreshGrant<'_>) -> Result<RefreshedSession, SessionError> {
-        let token = RefreshToken::parse(grant.refresh_token())
-            .ok_or_else(|| InvalidRefresh::unknown("it has not the form of one"))?;
+        let token =
+            RefreshToken::parse(grant.refresh_token()).ok_or_else(|| InvalidRefresh::unknown("malformed"))?;
         let presented = Presented { token: &token, client_id: grant.client_id(), request: grant.request() };
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let now = self.clock.now();
             let record = match self.store.session(token.session_id(), now).await {
                 Ok(record) => record,
                 Err(StoreError::NotFound) => {
-                    return Err(InvalidRefresh::unknown("there is no session of it, or none any more").into());
+                    return Err(InvalidRefresh::unknown("there is no such session, or it has ended").into());
                 }
                 Err(error) => return Err(error.into()),
             };
             let refreshed = match decide(&record, &presented, now, self.policy.reuse_window) {
-                Decision::Good => self.rotate(grant, &presented, record).await?,
-                Decision::Again(replaced) => self.repeat(grant, &token, &record, replaced).await?,
-                Decision::Reused => return Err(self.end(record.session, now).await?),
+                Decision::Rotate => self.rotate(grant, &presented, record).await?,
+                Decision::Repeat(replaced) => self.repeat(grant, &token, &record, replaced).await?,
+                Decision::Reused => return Err(self.revoke_reused(record.session, now).await?),
                 Decision::RequestIdReused => {
                     return Err(SessionError::RequestIdReused(record.session.session_id));
                 }
@@ -76,10 +74,10 @@ impl Sessions {
         Err(SessionError::Contended)
     }
 
-    /// Puts another refresh token in the place of the good one; none if the session changed meanwhile.
+    /// Replaces the current refresh token. Returns `None` if the session changed meanwhile.
     ///
-    /// The access token is signed before: nothing that can fail stands between the rotation and the answer, and no revocation
-    /// that comes after the rotation is older than the token.
+    /// The access token is signed before the rotation: nothing can fail between the rotation and the response, and a revocation after
+    /// the rotation is newer than the token.
     async fn rotate(
         &self,
         grant: &RefreshGrant<'_>,
@@ -87,7 +85,7 @@ impl Sessions {
         record: SessionRecord,
     ) -> Result<Option<RefreshedSession>, SessionError> {
         let session = record.session;
-        let grant = self.leave(grant, &session).await?;
+        let grant = self.authorize(grant, &session).await?;
         let token = self.issuer.issue(&grant)?;
         let successor = RefreshToken::generate(&session.session_id, &record.family)?;
         let now = self.clock.now();
@@ -99,16 +97,16 @@ impl Sessions {
                 digest: record.current,
                 replace_time: now,
                 request: presented.request,
-                successor: successor::seal(presented.token, &successor)?,
+                successor: sealed_successor::seal(presented.token, &successor)?,
             },
             idle_expire_time,
         };
         let rotated = self.store.rotate_session(&rotation).await?;
         let refresh = FreshRefreshToken::new(&successor, idle_expire_time);
-        Ok(rotated.then_some(RefreshedSession { grant, token, refresh, step: Step::Rotated }))
+        Ok(rotated.then_some(RefreshedSession { grant, token, refresh, outcome: RefreshOutcome::Rotated }))
     }
 
-    /// Gives the successor of a used token again, with a fresh access token; none if the session changed meanwhile.
+    /// Returns the successor of a used token again, with a new access token. Returns `None` if the session changed meanwhile.
     async fn repeat(
         &self,
         grant: &RefreshGrant<'_>,
@@ -117,66 +115,68 @@ impl Sessions {
         replaced: &ReplacedToken,
     ) -> Result<Option<RefreshedSession>, SessionError> {
         let session = &record.session;
-        let grant = self.leave(grant, session).await?;
-        let successor = successor::open(used, &record.family, &replaced.successor)?;
+        let grant = self.authorize(grant, session).await?;
+        let successor = sealed_successor::open(used, &record.family, &replaced.successor)?;
         let token = self.issuer.issue(&grant)?;
-        // Looked at again once the token is signed: a revocation that was answered before must refuse it, and one that comes
-        // after is not older than the token.
+        // Read again after signing: an earlier revocation must end the session, and a later one is newer than the token.
         let unchanged = match self.store.session(&session.session_id, self.clock.now()).await {
             Ok(now) => now.current == record.current,
             Err(StoreError::NotFound) => false,
             Err(error) => return Err(error.into()),
         };
         let refresh = FreshRefreshToken::new(&successor, session.idle_expire_time);
-        Ok(unchanged.then_some(RefreshedSession { grant, token, refresh, step: Step::Repeated }))
+        Ok(unchanged.then_some(RefreshedSession { grant, token, refresh, outcome: RefreshOutcome::Repeated }))
     }
 
-    /// What the session may have now, as its client and its user are now.
-    async fn leave(&self, grant: &RefreshGrant<'_>, session: &Session) -> Result<IssueGrant, SessionError> {
-        // Whoever was registered since has only the id of the one before.
-        let at_the_latest = session.create_time.after(CLOCK_MARGIN);
-        if grant.client().create_time > at_the_latest {
-            return Err(InvalidRefresh::of(session, "its client was deleted").into());
+    /// Permission for the new access token, by the current client and user.
+    async fn authorize(
+        &self,
+        grant: &RefreshGrant<'_>,
+        session: &Session,
+    ) -> Result<IssueGrant, SessionError> {
+        // A client or user with a later creation time was deleted and created again with the same id.
+        let latest = session.create_time.after(CLOCK_MARGIN);
+        if grant.client().create_time > latest {
+            return Err(InvalidRefresh::of(session, "the client was deleted").into());
         }
         let user = match &session.user_id {
-            Some(user_id) => Some(self.user(session, user_id, at_the_latest).await?),
+            Some(user_id) => Some(self.user(session, user_id, latest).await?),
             None => None,
         };
         Ok(grant.issue_for(session, user.as_ref().map(|user| &user.settings))?)
     }
 
-    /// The user who began a session, who must be there and not disabled.
+    /// The user of a session, who must exist and be enabled.
     pub(super) async fn user(
         &self,
         session: &Session,
         user_id: &UserId,
-        at_the_latest: UnixTime,
+        latest: UnixTime,
     ) -> Result<User, SessionError> {
         let user = match self.store.user(user_id).await {
             Ok(record) => record.user,
             Err(StoreError::NotFound) => {
-                return Err(InvalidRefresh::of(session, "its user was deleted").into());
+                return Err(InvalidRefresh::of(session, "the user was deleted").into());
             }
             Err(error) => return Err(error.into()),
         };
-        if user.create_time > at_the_latest {
-            return Err(InvalidRefresh::of(session, "its user was deleted").into());
+        if user.create_time > latest {
+            return Err(InvalidRefresh::of(session, "the user was deleted").into());
         }
         if user.settings.disabled {
-            return Err(InvalidRefresh::of(session, "its user is disabled").into());
+            return Err(InvalidRefresh::of(session, "the user is disabled").into());
         }
         Ok(user)
     }
 
-    /// Ends a session of which a token was used twice: nobody knows who has the good one. Answers what the caller is told once
-    /// that is durable.
-    async fn end(&self, session: Session, now: UnixTime) -> Result<SessionError, StoreError> {
+    /// Revokes a session after refresh token reuse. Returns the error for the caller once the revocation is durable.
+    async fn revoke_reused(&self, session: Session, now: UnixTime) -> Result<SessionError, StoreError> {
         let revocation = Revocation {
             target: RevocationTarget::Session(session.session_id.clone()),
             revoke_time: now,
             expire_time: self.ring.tokens_end(now),
         };
-        // In a task of its own: a caller that hangs up must not keep the session from being ended.
+        // In a task of its own, which a disconnect of the caller does not cancel.
         let revocations = Arc::clone(&self.revocations);
         let made = tokio::spawn(async move { revocations.make(&revocation).await }).await;
         made.map_err(|error| StoreError::Unavailable(error.to_string().into()))??;

@@ -1,8 +1,8 @@
-//! The successor of a used refresh token, sealed: a lost answer can be given again, at any replica, to whoever still has the
-//! used token; the store alone yields nothing.
+//! Seals the successor of a used refresh token, so that any replica can return it again to a client with the used token; the store
+//! alone does not reveal it.
 //!
-//! Sealed it is `version (1) | nonce (12) | ciphertext and tag` of the successor's secret, AES-256-GCM under a key that is derived
-//! (HKDF, RFC 5869) from the secret of the used token. The associated data binds it to its session.
+//! The form is `version (1) | nonce (12) | ciphertext and tag` of the successor's secret, encrypted with AES-256-GCM under a key that is
+//! derived (HKDF, RFC 5869) from the secret of the used token. The associated data is the session id.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
@@ -16,12 +16,11 @@ use crate::model::FamilyKey;
 const VERSION: u8 = 1;
 const INFO: &[u8] = b"tokend refresh token successor";
 
-/// It could not be sealed or opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the successor of a refresh token could not be sealed or opened")]
 pub(crate) struct SealError;
 
-/// Seals `successor` so that `used` opens it.
+/// Seals `successor` for `used`.
 pub(super) fn seal(used: &RefreshToken, successor: &RefreshToken) -> Result<Vec<u8>, SealError> {
     let mut ciphertext = successor.secret().to_vec();
     let nonce = cipher(used)?.seal_in_place_append_tag(associated_data(used), &mut ciphertext);
@@ -33,7 +32,7 @@ pub(super) fn seal(used: &RefreshToken, successor: &RefreshToken) -> Result<Vec<
     Ok(sealed)
 }
 
-/// The successor of `used`, which is one of the session with this family key.
+/// Opens the successor of `used`, a token of the session with this family key.
 pub(super) fn open(
     used: &RefreshToken,
     family: &FamilyKey,
@@ -44,8 +43,8 @@ pub(super) fn open(
     if *version != VERSION {
         return Err(SealError);
     }
-    let mut octets = Zeroizing::new(ciphertext.to_vec());
-    let opened = cipher(used)?.open_in_place(Nonce::from(nonce), associated_data(used), &mut octets);
+    let mut bytes = Zeroizing::new(ciphertext.to_vec());
+    let opened = cipher(used)?.open_in_place(Nonce::from(nonce), associated_data(used), &mut bytes);
     let secret = <[u8; 32]>::try_from(&*opened.map_err(|_| SealError)?).map_err(|_| SealError)?;
     Ok(RefreshToken::of_secret(used.session_id(), family, Zeroizing::new(secret)))
 }
@@ -80,18 +79,18 @@ mod tests {
         }
         let secret = Zeroizing::new(*used.secret());
         let elsewhere = RefreshToken::of_secret(&SessionId::generate().unwrap(), &family, secret);
-        assert!(open(&elsewhere, &family, &sealed).is_err(), "it is bound to its session");
+        assert!(open(&elsewhere, &family, &sealed).is_err(), "bound to its session");
     }
 
     #[test]
-    fn a_changed_or_cut_successor_is_an_error_at_every_octet() {
+    fn a_change_or_cut_at_any_byte_is_an_error() {
         let (family, id) = (FamilyKey::generate().unwrap(), SessionId::generate().unwrap());
         let used = RefreshToken::generate(&id, &family).unwrap();
         let sealed = seal(&used, &RefreshToken::generate(&id, &family).unwrap()).unwrap();
         for at in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[at] ^= 1;
-            assert_eq!(open(&used, &family, &changed).err(), Some(SealError), "octet {at} changed");
+            assert_eq!(open(&used, &family, &changed).err(), Some(SealError), "byte {at} changed");
             assert_eq!(open(&used, &family, &sealed[..at]).err(), Some(SealError), "cut at {at}");
         }
     }
