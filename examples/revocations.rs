@@ -59,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (mut refused, now) = (0, SystemClock.now());
         for number in 0..LOOKUPS {
             let claims = sample.get(usize::try_from(number)? % sample.len()).ok_or("none")?;
-            refused += u64::from(black_box(view.refuse(black_box(claims), true, now))?);
+            refused += u64::from(black_box(view.is_revoked(black_box(claims), true, now))?);
         }
         // Processor time excludes other processes of the machine.
         let each = processor_time()?.saturating_sub(worked).as_nanos() as f64 / LOOKUPS as f64;

@@ -78,14 +78,14 @@ pub(crate) struct NewClient {
 /// The registered clients.
 #[derive(Debug)]
 pub struct ClientRegistry {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<Store>,
     pub(super) directory: Arc<Directory>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl ClientRegistry {
     /// Stores clients in `store`, and reloads `directory` after changes.
-    pub fn new(store: Arc<dyn Store>, directory: Arc<Directory>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<Store>, directory: Arc<Directory>, clock: Arc<dyn Clock>) -> Self {
         Self { store, directory, clock }
     }
 

@@ -23,7 +23,7 @@ use crate::{
 /// Finds the client of a credential without a read of the store.
 #[derive(Debug)]
 pub struct Directory {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     rows: ClientRows,
     snapshot: ArcSwap<Snapshot>,
     /// Locked from the read to the swap, so that an older read never replaces a newer one.
@@ -44,7 +44,7 @@ impl Directory {
     /// # Errors
     /// When the store fails.
     pub async fn open(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         sealer: Arc<Sealer>,
         jwks_dir: Option<PathBuf>,
     ) -> Result<Self, StoreError> {

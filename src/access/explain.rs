@@ -188,7 +188,7 @@ fn explain_refresh(
     };
     let never = UnixTime::from_seconds(0);
     let session = Session {
-        session_id: SessionId::from_octets(&[0; 16]),
+        session_id: SessionId::from_bytes(&[0; 16]),
         client_id: client.client_id.clone(),
         subject,
         user_id: None,

@@ -24,7 +24,7 @@ const MAX_BATCHES: u32 = 20;
 /// Stores used assertions.
 #[derive(Debug)]
 pub struct UsedAssertions {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
     /// The last purge by this replica, in seconds of the monotonic clock.
     last_purge: AtomicI64,
@@ -32,7 +32,7 @@ pub struct UsedAssertions {
 
 impl UsedAssertions {
     /// Uses `store`.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, last_purge: AtomicI64::new(i64::MIN) }
     }
 

@@ -53,14 +53,14 @@ const MAX_ATTEMPTS: u32 = 5;
 /// The registered users.
 #[derive(Debug)]
 pub struct UserRegistry {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     hasher: Arc<PasswordHasher>,
     clock: Arc<dyn Clock>,
 }
 
 impl UserRegistry {
     /// Stores users in `store`.
-    pub fn new(store: Arc<dyn Store>, hasher: Arc<PasswordHasher>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<Store>, hasher: Arc<PasswordHasher>, clock: Arc<dyn Clock>) -> Self {
         Self { store, hasher, clock }
     }
 

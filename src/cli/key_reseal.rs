@@ -72,7 +72,7 @@ async fn work(config: Config, new_data_key: bool) -> Result<Resealing, Failure> 
     result.map_err(|error| Failure::refused(plain(&error.to_string())))
 }
 
-async fn on(store: &Arc<dyn Store>, config: &Config, new_data_key: bool) -> Result<Resealing, KeyError> {
+async fn on(store: &Arc<Store>, config: &Config, new_data_key: bool) -> Result<Resealing, KeyError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sealer = Sealer::new(&config.sealing, store, &clock)?;
     if new_data_key {

@@ -20,7 +20,7 @@ use crate::{
 /// When the store fails, when no key in it opens under the sealing key, or when the shared secret does not fit. Nothing was
 /// written then.
 pub(super) async fn ensure_keys(
-    store: &dyn Store,
+    store: &Store,
     settings: &KeySettings,
     sealer: &Sealer,
     now: UnixTime,

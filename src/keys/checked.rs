@@ -87,7 +87,7 @@ impl Untrusted {
 
 /// Makes a change to the keys, and signs each row that it writes. Answers its number; none when it was not made.
 pub(super) async fn change_keys(
-    store: &dyn Store,
+    store: &Store,
     sealer: &Sealer,
     change: &KeyChange,
 ) -> Result<Option<ChangeSequence>, KeyError> {

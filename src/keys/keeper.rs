@@ -21,7 +21,7 @@ const MOST_STEPS: usize = 256;
 
 /// Keeps the keys.
 pub struct Keeper {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<Store>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) clock: Arc<dyn Clock>,
     /// Says whether the clock may be relied on.
@@ -40,7 +40,7 @@ impl Keeper {
     /// # Errors
     /// When no name for this replica can be made.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         ring: Arc<KeyRing>,
         verifiers: Arc<Verifiers>,
         clock: Arc<dyn Clock>,

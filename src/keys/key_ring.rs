@@ -25,7 +25,7 @@ use crate::{
 
 /// The keys in use. Reading them never blocks and never reads the store; `look_up` does.
 pub struct KeyRing {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
     settings: KeySettings,
     sealer: Arc<Sealer>,
@@ -63,7 +63,7 @@ impl KeyRing {
     /// When the store fails, there are keys and none of them opens, there is no sealing key, or the shared secret does not
     /// fit. The store is then as it was.
     pub async fn open(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         settings: KeySettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyError> {

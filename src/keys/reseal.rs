@@ -61,7 +61,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When the store fails, or there is no sealing key; what was done until then is done.
-pub async fn reseal(store: &dyn Store, sealer: &Sealer) -> Result<Resealing, KeyError> {
+pub async fn reseal(store: &Store, sealer: &Sealer) -> Result<Resealing, KeyError> {
     let set = store.keys().await?;
     sealer.load(sealed_parts(&set), Patience::Start).await;
     sealer.prepare().await?;
@@ -84,7 +84,7 @@ pub async fn reseal(store: &dyn Store, sealer: &Sealer) -> Result<Resealing, Key
 }
 
 /// One key; none if it is gone meanwhile.
-async fn reseal_key(store: &dyn Store, sealer: &Sealer, key_id: &KeyId) -> Result<Option<Outcome>, KeyError> {
+async fn reseal_key(store: &Store, sealer: &Sealer, key_id: &KeyId) -> Result<Option<Outcome>, KeyError> {
     for _ in 0..ATTEMPTS {
         let set = store.keys().await?;
         let Some(record) = set.get(key_id.as_str()) else { return Ok(None) };
@@ -122,7 +122,7 @@ fn move_private_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<KeyRe
 
 /// One client; none if it is gone meanwhile.
 async fn sign_client(
-    store: &dyn Store,
+    store: &Store,
     sealer: &Sealer,
     client_id: &ClientId,
 ) -> Result<Option<Outcome>, KeyError> {

@@ -1,12 +1,12 @@
 //! The words of the house as plain data: no I/O, no async, nothing from any other floor.
 
 mod algorithm;
-mod assertion;
 mod authentication;
 mod bounded;
 mod claims;
 mod client;
 mod credential;
+mod digest;
 mod field;
 mod key;
 mod key_record;
@@ -31,7 +31,6 @@ mod token;
 mod user;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use assertion::AssertionDigest;
 pub use authentication::{
     AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, FromPeer, Peer,
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
@@ -44,6 +43,7 @@ pub use client::{
 pub use credential::{
     CLIENT_SECRET_PREFIX, CREDENTIAL_PREFIXES, REDACTED, REFRESH_TOKEN_PREFIX, holds_credential, redact,
 };
+pub use digest::{AssertionDigest, RefreshDigest, RequestDigest, SecretDigest};
 pub use field::{FieldViolation, Violations};
 pub use key::{InvalidKeyId, KeyId, KeyState, KeyUsage};
 pub use key_record::{KeyRecord, KeyRevocation, TransitionError};
@@ -62,10 +62,10 @@ pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTar
 pub use role::{Role, UnknownRole};
 pub use row_content::RowContent;
 pub use sealing_key::{SealingKeyId, SealingKeyRecord};
-pub use secret::{ClientSecret, SecretDigest};
+pub use secret::ClientSecret;
 pub use session::{
-    FamilyKey, InvalidSessionId, RefreshDigest, ReplacedToken, RequestDigest, Session, SessionFilter,
-    SessionId, SessionRecord, SessionRotation, SessionScope,
+    FamilyKey, InvalidSessionId, ReplacedToken, Session, SessionFilter, SessionId, SessionRecord,
+    SessionRotation, SessionScope,
 };
 pub use source::Source;
 pub use subject::{FOREIGN_SUBJECT, LONGEST_SUBJECT, foreign_prefix};

@@ -1,10 +1,10 @@
-//! What a revocation is known by in memory.
+//! The kinds, the keys and the entries of the set.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::model::{ChangeSequence, RevocationRecord, RevocationTarget, UnixTime};
 
-/// What a revocation names.
+/// The kind of a revocation's target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A token's id.
@@ -15,15 +15,15 @@ pub enum Kind {
     Subject,
     /// A client's id.
     Client,
-    /// Nothing: all is revoked.
+    /// All tokens.
     Everything,
 }
 
 impl Kind {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 5] = [Self::Token, Self::Session, Self::Subject, Self::Client, Self::Everything];
 
-    /// Its name.
+    /// The kind's name in metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -35,27 +35,25 @@ impl Kind {
     }
 }
 
-/// What an entry is found by. The ids that tokend makes are 16 octets in base64url, and kept as such; any other name is kept as
-/// its text.
+/// The key of an entry. The ids that tokend generates are 16 bytes in base64url, and are kept as bytes; any other key is kept as
+/// text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Name<'a> {
-    Octets(Kind, [u8; 16]),
+pub(super) enum Key<'a> {
+    Bytes(Kind, [u8; 16]),
     Text(Kind, &'a str),
 }
 
-impl<'a> Name<'a> {
-    /// The name of all there is.
-    pub(super) const EVERYTHING: Name<'static> = Name::Text(Kind::Everything, "");
+impl<'a> Key<'a> {
+    pub(super) const EVERYTHING: Key<'static> = Key::Text(Kind::Everything, "");
 
     pub(super) fn of(kind: Kind, text: &'a str) -> Self {
-        let octets = match kind {
-            Kind::Token | Kind::Session => octets(text),
+        let bytes = match kind {
+            Kind::Token | Kind::Session => decode(text),
             Kind::Subject | Kind::Client | Kind::Everything => None,
         };
-        octets.map_or(Self::Text(kind, text), |octets| Self::Octets(kind, octets))
+        bytes.map_or(Self::Text(kind, text), |bytes| Self::Bytes(kind, bytes))
     }
 
-    /// What `target` is found by.
     pub(super) fn of_target(target: &'a RevocationTarget) -> Self {
         match target {
             RevocationTarget::Token(jwt_id) => Self::of(Kind::Token, jwt_id),
@@ -68,43 +66,41 @@ impl<'a> Name<'a> {
 
     pub(super) const fn kind(&self) -> Kind {
         match self {
-            Self::Octets(kind, _) | Self::Text(kind, _) => *kind,
+            Self::Bytes(kind, _) | Self::Text(kind, _) => *kind,
         }
     }
 }
 
-/// The 16 octets that `text` stands for, if it does. No two texts stand for the same ones: the engine takes neither padding nor
-/// a last character with bits that are not used.
-fn octets(text: &str) -> Option<[u8; 16]> {
-    let mut octets = [0; 18];
+/// The 16 bytes that `text` encodes. Each value has one text: the engine accepts neither padding nor a last character with unused
+/// bits.
+fn decode(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 18];
     if text.len() != 22 {
         return None;
     }
-    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut octets).ok()?;
-    octets.first_chunk().copied().filter(|_| length == 16)
+    let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+    bytes.first_chunk().copied().filter(|_| length == 16)
 }
 
-/// The text that stands for 16 octets.
-pub(super) fn text(octets: [u8; 16]) -> String {
-    URL_SAFE_NO_PAD.encode(octets)
+/// The text of a 16-byte id.
+pub(super) fn encode(bytes: [u8; 16]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// When that expired which another took the place of.
+/// The expire time of an entry that was replaced.
 pub(super) const LONG_AGO: UnixTime = UnixTime::from_seconds(0);
 
-/// What a [`Log`](super::log::Log) holds.
+/// An entry of a [`Log`](super::log::Log).
 pub(super) trait Entry: Clone {
-    /// What it is found by.
-    fn name(&self) -> Name<'_>;
-    /// The change that made it.
+    fn key(&self) -> Key<'_>;
+    /// The change that made the entry.
     fn sequence(&self) -> ChangeSequence;
-    /// When it may be forgotten.
+    /// When the entry may be deleted; `None`: never.
     fn expire_time(&self) -> Option<UnixTime>;
-    /// The revocation that it stands for.
     fn record(&self) -> RevocationRecord;
-    /// Another took its place: from now on it counts as one that has expired.
+    /// Marks the entry as replaced: it counts as expired.
     fn end(&mut self);
-    /// What it takes beside its own size.
+    /// The memory of the entry beside its own size.
     fn heap_bytes(&self) -> usize;
 
     fn has_expired(&self, now: UnixTime) -> bool {
@@ -113,8 +109,8 @@ pub(super) trait Entry: Clone {
 }
 
 impl Entry for RevocationRecord {
-    fn name(&self) -> Name<'_> {
-        Name::of_target(&self.revocation.target)
+    fn key(&self) -> Key<'_> {
+        Key::of_target(&self.revocation.target)
     }
 
     fn sequence(&self) -> ChangeSequence {
@@ -135,7 +131,7 @@ impl Entry for RevocationRecord {
 
     fn heap_bytes(&self) -> usize {
         match &self.revocation.target {
-            RevocationTarget::Token(name) | RevocationTarget::Subject(name, _) => name.capacity(),
+            RevocationTarget::Token(text) | RevocationTarget::Subject(text, _) => text.capacity(),
             RevocationTarget::Session(session_id) => session_id.as_str().len(),
             RevocationTarget::Client(client_id, _) => client_id.as_str().len(),
             RevocationTarget::Everything(_) => 0,
@@ -151,19 +147,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sixteen_octets_have_one_text(octets in any::<[u8; 16]>(), last in "[A-Za-z0-9_=-]") {
-            let own = text(octets);
-            prop_assert_eq!(Name::of(Kind::Token, &own), Name::Octets(Kind::Token, octets));
-            prop_assert_eq!(Name::of(Kind::Subject, &own), Name::Text(Kind::Subject, &own));
+        fn sixteen_bytes_have_one_text(bytes in any::<[u8; 16]>(), last in "[A-Za-z0-9_=-]") {
+            let own = encode(bytes);
+            prop_assert_eq!(Key::of(Kind::Token, &own), Key::Bytes(Kind::Token, bytes));
+            prop_assert_eq!(Key::of(Kind::Subject, &own), Key::Text(Kind::Subject, &own));
             let other = format!("{}{last}", own.strip_suffix(|_: char| true).unwrap_or_default());
-            let same = Name::of(Kind::Session, &other) == Name::Octets(Kind::Session, octets);
+            let same = Key::of(Kind::Session, &other) == Key::Bytes(Kind::Session, bytes);
             prop_assert_eq!(same, other == own);
         }
 
         #[test]
-        fn any_other_text_is_kept_as_it_is(other in "\\PC{0,24}") {
-            if let Name::Octets(_, octets) = Name::of(Kind::Token, &other) {
-                prop_assert_eq!(text(octets), other);
+        fn any_other_text_does_not_change(other in "\\PC{0,24}") {
+            if let Key::Bytes(_, bytes) = Key::of(Kind::Token, &other) {
+                prop_assert_eq!(encode(bytes), other);
             }
         }
     }

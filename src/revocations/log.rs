@@ -1,117 +1,116 @@
-//! Entries in the order of their sequences, and where each is.
+//! A log of entries in the order of their sequences, with an index by key.
 //!
-//! What takes long (making room, letting go of what has expired) makes another log while this one is read on. Only putting one
-//! entry in keeps readers out, and it is short.
+//! Growing and removing expired entries build another log while this one is being read. Only the insertion of one entry excludes
+//! readers.
 
 use hashbrown::HashTable;
 
-use super::entry::{Entry, Kind, Name};
+use super::entry::{Entry, Key, Kind};
 use crate::model::{ChangeSequence, UnixTime};
 
-/// Room that a fresh log has.
-const LEAST_ROOM: usize = 8;
+/// The smallest spare capacity of a rebuilt log.
+const MIN_SPARE: usize = 8;
 
-/// How many of each kind.
+/// A number of entries by kind.
 pub(super) type Counts = [usize; Kind::ALL.len()];
 
-/// Entries of one sort: fewer than 2^32.
+/// Entries of one type: fewer than 2^32.
 pub(super) struct Log<E> {
-    /// By sequence. One that another took the place of stays until the log is made anew, and counts as expired.
+    /// By sequence. A replaced entry stays until the log is rebuilt, and counts as expired.
     entries: Vec<E>,
-    /// Where the entry of each name is.
-    places: HashTable<u32>,
-    /// What the entries take beside their own size.
+    /// The position of each key's entry.
+    positions: HashTable<u32>,
+    /// The memory of the entries beside their own size.
     heap_bytes: usize,
-    /// How many had not expired when they were last counted.
+    /// The entries that had not expired at the last count.
     live: Counts,
 }
 
 impl<E> Default for Log<E> {
     fn default() -> Self {
-        Self { entries: Vec::new(), places: HashTable::new(), heap_bytes: 0, live: Counts::default() }
+        Self { entries: Vec::new(), positions: HashTable::new(), heap_bytes: 0, live: Counts::default() }
     }
 }
 
 impl<E: Entry> Log<E> {
-    /// The entry of that name, which hashes to `hash`.
-    pub(super) fn find(&self, hash: u64, name: Name<'_>) -> Option<&E> {
-        let entry = |place: &u32| self.entries.get(*place as usize);
-        let place = self.places.find(hash, |place| entry(place).is_some_and(|entry| entry.name() == name))?;
-        entry(place)
+    /// The entry of a key whose hash is `hash`.
+    pub(super) fn find(&self, hash: u64, key: Key<'_>) -> Option<&E> {
+        let entry = |position: &u32| self.entries.get(*position as usize);
+        let is_found = |position: &u32| entry(position).is_some_and(|entry| entry.key() == key);
+        entry(self.positions.find(hash, is_found)?)
     }
 
-    /// Whether one more can be put in at once.
+    /// Whether an entry can be inserted without growing.
     pub(super) fn has_room(&self) -> bool {
-        self.entries.len() < self.entries.capacity() && self.places.len() < self.places.capacity()
+        self.entries.len() < self.entries.capacity() && self.positions.len() < self.positions.capacity()
     }
 
-    /// Puts `entry` in, in the place of the one of its name. Its sequence is not below that of any other.
-    pub(super) fn put(&mut self, entry: E, hash: impl Fn(Name<'_>) -> u64) {
+    /// Inserts an entry, and replaces the one with its key. No entry has a higher sequence.
+    pub(super) fn insert(&mut self, entry: E, hash: impl Fn(Key<'_>) -> u64) {
         let Ok(end) = u32::try_from(self.entries.len()) else { return };
-        let name = entry.name();
+        let key = entry.key();
         let entries = &self.entries;
-        let at = |place: u32| entries.get(place as usize);
-        let same = |place: &u32| at(*place).is_some_and(|other| other.name() == name);
-        if let Some(place) = self.places.find_mut(hash(name), same) {
-            let before = std::mem::replace(place, end);
-            if let Some(before) = self.entries.get_mut(before as usize) {
-                before.end();
+        let at = |position: u32| entries.get(position as usize);
+        let same = |position: &u32| at(*position).is_some_and(|other| other.key() == key);
+        if let Some(position) = self.positions.find_mut(hash(key), same) {
+            let replaced = std::mem::replace(position, end);
+            if let Some(replaced) = self.entries.get_mut(replaced as usize) {
+                replaced.end();
             }
         } else {
-            let rehash = |place: &u32| at(*place).map_or(0, |entry| hash(entry.name()));
-            self.places.insert_unique(hash(name), end, rehash);
-            count(&mut self.live, name.kind());
+            let rehash = |position: &u32| at(*position).map_or(0, |entry| hash(entry.key()));
+            self.positions.insert_unique(hash(key), end, rehash);
+            count(&mut self.live, key.kind());
         }
         self.heap_bytes += entry.heap_bytes();
         self.entries.push(entry);
     }
 
-    /// The same without what has expired at `now`, and with room for more.
-    pub(super) fn made_anew(&self, now: UnixTime, hash: impl Fn(Name<'_>) -> u64) -> Self {
+    /// A copy without the entries that have expired at `now`, and with spare capacity.
+    pub(super) fn rebuilt(&self, now: UnixTime, hash: impl Fn(Key<'_>) -> u64) -> Self {
         let live = || self.entries.iter().filter(|entry| !entry.has_expired(now));
         let count = live().count();
-        let room = if count == 0 { 0 } else { count + count / 4 + LEAST_ROOM };
-        let (entries, places) = (Vec::with_capacity(room), HashTable::with_capacity(room));
-        let mut anew = Self { entries, places, ..Self::default() };
+        let capacity = if count == 0 { 0 } else { count + count / 4 + MIN_SPARE };
+        let (entries, positions) = (Vec::with_capacity(capacity), HashTable::with_capacity(capacity));
+        let mut rebuilt = Self { entries, positions, ..Self::default() };
         for entry in live() {
-            anew.put(entry.clone(), &hash);
+            rebuilt.insert(entry.clone(), &hash);
         }
-        anew
+        rebuilt
     }
 
-    /// How many have not expired at `now`.
-    pub(super) fn counted(&self, now: UnixTime) -> Counts {
+    /// Counts the entries that have not expired at `now`.
+    pub(super) fn count_live(&self, now: UnixTime) -> Counts {
         let mut counts = Counts::default();
         for entry in self.entries.iter().filter(|entry| !entry.has_expired(now)) {
-            count(&mut counts, entry.name().kind());
+            count(&mut counts, entry.key().kind());
         }
         counts
     }
 
-    /// Keeps a count.
     pub(super) const fn set_live(&mut self, live: Counts) {
         self.live = live;
     }
 
-    /// How many had not expired when they were last counted.
+    /// The entries that had not expired at the last count.
     pub(super) const fn live(&self) -> Counts {
         self.live
     }
 
-    /// How many there are, expired ones included.
+    /// The number of entries, including expired ones.
     pub(super) const fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Those after a change, in order.
+    /// The entries after a change, in order.
     pub(super) fn after(&self, sequence: ChangeSequence) -> &[E] {
         let from = self.entries.partition_point(|entry| entry.sequence() <= sequence);
         self.entries.get(from..).unwrap_or_default()
     }
 
-    /// What it takes.
+    /// The memory of the log.
     pub(super) fn bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<E>() + self.places.allocation_size() + self.heap_bytes
+        self.entries.capacity() * size_of::<E>() + self.positions.allocation_size() + self.heap_bytes
     }
 }
 

@@ -1,20 +1,18 @@
-//! What is revoked, in memory: followed from the store, and asked on every verification.
+//! The revocations in memory: read from the store in the order of their changes, and checked on every verification.
 //!
 //! May import: `store`, `model`, `clock`. Invariant: a revocation that was read, or made here, is in force until it has expired,
-//! whatever the store says later.
+//! whatever the store returns later.
 
-mod compact;
+mod cleanup;
+mod compact_entry;
 mod entry;
 mod log;
 mod overlay;
-mod purge;
 mod set;
-mod settings;
 mod shards;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use entry::Kind;
-pub use settings::RevocationSettings;
-pub use view::{Revocations, Stale};
+pub use view::{RevocationSettings, Revocations, Stale};

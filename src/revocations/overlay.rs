@@ -1,4 +1,4 @@
-//! Revocations that were made here and could not be read back yet.
+//! Revocations that were made here and could not yet be read back from the store.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,10 +7,10 @@ use arc_swap::ArcSwap;
 use super::set::Set;
 use crate::model::{ChangeSequence, RevocationRecord, TokenClaims, UnixTime};
 
-/// What is in force here, and not in the set that follows the store.
+/// The revocations that are in force here, and not in the set that follows the store.
 pub(super) struct Overlay {
     set: ArcSwap<Set>,
-    /// The last of them.
+    /// The last one.
     last: Mutex<Option<ChangeSequence>>,
 }
 
@@ -19,24 +19,23 @@ impl Overlay {
         Self { set: ArcSwap::from_pointee(Set::small()), last: Mutex::new(None) }
     }
 
-    /// Puts one in force.
-    pub(super) fn put(&self, record: RevocationRecord, now: UnixTime) {
+    pub(super) fn insert(&self, record: RevocationRecord, now: UnixTime) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = (*last).max(Some(record.sequence));
-        self.set.load().put(record, now);
+        self.set.load().insert(record, now);
     }
 
-    /// Everything up to `held` was read from the store.
-    pub(super) fn read_back(&self, held: ChangeSequence) {
+    /// Deletes the revocations once every revocation up to `loaded` was read from the store.
+    pub(super) fn clear_up_to(&self, loaded: ChangeSequence) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| last <= held) {
+        if last.is_some_and(|last| last <= loaded) {
             *last = None;
             self.set.store(Arc::new(Set::small()));
         }
     }
 
-    /// Whether the token with these claims is revoked by one of them.
-    pub(super) fn refuses(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
-        self.set.load().refuses(claims, own, now)
+    /// Whether the token with these claims is revoked by the overlay.
+    pub(super) fn revokes(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
+        self.set.load().revokes(claims, own, now)
     }
 }

@@ -1,4 +1,4 @@
-//! The set of the revocations: what is asked on every verification.
+//! The set of the revocations, which every verification checks.
 
 use std::{
     fmt,
@@ -6,42 +6,41 @@ use std::{
 };
 
 use super::{
-    compact::Compact,
-    entry::{Entry, Kind, Name},
+    compact_entry::CompactEntry,
+    entry::{Entry, Key, Kind},
     shards::Shards,
 };
 use crate::model::{
     ChangeSequence, RevocationPage, RevocationRecord, RevocationTarget, TokenClaims, UnixTime,
 };
 
-/// Parts of each sort, as a power of two: with ten million entries, one of them has forty thousand.
-const PARTS: u32 = 8;
+/// The shards of each entry type, as a power of two: with ten million entries, a shard has forty thousand.
+const SHARD_BITS: u32 = 8;
 
-/// Entries that are looked at for one piece of a snapshot, of each part.
-const PIECE: usize = 8;
+/// Entries of each shard that one page reads.
+const PAGE: usize = 8;
 
-/// What is revoked.
+/// The revocations by target.
 pub(super) struct Set {
-    /// Tokens and sessions with ids as tokend makes them.
-    compact: Shards<Compact>,
-    /// All the rest.
+    /// Tokens and sessions with 16-byte ids.
+    compact: Shards<CompactEntry>,
+    /// Revocations of other targets.
     named: Shards<RevocationRecord>,
-    /// Everything that was issued before is revoked, unless that has expired. In seconds since 1970.
+    /// The latest `issued_before` of a revocation of everything, which may have expired. In seconds since 1970.
     everything_before: AtomicI64,
 }
 
 impl Set {
-    /// With nothing in it.
     pub(super) fn new() -> Self {
-        Self::in_parts(PARTS)
+        Self::with_shards(SHARD_BITS)
     }
 
-    /// The same for few revocations.
+    /// A set for few revocations.
     pub(super) fn small() -> Self {
-        Self::in_parts(0)
+        Self::with_shards(0)
     }
 
-    fn in_parts(bits: u32) -> Self {
+    fn with_shards(bits: u32) -> Self {
         Self {
             compact: Shards::new(bits),
             named: Shards::new(bits),
@@ -49,16 +48,16 @@ impl Set {
         }
     }
 
-    /// Puts a revocation in, in the place of the one of the same target.
-    pub(super) fn put(&self, record: RevocationRecord, now: UnixTime) {
-        match Name::of_target(&record.revocation.target) {
-            Name::Octets(kind, id) => {
-                self.compact.put(Compact::new(kind, id, record.sequence, &record.revocation), now);
+    /// Inserts a revocation, and replaces the one with the same target.
+    pub(super) fn insert(&self, record: RevocationRecord, now: UnixTime) {
+        match Key::of_target(&record.revocation.target) {
+            Key::Bytes(kind, id) => {
+                self.compact.insert(CompactEntry::new(kind, id, record.sequence, &record.revocation), now);
             }
-            Name::Text(..) => {
+            Key::Text(..) => {
                 let before = record.revocation.target.issued_before();
                 let everything = matches!(record.revocation.target, RevocationTarget::Everything(_));
-                self.named.put(record, now);
+                self.named.insert(record, now);
                 if let Some(before) = before.filter(|_| everything) {
                     self.everything_before.fetch_max(before.seconds(), SeqCst);
                 }
@@ -66,75 +65,75 @@ impl Set {
         }
     }
 
-    /// Whether the token with these claims is revoked at `now`. Only tokens of this issuer's own have a session, subject and client
-    /// that can be.
-    pub(super) fn refuses(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
+    /// Whether the token with these claims is revoked at `now`. The session, the subject and the client of a token can be revoked if
+    /// this issuer issued the token (`own`).
+    pub(super) fn revokes(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
         if self.compact.is_empty() && self.named.is_empty() {
             return false;
         }
         let issued = claims.first_issue_time();
-        let named = |kind, name: &str| self.has(Name::of(kind, name), issued, now);
-        claims.jwt_id.as_deref().is_some_and(|jwt_id| named(Kind::Token, jwt_id))
+        let has = |kind, text: &str| self.has(Key::of(kind, text), issued, now);
+        claims.jwt_id.as_deref().is_some_and(|jwt_id| has(Kind::Token, jwt_id))
             || own
-                && (claims.session_id.as_deref().is_some_and(|session_id| named(Kind::Session, session_id))
-                    || named(Kind::Subject, &claims.subject)
-                    || claims.client_id.as_deref().is_some_and(|client_id| named(Kind::Client, client_id))
-                    || self.refuses_everything(issued, now))
+                && (claims.session_id.as_deref().is_some_and(|session_id| has(Kind::Session, session_id))
+                    || has(Kind::Subject, &claims.subject)
+                    || claims.client_id.as_deref().is_some_and(|client_id| has(Kind::Client, client_id))
+                    || self.revokes_everything(issued, now))
     }
 
-    fn refuses_everything(&self, issue_time: Option<UnixTime>, now: UnixTime) -> bool {
+    fn revokes_everything(&self, issue_time: Option<UnixTime>, now: UnixTime) -> bool {
         let before = UnixTime::from_seconds(self.everything_before.load(SeqCst));
-        issue_time.is_none_or(|issued| issued < before) && self.has(Name::EVERYTHING, issue_time, now)
+        issue_time.is_none_or(|issued| issued < before) && self.has(Key::EVERYTHING, issue_time, now)
     }
 
-    /// Whether there is a revocation of that name that has not expired and reaches what was issued then.
-    fn has(&self, name: Name<'_>, issue_time: Option<UnixTime>, now: UnixTime) -> bool {
-        let found = match name {
-            Name::Octets(..) if self.compact.is_empty() => None,
-            Name::Octets(..) => self.compact.find(name, |entry| !entry.has_expired(now)),
-            Name::Text(..) if self.named.is_empty() => None,
-            Name::Text(..) => self.named.find(name, |record| {
-                // What has no time of issue may have been issued before.
-                let reaches = |before| issue_time.is_none_or(|issued| issued < before);
-                !record.has_expired(now) && record.revocation.target.issued_before().is_none_or(reaches)
+    /// Whether there is a live revocation with this key that covers tokens issued at `issue_time`.
+    fn has(&self, key: Key<'_>, issue_time: Option<UnixTime>, now: UnixTime) -> bool {
+        let found = match key {
+            Key::Bytes(..) if self.compact.is_empty() => None,
+            Key::Bytes(..) => self.compact.find(key, |entry| !entry.has_expired(now)),
+            Key::Text(..) if self.named.is_empty() => None,
+            Key::Text(..) => self.named.find(key, |record| {
+                // A token without a time of issue may have been issued before.
+                let covers = |before| issue_time.is_none_or(|issued| issued < before);
+                !record.has_expired(now) && record.revocation.target.issued_before().is_none_or(covers)
             }),
         };
         found.unwrap_or(false)
     }
 
-    /// The revocation of that target, as it was put in last and is kept.
+    /// The revocation of a target. It may have expired.
     pub(super) fn get(&self, target: &RevocationTarget) -> Option<RevocationRecord> {
-        let name = Name::of_target(target);
-        match name {
-            Name::Octets(..) => self.compact.find(name, Compact::record),
-            Name::Text(..) => self.named.find(name, RevocationRecord::record),
+        let key = Key::of_target(target);
+        match key {
+            Key::Bytes(..) => self.compact.find(key, CompactEntry::record),
+            Key::Text(..) => self.named.find(key, RevocationRecord::record),
         }
     }
 
-    /// Some of the revocations after a change and up to another that have not expired at `now`, in order; and up to where these are
-    /// all. Of two for one target only the later one is told, so that a page is complete with all the pages up to the last change.
+    /// The first revocations after a change and up to another that have not expired at `now`, in order, and the change up to which
+    /// they are complete. A replaced revocation is left out: its successor is on a later page.
     pub(super) fn page(&self, after: ChangeSequence, up_to: ChangeSequence, now: UnixTime) -> RevocationPage {
-        let (compact, to) = self.compact.between(after, up_to, PIECE);
-        let (named, complete) = self.named.between(after, to, PIECE);
+        let (compact, to) = self.compact.between(after, up_to, PAGE);
+        let (named, complete) = self.named.between(after, to, PAGE);
         let compact = compact.iter().filter(|entry| entry.sequence() <= complete && !entry.has_expired(now));
         let named = named.into_iter().filter(|record| !record.has_expired(now));
-        let mut records: Vec<RevocationRecord> = compact.map(Compact::record).chain(named).collect();
+        let mut records: Vec<RevocationRecord> = compact.map(CompactEntry::record).chain(named).collect();
         records.sort_unstable_by_key(|record| record.sequence);
         RevocationPage { records, complete }
     }
 
-    /// Lets go of what has expired in one of the parts, and of what has not counts it.
-    pub(super) fn tidy(&self, part: usize, now: UnixTime) {
-        self.compact.tidy(part, now);
-        self.named.tidy(part, now);
+    /// Counts the live revocations of a shard, and removes the expired ones if there are many.
+    pub(super) fn clean_up(&self, shard: usize, now: UnixTime) {
+        self.compact.clean_up(shard, now);
+        self.named.clean_up(shard, now);
     }
 
-    /// How many parts there are to tidy.
-    pub(super) const fn parts(&self) -> usize {
-        self.compact.parts()
+    /// The number of shards to clean up.
+    pub(super) const fn shards(&self) -> usize {
+        self.compact.count()
     }
 
-    /// How many of each kind have not expired, as far as that was noticed.
+    /// The revocations of each kind that had not expired at the last count of their shard.
     pub(super) fn live(&self) -> [(Kind, usize); Kind::ALL.len()] {
         let (compact, named) = (self.compact.live(), self.named.live());
         Kind::ALL.map(|kind| {
@@ -143,7 +142,7 @@ impl Set {
         })
     }
 
-    /// What they take in memory.
+    /// The memory of the set.
     pub(super) fn bytes(&self) -> usize {
         self.compact.bytes() + self.named.bytes()
     }

@@ -1,6 +1,6 @@
-//! A log in many parts, so that what is done to one of them is soon done.
+//! A log in many shards, so that work on one of them is short.
 //!
-//! Readers never wait for longer than it takes to put one entry in: whatever takes longer is done to a copy while they read on.
+//! A reader waits at most for the insertion of one entry. Anything longer is done on a copy.
 
 use std::{
     collections::hash_map::RandomState,
@@ -12,28 +12,28 @@ use std::{
 };
 
 use super::{
-    entry::{Entry, Name},
+    entry::{Entry, Key},
     log::{Counts, Log},
 };
 use crate::model::{ChangeSequence, UnixTime};
 
-/// Of a log, one part in so many may have expired before it is made anew without them.
-const MOST_EXPIRED: usize = 8;
+/// A log is rebuilt when more than one entry in 8 has expired.
+const MAX_EXPIRED: usize = 8;
 
-/// Entries of one sort, by name and by sequence.
+/// Entries of one type, by key and by sequence.
 pub(super) struct Shards<E> {
-    /// As many as a power of two says.
+    /// A power of two.
     logs: Box<[RwLock<Log<E>>]>,
-    /// Its keys are random, so that nobody can choose names that meet.
+    /// Randomly keyed, so that no caller can choose keys that collide.
     hasher: RandomState,
-    /// How many entries there are at the most, so that nobody looks where nothing is.
+    /// The largest possible number of entries, so that empty shards are not searched.
     len: AtomicUsize,
-    /// Held by the one who changes something.
+    /// Held by a writer.
     writing: Mutex<()>,
 }
 
 impl<E: Entry> Shards<E> {
-    /// Without entries, in `2^bits` parts.
+    /// Creates `2^bits` empty shards.
     pub(super) fn new(bits: u32) -> Self {
         Self {
             logs: (0..1_usize << bits).map(|_| RwLock::default()).collect(),
@@ -43,67 +43,66 @@ impl<E: Entry> Shards<E> {
         }
     }
 
-    /// Whether there is nothing to find.
     pub(super) fn is_empty(&self) -> bool {
         self.len.load(SeqCst) == 0
     }
 
-    /// What `read` makes of the entry of that name, if there is one.
-    pub(super) fn find<T>(&self, name: Name<'_>, read: impl FnOnce(&E) -> T) -> Option<T> {
-        let hash = self.hash(name);
-        let log = reading(self.logs.get(self.part(hash))?);
-        log.find(hash, name).map(read)
+    /// Applies `read` to the entry of a key, if there is one.
+    pub(super) fn find<T>(&self, key: Key<'_>, read: impl FnOnce(&E) -> T) -> Option<T> {
+        let hash = self.hash(key);
+        let log = read_lock(self.logs.get(self.shard(hash))?);
+        log.find(hash, key).map(read)
     }
 
-    /// Puts an entry in, in the place of the one of its name, unless that one is as new. For [`Self::between`] they must be put in
+    /// Inserts an entry, and replaces the one with its key, unless that one is as new. [`Self::between`] needs entries to be inserted
     /// in their order.
-    pub(super) fn put(&self, entry: E, now: UnixTime) {
-        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let hash = self.hash(entry.name());
-        let Some(log) = self.logs.get(self.part(hash)) else { return };
+    pub(super) fn insert(&self, entry: E, now: UnixTime) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let hash = self.hash(entry.key());
+        let Some(log) = self.logs.get(self.shard(hash)) else { return };
         let (as_new, has_room) = {
-            let log = reading(log);
-            let held = log.find(hash, entry.name());
-            (held.is_some_and(|held| held.sequence() >= entry.sequence()), log.has_room())
+            let log = read_lock(log);
+            let existing = log.find(hash, entry.key());
+            (existing.is_some_and(|existing| existing.sequence() >= entry.sequence()), log.has_room())
         };
         if as_new {
             return;
         }
         if !has_room {
-            self.make_anew(log, now);
+            self.rebuild(log, now);
         }
         self.len.fetch_add(1, SeqCst);
-        writing(log).put(entry, |name| self.hash(name));
+        write_lock(log).insert(entry, |key| self.hash(key));
     }
 
-    /// Lets go of what has expired in one of the parts, if it is much, and counts what has not.
-    pub(super) fn tidy(&self, part: usize, now: UnixTime) {
-        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(log) = self.logs.get(part % self.logs.len()) else { return };
+    /// Counts the live entries of a shard, and rebuilds the shard if many have expired.
+    pub(super) fn clean_up(&self, shard: usize, now: UnixTime) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(log) = self.logs.get(shard % self.logs.len()) else { return };
         let (live, len) = {
-            let log = reading(log);
-            (log.counted(now), log.len())
+            let log = read_lock(log);
+            (log.count_live(now), log.len())
         };
         let expired = len - live.iter().sum::<usize>();
-        if expired > len / MOST_EXPIRED {
-            self.make_anew(log, now);
-        } else if reading(log).live() != live {
-            writing(log).set_live(live);
+        if expired > len / MAX_EXPIRED {
+            self.rebuild(log, now);
+        } else if read_lock(log).live() != live {
+            write_lock(log).set_live(live);
         }
     }
 
-    fn make_anew(&self, log: &RwLock<Log<E>>, now: UnixTime) {
-        let (anew, before) = {
-            let log = reading(log);
-            (log.made_anew(now, |name| self.hash(name)), log.len())
+    fn rebuild(&self, log: &RwLock<Log<E>>, now: UnixTime) {
+        let (rebuilt, before) = {
+            let log = read_lock(log);
+            (log.rebuilt(now, |key| self.hash(key)), log.len())
         };
-        self.len.fetch_sub(before - anew.len(), SeqCst);
-        let old = std::mem::replace(&mut *writing(log), anew);
-        // Not with the lock.
+        self.len.fetch_sub(before - rebuilt.len(), SeqCst);
+        let old = std::mem::replace(&mut *write_lock(log), rebuilt);
+        // Freed without the lock.
         drop(old);
     }
 
-    /// Entries after a change and up to another, about `limit` of each part, and the change up to which these are all.
+    /// The entries after a change and up to another, about `limit` of each shard, and the change up to which they are complete.
     pub(super) fn between(
         &self,
         after: ChangeSequence,
@@ -115,7 +114,7 @@ impl<E: Entry> Shards<E> {
             return (found, complete);
         }
         for log in &self.logs {
-            let log = reading(log);
+            let log = read_lock(log);
             let entries = log.after(after);
             let last = entries.get(limit.saturating_sub(1)).map(Entry::sequence);
             complete = last.map_or(complete, |last| complete.min(last));
@@ -125,42 +124,41 @@ impl<E: Entry> Shards<E> {
         (found, complete)
     }
 
-    /// How many of each kind have not expired, as far as that was noticed.
+    /// The entries of each kind that had not expired at the last count of their shard.
     pub(super) fn live(&self) -> Counts {
         let mut counts = Counts::default();
         for log in &self.logs {
-            for (count, more) in counts.iter_mut().zip(reading(log).live()) {
+            for (count, more) in counts.iter_mut().zip(read_lock(log).live()) {
                 *count += more;
             }
         }
         counts
     }
 
-    /// What they take in memory.
+    /// The memory of the shards.
     pub(super) fn bytes(&self) -> usize {
-        let logs = self.logs.iter().map(|log| reading(log).bytes() + size_of::<RwLock<Log<E>>>());
+        let logs = self.logs.iter().map(|log| read_lock(log).bytes() + size_of::<RwLock<Log<E>>>());
         logs.sum()
     }
 
-    /// How many parts there are.
-    pub(super) const fn parts(&self) -> usize {
+    pub(super) const fn count(&self) -> usize {
         self.logs.len()
     }
 
-    fn hash(&self, name: Name<'_>) -> u64 {
-        self.hasher.hash_one(name)
+    fn hash(&self, key: Key<'_>) -> u64 {
+        self.hasher.hash_one(key)
     }
 
-    /// A table finds its way by the lowest and the highest bits, so that those in the middle are left for this.
-    fn part(&self, hash: u64) -> usize {
+    /// The hash table uses the lowest and the highest bits of the hash; this uses the bits between them.
+    fn shard(&self, hash: u64) -> usize {
         (hash >> 40) as usize & (self.logs.len() - 1)
     }
 }
 
-fn reading<E>(log: &RwLock<Log<E>>) -> RwLockReadGuard<'_, Log<E>> {
+fn read_lock<E>(log: &RwLock<Log<E>>) -> RwLockReadGuard<'_, Log<E>> {
     log.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn writing<E>(log: &RwLock<Log<E>>) -> RwLockWriteGuard<'_, Log<E>> {
+fn write_lock<E>(log: &RwLock<Log<E>>) -> RwLockWriteGuard<'_, Log<E>> {
     log.write().unwrap_or_else(PoisonError::into_inner)
 }

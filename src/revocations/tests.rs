@@ -1,4 +1,4 @@
-//! The set against a plain model of it.
+//! Compares the set with a plain model.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     Kind,
-    entry::{self, Name},
+    entry::{self, Key},
     set::Set,
 };
 use crate::model::{
@@ -21,9 +21,9 @@ fn at(seconds: i64) -> UnixTime {
     UnixTime::from_seconds(START + seconds)
 }
 
-/// An id as tokend makes them.
+/// An id of the form that tokend generates.
 fn id(number: u8) -> String {
-    entry::text([number; 16])
+    entry::encode([number; 16])
 }
 
 /// One of a few targets of every kind, foreign token ids among them.
@@ -50,7 +50,7 @@ enum Step {
     /// The next one again: a page that is read twice.
     Again,
     Pass(i64),
-    Tidy(usize),
+    CleanUp(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -58,17 +58,17 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (target(), prop::option::weighted(0.8, 1_i64..40)).prop_map(|(target, life)| Step::Revoke(target, life)),
         1 => Just(Step::Again),
         2 => (0_i64..15).prop_map(Step::Pass),
-        2 => any::<usize>().prop_map(Step::Tidy),
+        2 => any::<usize>().prop_map(Step::CleanUp),
     ]
 }
 
-/// What the store would hold: one record for each target, each reaching as far as any of that target.
+/// The rows of the store: one record for each target, extended by each revocation of the target.
 #[derive(Default)]
 struct Model(BTreeMap<String, RevocationRecord>);
 
 impl Model {
     fn revoke(&mut self, revocation: Revocation, sequence: i64) -> RevocationRecord {
-        let key = format!("{:?}", Name::of_target(&revocation.target));
+        let key = format!("{:?}", Key::of_target(&revocation.target));
         let revocation = match self.0.get(&key) {
             Some(held) => held.revocation.clone().widened_by(&revocation),
             None => revocation,
@@ -82,7 +82,7 @@ impl Model {
         self.0.values().filter(move |record| !record.revocation.has_expired(now))
     }
 
-    fn refuses(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
+    fn revokes(&self, claims: &TokenClaims, own: bool, now: UnixTime) -> bool {
         let issued = match (claims.issue_time, claims.origin_time) {
             (Some(issued), Some(origin)) => Some(issued.min(origin)),
             (issued, _) => issued,
@@ -160,7 +160,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_set_is_the_model(
+    fn the_set_equals_the_model(
         steps in prop::collection::vec(step(), 1..120),
         asked in prop::collection::vec((claims(), any::<bool>()), 12),
         small in any::<bool>(),
@@ -173,33 +173,33 @@ proptest! {
                     sequence += 1;
                     let expire_time = life.map(|life| UnixTime::from_seconds(now.seconds() + life));
                     let record = model.revoke(Revocation { target, revoke_time: now, expire_time }, sequence);
-                    set.put(record.clone(), now);
+                    set.insert(record.clone(), now);
                     last = Some(record);
                 }
-                Step::Again => if let Some(record) = last.clone() { set.put(record, now) },
+                Step::Again => if let Some(record) = last.clone() { set.insert(record, now) },
                 Step::Pass(seconds) => now = UnixTime::from_seconds(now.seconds() + seconds),
-                Step::Tidy(part) => set.tidy(part % set.parts(), now),
+                Step::CleanUp(part) => set.clean_up(part % set.shards(), now),
             }
             for (claims, own) in &asked {
-                prop_assert_eq!(set.refuses(claims, *own, now), model.refuses(claims, *own, now), "{:?}", claims);
+                prop_assert_eq!(set.revokes(claims, *own, now), model.revokes(claims, *own, now), "{:?}", claims);
             }
         }
         for after in (0..=sequence).step_by(5) {
             prop_assert_eq!(pages(&set, after, sequence, now), model.between(after, sequence, now));
             prop_assert_eq!(pages(&set, 0, after, now), model.between(0, after, now));
         }
-        (0..set.parts()).for_each(|part| set.tidy(part, now));
+        (0..set.shards()).for_each(|part| set.clean_up(part, now));
         for (kind, live) in set.live() {
-            let wanted = |record: &&RevocationRecord| Name::of_target(&record.revocation.target).kind() == kind;
+            let wanted = |record: &&RevocationRecord| Key::of_target(&record.revocation.target).kind() == kind;
             prop_assert_eq!(live, model.live(now).filter(wanted).count(), "{:?}", kind);
         }
     }
 }
 
 fn token(number: u64) -> RevocationTarget {
-    let mut octets = [0; 16];
-    octets.first_chunk_mut::<8>().unwrap().copy_from_slice(&number.to_be_bytes());
-    RevocationTarget::Token(entry::text(octets))
+    let mut bytes = [0; 16];
+    bytes.first_chunk_mut::<8>().unwrap().copy_from_slice(&number.to_be_bytes());
+    RevocationTarget::Token(entry::encode(bytes))
 }
 
 fn record(sequence: i64, target: RevocationTarget, expire_time: Option<UnixTime>) -> RevocationRecord {
@@ -212,35 +212,35 @@ fn an_entry_takes_at_most_sixty_bytes_and_none_when_it_has_expired() {
     let (set, empty) = (Set::new(), Set::new().bytes());
     for number in 0..200_000 {
         let end = at(if number < 100_000 { 10 } else { 20 });
-        set.put(record(number + 1, token(number.cast_unsigned()), Some(end)), at(0));
+        set.insert(record(number + 1, token(number.cast_unsigned()), Some(end)), at(0));
     }
     assert_eq!(set.live().map(|(kind, live)| (kind.name(), live))[0], ("token", 200_000));
     let full = set.bytes() - empty;
     assert!((32 * 200_000..60 * 200_000).contains(&full), "{full}");
-    (0..set.parts()).for_each(|part| set.tidy(part, at(10)));
+    (0..set.shards()).for_each(|part| set.clean_up(part, at(10)));
     assert_eq!(set.live()[Kind::Token as usize].1, 100_000);
     assert!(set.bytes() - empty < 60 * 100_000, "{}", set.bytes() - empty);
     assert_eq!(pages(&set, 0, 200_000, at(10)).len(), 100_000);
-    (0..set.parts()).for_each(|part| set.tidy(part, at(20)));
+    (0..set.shards()).for_each(|part| set.clean_up(part, at(20)));
     assert_eq!(set.bytes(), empty);
 }
 
 #[test]
-fn times_beyond_what_an_entry_can_say_are_kept_for_ever() {
+fn revocations_that_expire_after_2106_are_kept_for_ever() {
     let set = Set::new();
     let far = UnixTime::from_seconds(i64::from(u32::MAX) + 5);
-    set.put(record(1, token(1), Some(far)), at(0));
-    set.put(record(2, token(2), None), at(0));
+    set.insert(record(1, token(1), Some(far)), at(0));
+    set.insert(record(2, token(2), None), at(0));
     let kept = set.page(ChangeSequence(0), ChangeSequence(2), UnixTime::MAX).records;
     assert_eq!(kept.len(), 2, "{kept:?}");
     assert_eq!(kept[0].revocation.expire_time, None);
 }
 
 #[test]
-fn the_newer_of_two_holds_in_whatever_order_they_come() {
+fn the_newer_of_two_is_kept_in_either_order() {
     let set = Set::small();
     let subject = |before| RevocationTarget::Subject("alice".to_owned(), at(before));
-    set.put(record(7, subject(50), Some(at(100))), at(0));
-    set.put(record(5, subject(10), Some(at(90))), at(0));
+    set.insert(record(7, subject(50), Some(at(100))), at(0));
+    set.insert(record(5, subject(10), Some(at(90))), at(0));
     assert_eq!(set.get(&subject(0)), Some(record(7, subject(50), Some(at(100)))));
 }

@@ -23,7 +23,7 @@ use crate::{
     model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     revocations::Revocations,
-    store::{self, ClockGuard, OpenError, Store, StoreError, StoreMetrics, TimedStore},
+    store::{self, ClockGuard, OpenError, Store, StoreError},
     telemetry::{TraceError, Traces},
     tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions},
 };
@@ -60,7 +60,7 @@ pub enum StartError {
 /// A server that could serve: its store is open, its keys are loaded.
 pub struct Server {
     pub(super) serving: Serving,
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<Store>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) follower: Arc<Follower>,
@@ -122,7 +122,7 @@ impl Server {
     /// As [`Self::open`].
     pub async fn with_store(
         settings: Settings,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let tls = tls(&settings, &clock)?;
@@ -132,15 +132,14 @@ impl Server {
 
     async fn assemble(
         settings: Settings,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         tls: Option<Arc<TlsKeeper>>,
         audit: AuditLog,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let audit = Arc::new(audit);
         let traces = settings.traces.as_ref().map(Traces::start).transpose()?;
-        let store_metrics = Arc::new(StoreMetrics::default());
-        let store: Arc<dyn Store> = Arc::new(TimedStore::new(store, Arc::clone(&store_metrics)));
+        let store_metrics = Arc::clone(store.metrics());
         let admits_read_only = settings.store.admits_read_only();
         let Settings {
             keys,
@@ -183,7 +182,7 @@ impl Server {
         let jwks_dir = caller_sources.jwks_dir.clone();
         let sealer = Arc::clone(ring.sealer());
         let directory = Arc::new(Directory::open(Arc::clone(&store), sealer, jwks_dir).await?);
-        revocations.publish(*revocations.held().borrow());
+        revocations.publish(*revocations.loaded().borrow());
         let CallerSources { trusted_issuers, refresh, .. } = caller_sources;
         let issuers = Arc::new(TrustedIssuers::new(trusted_issuers, refresh, Arc::clone(&clock)));
         let used_assertions = Arc::new(UsedAssertions::new(Arc::clone(&store), Arc::clone(&clock)));
@@ -378,7 +377,7 @@ impl Server {
     }
 
     /// The store behind it.
-    pub fn store(&self) -> &Arc<dyn Store> {
+    pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 

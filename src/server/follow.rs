@@ -31,7 +31,7 @@ use crate::{
 /// Follows the store's changes.
 #[derive(Debug)]
 pub(super) struct Follower {
-    pub(super) store: Arc<dyn Store>,
+    pub(super) store: Arc<Store>,
     pub(super) revocations: Arc<Revocations>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) directory: Arc<Directory>,
@@ -103,7 +103,7 @@ impl Follower {
     async fn follow(&self) -> Result<bool, StartError> {
         let mut seen = self.seen.lock().await;
         // Every revocation up to this change is in memory, and what follows reads every other change up to it.
-        let held = *self.revocations.held().borrow();
+        let held = *self.revocations.loaded().borrow();
         let asked = self.clock.now();
         // Read before the rows: a change in between is then seen twice rather than never.
         let sequence = self.store.change_sequence().await?;
@@ -130,11 +130,11 @@ impl Follower {
         // One step that fails keeps none of the others from being taken.
         let kept = self.keeper.tend().await;
         let reported = self.keeper.report().await;
-        let swept = match self.guard.forget_time() {
+        let swept = match self.guard.deletion_time() {
             Some(now) => self.used_assertions.tidy(now).await,
             None => Ok(()),
         };
-        self.revocations.tidy().await?;
+        self.revocations.clean_up().await?;
         swept?;
         clients?;
         kept?;
@@ -177,7 +177,7 @@ impl Follower {
 
     async fn follow_others(&self, interval: Duration, mut failures: Failures) {
         let mut changes = self.store.changes();
-        let mut held = self.revocations.held();
+        let mut held = self.revocations.loaded();
         let mut ticks = ticks(interval);
         loop {
             tokio::select! {

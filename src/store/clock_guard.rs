@@ -1,8 +1,9 @@
-//! Whether the wall clock may be relied on for what cannot be undone: activating, retiring and removing keys, and deleting what has
-//! expired. One wrong reading must not do lasting damage.
+//! Decides whether the wall clock is trusted for actions that cannot be undone: activating, retiring and removing keys, and deleting
+//! expired records. One wrong reading must not do lasting damage.
 //!
-//! A reading is trusted if it agrees with the boot-time clock since an *anchor*. An anchor is set where the wall clock agrees with the
-//! database's clock or, where there is none, with the latest time that the store has seen; or where an operator accepts it.
+//! A reading is trusted if the wall clock and the boot-time clock have advanced equally since an *anchor*. An anchor is set when the
+//! wall clock agrees with the database's clock or, if the database has none, with the latest time that the store has seen; or when an
+//! operator accepts the time.
 
 use std::{
     fmt,
@@ -16,33 +17,33 @@ use crate::{
     model::{StoreClock, UnixTime},
 };
 
-/// By how much two clocks may differ that agree.
+/// The largest difference of two clocks that agree.
 const BOUND: Duration = Duration::from_secs(120);
 
-/// After how long the anchor is set anew, so that slow drift is no leap.
+/// The age at which the anchor is replaced, so that slow drift is not taken for a jump.
 const ANCHOR_AGE: Duration = Duration::from_secs(60 * 60);
 
-/// How often the store is told the time.
+/// The interval of writing the time to the store.
 const MARK_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// How long after the latest time that the store has seen a start is an ordinary restart.
+/// A start up to this long after the latest time that the store has seen is an ordinary restart.
 const ORDINARY_PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// How long the wall clock must agree with the boot-time clock after a start that comes later than that.
+/// How long the wall clock must agree with the boot-time clock after a later start.
 const SETTLE: Duration = Duration::from_secs(60);
 
-/// After a longer pause than this, an operator must accept the clock.
+/// After a longer pause, an operator must accept the clock.
 const LONGEST_PAUSE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// How long an operator's acceptance can be used.
+/// The lifetime of an operator's acceptance.
 const ACCEPTANCE: Duration = Duration::from_secs(10 * 60);
 
-/// How often a doubt is logged that lasts.
+/// The interval of logging that the clock is not trusted.
 const LOG_INTERVAL: Duration = Duration::from_secs(10 * 60);
 
-/// Compares the wall clock with the others.
+/// Compares the wall clock with the boot-time clock, the database's clock and the store's latest time.
 pub struct ClockGuard {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
@@ -50,23 +51,23 @@ pub struct ClockGuard {
 #[derive(Debug, Default)]
 struct State {
     anchor: Option<Anchor>,
-    /// When the store was last told the time, by the boot-time clock.
+    /// When the time was last written to the store, by the boot-time clock.
     marked: Option<Duration>,
-    /// When the doubt that there is was last logged, by the boot-time clock.
+    /// When the current distrust was last logged, by the boot-time clock.
     logged: Option<Duration>,
 }
 
-/// A moment by both clocks.
+/// One instant by both clocks.
 #[derive(Debug, Clone, Copy)]
 struct Anchor {
     wall: UnixTime,
     boot: Duration,
-    /// From when on it counts, by the boot-time clock.
-    counts_from: Duration,
+    /// When the anchor becomes valid, by the boot-time clock.
+    valid_from: Duration,
 }
 
 impl Anchor {
-    /// What the wall clock should say.
+    /// The time that the wall clock should have.
     fn expected(&self, boot: Duration) -> UnixTime {
         self.wall.after(boot.saturating_sub(self.boot))
     }
@@ -77,29 +78,30 @@ impl Anchor {
 }
 
 impl ClockGuard {
-    /// A guard that trusts nothing before the first [`Self::observe`].
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+    /// Creates a guard that does not trust the clock before the first [`Self::observe`].
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, state: Mutex::default() }
     }
 
-    /// The present instant, if the clock is trusted now. Asks no store.
+    /// The current time, if the clock is trusted now. Does not access the store.
     pub fn now(&self) -> Option<UnixTime> {
         let (wall, boot) = self.read();
         let anchor = self.anchor(boot)?;
         anchor.agrees(wall, boot).then_some(wall)
     }
 
-    /// The instant as of which what has expired may be forgotten: the earlier one of the wall clock's and the one that the boot-time
-    /// clock leads to. None before the clock was ever trusted. Asks no store.
-    pub fn forget_time(&self) -> Option<UnixTime> {
+    /// The time as of which expired records may be deleted: the wall clock's, or the time since the anchor by the boot-time clock,
+    /// whichever is earlier. `None` before the clock was ever trusted. Does not access the store.
+    pub fn deletion_time(&self) -> Option<UnixTime> {
         let (wall, boot) = self.read();
         Some(self.anchor(boot)?.expected(boot).min(wall))
     }
 
-    /// Compares the clocks, and has the store keep the time now and then. The store is asked only then, and while there is a doubt.
+    /// Compares the clocks, and writes the time to the store every [`MARK_INTERVAL`]. Reads the store only while the clock is not
+    /// trusted.
     ///
     /// # Errors
-    /// When the store cannot be asked; what was trusted still is.
+    /// When the store cannot be read; the anchor does not change.
     pub async fn observe(&self) -> Result<(), StoreError> {
         let (wall, boot) = self.read();
         let (anchor, marked) = {
@@ -107,7 +109,7 @@ impl ClockGuard {
             (state.anchor, state.marked)
         };
         let doubt = match anchor {
-            Some(anchor) if anchor.agrees(wall, boot) && boot < anchor.counts_from => Some(format!(
+            Some(anchor) if anchor.agrees(wall, boot) && boot < anchor.valid_from => Some(format!(
                 "the store was last used long ago; waiting for {} s in which the clocks agree",
                 SETTLE.as_secs()
             )),
@@ -119,10 +121,10 @@ impl ClockGuard {
             }
             _ => {
                 let stored = self.store.clock().await?;
-                let leapt = anchor.filter(|anchor| anchor.counts_from <= boot);
-                match judge(stored, wall, leapt.map(|anchor| anchor.expected(boot))) {
+                let jumped = anchor.filter(|anchor| anchor.valid_from <= boot);
+                match judge(stored, wall, jumped.map(|anchor| anchor.expected(boot))) {
                     Ok(settle) => {
-                        let anchor = Anchor { wall, boot, counts_from: boot.saturating_add(settle) };
+                        let anchor = Anchor { wall, boot, valid_from: boot.saturating_add(settle) };
                         self.state().anchor = Some(anchor);
                         (!settle.is_zero()).then(|| "the store was last used long ago".to_owned())
                     }
@@ -132,9 +134,9 @@ impl ClockGuard {
         };
         let is_due = marked.is_none_or(|marked| boot.saturating_sub(marked) >= MARK_INTERVAL);
         if doubt.is_none() && is_due {
-            // A store that takes no writes keeps an older time, which only makes a later start more careful.
+            // A store that takes no writes keeps an older time, so that a later start distrusts the clock sooner.
             if let Err(error) = self.store.mark_clock(wall, false).await {
-                tracing::debug!(%error, "the store does not keep the time");
+                tracing::debug!(%error, "the time could not be written to the store");
             }
             self.state().marked = Some(boot);
         }
@@ -142,7 +144,7 @@ impl ClockGuard {
         Ok(())
     }
 
-    /// One line when a doubt begins, now and then while it lasts, and when it is over.
+    /// Logs when the clock becomes distrusted, every [`LOG_INTERVAL`] while it is, and when it is trusted again.
     fn report(&self, doubt: Option<&str>, wall: UnixTime, boot: Duration) {
         let mut state = self.state();
         let Some(doubt) = doubt else {
@@ -156,7 +158,7 @@ impl ClockGuard {
             tracing::warn!(
                 doubt,
                 clock = wall.seconds(),
-                "the clock is in doubt: keys do not rotate and nothing that expired is deleted. Correct the clock, or accept it with \
+                "the clock is not trusted: keys do not rotate and expired records are not deleted. Correct the clock, or accept it with \
                  `tokend key accept-clock`"
             );
         }
@@ -166,9 +168,9 @@ impl ClockGuard {
         (self.clock.now(), self.clock.boot())
     }
 
-    /// The anchor, once it counts.
+    /// The anchor, once it is valid.
     fn anchor(&self, boot: Duration) -> Option<Anchor> {
-        self.state().anchor.filter(|anchor| anchor.counts_from <= boot)
+        self.state().anchor.filter(|anchor| anchor.valid_from <= boot)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -176,9 +178,9 @@ impl ClockGuard {
     }
 }
 
-/// For how long the clock must still agree with the boot-time clock before it is trusted; or why it is not. `leapt` is what the wall
-/// clock should say, if it was trusted before.
-fn judge(stored: StoreClock, wall: UnixTime, leapt: Option<UnixTime>) -> Result<Duration, String> {
+/// How long the clock must still agree with the boot-time clock before it is trusted, or why it is not trusted. `expected` is the time
+/// that the wall clock should have, if it was trusted before.
+fn judge(stored: StoreClock, wall: UnixTime, expected: Option<UnixTime>) -> Result<Duration, String> {
     let accepted = |accepted: UnixTime| accepted.minus(BOUND) <= wall && wall <= accepted.after(ACCEPTANCE);
     if stored.accepted.is_some_and(accepted) {
         return Ok(Duration::ZERO);
@@ -198,9 +200,9 @@ fn judge(stored: StoreClock, wall: UnixTime, leapt: Option<UnixTime>) -> Result<
             Err(format!("it differs from the database's clock by {}", shown(apart)))
         };
     }
-    if let Some(expected) = leapt {
+    if let Some(expected) = expected {
         let apart = wall.since(expected).max(expected.since(wall));
-        return Err(format!("it leapt by {} against the boot-time clock", shown(apart)));
+        return Err(format!("it jumped by {} against the boot-time clock", shown(apart)));
     }
     match stored.mark.map(|mark| wall.since(mark)) {
         None => Ok(Duration::ZERO),

@@ -1,19 +1,23 @@
-//! What can go wrong with the store, in words of the domain.
+//! Failures of the store.
+
+use std::fmt;
+
+use crate::database;
 
 /// A failed store action. Its text is for the log: it may name tables, files and hosts.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The store cannot be reached or did not answer; nothing was changed, or nobody knows.
+    /// The store cannot be reached or did not answer. Whether anything was changed is unknown.
     #[error("the store is unavailable: {0}")]
     Unavailable(StoreFailure),
-    /// There is nothing of that name.
+    /// There is no such record.
     #[error("not found")]
     NotFound,
-    /// There is something of that name already.
+    /// There is a record with this name already.
     #[error("already exists")]
     AlreadyExists,
-    /// A row makes no sense.
-    #[error("{table}.{column} of row `{row}` makes no sense: {problem}")]
+    /// A row cannot be read.
+    #[error("{table}.{column} of row `{row}` is invalid: {problem}")]
     Corrupt {
         /// The table.
         table: &'static str,
@@ -26,32 +30,54 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// An invalid value. `problem` must show neither keys nor digests.
+    pub(super) fn corrupt(
+        table: &'static str,
+        column: &'static str,
+        row: &str,
+        problem: impl fmt::Display,
+    ) -> Self {
+        Self::Corrupt { table, column, row: row.to_owned(), problem: problem.to_string() }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    /// A violated uniqueness is a result. Everything else (no connection, a timeout, a server that shuts down, a full disk) makes
+    /// the store unavailable; the text is the driver's, which holds no values.
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(error) if error.is_unique_violation() => Self::AlreadyExists,
+            sqlx::Error::ColumnDecode { index, source } => {
+                Self::Unavailable(format!("column {index} of a result has the wrong type: {source}").into())
+            }
+            error => Self::Unavailable(StoreFailure {
+                is_connection_lost: database::is_lost(&error),
+                problem: error.to_string(),
+            }),
+        }
+    }
+}
+
 /// Why a store is unavailable.
 #[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
 pub struct StoreFailure {
     problem: String,
     /// Whether the connection must not be used again.
-    pub(super) is_lost: bool,
-}
-
-impl StoreFailure {
-    /// A failure that says that its connection is of no further use.
-    pub(super) fn lost(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), is_lost: true }
-    }
+    pub(super) is_connection_lost: bool,
 }
 
 impl<T: Into<String>> From<T> for StoreFailure {
     fn from(problem: T) -> Self {
-        Self { problem: problem.into(), is_lost: false }
+        Self { problem: problem.into(), is_connection_lost: false }
     }
 }
 
 /// Why a store cannot be opened. Its text is for the operator at start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The location is of no known form.
+    /// The location has an unknown form.
     #[error("{0}")]
     Location(String),
     /// The database was written by a newer tokend.
@@ -63,11 +89,11 @@ pub enum OpenError {
         known: i64,
     },
     /// The file is no database, or a damaged one.
-    #[error("{path} is not a sound SQLite database and was left as it is: {problem}")]
+    #[error("{path} is not a sound SQLite database and was not changed: {problem}")]
     Damaged {
         /// The file.
         path: String,
-        /// What SQLite says.
+        /// SQLite's text.
         problem: String,
     },
     /// The file or its folder cannot be written.
@@ -75,23 +101,23 @@ pub enum OpenError {
     ReadOnly {
         /// The file or folder.
         path: String,
-        /// What the system says.
+        /// The system's text.
         problem: String,
     },
     /// A migration failed; it was rolled back.
-    #[error("the database could not be brought to schema version {version}: {problem}")]
+    #[error("the database could not be migrated to schema version {version}: {problem}")]
     Migration {
         /// The migration's version.
         version: i64,
-        /// What the database says.
+        /// The database's text.
         problem: String,
     },
-    /// It cannot be reached.
+    /// The database cannot be reached.
     #[error("the store at {location} cannot be reached: {problem}")]
     Unreachable {
         /// Where, without a password.
         location: String,
-        /// What the system says.
+        /// The system's text.
         problem: String,
     },
 }

@@ -1,14 +1,14 @@
-//! Where a store is.
+//! The location of a store.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
 use super::OpenError;
 use crate::database::DatabaseLocation;
 
-/// Where a store is. Printed without user, password and parameters.
+/// The location of a store. Its text has neither user, password nor parameters.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Location {
-    /// In this process' memory, gone with it: `memory`.
+    /// In this process' memory: `memory`.
     Memory,
     /// A file: `sqlite:PATH`.
     Sqlite(PathBuf),
@@ -29,7 +29,7 @@ impl FromStr for Location {
             if path.is_empty() || path.starts_with(':') {
                 return Err(OpenError::Location(FORMS.to_owned()));
             }
-            // A path is printed, and so must not be the address of something else.
+            // A path is printed, and so must not be a URL with a password.
             if path.contains(['?', '@']) || path.contains("://") {
                 return Err(OpenError::Location(
                     "`sqlite:` takes a path without parameters, `?` and `@`".to_owned(),
@@ -46,7 +46,7 @@ impl FromStr for Location {
 }
 
 impl Location {
-    /// Whether a database that accepts no writes may be used all the same.
+    /// Whether a database that takes no writes may be used.
     pub const fn admits_read_only(&self) -> bool {
         match self {
             Self::Memory | Self::Sqlite(_) => false,

@@ -1,7 +1,6 @@
-//! Schema versions: which migrations there are, and whether a database may be opened with them.
+//! The migrations of both databases, and whether a database may be opened with them.
 //!
-//! Applied migrations are listed in a table of our own name, so that another program's list in the same database is
-//! never taken for ours.
+//! The table of applied migrations has a name of its own: another program in the same database may use sqlx's default name.
 
 use std::borrow::Cow;
 
@@ -41,31 +40,29 @@ const POSTGRES: Texts = &[
     (9, "integrity", include_str!("migrations/postgres/0009_integrity.sql")),
 ];
 
-/// A migration that a database says was applied to it: version and checksum.
+/// A migration that a database lists as applied: version and checksum.
 pub(super) type Applied = (i64, Vec<u8>);
 
-/// How a database stands to this binary.
+/// The state of a database's schema, compared with this binary's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SchemaState {
     /// Every migration is applied.
     Current,
-    /// Some are not.
-    Behind,
+    /// Some migrations are missing.
+    Outdated,
 }
 
-/// The migrations of one backend.
+/// The migrations of one database.
 #[derive(Debug)]
 pub(super) struct Schema {
     migrator: Migrator,
 }
 
 impl Schema {
-    /// SQLite's.
     pub(super) fn sqlite() -> Self {
         Self::of(SQLITE)
     }
 
-    /// PostgreSQL's.
     pub(super) fn postgres() -> Self {
         Self::of(POSTGRES)
     }
@@ -83,7 +80,7 @@ impl Schema {
     /// Applies the missing migrations, each in a transaction. On an error the connection may still hold the lock of
     /// the migrations: close it.
     pub(super) async fn apply<C: Migrate>(&self, connection: &mut C) -> Result<(), OpenError> {
-        // `Migrator::run` takes anything that gives a connection, and its future cannot be proved to be `Send`.
+        // The future of `Migrator::run` cannot be proved to be `Send`.
         self.migrator.run_direct(None, connection, false).await.map_err(|error| self.failed(error))
     }
 
@@ -91,11 +88,11 @@ impl Schema {
         self.migrator.iter().map(|migration| migration.version).max().unwrap_or(0)
     }
 
-    /// How a database with these migrations stands.
+    /// The state of a database with these applied migrations.
     ///
     /// # Errors
-    /// When a newer tokend, or a tokend with another text of a migration, wrote it.
-    pub(super) fn standing(&self, applied: &[Applied]) -> Result<Standing, OpenError> {
+    /// When a newer tokend, or a tokend with another text of a migration, has migrated the database.
+    pub(super) fn state(&self, applied: &[Applied]) -> Result<SchemaState, OpenError> {
         let known = self.newest();
         if let Some(found) = applied.iter().map(|(version, _)| *version).max().filter(|found| *found > known)
         {
@@ -104,26 +101,25 @@ impl Schema {
         for (version, checksum) in applied {
             let ours = self.migrator.iter().find(|migration| migration.version == *version);
             if ours.is_none_or(|ours| *ours.checksum != **checksum) {
-                return Err(Self::other_text(*version));
+                return Err(Self::changed_text(*version));
             }
         }
         let is_applied =
             |migration: &Migration| applied.iter().any(|(version, _)| *version == migration.version);
-        Ok(if self.migrator.iter().all(is_applied) { Standing::Current } else { Standing::Behind })
+        Ok(if self.migrator.iter().all(is_applied) { SchemaState::Current } else { SchemaState::Outdated })
     }
 
-    /// Whether a database's list holds this schema's first migration: no other program's list does.
+    /// Whether the list holds this schema's first migration, which no other program's list does.
     pub(super) fn recognizes(&self, applied: &[Applied]) -> bool {
         let Some(first) = self.migrator.iter().next() else { return false };
         applied.iter().any(|(version, checksum)| *version == first.version && **checksum == *first.checksum)
     }
 
-    /// A failed migration in our words.
     fn failed(&self, error: MigrateError) -> OpenError {
         match error {
-            // Another process was faster than our look at the list.
+            // Another process has migrated the database since the list was read.
             MigrateError::VersionMissing(found) => OpenError::Newer { found, known: self.newest() },
-            MigrateError::VersionMismatch(version) => Self::other_text(version),
+            MigrateError::VersionMismatch(version) => Self::changed_text(version),
             MigrateError::ExecuteMigration(error, version) => {
                 OpenError::Migration { version, problem: error.to_string() }
             }
@@ -131,8 +127,8 @@ impl Schema {
         }
     }
 
-    fn other_text(version: i64) -> OpenError {
-        let problem = "it was applied with another text than this tokend has for it".to_owned();
+    fn changed_text(version: i64) -> OpenError {
+        let problem = "it was applied with a text that differs from the text in this tokend".to_owned();
         OpenError::Migration { version, problem }
     }
 }
@@ -143,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_count_from_one_and_both_backends_have_the_same() {
+    fn versions_count_from_one_and_both_databases_have_the_same() {
         for schema in [Schema::sqlite(), Schema::postgres()] {
             let versions: Vec<i64> = schema.migrator.iter().map(|migration| migration.version).collect();
             assert!(versions.iter().copied().eq(1..=schema.newest()), "{versions:?}");
@@ -154,18 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn a_database_stands_by_its_list() {
+    fn the_state_follows_from_the_list_of_applied_migrations() {
         let schema = Schema::sqlite();
         let ours: Vec<Applied> =
             schema.migrator.iter().map(|ours| (ours.version, ours.checksum.to_vec())).collect();
-        assert_eq!(schema.standing(&[]).unwrap(), Standing::Behind);
-        assert_eq!(schema.standing(&ours).unwrap(), Standing::Current);
+        assert_eq!(schema.state(&[]).unwrap(), SchemaState::Outdated);
+        assert_eq!(schema.state(&ours).unwrap(), SchemaState::Current);
         let newer = [ours.clone(), vec![(schema.newest() + 7, vec![1])]].concat();
         let known = schema.newest();
         assert!(
-            matches!(schema.standing(&newer), Err(OpenError::Newer { found, known: ours }) if found == known + 7 && ours == known)
+            matches!(schema.state(&newer), Err(OpenError::Newer { found, known: ours }) if found == known + 7 && ours == known)
         );
         let edited = [(1, b"another text".to_vec())];
-        assert!(matches!(schema.standing(&edited), Err(OpenError::Migration { version: 1, .. })));
+        assert!(matches!(schema.state(&edited), Err(OpenError::Migration { version: 1, .. })));
     }
 }

@@ -56,7 +56,7 @@ const MAX_ATTEMPTS: u32 = 3;
 /// Logs users in.
 #[derive(Debug)]
 pub struct Logins {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     hasher: Arc<PasswordHasher>,
     limits: LoginLimits,
     issuer: Arc<Issuer>,
@@ -66,7 +66,7 @@ pub struct Logins {
 impl Logins {
     /// Logs in the users of `store`, within `limits`.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         hasher: Arc<PasswordHasher>,
         limits: LoginLimits,
         issuer: Arc<Issuer>,

@@ -56,7 +56,7 @@ pub struct Revoker {
     sessions: Arc<Sessions>,
     revocations: Arc<Revocations>,
     ring: Arc<KeyRing>,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
 }
 
@@ -76,7 +76,7 @@ impl Revoker {
         sessions: Arc<Sessions>,
         revocations: Arc<Revocations>,
         ring: Arc<KeyRing>,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { verifier, sessions, revocations, ring, store, clock }
@@ -103,7 +103,7 @@ impl Revoker {
             return Ok(Revoked { revoke_time: now, made: None });
         };
         let revocation = Revocation { target, revoke_time: now, expire_time };
-        let revoke_time = self.revocations.make(&revocation).await?.revocation.revoke_time;
+        let revoke_time = self.revocations.revoke(&revocation).await?.revocation.revoke_time;
         let policy = match policy {
             Some(rule) => format!("{}, {rule}", grant.policy()),
             None => grant.policy(),
@@ -208,7 +208,7 @@ pub(crate) const fn next_second(now: UnixTime) -> UnixTime {
 /// # Errors
 /// When the store fails.
 pub async fn revoke_everything(
-    store: &dyn Store,
+    store: &Store,
     schedule: &RotationSchedule,
     before: UnixTime,
     now: UnixTime,

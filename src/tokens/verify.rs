@@ -301,7 +301,7 @@ impl Verifier {
         is_own: bool,
         now: UnixTime,
     ) -> Result<(), VerifyError> {
-        if self.revocations.refuse(claims, is_own, now)? {
+        if self.revocations.is_revoked(claims, is_own, now)? {
             return Err(Refusal::new(Reason::Revoked, "the token was revoked").into());
         }
         Ok(())

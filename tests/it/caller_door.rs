@@ -19,7 +19,7 @@ use crate::{
 
 /// What checks callers, without a server around it.
 pub struct Door {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     directory: Arc<Directory>,
     authenticator: Authenticator,
     pub clock: Arc<ManualClock>,

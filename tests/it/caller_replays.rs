@@ -25,13 +25,13 @@ fn assertion(jwt_id: &str) -> String {
 }
 
 /// A server on a store that outlives it.
-async fn replica(store: &Arc<dyn Store>) -> TestServer {
+async fn replica(store: &Arc<Store>) -> TestServer {
     let mut settings = settings();
     unlimited(&mut settings);
-    TestServer::on(CountingStore::quiet(Arc::clone(store)), settings, manual_clock()).await
+    TestServer::on(CountingStore::quiet(store), settings, manual_clock()).await
 }
 
-async fn of_fifty_at_once_one_is_taken_and_none_at_a_second_replica(store: Arc<dyn Store>) {
+async fn of_fifty_at_once_one_is_taken_and_none_at_a_second_replica(store: Arc<Store>) {
     put(&store, "web", by_assertion(&[public(made(Algorithm::Es256), "k")]), Vec::new()).await;
     let replicas = [Arc::new(replica(&store).await), Arc::new(replica(&store).await)];
     for round in 0..3 {
@@ -55,7 +55,7 @@ async fn of_fifty_at_once_one_is_taken_and_none_at_a_second_replica(store: Arc<d
 }
 
 /// Uses an assertion, starts everything anew by `open`, and presents it again.
-async fn survives_a_restart(open: impl AsyncFn() -> Arc<dyn Store>) {
+async fn survives_a_restart(open: impl AsyncFn() -> Arc<Store>) {
     let mut settings = settings();
     unlimited(&mut settings);
     let store = open().await;

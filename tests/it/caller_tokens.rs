@@ -40,12 +40,7 @@ pub fn by_assertion(keys: &[Value]) -> ClientSettings {
 }
 
 /// Puts a client into the store.
-pub async fn put(
-    store: &Arc<dyn Store>,
-    client_id: &str,
-    settings: ClientSettings,
-    secrets: Vec<SecretRecord>,
-) {
+pub async fn put(store: &Arc<Store>, client_id: &str, settings: ClientSettings, secrets: Vec<SecretRecord>) {
     let (create_time, update_time) = (at(START), at(START));
     let client =
         Client { client_id: id(client_id), settings, create_time, update_time, revision: 1, mac: None };

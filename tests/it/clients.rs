@@ -1,6 +1,6 @@
 //! ClientService: registering clients, and the lives of their secrets.
 
-use tokend::{model::ClientId, proto::v1, store::Store as _};
+use tokend::{model::ClientId, proto::v1};
 use tonic::{Code, Status};
 
 use crate::{
@@ -286,7 +286,7 @@ async fn a_slow_look_at_the_store_never_brings_a_deleted_client_back() {
         let request = v1::DeleteClientRequest { client_id: "web".to_owned(), ..Default::default() };
         root.clients().delete_client(root.request(request)).await.map(|_| ())
     });
-    while store.client(&ClientId::parse("web").unwrap()).await.is_ok() {
+    while server.store.client(&ClientId::parse("web").unwrap()).await.is_ok() {
         tokio::task::yield_now().await;
     }
     for _ in 0..1000 {

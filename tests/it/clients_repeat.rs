@@ -1,6 +1,6 @@
 //! ClientService: a request that comes again under its `request_id` is answered as the first time.
 
-use tokend::{proto::v1, store::Store as _};
+use tokend::proto::v1;
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
@@ -136,7 +136,7 @@ async fn of_many_at_once_one_is_done_and_all_are_answered() {
     store.release();
     let answers: Vec<_> = racers.join_all().await.into_iter().map(accepted).collect();
     assert!(answers.iter().all(|answer| answer.client_secret == answers[0].client_secret));
-    assert_eq!(store.clients().await.unwrap().len(), 2, "root and one more");
+    assert_eq!(server.store.clients().await.unwrap().len(), 2, "root and one more");
 }
 
 #[tokio::test]

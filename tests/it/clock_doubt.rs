@@ -24,11 +24,11 @@ use crate::{
 
 const YEAR: i64 = 366 * DAY;
 
-async fn memory() -> Arc<dyn Store> {
+async fn memory() -> Arc<Store> {
     store::open(&Location::Memory).await.unwrap()
 }
 
-async fn start(store: &Arc<dyn Store>, clock: Arc<ManualClock>) -> TestServer {
+async fn start(store: &Arc<Store>, clock: Arc<ManualClock>) -> TestServer {
     TestServer::on_doubting(Arc::clone(store), settings(), clock, None).await
 }
 

@@ -161,9 +161,9 @@ on_every_store!(no_exchanged_token_outlives_the_end_of_its_session);
 
 /// Once the revocation of a session is answered, nothing that was exchanged in it is good at that replica, and nothing is
 /// exchanged; nor at another one, once that has made a round.
-async fn no_exchanged_token_outlives_the_end_of_its_session(store: Arc<dyn Store>) {
+async fn no_exchanged_token_outlives_the_end_of_its_session(store: Arc<Store>) {
     let clock = manual_clock();
-    let replica = || CountingStore::quiet(Arc::clone(&store));
+    let replica = || CountingStore::quiet(&store);
     let here = TestServer::on(replica(), settings(), clock.clone()).await;
     let elsewhere = TestServer::on(replica(), settings(), clock).await;
     let (made, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));

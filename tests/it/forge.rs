@@ -68,7 +68,7 @@ pub enum PrivateKey {
 }
 
 impl Forge {
-    pub async fn of(store: &dyn Store) -> Self {
+    pub async fn of(store: &Store) -> Self {
         let set = store.keys().await.unwrap();
         let in_state = |state| set.keys.iter().filter(move |record: &&KeyRecord| record.state == state);
         // The active key of an algorithm, else the pending one.

@@ -89,7 +89,7 @@ pub fn clock_at(seconds: i64) -> Arc<ManualClock> {
 }
 
 /// As an operator does who accepts a server's clock: a test's time is not the database's, and leaps between servers.
-pub async fn accept_clock(store: &Arc<dyn Store>, clock: &ManualClock) {
+pub async fn accept_clock(store: &Arc<Store>, clock: &ManualClock) {
     // A store that is down is the test's own affair.
     let _ = store.mark_clock(clock.now(), true).await;
 }
@@ -99,7 +99,7 @@ pub struct TestServer {
     pub grpc: SocketAddr,
     pub http: SocketAddr,
     pub clock: Arc<ManualClock>,
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     /// What keeps TLS up to date, if there is TLS.
     pub tls: Option<Arc<TlsKeeper>>,
     /// The server's rounds, which it makes by itself once an hour.
@@ -123,13 +123,13 @@ impl TestServer {
     }
 
     /// On a store that is open already.
-    pub async fn on(store: Arc<dyn Store>, settings: Settings, clock: Arc<ManualClock>) -> Self {
+    pub async fn on(store: Arc<Store>, settings: Settings, clock: Arc<ManualClock>) -> Self {
         Self::on_with(store, settings, clock, None).await
     }
 
     /// The same; `tls` is what the root client trusts, if the settings have TLS.
     pub async fn on_with(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         settings: Settings,
         clock: Arc<ManualClock>,
         tls: Option<ClientTlsConfig>,
@@ -140,7 +140,7 @@ impl TestServer {
 
     /// The same, without an accepted clock.
     pub async fn on_doubting(
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         settings: Settings,
         clock: Arc<ManualClock>,
         tls: Option<ClientTlsConfig>,

@@ -67,6 +67,6 @@ pub async fn list(server: &TestServer) -> Vec<v1::Key> {
 }
 
 /// A store in a file, for a server that stops and starts again.
-pub async fn file(folder: &TempDir) -> Arc<dyn Store> {
+pub async fn file(folder: &TempDir) -> Arc<Store> {
     store::open(&Location::Sqlite(folder.path().join("tokend.db"))).await.unwrap()
 }

@@ -57,7 +57,7 @@ async fn unknown_kid(server: &TestServer, kid: &str) -> String {
 }
 
 /// A store with a key to forge with, for when the server's own is down.
-async fn store_of(_: &TestServer) -> Arc<dyn Store> {
+async fn store_of(_: &TestServer) -> Arc<Store> {
     let store = store::open(&Location::Memory).await.unwrap();
     let clock = manual_clock();
     Server::with_store(settings(), store.clone(), clock).await.unwrap();
@@ -132,7 +132,7 @@ async fn a_restart_keeps_the_key_and_its_tokens() {
     assert!(!file.windows(32).any(|window| private.windows(32).any(|secret| secret == window)));
 }
 
-async fn refusal(store: &Arc<dyn Store>, keys: KeySettings) -> String {
+async fn refusal(store: &Arc<Store>, keys: KeySettings) -> String {
     let settings = tokend::server::Settings { keys, ..settings() };
     let clock = manual_clock();
     match Server::with_store(settings, store.clone(), clock).await {

@@ -169,8 +169,8 @@ async fn the_audit_log_says_how_many_sessions_a_new_password_ended() {
 }
 
 /// Two replicas on one store.
-async fn replicas(store: Arc<dyn Store>) -> [TestServer; 2] {
-    let (store, clock) = (CountingStore::quiet(store), manual_clock());
+async fn replicas(store: Arc<Store>) -> [TestServer; 2] {
+    let (store, clock) = (CountingStore::quiet(&store), manual_clock());
     let here = TestServer::on(store.clone(), settings(), clock.clone()).await;
     [here, TestServer::on(store, settings(), clock).await]
 }
@@ -187,7 +187,7 @@ async fn refresh_until_refused(by: TestClient, mut token: String) -> String {
     }
 }
 
-async fn after_a_new_password_no_session_of_the_old_one_is_refreshed(store: Arc<dyn Store>) {
+async fn after_a_new_password_no_session_of_the_old_one_is_refreshed(store: Arc<Store>) {
     let [here, there] = replicas(store).await;
     with_alice(&here).await;
     let mut password = PASSWORD.to_owned();
@@ -208,7 +208,7 @@ async fn after_a_new_password_no_session_of_the_old_one_is_refreshed(store: Arc<
 }
 
 /// Each of them finds that the hash which it proved is kept no more; but the password is the same.
-async fn logins_at_once_that_make_a_hash_anew_all_begin_a_session(store: Arc<dyn Store>) {
+async fn logins_at_once_that_make_a_hash_anew_all_begin_a_session(store: Arc<Store>) {
     let [here, there] = replicas(store).await;
     with_alice(&here).await;
     for _ in 0..rounds(5) {
@@ -231,7 +231,7 @@ async fn logins_at_once_that_make_a_hash_anew_all_begin_a_session(store: Arc<dyn
     }
 }
 
-async fn a_login_that_a_new_password_overtakes_begins_nothing(store: Arc<dyn Store>) {
+async fn a_login_that_a_new_password_overtakes_begins_nothing(store: Arc<Store>) {
     let [here, there] = replicas(store).await;
     with_alice(&here).await;
     let mut password = PASSWORD.to_owned();

@@ -97,11 +97,7 @@ fn cases(usual: u32) -> u32 {
     std::env::var("TOKEND_SESSION_CASES").map_or(usual, |text| text.parse().unwrap())
 }
 
-async fn check(
-    store: &Arc<dyn Store>,
-    clock: &Arc<ManualClock>,
-    steps: &[Step],
-) -> Result<(), TestCaseError> {
+async fn check(store: &Arc<Store>, clock: &Arc<ManualClock>, steps: &[Step]) -> Result<(), TestCaseError> {
     let mut machine = Machine::start(store, clock).await;
     let mut model = Model::default();
     for (number, step) in steps.iter().enumerate() {
@@ -119,7 +115,7 @@ async fn check(
     Ok(())
 }
 
-fn drive(store: &Arc<dyn Store>, usual: u32) {
+fn drive(store: &Arc<Store>, usual: u32) {
     let clock = manual_clock();
     let config = Config { cases: cases(usual), failure_persistence: None, ..Config::default() };
     tokio::task::block_in_place(|| {

@@ -27,8 +27,8 @@ on_every_store!(
 );
 
 /// Two replicas.
-async fn replicas(store: Arc<dyn Store>, window: u64) -> [TestServer; 2] {
-    let store = CountingStore::quiet(store);
+async fn replicas(store: Arc<Store>, window: u64) -> [TestServer; 2] {
+    let store = CountingStore::quiet(&store);
     let own_settings = || {
         let mut settings = settings();
         settings.sessions.reuse_window = Duration::from_secs(window);
@@ -68,7 +68,7 @@ async fn counted(replicas: &[TestServer; 2], outcome: &str) -> u32 {
     sum
 }
 
-async fn of_many_refreshes_one_rotates_and_all_are_answered_alike(store: Arc<dyn Store>) {
+async fn of_many_refreshes_one_rotates_and_all_are_answered_alike(store: Arc<Store>) {
     let replicas = replicas(store, 5).await;
     let mut token = begin(&replicas[0].root).await;
     let rounds = u32::try_from(rounds(6)).unwrap();
@@ -84,7 +84,7 @@ async fn of_many_refreshes_one_rotates_and_all_are_answered_alike(store: Arc<dyn
     refreshed(&replicas[1].root, &token).await;
 }
 
-async fn of_many_refreshes_without_a_window_one_wins_and_the_session_ends(store: Arc<dyn Store>) {
+async fn of_many_refreshes_without_a_window_one_wins_and_the_session_ends(store: Arc<Store>) {
     let replicas = replicas(store, 0).await;
     for each in [100; 2].into_iter().chain(std::iter::repeat_n(2, rounds(20))) {
         let token = begin(&replicas[0].root).await;
@@ -109,7 +109,7 @@ async fn of_many_refreshes_without_a_window_one_wins_and_the_session_ends(store:
 
 /// The good token and its predecessor at once: either the predecessor comes first and is answered with the good one, or it comes
 /// after the good one was used, and the session ends. Never are there two good tokens.
-async fn the_next_token_and_the_one_before_at_once_leave_one_session_or_none(store: Arc<dyn Store>) {
+async fn the_next_token_and_the_one_before_at_once_leave_one_session_or_none(store: Arc<Store>) {
     let replicas = replicas(store, 5).await;
     let mut ends = 0;
     for _ in 0..rounds(60) {
@@ -172,7 +172,7 @@ async fn refresh_until_refused(by: TestClient, mut token: String) -> (String, Ve
     }
 }
 
-async fn after_a_revocation_nothing_of_the_session_is_good(store: Arc<dyn Store>) {
+async fn after_a_revocation_nothing_of_the_session_is_good(store: Arc<Store>) {
     let replicas = replicas(store, 5).await;
     for round in 0..rounds(90) {
         // What was revoked a round before was issued in an earlier second.

@@ -21,7 +21,7 @@ use crate::{
 
 /// Two replicas of one store that is told of nothing by itself: each makes its rounds when it is told to.
 async fn replicas() -> (TestServer, TestServer, Arc<ManualClock>) {
-    let store: Arc<dyn Store> = CountingStore::quiet(store::open(&Location::Memory).await.unwrap());
+    let store: Arc<Store> = CountingStore::quiet(&store::open(&Location::Memory).await.unwrap());
     let clock = manual_clock();
     let one = TestServer::on(Arc::clone(&store), settings(), Arc::clone(&clock)).await;
     let other = TestServer::on(store, settings(), Arc::clone(&clock)).await;

@@ -86,11 +86,11 @@ async fn an_operator_may_prefer_to_serve_from_an_old_view() {
 /// Two replicas on one store, the first of which finds parts of it failing.
 async fn half_failing() -> (TestServer, Arc<CountingStore>, TestServer) {
     let inner = store::open(&Location::Memory).await.unwrap();
-    let failing = CountingStore::quiet(Arc::clone(&inner));
+    let (failing, hook) = CountingStore::quiet_with_hook(&inner);
     let clock = manual_clock();
-    let here = TestServer::on(failing.clone(), settings(), Arc::clone(&clock)).await;
-    let elsewhere = TestServer::on(CountingStore::quiet(inner), settings(), clock).await;
-    (here, failing, elsewhere)
+    let here = TestServer::on(failing, settings(), Arc::clone(&clock)).await;
+    let elsewhere = TestServer::on(CountingStore::quiet(&inner), settings(), clock).await;
+    (here, hook, elsewhere)
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn a_store_that_went_back_takes_nothing_back_here() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokend.db");
     let opened = store::open(&Location::Sqlite(file.clone())).await.unwrap();
-    let store: Arc<dyn Store> = CountingStore::quiet(opened);
+    let store: Arc<Store> = CountingStore::quiet(&opened);
     let server = TestServer::on(Arc::clone(&store), settings(), manual_clock()).await;
     let (mut begun, early) = (Vec::new(), server.root.token().await);
     for _ in 0..4 {

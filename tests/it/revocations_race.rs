@@ -28,7 +28,7 @@ on_every_store!(revoke_against_verify);
 const ROUNDS: usize = 240;
 const LANES: usize = 4;
 
-async fn revoke_against_verify(store: Arc<dyn Store>) {
+async fn revoke_against_verify(store: Arc<Store>) {
     let clock = manual_clock();
     let here = Arc::new(TestServer::on(Arc::clone(&store), settings(), Arc::clone(&clock)).await);
     let elsewhere = Arc::new(TestServer::on(store, settings(), clock).await);

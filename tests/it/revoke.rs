@@ -291,11 +291,11 @@ async fn without_the_store_nothing_is_said_to_be_revoked() {
     let answer = revoke(&server.root, Target::Token(other)).await;
     assert_refused(answer, Code::Unavailable, "STORE_UNAVAILABLE");
     store.set_down(false);
-    assert_eq!(stored(&*store).await, []);
+    assert_eq!(stored(&server.store).await, []);
     for target in targets {
         accepted(revoke(&server.root, target).await);
     }
-    assert_eq!(stored(&*store).await.len(), 4);
+    assert_eq!(stored(&server.store).await.len(), 4);
 }
 
 #[tokio::test]

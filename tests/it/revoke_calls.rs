@@ -57,7 +57,7 @@ pub async fn revoke(by: &TestClient, target: Target) -> Result<i64, Status> {
 }
 
 /// What the store holds, in the order in which it was made.
-pub async fn stored(store: &dyn Store) -> Vec<Revocation> {
+pub async fn stored(store: &Store) -> Vec<Revocation> {
     let page = store.revocations(ChangeSequence(0), 1000).await.unwrap();
     page.records.into_iter().map(|record| record.revocation).collect()
 }

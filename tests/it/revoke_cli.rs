@@ -18,7 +18,7 @@ use crate::{
     revoke_calls::{begin, revoke, stored},
 };
 
-async fn open(file: &Path) -> Arc<dyn Store> {
+async fn open(file: &Path) -> Arc<Store> {
     store::open(&Location::Sqlite(file.to_owned())).await.unwrap()
 }
 

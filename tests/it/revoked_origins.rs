@@ -16,7 +16,7 @@ use crate::{
     sessions::{begin, claims, refresh, using},
 };
 
-async fn revoke_alice(store: &Arc<dyn Store>, before: i64) {
+async fn revoke_alice(store: &Arc<Store>, before: i64) {
     let target = RevocationTarget::Subject("alice".to_owned(), UnixTime::from_seconds(before));
     let (revoke_time, expire_time) = (UnixTime::from_seconds(before), None);
     store.revoke(&Revocation { target, revoke_time, expire_time }).await.unwrap();
@@ -24,7 +24,7 @@ async fn revoke_alice(store: &Arc<dyn Store>, before: i64) {
 
 #[tokio::test]
 async fn a_replica_that_has_not_heard_of_a_revocation_makes_no_token_that_outlives_it() {
-    let store: Arc<dyn Store> = CountingStore::quiet(store::open(&Location::Memory).await.unwrap());
+    let store: Arc<Store> = CountingStore::quiet(&store::open(&Location::Memory).await.unwrap());
     let late = TestServer::on(Arc::clone(&store), settings(), clock_at(START)).await;
     let token = accepted(late.root.issue(for_alice()).await).access_token;
 

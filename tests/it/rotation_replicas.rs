@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Another replica on the same store.
-async fn replica(store: &Arc<dyn Store>, settings: Settings, clock: &Arc<ManualClock>) -> TestServer {
+async fn replica(store: &Arc<Store>, settings: Settings, clock: &Arc<ManualClock>) -> TestServer {
     TestServer::on(Arc::clone(store), settings, Arc::clone(clock)).await
 }
 

@@ -109,7 +109,7 @@ struct Token {
 
 /// The world, with what is true in it.
 struct World {
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     replicas: Vec<Replica>,
     now: i64,
     tokens: Vec<Token>,
@@ -122,7 +122,7 @@ struct World {
 
 impl World {
     async fn new(skews: &[i64]) -> Self {
-        let store = CountingStore::quiet(store::open(&Location::Memory).await.unwrap());
+        let store = CountingStore::quiet(&store::open(&Location::Memory).await.unwrap());
         let mut world = Self {
             store,
             replicas: Vec::new(),

@@ -34,7 +34,7 @@ impl Db {
         Self::Sqlite(TempDir::new().unwrap())
     }
 
-    pub async fn store(&self) -> Arc<dyn Store> {
+    pub async fn store(&self) -> Arc<Store> {
         let location = match self {
             Self::Sqlite(folder) => Location::Sqlite(folder.path().join("tokend.db")),
             Self::Postgres(database) => database.url.as_str().parse().unwrap(),

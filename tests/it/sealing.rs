@@ -35,17 +35,17 @@ fn sealing(keys: &[&str]) -> SealingSettings {
     SealingSettings { local: parse_local_keys(&keys.join("\n")).unwrap(), ..settings().keys.sealing }
 }
 
-async fn start(store: &Arc<dyn Store>, settings: Settings) -> TestServer {
+async fn start(store: &Arc<Store>, settings: Settings) -> TestServer {
     TestServer::on(Arc::clone(store), settings, manual_clock()).await
 }
 
 /// Makes the keys that are missing, as a server does at its start.
-async fn make(store: &Arc<dyn Store>, settings: Settings) {
+async fn make(store: &Arc<Store>, settings: Settings) {
     Server::with_store(settings, Arc::clone(store), manual_clock()).await.unwrap();
 }
 
 /// Opens every key, as a server under these sealing keys would, and answers how many do.
-async fn open(store: &Arc<dyn Store>, keys: &[&str]) -> Vec<Outcome> {
+async fn open(store: &Arc<Store>, keys: &[&str]) -> Vec<Outcome> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sealer = Sealer::new(&sealing(keys), store, &clock).unwrap();
     reseal(&**store, &sealer).await.unwrap().keys.into_iter().map(|key| key.outcome).collect()

@@ -26,7 +26,7 @@ fn digest(jwt_id: &str) -> AssertionDigest {
 const NOW: UnixTime = UnixTime::from_seconds(START);
 const END: UnixTime = UnixTime::from_seconds(START + 60);
 
-async fn an_assertion_is_used_once_until_it_is_forgotten(store: Arc<dyn Store>) {
+async fn an_assertion_is_used_once_until_it_is_forgotten(store: Arc<Store>) {
     let sequence = store.change_sequence().await.unwrap();
     assert!(store.use_assertion(&digest("one"), END, NOW).await.unwrap());
     assert!(!store.use_assertion(&digest("one"), END, NOW).await.unwrap());
@@ -42,7 +42,7 @@ async fn an_assertion_is_used_once_until_it_is_forgotten(store: Arc<dyn Store>) 
     assert_eq!(store.change_sequence().await.unwrap(), sequence, "no change to clients or keys");
 }
 
-async fn of_many_uses_at_once_one_is_the_first(store: Arc<dyn Store>) {
+async fn of_many_uses_at_once_one_is_the_first(store: Arc<Store>) {
     for round in 0..20 {
         // Half of the rounds find a row that has expired.
         if round % 2 == 1 {
@@ -60,7 +60,7 @@ async fn of_many_uses_at_once_one_is_the_first(store: Arc<dyn Store>) {
     }
 }
 
-async fn what_has_expired_goes_in_batches(store: Arc<dyn Store>) {
+async fn what_has_expired_goes_in_batches(store: Arc<Store>) {
     for number in 0..7 {
         store.use_assertion(&digest(&number.to_string()), at(START + number), NOW).await.unwrap();
     }

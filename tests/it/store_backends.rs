@@ -17,7 +17,7 @@ use crate::postgres::Database;
 
 /// A store under test, with what must live as long.
 pub struct Backend {
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     _folder: Option<TempDir>,
     _database: Option<Database>,
 }
@@ -39,7 +39,7 @@ pub async fn postgres() -> Option<Backend> {
     Some(Backend { store, _folder: None, _database: Some(database) })
 }
 
-pub async fn open_postgres(database: &Database) -> Arc<dyn Store> {
+pub async fn open_postgres(database: &Database) -> Arc<Store> {
     store::open(&database.url.as_str().parse().unwrap()).await.unwrap()
 }
 
@@ -97,7 +97,7 @@ pub fn pending(name: &str, create_time: i64) -> KeyRecord {
 }
 
 /// The active key of the candidate's algorithm, made of it if there is none; without the numbers that the store gives.
-pub async fn ensure_key(store: &dyn Store, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
+pub async fn ensure_key(store: &Store, candidate: &KeyRecord) -> Result<KeyRecord, StoreError> {
     loop {
         let set = store.keys().await?;
         if let Some(active) = set.active(candidate.algorithm) {
@@ -114,7 +114,7 @@ pub fn bare(record: &KeyRecord) -> KeyRecord {
 }
 
 /// Every key without the numbers that the store gives.
-pub async fn stored_keys(store: &dyn Store) -> Vec<KeyRecord> {
+pub async fn stored_keys(store: &Store) -> Vec<KeyRecord> {
     store.keys().await.unwrap().keys.iter().map(bare).collect()
 }
 
@@ -142,7 +142,7 @@ pub fn secret(number: u32, create_time: i64, expire_time: Option<i64>) -> Secret
 
 /// Adds a secret as the registry of clients does: to the client as it was read, and again if it has changed meanwhile.
 pub async fn add_secret(
-    store: &dyn Store,
+    store: &Store,
     client_id: &ClientId,
     secret: &SecretRecord,
     others_expire: UnixTime,

@@ -35,7 +35,7 @@ on_every_store!(
 const RACERS: u32 = 12;
 
 /// Runs `action` for each racer at once, and gives back what each came to.
-async fn race<T, F>(store: &Arc<dyn Store>, action: impl Fn(Arc<dyn Store>, u32) -> F) -> Vec<T>
+async fn race<T, F>(store: &Arc<Store>, action: impl Fn(Arc<Store>, u32) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,
@@ -47,7 +47,7 @@ where
     racers.join_all().await
 }
 
-async fn of_many_first_keys_one_wins(store: Arc<dyn Store>) {
+async fn of_many_first_keys_one_wins(store: Arc<Store>) {
     for (round, algorithm) in Algorithm::ALL.into_iter().enumerate() {
         let winners = race(&store, |store, racer| async move {
             let mut candidate = key(&format!("{algorithm}-{racer}"), i64::from(racer));
@@ -64,7 +64,7 @@ async fn of_many_first_keys_one_wins(store: Arc<dyn Store>) {
     }
 }
 
-async fn of_many_creations_one_wins(store: Arc<dyn Store>) {
+async fn of_many_creations_one_wins(store: Arc<Store>) {
     for round in 0..40_u32 {
         let name = format!("client-{round:02}");
         let results = race(&store, |store, racer| {
@@ -82,7 +82,7 @@ async fn of_many_creations_one_wins(store: Arc<dyn Store>) {
 
 /// Reads all clients again and again while `writes` run, and gives each reading to `check`.
 async fn while_reading(
-    store: &Arc<dyn Store>,
+    store: &Arc<Store>,
     check: impl Fn(&[ClientRecord]) + Send + Sync + Copy + 'static,
     writes: impl Future<Output = ()>,
 ) {
@@ -102,7 +102,7 @@ async fn while_reading(
     readers.join_all().await;
 }
 
-async fn secrets_added_at_once_are_never_too_many(store: Arc<dyn Store>) {
+async fn secrets_added_at_once_are_never_too_many(store: Arc<Store>) {
     store.create_client(&client("billing", vec![secret(9999, 1, None)])).await.unwrap();
     let few_enough = |clients: &[ClientRecord]| {
         assert!((1..=MOST_SECRETS).contains(&clients[0].secrets.len()));
@@ -127,7 +127,7 @@ async fn secrets_added_at_once_are_never_too_many(store: Arc<dyn Store>) {
     assert_eq!(record.secrets.iter().filter(|secret| secret.expire_time.is_none()).count(), 1);
 }
 
-async fn puts_at_once_each_count(store: Arc<dyn Store>) {
+async fn puts_at_once_each_count(store: Arc<Store>) {
     for round in 0..15 {
         race(&store, |store, racer| async move {
             store.put_client(&client("billing", vec![secret(racer, 1, None)])).await.unwrap();
@@ -140,7 +140,7 @@ async fn puts_at_once_each_count(store: Arc<dyn Store>) {
     }
 }
 
-async fn of_many_updates_of_one_version_one_is_made(store: Arc<dyn Store>) {
+async fn of_many_updates_of_one_version_one_is_made(store: Arc<Store>) {
     store.create_client(&client("billing", vec![secret(1, 1, None)])).await.unwrap();
     for round in 0..30 {
         let before = store.client(&id("billing")).await.unwrap();
@@ -159,7 +159,7 @@ async fn of_many_updates_of_one_version_one_is_made(store: Arc<dyn Store>) {
     }
 }
 
-async fn a_deletion_and_an_update_of_one_version_exclude_each_other(store: Arc<dyn Store>) {
+async fn a_deletion_and_an_update_of_one_version_exclude_each_other(store: Arc<Store>) {
     for _ in 0..30 {
         store.create_client(&client("billing", vec![])).await.unwrap();
         let known = store.client(&id("billing")).await.unwrap().client;
@@ -185,7 +185,7 @@ async fn a_deletion_and_an_update_of_one_version_exclude_each_other(store: Arc<d
     }
 }
 
-async fn a_deletion_leaves_no_secret_behind(store: Arc<dyn Store>) {
+async fn a_deletion_leaves_no_secret_behind(store: Arc<Store>) {
     for round in 0..30 {
         store.create_client(&client("billing", vec![])).await.unwrap();
         let results = race(&store, |store, racer| async move {
@@ -206,7 +206,7 @@ async fn a_deletion_leaves_no_secret_behind(store: Arc<dyn Store>) {
     }
 }
 
-async fn readers_see_whole_clients(store: Arc<dyn Store>) {
+async fn readers_see_whole_clients(store: Arc<Store>) {
     // Version n has the name n and n secrets, each made at second n.
     let version = |number: u32| {
         let secrets = (0..number).map(|place| secret(10 * number + place, i64::from(number), None)).collect();
@@ -232,7 +232,7 @@ async fn readers_see_whole_clients(store: Arc<dyn Store>) {
     .await;
 }
 
-async fn a_change_is_seen_with_its_number(store: Arc<dyn Store>) {
+async fn a_change_is_seen_with_its_number(store: Arc<Store>) {
     // Whoever reads the number n and then the clients finds the changes up to n: or a copy would miss one for ever.
     let reading = {
         let store = Arc::clone(&store);
@@ -256,7 +256,7 @@ async fn a_change_is_seen_with_its_number(store: Arc<dyn Store>) {
     reading.await.unwrap();
 }
 
-async fn a_caller_who_hangs_up_leaves_nothing_half_done(store: Arc<dyn Store>) {
+async fn a_caller_who_hangs_up_leaves_nothing_half_done(store: Arc<Store>) {
     let mut created = BTreeSet::new();
     for round in 0..150_u32 {
         let name = format!("client-{round:03}");

@@ -32,11 +32,11 @@ on_every_store!(
     a_closed_store_is_unavailable,
 );
 
-async fn sequence(store: &dyn Store) -> i64 {
+async fn sequence(store: &Store) -> i64 {
     store.change_sequence().await.unwrap().0
 }
 
-async fn secret_ids(store: &dyn Store, client_id: &ClientId) -> Vec<String> {
+async fn secret_ids(store: &Store, client_id: &ClientId) -> Vec<String> {
     let record = store.client(client_id).await.unwrap();
     record.secrets.into_iter().map(|secret| secret.secret_id).collect()
 }
@@ -46,13 +46,13 @@ fn refused<T: std::fmt::Debug>(result: Result<T, StoreError>, expected: &StoreEr
 }
 
 /// A client with secrets 1, 2 and 3, made at seconds 10, 20 and 30 and without an end.
-async fn with_three_secrets(store: &dyn Store) -> ClientId {
+async fn with_three_secrets(store: &Store) -> ClientId {
     let secrets = vec![secret(1, 10, None), secret(2, 20, None), secret(3, 30, None)];
     store.create_client(&client("billing", secrets)).await.unwrap();
     id("billing")
 }
 
-async fn a_fresh_store_is_empty(store: Arc<dyn Store>) {
+async fn a_fresh_store_is_empty(store: Arc<Store>) {
     assert_eq!(sequence(&*store).await, 0);
     assert!(stored_keys(&*store).await.is_empty());
     assert!(store.clients().await.unwrap().is_empty());
@@ -60,7 +60,7 @@ async fn a_fresh_store_is_empty(store: Arc<dyn Store>) {
     refused(store.client(&id("billing")).await, &StoreError::NotFound);
 }
 
-async fn a_client_comes_back_as_it_was(store: Arc<dyn Store>) {
+async fn a_client_comes_back_as_it_was(store: Arc<Store>) {
     let secrets =
         vec![secret(1, i64::MIN, None), secret(2, 0, Some(i64::MAX)), secret(3, i64::MAX, Some(-5))];
     let mut record = client(&"x".repeat(63), secrets);
@@ -76,7 +76,7 @@ async fn a_client_comes_back_as_it_was(store: Arc<dyn Store>) {
     assert_eq!(store.clients().await.unwrap(), [bare, record]);
 }
 
-async fn a_client_is_created_once(store: Arc<dyn Store>) {
+async fn a_client_is_created_once(store: Arc<Store>) {
     let first = client("billing", vec![secret(1, 1, None)]);
     store.create_client(&first).await.unwrap();
     let second = client("billing", vec![secret(2, 1, None)]);
@@ -85,7 +85,7 @@ async fn a_client_is_created_once(store: Arc<dyn Store>) {
     assert_eq!(sequence(&*store).await, 1);
 }
 
-async fn a_secret_belongs_to_one_client(store: Arc<dyn Store>) {
+async fn a_secret_belongs_to_one_client(store: Arc<Store>) {
     let owner = client("owner", vec![secret(1, 1, None)]);
     store.create_client(&owner).await.unwrap();
     let mut same_digest = secret(1, 1, None);
@@ -103,13 +103,13 @@ async fn a_secret_belongs_to_one_client(store: Arc<dyn Store>) {
     assert_eq!(sequence(&*store).await, 1);
 }
 
-async fn putting_a_new_client_creates_it(store: Arc<dyn Store>) {
+async fn putting_a_new_client_creates_it(store: Arc<Store>) {
     let record = client("billing", vec![secret(1, 1, None), secret(2, 2, Some(9))]);
     store.put_client(&record).await.unwrap();
     assert_eq!(store.clients().await.unwrap(), [record]);
 }
 
-async fn putting_a_client_replaces_it(store: Arc<dyn Store>) {
+async fn putting_a_client_replaces_it(store: Arc<Store>) {
     let neighbour = client("neighbour", vec![secret(8, 1, None)]);
     store.create_client(&neighbour).await.unwrap();
     store.create_client(&client("billing", vec![secret(1, 1, None), secret(2, 2, None)])).await.unwrap();
@@ -131,7 +131,7 @@ async fn putting_a_client_replaces_it(store: Arc<dyn Store>) {
     assert!(store.client(&id("billing")).await.unwrap().secrets.is_empty());
 }
 
-async fn an_update_is_of_one_version(store: Arc<dyn Store>) {
+async fn an_update_is_of_one_version(store: Arc<Store>) {
     let first = client("billing", vec![secret(1, 1, None)]);
     let neighbour = client("neighbour", vec![]);
     store.create_client(&first).await.unwrap();
@@ -157,7 +157,7 @@ async fn an_update_is_of_one_version(store: Arc<dyn Store>) {
     assert_eq!(sequence(&*store).await, 3, "what was not made counts nothing");
 }
 
-async fn a_version_is_deleted_or_left_alone(store: Arc<dyn Store>) {
+async fn a_version_is_deleted_or_left_alone(store: Arc<Store>) {
     let first = client("billing", vec![secret(1, 1, None)]);
     store.create_client(&first).await.unwrap();
     let version = first.client.version();
@@ -174,7 +174,7 @@ async fn a_version_is_deleted_or_left_alone(store: Arc<dyn Store>) {
     assert_eq!(sequence(&*store).await, 3);
 }
 
-async fn deleting_a_client_deletes_its_secrets(store: Arc<dyn Store>) {
+async fn deleting_a_client_deletes_its_secrets(store: Arc<Store>) {
     let neighbour = client("neighbour", vec![secret(8, 1, None)]);
     store.create_client(&neighbour).await.unwrap();
     let record = client("billing", vec![secret(1, 1, None)]);
@@ -186,7 +186,7 @@ async fn deleting_a_client_deletes_its_secrets(store: Arc<dyn Store>) {
     store.create_client(&record).await.expect("neither id nor secret is taken");
 }
 
-async fn a_secret_is_added_beside_the_others(store: Arc<dyn Store>) {
+async fn a_secret_is_added_beside_the_others(store: Arc<Store>) {
     let billing = with_three_secrets(&*store).await;
     let mut expected = store.client(&billing).await.unwrap();
     let new = secret(4, 40, None);
@@ -202,7 +202,7 @@ async fn a_secret_is_added_beside_the_others(store: Arc<dyn Store>) {
     assert_eq!(sequence(&*store).await, 2);
 }
 
-async fn the_others_end_at_the_latest_then(store: Arc<dyn Store>) {
+async fn the_others_end_at_the_latest_then(store: Arc<Store>) {
     let others = vec![secret(1, 1, Some(60)), secret(2, 2, Some(70)), secret(3, 3, Some(80))];
     store.create_client(&client("billing", others)).await.unwrap();
     store.create_client(&client("neighbour", vec![secret(8, 1, None)])).await.unwrap();
@@ -213,7 +213,7 @@ async fn the_others_end_at_the_latest_then(store: Arc<dyn Store>) {
     assert_eq!(store.client(&id("neighbour")).await.unwrap().secrets, [secret(8, 1, None)]);
 }
 
-async fn dead_secrets_go(store: Arc<dyn Store>) {
+async fn dead_secrets_go(store: Arc<Store>) {
     let others =
         vec![secret(1, 1, Some(49)), secret(2, 2, Some(50)), secret(3, 3, Some(51)), secret(4, 4, None)];
     store.create_client(&client("billing", others)).await.unwrap();
@@ -223,7 +223,7 @@ async fn dead_secrets_go(store: Arc<dyn Store>) {
     assert_eq!(secret_ids(&*store, &id("neighbour")).await, ["secret-8"]);
 }
 
-async fn without_overlap_the_new_secret_is_alone(store: Arc<dyn Store>) {
+async fn without_overlap_the_new_secret_is_alone(store: Arc<Store>) {
     let billing = with_three_secrets(&*store).await;
     add_secret(&*store, &billing, &secret(4, 40, None), at(40)).await.unwrap();
     assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(4, 40, None)]);
@@ -231,7 +231,7 @@ async fn without_overlap_the_new_secret_is_alone(store: Arc<dyn Store>) {
     assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(5, 40, None)]);
 }
 
-async fn the_oldest_secrets_make_room(store: Arc<dyn Store>) {
+async fn the_oldest_secrets_make_room(store: Arc<Store>) {
     let secrets: Vec<_> = (0..7).map(|number| secret(number, i64::from(number), None)).collect();
     store.create_client(&client("billing", secrets)).await.unwrap();
     let billing = id("billing");
@@ -249,7 +249,7 @@ async fn the_oldest_secrets_make_room(store: Arc<dyn Store>) {
     );
 }
 
-async fn secrets_of_one_second_stay_in_order(store: Arc<dyn Store>) {
+async fn secrets_of_one_second_stay_in_order(store: Arc<Store>) {
     // Ids and digests in no order at all.
     let numbers = [40, 7, 23, 99, 1, 65, 12, 80];
     store.create_client(&client("billing", vec![secret(numbers[0], 5, None)])).await.unwrap();
@@ -260,7 +260,7 @@ async fn secrets_of_one_second_stay_in_order(store: Arc<dyn Store>) {
     assert_eq!(secret_ids(&*store, &id("billing")).await, expected);
 }
 
-async fn pages_are_in_the_order_of_bytes(store: Arc<dyn Store>) {
+async fn pages_are_in_the_order_of_bytes(store: Arc<Store>) {
     // By bytes `-` is before `.` before digits before letters; locales see that in other ways.
     let sorted = ["a", "a-b", "a-c", "a.b", "a0", "a1b", "aa", "ab", "b", "b-a"];
     for name in ["ab", "b", "a.b", "a", "a1b", "b-a", "aa", "a-c", "a0", "a-b"] {
@@ -292,7 +292,7 @@ async fn pages_are_in_the_order_of_bytes(store: Arc<dyn Store>) {
     assert_eq!(names(&after_none), ["a-c", "a.b"], "`after` need not be there");
 }
 
-async fn each_change_counts_one(store: Arc<dyn Store>) {
+async fn each_change_counts_one(store: Arc<Store>) {
     let billing = id("billing");
     ensure_key(&*store, &key("key", 1)).await.unwrap();
     assert_eq!(sequence(&*store).await, 1);
@@ -310,7 +310,7 @@ async fn each_change_counts_one(store: Arc<dyn Store>) {
     assert_eq!(sequence(&*store).await, 5);
 }
 
-async fn a_closed_store_is_unavailable(store: Arc<dyn Store>) {
+async fn a_closed_store_is_unavailable(store: Arc<Store>) {
     store.close().await;
     store.close().await;
     assert!(matches!(store.clients().await, Err(StoreError::Unavailable(_))));

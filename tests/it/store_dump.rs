@@ -29,7 +29,7 @@ use crate::{
 const REQUIRE: &str = "TOKEND_REQUIRE_SQLITE3";
 
 /// Puts rows into every table; among them keys with and without each of the halves and a revocation.
-async fn fill(store: &dyn Store) {
+async fn fill(store: &Store) {
     let keys = [
         KeyRecord { state: KeyState::Retired, sealed: None, ..key("retired", 1) },
         key("active", 2),
@@ -56,14 +56,14 @@ async fn fill(store: &dyn Store) {
 }
 
 /// What replicas hold in memory, for comparison; what else is stored, the dumps show.
-async fn contents(store: &dyn Store) -> (KeySet, Vec<ClientRecord>, Vec<RevocationRecord>) {
+async fn contents(store: &Store) -> (KeySet, Vec<ClientRecord>, Vec<RevocationRecord>) {
     let keys = store.keys().await.unwrap();
     assert_eq!(keys.keys.len(), 3, "a signing key was lost");
     (keys, store.clients().await.unwrap(), all(store).await)
 }
 
 /// The guards and the counters hold on, and changes can be made.
-async fn check_restored(store: &dyn Store, before: &(KeySet, Vec<ClientRecord>, Vec<RevocationRecord>)) {
+async fn check_restored(store: &Store, before: &(KeySet, Vec<ClientRecord>, Vec<RevocationRecord>)) {
     assert_eq!(contents(store).await, *before);
     assert!(!store.use_assertion(&assertion(), at(5000), at(1)).await.unwrap(), "used before");
     let set = store.keys().await.unwrap();
@@ -101,7 +101,7 @@ fn has_sqlite3() -> bool {
     has
 }
 
-async fn open(path: &Path) -> Arc<dyn Store> {
+async fn open(path: &Path) -> Arc<Store> {
     store::open(&Location::Sqlite(path.to_owned())).await.unwrap()
 }
 

@@ -85,12 +85,12 @@ impl Pair {
     }
 }
 
-async fn open(url: &str) -> Result<Arc<dyn Store>, OpenError> {
+async fn open(url: &str) -> Result<Arc<Store>, OpenError> {
     store::open(&url.parse().unwrap()).await
 }
 
 /// Many writes at once, which take all connections of the pool.
-async fn write_many(store: &Arc<dyn Store>, prefix: &str) -> Vec<StoreError> {
+async fn write_many(store: &Arc<Store>, prefix: &str) -> Vec<StoreError> {
     let mut writes = JoinSet::new();
     for number in 0..16 {
         let (store, id) = (Arc::clone(store), format!("{prefix}-{number}"));
@@ -100,7 +100,7 @@ async fn write_many(store: &Arc<dyn Store>, prefix: &str) -> Vec<StoreError> {
 }
 
 /// Writes until it works.
-async fn write_soon(store: &Arc<dyn Store>, id: &str) {
+async fn write_soon(store: &Arc<Store>, id: &str) {
     let start = Instant::now();
     while let Err(error) = store.create_client(&client(id, vec![])).await {
         assert!(matches!(error, StoreError::Unavailable(_)), "{error}");

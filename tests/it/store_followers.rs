@@ -24,7 +24,7 @@ const WRITERS: usize = 6;
 
 /// Has `each` written at each writer of each replica, beside other changes, while followers at each replica read along. Each
 /// follower then knows what holds, in the order in which it was made.
-async fn followers_miss_nothing(replicas: [Arc<dyn Store>; 2], each: usize) {
+async fn followers_miss_nothing(replicas: [Arc<Store>; 2], each: usize) {
     let done = Arc::new(AtomicBool::new(false));
     let mut followers = JoinSet::new();
     for (place, limit) in [(0, 1000), (1, 1000), (0, 7), (1, 64)] {
@@ -67,7 +67,7 @@ async fn followers_miss_nothing(replicas: [Arc<dyn Store>; 2], each: usize) {
 }
 
 /// Reads what comes until nothing more is written, and answers what is then known: of each target the last that was read.
-async fn follow(store: Arc<dyn Store>, limit: u32, done: Arc<AtomicBool>) -> VecDeque<RevocationRecord> {
+async fn follow(store: Arc<Store>, limit: u32, done: Arc<AtomicBool>) -> VecDeque<RevocationRecord> {
     let mut known: Vec<RevocationRecord> = Vec::new();
     let mut after = ChangeSequence(0);
     loop {

@@ -130,7 +130,7 @@ async fn look_ups_keep_their_interval() {
 #[tokio::test]
 async fn a_key_that_came_into_the_store_is_found_at_its_first_token() {
     let shared = store::open(&Location::Memory).await.unwrap();
-    let replica = || TestServer::on(CountingStore::quiet(shared.clone()), settings(), manual_clock());
+    let replica = || TestServer::on(CountingStore::quiet(&shared), settings(), manual_clock());
     let (here, there) = (replica().await, replica().await);
     // Garbage was looked up just now, which keeps no good key from being found.
     unknown(here.root.check(&garbage(0)).await);

@@ -25,17 +25,17 @@ on_every_store!(
     whoever_waits_is_told_of_each_change,
 );
 
-async fn keys(store: &dyn Store) -> KeySet {
+async fn keys(store: &Store) -> KeySet {
     store.keys().await.unwrap()
 }
 
 /// Makes a change that must be made.
-async fn change(store: &dyn Store, make: impl FnOnce(KeyChange) -> KeyChange) -> ChangeSequence {
+async fn change(store: &Store, make: impl FnOnce(KeyChange) -> KeyChange) -> ChangeSequence {
     let set = keys(store).await;
     store.change_keys(&make(KeyChange::of(&set))).await.unwrap().unwrap()
 }
 
-async fn a_key_comes_back_as_it_was(store: Arc<dyn Store>) {
+async fn a_key_comes_back_as_it_was(store: Arc<Store>) {
     let full = KeyRecord {
         usage: KeyUsage::VerifyOnly,
         issuer: Some("https://other \"€\" '; --".to_owned()),
@@ -67,7 +67,7 @@ async fn a_key_comes_back_as_it_was(store: Arc<dyn Store>) {
     assert_eq!(stored_keys(&*store).await, [changed]);
 }
 
-async fn each_algorithm_has_its_own_keys(store: Arc<dyn Store>) {
+async fn each_algorithm_has_its_own_keys(store: Arc<Store>) {
     let mut expected = Vec::new();
     for (place, algorithm) in Algorithm::ALL.into_iter().enumerate() {
         // Two of the same second: their ids tell the order.
@@ -86,7 +86,7 @@ async fn each_algorithm_has_its_own_keys(store: Arc<dyn Store>) {
     assert_eq!(name(set.pending(Algorithm::Rs256)), "p-RS256");
 }
 
-async fn a_change_based_on_what_was_before_another_is_not_made(store: Arc<dyn Store>) {
+async fn a_change_based_on_what_was_before_another_is_not_made(store: Arc<Store>) {
     let before = keys(&*store).await;
     let first = KeyChange::of(&before).put(key("first", 1));
     let made = store.change_keys(&first).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_change_based_on_what_was_before_another_is_not_made(store: Arc<dyn St
     assert_eq!(next, Some(ChangeSequence(3)));
 }
 
-async fn a_change_is_made_as_a_whole_or_not_at_all(store: Arc<dyn Store>) {
+async fn a_change_is_made_as_a_whole_or_not_at_all(store: Arc<Store>) {
     change(&*store, |change| change.put(key("active", 1)).put(pending("pending", 2))).await;
     let before = keys(&*store).await;
     for second in [key("another", 3), pending("another", 3)] {
@@ -127,7 +127,7 @@ async fn a_change_is_made_as_a_whole_or_not_at_all(store: Arc<dyn Store>) {
     assert_eq!(states, [("active", "retired"), ("pending", "active"), ("next", "pending")]);
 }
 
-async fn a_key_is_published_once_and_changed_often(store: Arc<dyn Store>) {
+async fn a_key_is_published_once_and_changed_often(store: Arc<Store>) {
     change(&*store, |change| change.put(key("a", 1))).await;
     change(&*store, |change| change.put(pending("b", 2))).await;
     let set = keys(&*store).await;
@@ -138,7 +138,7 @@ async fn a_key_is_published_once_and_changed_often(store: Arc<dyn Store>) {
     assert_eq!(bare(&set.keys[0]), key("a", 1));
 }
 
-async fn of_many_changes_at_once_one_is_made(store: Arc<dyn Store>) {
+async fn of_many_changes_at_once_one_is_made(store: Arc<Store>) {
     for round in 1..=40 {
         let set = keys(&*store).await;
         let mut racers = JoinSet::new();
@@ -154,7 +154,7 @@ async fn of_many_changes_at_once_one_is_made(store: Arc<dyn Store>) {
     }
 }
 
-async fn keys_and_their_number_are_of_one_state(store: Arc<dyn Store>) {
+async fn keys_and_their_number_are_of_one_state(store: Arc<Store>) {
     let reading = tokio::spawn({
         let store = Arc::clone(&store);
         async move {
@@ -175,7 +175,7 @@ async fn keys_and_their_number_are_of_one_state(store: Arc<dyn Store>) {
     reading.await.unwrap();
 }
 
-async fn a_replica_is_known_by_its_last_report(store: Arc<dyn Store>) {
+async fn a_replica_is_known_by_its_last_report(store: Arc<Store>) {
     let report = |replica_id: &str, held, verifiers| ReplicaReport {
         replica_id: replica_id.to_owned(),
         held: ChangeSequence(held),
@@ -194,7 +194,7 @@ async fn a_replica_is_known_by_its_last_report(store: Arc<dyn Store>) {
     assert_eq!(store.change_sequence().await.unwrap(), ChangeSequence(0), "a report is no change");
 }
 
-async fn whoever_waits_is_told_of_each_change(store: Arc<dyn Store>) {
+async fn whoever_waits_is_told_of_each_change(store: Arc<Store>) {
     let mut changes = store.changes();
     // PostgreSQL is listened to from about now: told once when that has begun. The others have told nothing yet.
     change(&*store, |change| change.put(key("first", 1))).await;

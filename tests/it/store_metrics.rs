@@ -1,13 +1,19 @@
-//! What the timed store counts.
+//! The metrics of the store's actions.
 
 use std::sync::Arc;
 
 use prometheus_client::{encoding::text, registry::Registry};
-use tokend::store::{Store as _, StoreMetrics, TimedStore};
+use tokend::store::Store;
 
 use crate::store_backends::{
     self, add_secret, at, client, ensure_key, id, key, sealing_key, secret, stored_keys,
 };
+
+fn registry(store: &Store) -> Registry {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Arc::clone(store.metrics())));
+    registry
+}
 
 fn scrape(registry: &Registry) -> String {
     let mut text = String::new();
@@ -18,10 +24,8 @@ fn scrape(registry: &Registry) -> String {
 #[tokio::test]
 async fn durations_and_errors_are_counted_by_action() {
     let backend = store_backends::memory().await.unwrap();
-    let metrics = Arc::new(StoreMetrics::default());
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Arc::clone(&metrics)));
-    let store = TimedStore::new(backend.store, metrics);
+    let store = backend.store;
+    let registry = registry(&store);
 
     store.create_client(&client("billing", vec![])).await.unwrap();
     store.create_client(&client("billing", vec![])).await.unwrap_err();
@@ -32,13 +36,13 @@ async fn durations_and_errors_are_counted_by_action() {
         "# TYPE tokend_store_errors counter",
         "tokend_store_action_duration_seconds_count{action=\"create_client\"} 2",
         "tokend_store_action_duration_seconds_count{action=\"client\"} 1",
-        // "No" is an answer, and no error of the store.
+        // `AlreadyExists` and `NotFound` are results, and no failures of the store.
         "tokend_store_errors_total{action=\"create_client\"} 0",
         "tokend_store_errors_total{action=\"client\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
-    assert!(!text.contains("_count{action=\"keys\"}"), "nothing is said of what was not done");
+    assert!(!text.contains("_count{action=\"keys\"}"), "an action that was not executed has no metric");
 
     store.close().await;
     store.create_client(&client("billing", vec![])).await.unwrap_err();
@@ -46,19 +50,16 @@ async fn durations_and_errors_are_counted_by_action() {
 }
 
 #[tokio::test]
-async fn each_action_goes_to_the_store_and_is_counted_under_its_name() {
+async fn each_action_is_counted_under_its_name() {
     let backend = store_backends::memory().await.unwrap();
-    let metrics = Arc::new(StoreMetrics::default());
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Arc::clone(&metrics)));
-    let store = TimedStore::new(Arc::clone(&backend.store), metrics);
+    let store = backend.store;
+    let registry = registry(&store);
     let billing = id("billing");
 
     store.create_client(&client("billing", vec![])).await.unwrap();
     store.put_client(&client("billing", vec![])).await.unwrap();
     add_secret(&store, &billing, &secret(1, 1, None), at(2)).await.unwrap();
-    assert_eq!(store.client(&billing).await.unwrap(), backend.store.client(&billing).await.unwrap());
-    assert_eq!(store.clients().await.unwrap(), backend.store.clients().await.unwrap());
+    assert_eq!(store.clients().await.unwrap(), [store.client(&billing).await.unwrap()]);
     assert_eq!(store.clients_page(None, 1).await.unwrap().len(), 1);
     assert_eq!(store.clients_page(Some(&billing), 1).await.unwrap().len(), 0);
     let mut known = store.client(&billing).await.unwrap().client;

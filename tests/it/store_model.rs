@@ -124,7 +124,7 @@ impl Model {
     }
 }
 
-async fn apply(store: &dyn Store, action: &Action) -> Result<(), StoreError> {
+async fn apply(store: &Store, action: &Action) -> Result<(), StoreError> {
     match action {
         Action::Create(record) => store.create_client(record).await,
         Action::Put(record) => store.put_client(record).await,
@@ -133,7 +133,7 @@ async fn apply(store: &dyn Store, action: &Action) -> Result<(), StoreError> {
     }
 }
 
-async fn check(store: &dyn Store, actions: &[Action]) -> Result<(), TestCaseError> {
+async fn check(store: &Store, actions: &[Action]) -> Result<(), TestCaseError> {
     for left_over in store.clients().await.unwrap() {
         store.delete_client(&left_over.client.client_id).await.unwrap();
     }
@@ -148,7 +148,7 @@ async fn check(store: &dyn Store, actions: &[Action]) -> Result<(), TestCaseErro
     Ok(())
 }
 
-async fn the_store_does_what_the_model_does(store: Arc<dyn Store>) {
+async fn the_store_does_what_the_model_does(store: Arc<Store>) {
     tokio::task::block_in_place(|| {
         let mut runner =
             TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });

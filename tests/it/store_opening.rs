@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::store_backends::{client, ensure_key, full_settings, key, secret, stored_keys};
 
-async fn open(path: &Path) -> Result<Arc<dyn Store>, OpenError> {
+async fn open(path: &Path) -> Result<Arc<Store>, OpenError> {
     store::open(&Location::Sqlite(path.to_owned())).await
 }
 
@@ -254,7 +254,7 @@ async fn a_wrong_place_is_refused_and_nothing_is_made() {
         assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
     }
     let error = open(&folder.path().join("missing/tokend.db")).await.unwrap_err().to_string();
-    assert!(error.contains("missing") && error.contains("make it first"), "{error}");
+    assert!(error.contains("missing") && error.contains("create it first"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 

@@ -37,11 +37,11 @@ pub fn revocation(target: RevocationTarget, expire_time: Option<i64>) -> Revocat
 }
 
 /// Every revocation that is kept.
-pub async fn all(store: &dyn Store) -> Vec<RevocationRecord> {
+pub async fn all(store: &Store) -> Vec<RevocationRecord> {
     store.revocations(ChangeSequence(0), 1_000_000).await.unwrap().records
 }
 
-async fn revocations_come_back_as_they_were(store: Arc<dyn Store>) {
+async fn revocations_come_back_as_they_were(store: Arc<Store>) {
     assert_eq!(
         store.revocations(ChangeSequence(0), 10).await.unwrap(),
         RevocationPage { records: vec![], complete: ChangeSequence(0) }
@@ -65,7 +65,7 @@ async fn revocations_come_back_as_they_were(store: Arc<dyn Store>) {
     assert_eq!(kept.iter().map(|record| record.sequence.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
 }
 
-async fn one_of_the_same_target_holds_on_and_reaches_further(store: Arc<dyn Store>) {
+async fn one_of_the_same_target_holds_on_and_reaches_further(store: Arc<Store>) {
     let at_time = |before: i64, revoke: i64, expire: Option<i64>| Revocation {
         target: subject("alice", before),
         revoke_time: at(revoke),
@@ -86,7 +86,7 @@ async fn one_of_the_same_target_holds_on_and_reaches_further(store: Arc<dyn Stor
     }
 }
 
-async fn what_holds_already_is_no_change(store: Arc<dyn Store>) {
+async fn what_holds_already_is_no_change(store: Arc<Store>) {
     for target in
         [token("one"), RevocationTarget::Session(session_id(1)), RevocationTarget::Everything(at(201))]
     {
@@ -98,7 +98,7 @@ async fn what_holds_already_is_no_change(store: Arc<dyn Store>) {
     }
 }
 
-async fn revocations_count_and_are_no_change_to_keys_and_clients(store: Arc<dyn Store>) {
+async fn revocations_count_and_are_no_change_to_keys_and_clients(store: Arc<Store>) {
     store.create_client(&client("web", vec![])).await.unwrap();
     assert_eq!(store.revoke(&revocation(token("one"), None)).await.unwrap().sequence, ChangeSequence(2));
     assert_eq!(store.change_sequence().await.unwrap(), ChangeSequence(1));
@@ -108,7 +108,7 @@ async fn revocations_count_and_are_no_change_to_keys_and_clients(store: Arc<dyn 
     assert_eq!(store.change_sequence().await.unwrap(), ChangeSequence(2));
 }
 
-async fn pages_say_how_far_they_reach(store: Arc<dyn Store>) {
+async fn pages_say_how_far_they_reach(store: Arc<Store>) {
     for number in 1..=5 {
         store.revoke(&revocation(token(&number.to_string()), Some(900))).await.unwrap();
     }
@@ -132,7 +132,7 @@ async fn pages_say_how_far_they_reach(store: Arc<dyn Store>) {
     assert_eq!(page(6, 9).await, (vec![7], 7));
 }
 
-async fn what_has_expired_goes_in_batches(store: Arc<dyn Store>) {
+async fn what_has_expired_goes_in_batches(store: Arc<Store>) {
     for number in 0..7 {
         store.revoke(&revocation(token(&number.to_string()), Some(900 + number))).await.unwrap();
     }
@@ -149,7 +149,7 @@ async fn what_has_expired_goes_in_batches(store: Arc<dyn Store>) {
     assert_eq!(anew.sequence, ChangeSequence(9));
 }
 
-async fn a_revocation_is_told_of(store: Arc<dyn Store>) {
+async fn a_revocation_is_told_of(store: Arc<Store>) {
     let mut changes = store.changes();
     // PostgreSQL's listener tells once when it has begun to listen.
     if tokio::time::timeout(std::time::Duration::from_millis(500), changes.changed()).await.is_ok() {
@@ -159,7 +159,7 @@ async fn a_revocation_is_told_of(store: Arc<dyn Store>) {
     tokio::time::timeout(std::time::Duration::from_secs(20), changes.changed()).await.unwrap().unwrap();
 }
 
-async fn revocations_of_a_closed_store_are_unavailable(store: Arc<dyn Store>) {
+async fn revocations_of_a_closed_store_are_unavailable(store: Arc<Store>) {
     store.close().await;
     let unavailable = |failed| assert!(matches!(failed, Some(StoreError::Unavailable(_))));
     unavailable(store.revoke(&revocation(token("one"), None)).await.err());

@@ -27,7 +27,7 @@ on_every_store!(
 const LATER: i64 = 900;
 
 /// Whether a session is gone: every action must say the same.
-async fn gone(store: &dyn Store, number: u8) -> bool {
+async fn gone(store: &Store, number: u8) -> bool {
     let found = store.session(&session_id(number), at(300)).await.ok();
     let page = store.sessions_page(&SessionFilter::default(), at(300), None, 100).await.unwrap();
     let listed = page.iter().any(|session| session.session_id == session_id(number));
@@ -37,7 +37,7 @@ async fn gone(store: &dyn Store, number: u8) -> bool {
     found.is_none()
 }
 
-async fn a_revocation_ends_the_sessions_that_it_reaches(store: Arc<dyn Store>) {
+async fn a_revocation_ends_the_sessions_that_it_reaches(store: Arc<Store>) {
     // All begin at 100.
     for (number, client_id, subject) in [
         (1, "web", "alice"),
@@ -72,7 +72,7 @@ async fn a_revocation_ends_the_sessions_that_it_reaches(store: Arc<dyn Store>) {
     }
 }
 
-async fn a_revoked_session_is_deleted_at_once(store: Arc<dyn Store>) {
+async fn a_revoked_session_is_deleted_at_once(store: Arc<Store>) {
     for number in 1..=3 {
         store.create_session(&session(number, "web", "alice")).await.unwrap();
     }
@@ -87,7 +87,7 @@ async fn a_revoked_session_is_deleted_at_once(store: Arc<dyn Store>) {
     assert_eq!(store.forget_sessions(at(4999), 10).await.unwrap(), 0);
 }
 
-async fn a_session_that_was_begun_before_a_revocation_and_kept_after_it_is_none(store: Arc<dyn Store>) {
+async fn a_session_that_was_begun_before_a_revocation_and_kept_after_it_is_none(store: Arc<Store>) {
     store.revoke(&revocation(subject("alice", 101), Some(300))).await.unwrap();
     // Nothing is found now, but one may come.
     assert_eq!(store.forget_sessions(at(300), 10).await.unwrap(), 0);
@@ -105,7 +105,7 @@ async fn a_session_that_was_begun_before_a_revocation_and_kept_after_it_is_none(
     assert!(!gone(&*store, 2).await);
 }
 
-async fn what_revocations_have_ended_goes_in_batches(store: Arc<dyn Store>) {
+async fn what_revocations_have_ended_goes_in_batches(store: Arc<Store>) {
     for number in 0..12 {
         let (client_id, subject) =
             [("web", "alice"), ("app", "bob"), ("app", "carol")][usize::from(number % 3)];
@@ -136,7 +136,7 @@ async fn what_revocations_have_ended_goes_in_batches(store: Arc<dyn Store>) {
     assert_eq!(store.forget_sessions(at(300), 10).await.unwrap(), 5);
 }
 
-async fn a_revocation_outlives_the_sessions_that_it_has_ended(store: Arc<dyn Store>) {
+async fn a_revocation_outlives_the_sessions_that_it_has_ended(store: Arc<Store>) {
     for number in 0..5 {
         store.create_session(&session(number, "web", "alice")).await.unwrap();
     }
@@ -157,7 +157,7 @@ async fn a_revocation_outlives_the_sessions_that_it_has_ended(store: Arc<dyn Sto
     assert!(!gone(&*store, 9).await);
 }
 
-async fn a_revocation_that_reaches_further_is_swept_for_again(store: Arc<dyn Store>) {
+async fn a_revocation_that_reaches_further_is_swept_for_again(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.revoke(&revocation(subject("alice", 50), Some(300))).await.unwrap();
     assert_eq!(store.forget_sessions(at(LATER), 10).await.unwrap(), 0);

@@ -19,11 +19,11 @@ on_every_store!(
 
 const RACERS: u64 = 12;
 
-async fn sequence(store: &dyn Store) -> i64 {
+async fn sequence(store: &Store) -> i64 {
     store.change_sequence().await.unwrap().0
 }
 
-async fn the_first_sealing_key_of_a_provider_stays(store: Arc<dyn Store>) {
+async fn the_first_sealing_key_of_a_provider_stays(store: Arc<Store>) {
     assert!(store.sealing_keys().await.unwrap().is_empty());
     let (first, second, other) = (sealing_key(9, "b"), sealing_key(1, "b"), sealing_key(5, "a"));
     assert_eq!(store.ensure_sealing_key(&first, None).await.unwrap(), first);
@@ -33,7 +33,7 @@ async fn the_first_sealing_key_of_a_provider_stays(store: Arc<dyn Store>) {
     assert_eq!(store.sealing_keys().await.unwrap(), [other, first]);
 }
 
-async fn a_sealing_key_takes_the_place_of_the_one_that_was_read(store: Arc<dyn Store>) {
+async fn a_sealing_key_takes_the_place_of_the_one_that_was_read(store: Arc<Store>) {
     let (first, second, third) = (sealing_key(9, "vault"), sealing_key(1, "vault"), sealing_key(5, "vault"));
     let missing = store.ensure_sealing_key(&second, Some(first.sealing_key_id)).await;
     assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
@@ -45,14 +45,14 @@ async fn a_sealing_key_takes_the_place_of_the_one_that_was_read(store: Arc<dyn S
     assert_eq!(sequence(&*store).await, 2);
 }
 
-async fn a_sealing_key_id_is_taken_once(store: Arc<dyn Store>) {
+async fn a_sealing_key_id_is_taken_once(store: Arc<Store>) {
     store.ensure_sealing_key(&sealing_key(1, "a"), None).await.unwrap();
     let taken = store.ensure_sealing_key(&sealing_key(1, "b"), None).await;
     assert!(matches!(taken, Err(StoreError::AlreadyExists)), "{taken:?}");
     assert_eq!(sequence(&*store).await, 1);
 }
 
-async fn of_many_sealing_keys_at_once_one_wins(store: Arc<dyn Store>) {
+async fn of_many_sealing_keys_at_once_one_wins(store: Arc<Store>) {
     let mut newest: Option<SealingKeyRecord> = None;
     for round in 0..20 {
         let after = newest.as_ref().map(|record| record.sealing_key_id);

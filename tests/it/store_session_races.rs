@@ -35,7 +35,7 @@ where
     racers.join_all().await
 }
 
-async fn of_many_uses_at_once_one_is_made(store: Arc<dyn Store>) {
+async fn of_many_uses_at_once_one_is_made(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     for round in 1..=5_u8 {
         let good = store.session(&session_id(1), at(300)).await.unwrap().current;
@@ -56,7 +56,7 @@ async fn of_many_uses_at_once_one_is_made(store: Arc<dyn Store>) {
     }
 }
 
-async fn after_a_revocation_no_use_is_made(store: Arc<dyn Store>) {
+async fn after_a_revocation_no_use_is_made(store: Arc<Store>) {
     for round in 0..20_u8 {
         store.create_session(&session(round, "web", &format!("user-{round}"))).await.unwrap();
         let using = {
@@ -86,7 +86,7 @@ async fn after_a_revocation_no_use_is_made(store: Arc<dyn Store>) {
     }
 }
 
-async fn of_many_revocations_of_one_target_the_furthest_holds(store: Arc<dyn Store>) {
+async fn of_many_revocations_of_one_target_the_furthest_holds(store: Arc<Store>) {
     for round in 0..10 {
         let alice = format!("alice-{round}");
         let answers = race((0..12_i64).map(|racer| {
@@ -102,7 +102,7 @@ async fn of_many_revocations_of_one_target_the_furthest_holds(store: Arc<dyn Sto
     }
 }
 
-async fn revocations_at_once_each_have_a_number(store: Arc<dyn Store>) {
+async fn revocations_at_once_each_have_a_number(store: Arc<Store>) {
     race((0..12_u32).map(|racer| {
         let store = Arc::clone(&store);
         async move {
@@ -123,7 +123,7 @@ async fn revocations_at_once_each_have_a_number(store: Arc<dyn Store>) {
     assert_eq!(complete, ChangeSequence(260));
 }
 
-async fn what_ends_at_once_is_deleted_once(store: Arc<dyn Store>) {
+async fn what_ends_at_once_is_deleted_once(store: Arc<Store>) {
     for number in 0..200 {
         let mut record = session(number, "web", ["alice", "bob"][usize::from(number % 2)]);
         record.session.idle_expire_time = at(if number % 4 == 0 { 200 } else { 1000 });

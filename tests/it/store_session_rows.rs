@@ -13,7 +13,7 @@ use crate::{
     store_sessions::{rotation, session, session_id},
 };
 
-async fn fill(store: &dyn Store) {
+async fn fill(store: &Store) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     assert!(store.rotate_session(&rotation(1, 0, 200)).await.unwrap());
     store.revoke(&revocation(RevocationTarget::Client(id("web"), at(50)), None)).await.unwrap();

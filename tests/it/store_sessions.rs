@@ -71,12 +71,12 @@ fn refused<T>(result: Result<T, StoreError>, expected: &StoreError) {
     assert_eq!(error.to_string(), expected.to_string());
 }
 
-async fn ids(store: &dyn Store, filter: &SessionFilter, now: i64) -> Vec<SessionId> {
+async fn ids(store: &Store, filter: &SessionFilter, now: i64) -> Vec<SessionId> {
     let page = store.sessions_page(filter, at(now), None, 100).await.unwrap();
     page.into_iter().map(|session| session.session_id).collect()
 }
 
-async fn a_session_comes_back_as_it_was(store: Arc<dyn Store>) {
+async fn a_session_comes_back_as_it_was(store: Arc<Store>) {
     let mut full = session(1, "web", "renée ☃ '; --");
     // Members in their order, a number that no double holds, what PostgreSQL's own JSON would not take, and nesting as deep as
     // claims may be.
@@ -114,13 +114,13 @@ async fn a_session_comes_back_as_it_was(store: Arc<dyn Store>) {
     refused(store.session(&session_id(3), at(1)).await, &StoreError::NotFound);
 }
 
-async fn ids_of_sessions_are_unique(store: Arc<dyn Store>) {
+async fn ids_of_sessions_are_unique(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     refused(store.create_session(&session(1, "app", "bob")).await, &StoreError::AlreadyExists);
     assert_eq!(store.session(&session_id(1), at(1)).await.unwrap(), session(1, "web", "alice"));
 }
 
-async fn a_session_ends_by_time(store: Arc<dyn Store>) {
+async fn a_session_ends_by_time(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.session(&session_id(1), at(999)).await.unwrap();
     refused(store.session(&session_id(1), at(1000)).await, &StoreError::NotFound);
@@ -132,7 +132,7 @@ async fn a_session_ends_by_time(store: Arc<dyn Store>) {
     refused(store.session(&session_id(1), at(1899)).await, &StoreError::NotFound);
 }
 
-async fn a_rotation_replaces_the_token_that_is_good(store: Arc<dyn Store>) {
+async fn a_rotation_replaces_the_token_that_is_good(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.create_session(&session(2, "web", "alice")).await.unwrap();
     let mut first = rotation(1, 0, 200);
@@ -157,7 +157,7 @@ async fn a_rotation_replaces_the_token_that_is_good(store: Arc<dyn Store>) {
     assert_eq!(store.session(&session_id(2), at(300)).await.unwrap(), session(2, "web", "alice"));
 }
 
-async fn pages_hold_what_is_asked_for_in_the_order_of_ids(store: Arc<dyn Store>) {
+async fn pages_hold_what_is_asked_for_in_the_order_of_ids(store: Arc<Store>) {
     for (number, client_id, subject) in
         [(5, "web", "alice"), (1, "app", "bob"), (4, "app", "alice"), (3, "web", "bob"), (2, "web", "alice")]
     {
@@ -190,7 +190,7 @@ async fn pages_hold_what_is_asked_for_in_the_order_of_ids(store: Arc<dyn Store>)
     }
 }
 
-async fn what_has_ended_by_time_goes_in_batches(store: Arc<dyn Store>) {
+async fn what_has_ended_by_time_goes_in_batches(store: Arc<Store>) {
     for number in 0..7 {
         let mut record = session(number, "web", "alice");
         record.session.idle_expire_time = at(1000 + i64::from(number));
@@ -203,14 +203,14 @@ async fn what_has_ended_by_time_goes_in_batches(store: Arc<dyn Store>) {
     assert_eq!(ids(&*store, &SessionFilter::default(), 1).await, [session_id(5), session_id(6)]);
 }
 
-async fn sessions_are_no_part_of_what_replicas_hold_in_memory(store: Arc<dyn Store>) {
+async fn sessions_are_no_part_of_what_replicas_hold_in_memory(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.rotate_session(&rotation(1, 0, 200)).await.unwrap();
     store.forget_sessions(at(9000), 10).await.unwrap();
     assert_eq!(store.change_sequence().await.unwrap().0, 0, "no replica has to load anything");
 }
 
-async fn sessions_of_a_closed_store_are_unavailable(store: Arc<dyn Store>) {
+async fn sessions_of_a_closed_store_are_unavailable(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.close().await;
     let unavailable = |failed| assert!(matches!(failed, Some(StoreError::Unavailable(_))));
@@ -221,7 +221,7 @@ async fn sessions_of_a_closed_store_are_unavailable(store: Arc<dyn Store>) {
     unavailable(store.forget_sessions(at(1), 1).await.err());
 }
 
-async fn a_deleted_client_leaves_no_session(store: Arc<dyn Store>) {
+async fn a_deleted_client_leaves_no_session(store: Arc<Store>) {
     for (first, client_id) in [(1, "web"), (3, "batch")] {
         store.create_client(&client(client_id, Vec::new())).await.unwrap();
         for number in [first, first + 1] {

@@ -16,7 +16,7 @@ fn taken(result: &Result<(), StoreError>) {
     assert!(matches!(result, Err(StoreError::AlreadyExists)), "{result:?}");
 }
 
-async fn an_id_of_one_kind_is_refused_for_the_other(store: Arc<dyn Store>) {
+async fn an_id_of_one_kind_is_refused_for_the_other(store: Arc<Store>) {
     store.create_client(&client("admin", vec![])).await.unwrap();
     taken(&store.create_user(&record("admin", "alice")).await);
     assert!(store.user(&user_id("admin")).await.is_err());
@@ -35,7 +35,7 @@ async fn an_id_of_one_kind_is_refused_for_the_other(store: Arc<dyn Store>) {
     store.put_client(&client("u-1", vec![])).await.unwrap();
 }
 
-async fn of_a_user_and_a_client_at_once_one_is_made(store: Arc<dyn Store>) {
+async fn of_a_user_and_a_client_at_once_one_is_made(store: Arc<Store>) {
     for round in 0..rounds(40) {
         let name = format!("both-{round}");
         let (as_user, as_client) = (record(&name, &name), client(&name, vec![]));

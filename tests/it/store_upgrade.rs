@@ -40,7 +40,7 @@ async fn apply(connection: &mut impl Migrate, sql: &'static str) {
 }
 
 /// What it stored is there, and can be changed.
-async fn check(store: &dyn Store) {
+async fn check(store: &Store) {
     let set = store.keys().await.unwrap();
     assert_eq!(
         (set.sequence, store.change_sequence().await.unwrap()),

@@ -51,7 +51,7 @@ type Columns = (
     i64,
 );
 
-async fn check(store: &dyn Store) {
+async fn check(store: &Store) {
     let set = store.keys().await.unwrap();
     assert_eq!((set.sequence, set.keys.len()), (ChangeSequence(9), 6));
     let found = |name: &str| set.get(name).unwrap();
@@ -81,7 +81,7 @@ async fn check(store: &dyn Store) {
     assert_eq!(store.keys().await.unwrap().sequence, ChangeSequence(9));
 }
 
-async fn check_beside(store: &dyn Store) {
+async fn check_beside(store: &Store) {
     let set = store.keys().await.unwrap();
     assert_eq!(set.get("g").unwrap().state, KeyState::Pending);
     assert_eq!((set.get("c").unwrap().state, &set.get("c").unwrap().sealed), (KeyState::Retired, &None));

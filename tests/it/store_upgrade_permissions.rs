@@ -116,7 +116,7 @@ fn all() -> [Vec<String>; 3] {
 }
 
 /// The clients of both releases, after `run` has made that release's statements.
-async fn check(store: &dyn Store, mut run: impl AsyncFnMut(String)) {
+async fn check(store: &Store, mut run: impl AsyncFnMut(String)) {
     let before = store.client(&id("before")).await.unwrap();
     assert_eq!(rights(&before), all());
     // The user with a client's id keeps working; no further one is let in.

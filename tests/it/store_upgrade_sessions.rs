@@ -70,7 +70,7 @@ const ITS_CLIENT_CHANGE: &str = "UPDATE change_sequence SET value = value + 1";
 const ITS_KEY_CHANGE: &str = "UPDATE change_sequence SET value = value + 1, keys = value + 1 WHERE keys = 7";
 
 /// Sessions and revocations can be kept, and are no change to what was counted before.
-async fn check(store: &dyn Store) {
+async fn check(store: &Store) {
     assert_eq!(store.change_sequence().await.unwrap(), ChangeSequence(9));
     assert_eq!(all(store).await, []);
     assert_eq!(store.revocations(ChangeSequence(0), 9).await.unwrap().complete, ChangeSequence(9));
@@ -82,7 +82,7 @@ async fn check(store: &dyn Store) {
 }
 
 /// What a replica of that release changed meanwhile is seen, and does not stand in the way.
-async fn check_beside(store: &dyn Store) {
+async fn check_beside(store: &Store) {
     assert_eq!(store.change_sequence().await.unwrap(), ChangeSequence(11));
     let set = store.keys().await.unwrap();
     assert_eq!(set.sequence, ChangeSequence(12));

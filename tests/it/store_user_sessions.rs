@@ -28,13 +28,13 @@ fn logged_in(number: u8, id: &str) -> SessionRecord {
     record
 }
 
-async fn living(store: &dyn Store) -> Vec<u8> {
+async fn living(store: &Store) -> Vec<u8> {
     let page = store.sessions_page(&SessionFilter::default(), at(100), None, 100).await.unwrap();
     (0..100).filter(|number| page.iter().any(|found| found.session_id == session_id(*number))).collect()
 }
 
 /// Two users who have logged in twice each, and a session about the first that a service began.
-async fn with_sessions(store: &dyn Store) {
+async fn with_sessions(store: &Store) {
     for (id, numbers) in [("u-1", [1, 2]), ("u-2", [3, 4])] {
         store.create_user(&record(id, id)).await.unwrap();
         for number in numbers {
@@ -45,7 +45,7 @@ async fn with_sessions(store: &dyn Store) {
     assert_eq!(living(store).await, [1, 2, 3, 4, 5]);
 }
 
-async fn another_password_ends_the_users_sessions_and_no_others(store: Arc<dyn Store>) {
+async fn another_password_ends_the_users_sessions_and_no_others(store: Arc<Store>) {
     with_sessions(&*store).await;
     let set = store.set_user_password(&user_id("u-1"), &hash("another"), at(50), OldSessions::End).await;
     assert_eq!(set.unwrap().ended_sessions, 2);
@@ -54,14 +54,14 @@ async fn another_password_ends_the_users_sessions_and_no_others(store: Arc<dyn S
     assert!(matches!(set, Err(StoreError::NotFound)));
 }
 
-async fn sessions_are_kept_if_that_is_wished(store: Arc<dyn Store>) {
+async fn sessions_are_kept_if_that_is_wished(store: Arc<Store>) {
     with_sessions(&*store).await;
     let set = store.set_user_password(&user_id("u-1"), &hash("another"), at(50), OldSessions::Keep).await;
     assert_eq!(set.unwrap().ended_sessions, 0);
     assert_eq!(living(&*store).await, [1, 2, 3, 4, 5]);
 }
 
-async fn a_session_is_begun_only_by_the_password_that_is_kept(store: Arc<dyn Store>) {
+async fn a_session_is_begun_only_by_the_password_that_is_kept(store: Arc<Store>) {
     with_sessions(&*store).await;
     assert!(!store.create_user_session(&logged_in(6, "u-1"), &hash("another")).await.unwrap());
     assert!(!store.create_user_session(&logged_in(6, "u-9"), &hash("a hash")).await.unwrap());
@@ -71,7 +71,7 @@ async fn a_session_is_begun_only_by_the_password_that_is_kept(store: Arc<dyn Sto
     assert_eq!(living(&*store).await, [1, 2, 3, 4, 5]);
 }
 
-async fn a_deleted_user_leaves_no_session(store: Arc<dyn Store>) {
+async fn a_deleted_user_leaves_no_session(store: Arc<Store>) {
     with_sessions(&*store).await;
     assert!(!store.delete_user(&user_id("u-1"), Some(2)).await.unwrap());
     assert_eq!(living(&*store).await, [1, 2, 3, 4, 5], "nobody was deleted");
@@ -79,7 +79,7 @@ async fn a_deleted_user_leaves_no_session(store: Arc<dyn Store>) {
     assert_eq!(living(&*store).await, [3, 4, 5]);
 }
 
-async fn of_a_new_password_and_logins_by_the_old_one_at_once_no_session_is_left(store: Arc<dyn Store>) {
+async fn of_a_new_password_and_logins_by_the_old_one_at_once_no_session_is_left(store: Arc<Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
     let mut begun = 0;
     for round in 0..rounds(40) {

@@ -59,7 +59,7 @@ fn refused<T>(result: Result<T, StoreError>, expected: &StoreError) {
     assert_eq!(error.to_string(), expected.to_string());
 }
 
-async fn a_user_comes_back_as_it_was(store: Arc<dyn Store>) {
+async fn a_user_comes_back_as_it_was(store: Arc<Store>) {
     let mut full = record("https://idp.example/users/42", "renée ☃ o'brien");
     // Members in their order, a number that no double holds, and what PostgreSQL's own JSON would not take.
     let claims = r#"{"z":1,"a":[12345678901234567890,1.50],"nul":"\u0000","":{"b":null}}"#;
@@ -81,7 +81,7 @@ async fn a_user_comes_back_as_it_was(store: Arc<dyn Store>) {
     refused(store.user_by_name(&name("alice")).await, &StoreError::NotFound);
 }
 
-async fn ids_and_names_are_unique(store: Arc<dyn Store>) {
+async fn ids_and_names_are_unique(store: Arc<Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
     refused(store.create_user(&record("u-1", "bob")).await, &StoreError::AlreadyExists);
     refused(store.create_user(&record("u-2", "alice")).await, &StoreError::AlreadyExists);
@@ -89,7 +89,7 @@ async fn ids_and_names_are_unique(store: Arc<dyn Store>) {
     store.create_user(&record("u-2", "alicé")).await.unwrap();
 }
 
-async fn of_changes_at_once_one_is_made(store: Arc<dyn Store>) {
+async fn of_changes_at_once_one_is_made(store: Arc<Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
     let racers: Vec<_> = (0..8)
         .map(|number| {
@@ -113,7 +113,7 @@ async fn of_changes_at_once_one_is_made(store: Arc<dyn Store>) {
     assert!(!store.update_user(&absent).await.unwrap());
 }
 
-async fn a_name_that_is_taken_stays_taken(store: Arc<dyn Store>) {
+async fn a_name_that_is_taken_stays_taken(store: Arc<Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
     store.create_user(&record("u-2", "bob")).await.unwrap();
     let mut bob = record("u-2", "alice").user;
@@ -122,7 +122,7 @@ async fn a_name_that_is_taken_stays_taken(store: Arc<dyn Store>) {
     assert_eq!(store.user_by_name(&name("bob")).await.unwrap().user.revision, 1);
 }
 
-async fn a_password_is_set_for_good(store: Arc<dyn Store>) {
+async fn a_password_is_set_for_good(store: Arc<Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
     let set = store.set_user_password(&user_id("u-1"), &hash("another"), at(50), End).await.unwrap().record;
     assert_eq!(set.password, hash("another"));
@@ -132,7 +132,7 @@ async fn a_password_is_set_for_good(store: Arc<dyn Store>) {
     refused(of_nobody, &StoreError::NotFound);
 }
 
-async fn a_fresh_hash_never_replaces_another_password(store: Arc<dyn Store>) {
+async fn a_fresh_hash_never_replaces_another_password(store: Arc<Store>) {
     let alice = user_id("u-1");
     store.create_user(&record("u-1", "alice")).await.unwrap();
     assert!(store.rehash_user_password(&alice, &hash("a hash"), &hash("a fresh hash")).await.unwrap());
@@ -144,7 +144,7 @@ async fn a_fresh_hash_never_replaces_another_password(store: Arc<dyn Store>) {
     assert_eq!(store.user(&alice).await.unwrap().password, hash("another"));
 }
 
-async fn a_user_is_deleted_if_still_as_seen(store: Arc<dyn Store>) {
+async fn a_user_is_deleted_if_still_as_seen(store: Arc<Store>) {
     for id in ["u-1", "u-2"] {
         store.create_user(&record(id, id)).await.unwrap();
     }
@@ -155,7 +155,7 @@ async fn a_user_is_deleted_if_still_as_seen(store: Arc<dyn Store>) {
     assert!(store.users_page(None, 10).await.unwrap().is_empty());
 }
 
-async fn pages_of_users_are_in_the_order_of_bytes(store: Arc<dyn Store>) {
+async fn pages_of_users_are_in_the_order_of_bytes(store: Arc<Store>) {
     for (id, username) in [("b", "1"), ("a", "2"), ("B", "3"), ("a-", "4"), ("10", "5"), ("9", "6")] {
         store.create_user(&record(id, username)).await.unwrap();
     }
@@ -165,14 +165,14 @@ async fn pages_of_users_are_in_the_order_of_bytes(store: Arc<dyn Store>) {
     assert_eq!(ids(store.users_page(Some(&user_id("b")), 2).await.unwrap()), [""; 0]);
 }
 
-async fn users_are_no_part_of_what_replicas_hold_in_memory(store: Arc<dyn Store>) {
+async fn users_are_no_part_of_what_replicas_hold_in_memory(store: Arc<Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
     store.set_user_password(&user_id("u-1"), &hash("another"), at(50), End).await.unwrap();
     store.delete_user(&user_id("u-1"), None).await.unwrap();
     assert_eq!(store.change_sequence().await.unwrap().0, 0, "no replica has to load anything");
 }
 
-async fn users_of_a_closed_store_are_unavailable(store: Arc<dyn Store>) {
+async fn users_of_a_closed_store_are_unavailable(store: Arc<Store>) {
     store.create_user(&record("u-1", "alice")).await.unwrap();
     store.close().await;
     let unavailable = |failed| assert!(matches!(failed, Some(StoreError::Unavailable(_))));

@@ -93,7 +93,7 @@ fn token(id: &str) -> RevocationTarget {
 
 /// Two replicas that follow their store when they are told to.
 async fn replicas() -> [TestServer; 2] {
-    let store: Arc<dyn Store> = CountingStore::quiet(store::open(&Location::Memory).await.unwrap());
+    let store: Arc<Store> = CountingStore::quiet(&store::open(&Location::Memory).await.unwrap());
     let clock = manual_clock();
     let one = TestServer::on(Arc::clone(&store), settings(), Arc::clone(&clock)).await;
     let other = TestServer::on(store, settings(), clock).await;
@@ -213,7 +213,7 @@ async fn a_watch_ends_when_the_store_went_back() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tokend.db");
     let opened = store::open(&Location::Sqlite(file.clone())).await.unwrap();
-    let server = TestServer::on(CountingStore::quiet(opened), settings(), manual_clock()).await;
+    let server = TestServer::on(CountingStore::quiet(&opened), settings(), manual_clock()).await;
     for id in ["one", "two"] {
         revoke(&server, token(id), 100).await;
     }

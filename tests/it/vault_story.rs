@@ -18,7 +18,7 @@ use crate::{
 /// A stand-in, a token for it in a file, and a store.
 pub struct Story {
     pub vault: StandIn,
-    pub store: Arc<dyn Store>,
+    pub store: Arc<Store>,
     pub folder: TempDir,
 }
 

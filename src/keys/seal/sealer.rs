@@ -61,7 +61,7 @@ impl Sealer {
     /// When Vault's certificates cannot be read.
     pub fn new(
         settings: &SealingSettings,
-        store: &Arc<dyn Store>,
+        store: &Arc<Store>,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, SealingError> {
         let mut providers: Vec<Arc<dyn SealingProvider>> = Vec::new();

@@ -23,7 +23,7 @@ const SETTINGS: &str = "`vault_key`";
 #[derive(Debug)]
 pub(super) struct Vault {
     http: VaultHttp,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     clock: Arc<dyn Clock>,
     /// Which Transit key wraps, as the store writes it: a wrapped key is of use to that one only.
     name: String,
@@ -38,7 +38,7 @@ impl Vault {
     /// When they cannot be read.
     pub(super) fn new(
         settings: &VaultSettings,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SealingError> {
         // A namespace and a mount in it are one path (Vault's documentation: "Namespaces").

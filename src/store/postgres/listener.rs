@@ -1,5 +1,5 @@
-//! Hears of changes by LISTEN. What is lost while the connection is, and behind a pooler that does not pass notifications
-//! on, is found by polling.
+//! Receives notifications of changes by LISTEN. Polling finds the changes whose notification is lost: while the connection is
+//! down, or behind a pooler that does not forward notifications.
 
 use std::time::Duration;
 
@@ -7,33 +7,33 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
-    changes::CHANNEL,
+    CHANNEL,
     servers::{Current, Servers},
 };
 
-/// How long to wait before another attempt to connect.
+/// The pause before another attempt to connect.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long an attempt may take.
+/// The timeout of an attempt.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Hears of changes until it is dropped.
+/// A task that receives notifications until this is dropped.
 #[derive(Debug)]
 pub(super) struct Listener {
-    heard: watch::Sender<u64>,
+    notified: watch::Sender<u64>,
     task: JoinHandle<()>,
 }
 
 impl Listener {
-    /// Begins to listen, on a connection of its own.
+    /// Starts listening, on a connection of its own.
     pub(super) fn start(servers: &Servers) -> Self {
-        let heard = watch::Sender::new(0);
-        let task = tokio::spawn(listen(servers.follow(), heard.clone()));
-        Self { heard, task }
+        let notified = watch::Sender::new(0);
+        let task = tokio::spawn(listen(servers.follow(), notified.clone()));
+        Self { notified, task }
     }
 
-    /// What changes whenever something may have changed.
+    /// A value that changes whenever a change may have been made.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.heard.subscribe()
+        self.notified.subscribe()
     }
 
     /// Stops listening.
@@ -48,33 +48,33 @@ impl Drop for Listener {
     }
 }
 
-async fn listen(mut server: watch::Receiver<Current>, heard: watch::Sender<u64>) {
-    let tell = || heard.send_modify(|count| *count = count.wrapping_add(1));
+async fn listen(mut server: watch::Receiver<Current>, notified: watch::Sender<u64>) {
+    let notify = || notified.send_modify(|count| *count = count.wrapping_add(1));
     loop {
-        // A pool of its own each time: a connection goes back to its pool, and would be used again.
+        // A new pool each time: a connection returns to its pool, and would be used again.
         let options = (*server.borrow_and_update().options).clone();
         let pool =
             PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy_with(options);
         if let Ok(mut listener) = PgListener::connect_with(&pool).await {
-            // Not by itself: the server may be another by then.
+            // Reconnecting is done here: the server may be another one by then.
             listener.eager_reconnect(false);
             if listener.listen(CHANNEL).await.is_ok() {
-                // Whatever happened while nothing listened.
-                tell();
+                // Changes may have been made while nothing listened.
+                notify();
                 loop {
                     tokio::select! {
                         received = listener.try_recv() => match received {
-                            Ok(Some(_)) => tell(),
+                            Ok(Some(_)) => notify(),
                             // The connection was lost.
                             Ok(None) | Err(_) => break,
                         },
-                        // Connections are dropped, this one too.
+                        // The connections to the previous server are dropped.
                         _ = server.changed() => break,
                     }
                 }
             }
         }
-        // Polling goes on meanwhile, and says that the store cannot be read.
+        // Polling continues meanwhile, and reports that the store cannot be read.
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -7,34 +7,33 @@ use std::{
 
 use sqlx::{Connection as _, PgConnection, postgres::PgPoolOptions};
 
-use super::{PostgresStore, servers::Servers};
+use super::{PostgresDatabase, servers::Servers};
 use crate::{
     database::{self, Access, Connected, DatabaseLocation},
     store::{
-        OpenError, ambiguous,
-        schema::{Applied, MIGRATIONS_TABLE, Schema, Standing},
+        OpenError,
+        schema::{Applied, MIGRATIONS_TABLE, Schema, SchemaState},
     },
 };
 
-/// How long an action waits for a connection, a new one included.
+/// How long an action waits for a connection, including a new one.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Few: requests are answered from memory, and a server has about 100 for all replicas and neighbours.
+/// Few: requests are served from memory, and a server has about 100 connections for all replicas and other programs.
 const CONNECTIONS: u32 = 8;
-/// A connection that was idle for longer is tried before it is used: the server may have gone and come back.
-const TRUSTED: Duration = Duration::from_secs(1);
-/// How long to try a connection that comes back to the pool.
-const RETURN: Duration = Duration::from_secs(2);
+/// A connection that was idle for longer is tested before it is used: the server may have restarted.
+const UNTESTED: Duration = Duration::from_secs(1);
+/// The timeout of the test of a connection that is released to the pool.
+const RELEASE: Duration = Duration::from_secs(2);
 
-/// What each connection of the pool starts with. Milliseconds: a statement may take 5 s, waiting for locks included;
-/// a transaction whose process stopped in the middle gives its lock free after 10 s. The guards are made for READ
-/// COMMITTED, whatever the database's default is.
+/// The first statements of each connection of the pool. A statement may take 5 s, including waiting for locks; a transaction whose
+/// process has stopped releases its locks after 10 s. The guards need READ COMMITTED, whatever the database's default is.
 const SESSION: &str = "SET statement_timeout = 5000; SET idle_in_transaction_session_timeout = 10000; \
      SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED";
-/// How long a start waits for another replica's migration.
+/// A start waits up to 60 s for another replica's migration.
 const MIGRATION_SESSION: &str = "SET lock_timeout = 60000";
 
-impl PostgresStore {
-    /// The database at this place.
+impl PostgresDatabase {
+    /// Opens the database at `location`, and migrates it.
     pub(in crate::store) async fn open(location: &DatabaseLocation) -> Result<Self, OpenError> {
         let unreachable =
             |problem: String| OpenError::Unreachable { location: location.to_string(), problem };
@@ -44,15 +43,12 @@ impl PostgresStore {
             connected.map_err(|error| unreachable(error.to_string()))?;
         if access != Access::ReadWrite && !location.admits_read_only() {
             let path = location.to_string();
-            let problem = format!("{}; `allow_read_only_store` starts in spite of that", access.problem());
+            let problem = format!("{}; set `allow_read_only_store` to start all the same", access.problem());
             return Err(OpenError::ReadOnly { path, problem });
         }
-        // A connection of its own: after a failure it is closed, and with it goes the lock of the migrations.
+        // A connection of its own: it is closed after a failure, and releases the lock of the migrations.
         migrate(&mut connection, &unreachable).await?;
-        let found: Result<Vec<String>, _> =
-            sqlx::query_scalar(ambiguous::AMBIGUOUS_USERS).fetch_all(&mut connection).await;
-        ambiguous::warn(&found.map_err(|error| unreachable(error.to_string()))?);
-        // All is done; how the connection ends does not matter.
+        // The connection is not used again: an error on closing it has no effect.
         let _ = connection.close().await;
         let servers = Arc::new(Servers::new(location.clone(), options.clone(), access));
         let pool = pool(&servers).connect_lazy_with(options);
@@ -81,16 +77,17 @@ fn pool(servers: &Arc<Servers>) -> PgPoolOptions {
         .before_acquire(move |connection, about| {
             let servers = Arc::clone(&acquired);
             Box::pin(async move {
-                let is_trusted = about.idle_for <= TRUSTED;
+                let is_fresh = about.idle_for <= UNTESTED;
                 Ok(servers.is_current(about.age)
-                    && (is_trusted || servers.suffices(database::access(connection).await?)))
+                    && (is_fresh || servers.suffices(database::access(connection).await?)))
             })
         })
-        // One that takes no writes is not kept: its server was demoted. Within a limit, for a dead network must not hold its place.
+        // A connection that takes no writes is not kept: its server was demoted. The timeout frees the connection's permit when the
+        // network is dead.
         .after_release(move |connection, about| {
             let servers = Arc::clone(&released);
             Box::pin(async move {
-                let access = tokio::time::timeout(RETURN, database::access(connection));
+                let access = tokio::time::timeout(RELEASE, database::access(connection));
                 Ok(servers.is_current(about.age)
                     && matches!(access.await, Ok(Ok(access)) if servers.suffices(access)))
             })
@@ -104,12 +101,12 @@ async fn migrate(
     let failed = |error: sqlx::Error| unreachable(error.to_string());
     let schema = Schema::postgres();
     let applied = applied(connection).await.map_err(failed)?;
-    // Nothing to do means nothing done: such a start needs no right to make tables.
-    if schema.standing(&applied)? == Standing::Current {
+    // Without missing migrations, the start needs no permission to create tables.
+    if schema.state(&applied)? == SchemaState::Current {
         return Ok(());
     }
     sqlx::raw_sql(MIGRATION_SESSION).execute(&mut *connection).await.map_err(failed)?;
-    // Takes an advisory lock and looks again: of many replicas one applies, the others find it done.
+    // Takes an advisory lock and reads the list again: one replica applies the migrations, the others find them applied.
     schema.apply(connection).await
 }
 

@@ -1,5 +1,5 @@
-//! The server that the pool connects to. After a failover, or with a rotated password, the connections to the old server are
-//! dropped, and a task looks for the one that takes writes.
+//! Selects the server that the pool connects to. After a failover, or with a rotated password, the connections to the old server
+//! are dropped, and a task looks for the server that takes writes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,9 +15,9 @@ use crate::{
     store::StoreError,
 };
 
-/// The limit for each server when one is looked for.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// The pause before the next look while no server takes writes.
+/// The timeout for each server while one is looked for.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// The pause between attempts while no server takes writes.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The server that new connections are made to.
@@ -25,20 +25,20 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Current {
     pub(super) options: Arc<PgConnectOptions>,
     access: Access,
-    /// Whether it is unknown if that still holds.
+    /// Whether `access` may have changed.
     is_suspected: bool,
-    /// Connections that were made before are dropped.
+    /// Connections that were made earlier are dropped.
     since: Instant,
 }
 
-/// Which server the pool connects to.
+/// The servers of a database, and the one that the pool connects to.
 #[derive(Debug)]
 pub(super) struct Servers {
     location: DatabaseLocation,
     current: watch::Sender<Current>,
-    /// Something is wrong with the current server: look for another.
+    /// Wakes the task that looks for another server.
     suspected: Notify,
-    /// Held while one looks.
+    /// Held while a server is looked for.
     looking: Mutex<()>,
 }
 
@@ -50,36 +50,36 @@ impl Servers {
         Self { location, current: watch::Sender::new(current), suspected, looking }
     }
 
-    /// The current server, and those that follow it.
+    /// The current server, and each one after it.
     pub(super) fn follow(&self) -> watch::Receiver<Current> {
         self.current.subscribe()
     }
 
-    /// Whether a connection of this age may be used.
+    /// Whether a connection of this age is one to the current server.
     pub(super) fn is_current(&self, age: Duration) -> bool {
         self.current.borrow().since.elapsed() >= age
     }
 
-    /// Whether a connection to such a server may be used. A standby is behind by any amount: what was revoked could be unknown to it.
+    /// Whether a connection with this access may be used. A standby lags by any amount, and may not know a revocation.
     pub(super) fn admits(&self, access: Access) -> bool {
         access != Access::Standby || self.location.admits_read_only()
     }
 
-    /// Whether such a connection may be kept, and there is no need to look for another server.
+    /// Whether a connection with this access may be kept, so that no other server is looked for.
     pub(super) fn suffices(&self, access: Access) -> bool {
         access == Access::ReadWrite || self.location.admits_read_only()
     }
 
-    /// Looks at what an action's failure says of the server.
-    pub(super) fn note(&self, failure: Option<&StoreError>) {
+    /// Suspects the current server after an action's failure.
+    pub(super) fn record_failure(&self, failure: Option<&StoreError>) {
         match failure {
-            Some(StoreError::Unavailable(failure)) if failure.is_lost => self.drop_connections(),
+            Some(StoreError::Unavailable(failure)) if failure.is_connection_lost => self.drop_connections(),
             Some(StoreError::Unavailable(_)) => self.suspected.notify_one(),
             _ => {}
         }
     }
 
-    /// Why the server takes no writes, if so.
+    /// Why the server takes no writes; `None` if it does.
     pub(super) async fn write_problem(&self, pool: &PgPool) -> Result<Option<String>, StoreError> {
         let access = database::access(&mut *pool.acquire().await?).await?;
         if access == Access::ReadWrite {
@@ -89,8 +89,8 @@ impl Servers {
         Ok(Some(access.problem().to_owned()))
     }
 
-    /// A connection was lost or takes no writes: all that exist are dropped, and another server is looked for. Where none took writes
-    /// before, each connection is dropped when it comes back to the pool.
+    /// Drops all connections after one was lost or took no writes, and looks for another server. If no server took writes before, each
+    /// connection is dropped when it returns to the pool.
     fn drop_connections(&self) {
         self.current.send_if_modified(|current| {
             let is_first = !current.is_suspected && current.access == Access::ReadWrite;
@@ -102,10 +102,10 @@ impl Servers {
         self.suspected.notify_one();
     }
 
-    /// Reads a rewritten file before the next connection is made.
-    pub(super) async fn follow_file(&self, pool: &PgPool) {
+    /// Connects anew if the file with the URL was rewritten.
+    pub(super) async fn reload_file(&self, pool: &PgPool) {
         if self.location.has_changed().await {
-            // What is wrong with it is logged there; connections are made as before.
+            // `look` logs the problem; connections are made as before.
             let _ = self.look(pool).await;
         }
     }
@@ -118,7 +118,7 @@ impl Servers {
                 servers.suspected.notified().await;
                 loop {
                     let found = servers.look(&pool).await;
-                    // Also after a success: no more than one look a second, whatever fails.
+                    // Also after a success: at most one attempt a second.
                     tokio::time::sleep(PAUSE).await;
                     if found.is_ok_and(|access| servers.suffices(access)) {
                         break;
@@ -131,8 +131,8 @@ impl Servers {
     async fn look(&self, pool: &PgPool) -> Result<Access, ConnectError> {
         let _one = self.looking.lock().await;
         let Connected { connection, options, access } =
-            database::connect(&self.location, "", PATIENCE).await?;
-        // It was only a try; the pool makes its own. How it ends does not matter.
+            database::connect(&self.location, "", TIMEOUT).await?;
+        // The pool makes its own connections: an error on closing this one has no effect.
         let _ = tokio::time::timeout(PAUSE, connection.close()).await;
         let server = |options: &PgConnectOptions| {
             (options.get_host().to_owned(), options.get_port(), options.get_socket().cloned())
@@ -152,7 +152,7 @@ impl Servers {
                     }
                 }
             }
-            // Behind the same name may be another server.
+            // The same name may resolve to another server.
             let is_fresh = is_other || current.is_suspected && access == Access::ReadWrite;
             let since = if is_fresh { Instant::now() } else { current.since };
             *current = Current { options: Arc::new(options), access, is_suspected: false, since };

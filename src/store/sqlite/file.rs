@@ -1,4 +1,4 @@
-//! The database's file: whether it can be written, how it is made, and what SQLite's errors say about it.
+//! The file of a SQLite database: checks of its permissions and form, its creation, and the meaning of SQLite's result codes.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,21 +20,21 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// The least length of a database in bytes: one page of the smallest size.
 const SMALLEST_PAGE: u64 = 512;
 
-/// The file of a database, in a folder that is there and can be written.
+/// The file of a database, in an existing directory that can be written.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
-    /// Absolute, so that SQLite never takes a name like `file:x` for a URI.
+    /// Absolute: SQLite would read a relative path such as `file:x` as a URI.
     path: PathBuf,
     length: u64,
 }
 
 impl DatabaseFile {
-    /// Looks at what is at `path`. The permission bits count even for root, who could write in spite of them.
+    /// Finds the file at `path`, which may not exist yet. The permission bits count for root, too.
     pub(super) fn find(path: &Path) -> Result<Self, OpenError> {
         let path = std::path::absolute(path).map_err(|error| refused(path, &error))?;
         let folder = path.parent().unwrap_or(&path);
         match fs::metadata(folder) {
-            Ok(found) if !found.is_dir() => return Err(read_only(folder, "it is no folder")),
+            Ok(found) if !found.is_dir() => return Err(read_only(folder, "it is not a folder")),
             Ok(found) if found.permissions().readonly() => {
                 return Err(read_only(
                     folder,
@@ -43,12 +43,12 @@ impl DatabaseFile {
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(read_only(folder, "there is no such folder; make it first"));
+                return Err(read_only(folder, "the folder does not exist; create it first"));
             }
             Err(error) => return Err(refused(folder, &error)),
         }
         let length = match fs::metadata(&path) {
-            Ok(found) if !found.is_file() => return Err(read_only(&path, "it is no file")),
+            Ok(found) if !found.is_file() => return Err(read_only(&path, "it is not a file")),
             Ok(found) if found.permissions().readonly() => {
                 return Err(read_only(&path, "the file is read-only"));
             }
@@ -71,7 +71,7 @@ impl DatabaseFile {
         for path in std::iter::once(folder.to_owned()).chain(existing) {
             match accessat(CWD, &path, wanted, AtFlags::EACCESS) {
                 Ok(()) => {}
-                // Gone since it was seen: another process has closed the database.
+                // Deleted meanwhile: another process has closed the database.
                 Err(Errno::NOENT) if path != folder => {}
                 Err(error) => return Err(refused(&path, &error.into())),
             }
@@ -84,11 +84,11 @@ impl DatabaseFile {
         &self.path
     }
 
-    /// Whether there is a database in it; not if there is nothing.
+    /// Whether the file holds a database; `false` if it is empty or missing.
     ///
     /// # Errors
-    /// When it is something else. SQLite takes a file that is shorter than its header for an empty database, and
-    /// would write over it.
+    /// When it holds anything else. SQLite takes a file that is shorter than its header for an empty database, and would overwrite
+    /// it.
     pub(super) fn has_database(&self) -> Result<bool, OpenError> {
         if self.length == 0 {
             return Ok(false);
@@ -100,17 +100,17 @@ impl DatabaseFile {
         let mut file = File::open(&self.path).map_err(|error| refused(&self.path, &error))?;
         let read = file.read_exact(&mut magic).and_then(|()| file.read_exact(&mut page));
         if self.length < SMALLEST_PAGE || read.is_err() || magic != *MAGIC {
-            return damaged("it does not begin as one");
+            return damaged("it does not begin like one");
         }
-        // SQLite fills what is missing of the last page with zeros. A write that was cut off is its own to mend, from the
-        // log or journal beside the file; without either, somebody else cut it.
+        // SQLite would fill the rest of the last page with zeros. SQLite repairs its own incomplete writes from the log or journal beside
+        // the file; without either, the file was truncated by another program.
         let whole_pages = match u16::from_be_bytes(page) {
             // 65,536, which two bytes do not hold.
             1 => self.length.is_multiple_of(65_536),
             size => self.length.is_multiple_of(u64::from(size)),
         };
         if !whole_pages && !self.has_beside("-wal") && !self.has_beside("-journal") {
-            return damaged("its last page is cut off");
+            return damaged("its last page is incomplete");
         }
         Ok(true)
     }
@@ -126,7 +126,7 @@ impl DatabaseFile {
         name.into()
     }
 
-    /// Makes the file if there is none, for its owner only. SQLite gives the files beside it the same mode.
+    /// Creates the file if there is none, for its owner only. SQLite gives the files beside it the same mode.
     pub(super) fn create(&self) -> Result<(), OpenError> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
@@ -140,12 +140,12 @@ fn read_only(path: &Path, problem: &str) -> OpenError {
     OpenError::ReadOnly { path: path.display().to_string(), problem: problem.to_owned() }
 }
 
-/// What the system refuses, with what an operator needs to put it right.
+/// An operation that the system denies, with the owner and mode that the operator has to correct.
 fn refused(path: &Path, error: &io::Error) -> OpenError {
     if error.kind() != ErrorKind::PermissionDenied {
         return read_only(path, &error.to_string());
     }
-    // Below a folder that may not be looked into, the folder is at fault.
+    // The cause may be a folder above that cannot be searched.
     let seen = path.ancestors().find_map(|place| Some((place, fs::metadata(place).ok()?)));
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     let problem = seen.map(|(place, found)| {
@@ -161,11 +161,11 @@ fn refused(path: &Path, error: &io::Error) -> OpenError {
     read_only(path, &problem.unwrap_or_else(|| error.to_string()))
 }
 
-/// Why a file does not open, from SQLite's result code (<https://www.sqlite.org/rescode.html>).
+/// Maps SQLite's result code when a file does not open (<https://www.sqlite.org/rescode.html>).
 pub(super) fn open_error(path: &Path, error: &sqlx::Error) -> OpenError {
     let problem = error.to_string();
     let path = path.display().to_string();
-    // The low byte is the kind, the rest says more.
+    // The low byte is the primary result code.
     match result_code(error).map(|code| code & 0xff) {
         // CORRUPT, NOTADB
         Some(11 | 26) => OpenError::Damaged { path, problem },
@@ -175,17 +175,17 @@ pub(super) fn open_error(path: &Path, error: &sqlx::Error) -> OpenError {
     }
 }
 
-/// Whether a connection that cannot write met a journal that must be rolled back (READONLY_ROLLBACK).
+/// Whether a read-only connection found a journal that must be rolled back (READONLY_ROLLBACK).
 pub(super) fn needs_rollback(error: &sqlx::Error) -> bool {
     result_code(error) == Some(776)
 }
 
-/// Whether a connection may not write (PERM, READONLY).
+/// Whether the database cannot be written (PERM, READONLY).
 pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
     result_code(error).is_some_and(|code| matches!(code & 0xff, 3 | 8))
 }
 
-/// Whether another connection has what this one needs (BUSY).
+/// Whether another connection holds a lock (BUSY).
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     result_code(error).is_some_and(|code| code & 0xff == 5)
 }

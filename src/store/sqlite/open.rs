@@ -10,40 +10,40 @@ use sqlx::{
 use tokio::sync::watch;
 
 use super::{
-    SqliteStore,
+    SqliteDatabase,
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
 };
 use crate::store::{
-    OpenError, ambiguous,
-    schema::{Applied, MIGRATIONS_TABLE, Schema, Standing},
+    OpenError,
+    schema::{Applied, MIGRATIONS_TABLE, Schema, SchemaState},
 };
 
-/// How long a write waits for another one, of this process or another.
+/// How long a write waits for another write, of any process.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long is waited before another attempt, where SQLite does not wait by itself.
+/// The pause between attempts where SQLite does not wait by itself.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Reads of the store are rare: requests are answered from memory.
+/// Few: requests are served from memory.
 const READERS: u32 = 4;
-/// What the first migration writes into the file's header.
+/// The application id that the first migration writes into the file's header.
 const APPLICATION_ID: i64 = 1_953_459_044;
-/// Sets it again after a restore.
+/// Sets the application id after a restore.
 const MARK: &str = "PRAGMA application_id = 1953459044";
 
-/// A write that changes nothing.
-pub(super) const TRY: &str = "UPDATE change_sequence SET value = value";
+/// A statement that needs a writable database and changes nothing.
+pub(super) const WRITE_NOTHING: &str = "UPDATE change_sequence SET value = value";
 
-impl SqliteStore {
-    /// A fresh database in this process' memory.
+impl SqliteDatabase {
+    /// Creates a database in this process' memory.
     pub(in crate::store) async fn in_memory() -> Result<Self, OpenError> {
         let options = options().in_memory(true);
-        // The data lives as long as the one connection: it is neither replaced nor closed for being idle.
+        // The data lives as long as the one connection, which is neither replaced nor closed when idle.
         let writer =
             one_connection(options).await.map_err(|error| open_error(Path::new("memory"), &error))?;
         migrate(&writer, Path::new("memory")).await?;
         Ok(Self { readers: writer.clone(), writer, file: None, changed: watch::Sender::new(0) })
     }
 
-    /// The database in the file at `path`, made if there is none.
+    /// Opens the database in the file at `path`, and creates it if there is none.
     pub(in crate::store) async fn open(path: &Path) -> Result<Self, OpenError> {
         let file = DatabaseFile::find(path)?;
         let path = &file.path().to_owned();
@@ -57,7 +57,6 @@ impl SqliteStore {
             options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = open_writer(&writing).await.map_err(|error| open_error(path, &error))?;
         migrate(&writer, path).await?;
-        warn_of_ambiguous(&writer, path).await?;
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
         let readers = readers.connect_lazy_with(options.read_only(true));
         Ok(Self { writer, readers, file: Some(file), changed: watch::Sender::new(0) })
@@ -68,10 +67,10 @@ fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .create_if_missing(false)
         .foreign_keys(true)
-        // What is erased is overwritten: a retired key's sealed private half does not stay in a free page.
+        // Deleted content is overwritten: a retired key's sealed private half does not stay in a free page.
         .pragma("secure_delete", "ON")
         .busy_timeout(BUSY)
-        // Rows on their way from the thread that reads them: few would have the two wait for each other all the time.
+        // Rows are sent from the thread that reads them: with a small buffer, sender and receiver would wait for each other.
         .row_buffer_size(1024)
         .disable_statement_logging()
 }
@@ -88,73 +87,73 @@ async fn one_connection(options: SqliteConnectOptions) -> Result<SqlitePool, sql
         .await
 }
 
-/// Looks at a file through a connection that cannot write: one that is refused stays as it was, byte for byte.
+/// Checks a file through a read-only connection: a file that is rejected is not changed.
 async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<(), OpenError> {
-    let looking = options.clone().read_only(true);
-    let mut found = look(&looking).await;
+    let read_only = options.clone().read_only(true);
+    let mut found = inspect(&read_only).await;
     if found.as_ref().is_err_and(needs_rollback) {
-        // A program that was killed in a transaction left its journal: only a writer can roll it back.
-        let rolled_back = look(options).await;
+        // A process that was killed in a transaction left a journal, which only a writer can roll back.
+        let rolled_back = inspect(options).await;
         rolled_back.map_err(|error| open_error(path, &error))?;
-        found = look(&looking).await;
+        found = inspect(&read_only).await;
     }
     let damaged = |problem| Err(OpenError::Damaged { path: path.display().to_string(), problem });
     match found.map_err(|error| open_error(path, &error))? {
-        Found::Unsound(problem) => damaged(problem),
-        Found::Foreign => damaged("it is another program's database".to_owned()),
-        Found::Empty => Ok(()),
-        Found::Ours(applied) => Schema::sqlite().standing(&applied).map(|_| ()),
+        Content::Damaged(problem) => damaged(problem),
+        Content::OtherProgram => damaged("it is the database of another program".to_owned()),
+        Content::Empty => Ok(()),
+        Content::Tokend(applied) => Schema::sqlite().state(&applied).map(|_| ()),
     }
 }
 
-/// What is in a file.
-enum Found {
-    Unsound(String),
-    Foreign,
+/// The content of a file.
+enum Content {
+    Damaged(String),
+    OtherProgram,
     Empty,
-    Ours(Vec<Applied>),
+    Tokend(Vec<Applied>),
 }
 
-async fn look(options: &SqliteConnectOptions) -> Result<Found, sqlx::Error> {
-    let mut patience = Patience::default();
+async fn inspect(options: &SqliteConnectOptions) -> Result<Content, sqlx::Error> {
+    let mut timeout = BusyTimeout::default();
     loop {
-        match look_once(options).await {
+        match inspect_once(options).await {
             Ok(found) => return Ok(found),
-            Err(error) => patience.wait_after(error).await?,
+            Err(error) => timeout.pause_after(error).await?,
         }
     }
 }
 
-async fn look_once(options: &SqliteConnectOptions) -> Result<Found, sqlx::Error> {
+async fn inspect_once(options: &SqliteConnectOptions) -> Result<Content, sqlx::Error> {
     let mut connection = options.connect().await?;
     // One transaction, and so one state of the database: another process may be migrating it.
     let mut transaction = connection.begin().await?;
-    let found = look_through(&mut transaction).await?;
+    let found = read_state(&mut transaction).await?;
     transaction.rollback().await?;
     connection.close().await?;
     Ok(found)
 }
 
 async fn open_writer(options: &SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    let mut patience = Patience::default();
+    let mut timeout = BusyTimeout::default();
     loop {
         match one_connection(options.clone()).await {
             Ok(writer) => return Ok(writer),
-            Err(error) => patience.wait_after(error).await?,
+            Err(error) => timeout.pause_after(error).await?,
         }
     }
 }
 
-/// Waits while another process has the whole file. Turning its journal into a write-ahead log, and recovering one, are
-/// what SQLite's own busy timeout does not wait for.
+/// Waits while another process locks the whole file: it converts the journal to a write-ahead log, or recovers the log. SQLite's
+/// busy timeout does not cover these.
 #[derive(Default)]
-struct Patience {
+struct BusyTimeout {
     waited: Duration,
 }
 
-impl Patience {
-    /// Waits a moment; or answers `error` when it is another one, or when patience is at its end.
-    async fn wait_after(&mut self, error: sqlx::Error) -> Result<(), sqlx::Error> {
+impl BusyTimeout {
+    /// Pauses after [`is_busy`]. Returns any other error, and the error after the timeout.
+    async fn pause_after(&mut self, error: sqlx::Error) -> Result<(), sqlx::Error> {
         if self.waited >= BUSY || !is_busy(&error) {
             return Err(error);
         }
@@ -164,27 +163,27 @@ impl Patience {
     }
 }
 
-async fn look_through(connection: &mut SqliteConnection) -> Result<Found, sqlx::Error> {
+async fn read_state(connection: &mut SqliteConnection) -> Result<Content, sqlx::Error> {
     let problem: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await?;
     if problem != "ok" {
-        // In one line, and without the heading that names SQLite's word for the one database there is.
+        // On one line, and without SQLite's heading, which names the database `main`.
         let lines: Vec<&str> = problem.lines().filter(|line| !line.starts_with("***")).collect();
-        return Ok(Found::Unsound(lines.join("; ")));
+        return Ok(Content::Damaged(lines.join("; ")));
     }
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     if id == APPLICATION_ID {
-        return applied(connection).await.map(Found::Ours);
+        return applied(connection).await.map(Content::Tokend);
     }
     if id == 0 {
-        // The dump of `sqlite3` leaves the application_id out: a database restored from one is known by its first migration.
+        // A dump by `sqlite3` has no application_id: a database restored from one is recognized by its first migration.
         let applied = applied(connection).await?;
         if Schema::sqlite().recognizes(&applied) {
-            return Ok(Found::Ours(applied));
+            return Ok(Content::Tokend(applied));
         }
     }
-    let things: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await?;
-    // A start that was killed before its first migration leaves a database with nothing in it.
-    Ok(if things == 0 && id == 0 { Found::Empty } else { Found::Foreign })
+    let objects: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(connection).await?;
+    // A start that was killed before its first migration leaves an empty database.
+    Ok(if objects == 0 && id == 0 { Content::Empty } else { Content::OtherProgram })
 }
 
 async fn applied(connection: &mut SqliteConnection) -> Result<Vec<Applied>, sqlx::Error> {
@@ -198,28 +197,20 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Vec<Applied>, sqlx
     sqlx::query_as("SELECT version, checksum FROM tokend_migrations").fetch_all(connection).await
 }
 
-/// Warns of users whose tokens could be taken for those of others.
-async fn warn_of_ambiguous(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
-    let found: Result<Vec<String>, _> =
-        sqlx::query_scalar(ambiguous::AMBIGUOUS_USERS).fetch_all(writer).await;
-    ambiguous::warn(&found.map_err(|error| open_error(path, &error))?);
-    Ok(())
-}
-
-/// Applies what is missing, all or nothing. The write lock keeps out other processes. A write that changes nothing proves that
-/// the file can be written even when nothing is missing; `BEGIN IMMEDIATE` alone succeeds on a file that is open for reading.
+/// Applies the missing migrations, all or none. The write lock excludes other processes. [`WRITE_NOTHING`] proves that the file can
+/// be written even if no migration is missing: `BEGIN IMMEDIATE` succeeds on a file that is open for reading only.
 async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| open_error(path, &error);
     let schema = Schema::sqlite();
     let mut write = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let applied = applied(&mut write).await.map_err(failed)?;
-    if schema.standing(&applied)? == Standing::Behind {
+    if schema.state(&applied)? == SchemaState::Outdated {
         schema.apply(&mut *write).await?;
     }
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *write).await.map_err(failed)?;
     if id != APPLICATION_ID {
         sqlx::raw_sql(MARK).execute(&mut *write).await.map_err(failed)?;
     }
-    sqlx::raw_sql(TRY).execute(&mut *write).await.map_err(failed)?;
+    sqlx::raw_sql(WRITE_NOTHING).execute(&mut *write).await.map_err(failed)?;
     write.commit().await.map_err(failed)
 }

@@ -67,7 +67,7 @@ pub(super) fn decide<'a>(
 /// Whether the recent request that used the token had the same `request_id`.
 fn has_same_id(replaced: &ReplacedToken, presented: &Presented<'_>, now: UnixTime) -> bool {
     let same = match (&replaced.request, &presented.request) {
-        (Some(before), Some(this)) => before.has_name_of(this),
+        (Some(before), Some(this)) => before.has_same_id(this),
         _ => false,
     };
     same && is_within(now, replaced, REQUEST_WINDOW)

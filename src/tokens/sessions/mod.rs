@@ -42,7 +42,7 @@ pub struct SessionPolicy {
 #[derive(Debug)]
 pub struct Sessions {
     policy: SessionPolicy,
-    store: Arc<dyn Store>,
+    store: Arc<Store>,
     issuer: Arc<Issuer>,
     ring: Arc<KeyRing>,
     revocations: Arc<Revocations>,
@@ -61,7 +61,7 @@ impl Sessions {
     /// Stores sessions in `store`. Their access tokens are issued by `issuer` with the keys of `ring`.
     pub const fn new(
         policy: SessionPolicy,
-        store: Arc<dyn Store>,
+        store: Arc<Store>,
         issuer: Arc<Issuer>,
         ring: Arc<KeyRing>,
         revocations: Arc<Revocations>,

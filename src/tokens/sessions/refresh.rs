@@ -178,7 +178,7 @@ impl Sessions {
         };
         // In a task of its own, which a disconnect of the caller does not cancel.
         let revocations = Arc::clone(&self.revocations);
-        let made = tokio::spawn(async move { revocations.make(&revocation).await }).await;
+        let made = tokio::spawn(async move { revocations.revoke(&revocation).await }).await;
         made.map_err(|error| StoreError::Unavailable(error.to_string().into()))??;
         Ok(SessionError::Reused(Box::new(session)))
     }

@@ -58,7 +58,7 @@ fn cipher(used: &RefreshToken) -> Result<RandomizedNonceKey, SealError> {
 }
 
 fn associated_data(used: &RefreshToken) -> Aad<[u8; 16]> {
-    Aad::from(used.session_id().octets())
+    Aad::from(used.session_id().to_bytes())
 }
 
 #[cfg(test)]

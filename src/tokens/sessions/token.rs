@@ -46,13 +46,13 @@ impl RefreshToken {
         let (session_id, rest) = bytes.split_first_chunk::<16>()?;
         let (secret, mark) = rest.split_first_chunk::<SECRET_LEN>()?;
         let mark = <[u8; MARK_LEN]>::try_from(mark).ok()?;
-        Some(Self { session_id: SessionId::from_octets(session_id), secret: Zeroizing::new(*secret), mark })
+        Some(Self { session_id: SessionId::from_bytes(session_id), secret: Zeroizing::new(*secret), mark })
     }
 
     /// The text of the token, for its client.
     pub(crate) fn reveal(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(16 + SECRET_LEN + MARK_LEN));
-        bytes.extend_from_slice(&self.session_id.octets());
+        bytes.extend_from_slice(&self.session_id.to_bytes());
         bytes.extend_from_slice(&*self.secret);
         bytes.extend_from_slice(&self.mark);
         // With its final capacity: a reallocation would leave a copy that is not wiped.
