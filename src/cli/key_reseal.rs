@@ -78,7 +78,7 @@ async fn on(store: &Arc<Store>, config: &Config, new_data_key: bool) -> Result<R
     if new_data_key {
         sealer.renew().await?;
     }
-    reseal(&**store, &sealer).await
+    reseal(store, &sealer).await
 }
 
 fn document(done: &Resealing) -> Value {

@@ -127,7 +127,7 @@ async fn revoke(config: &Config, before: UnixTime, now: UnixTime) -> Result<Revo
     let store = store::open(&config.store)
         .await
         .map_err(|error| Failure::refused(format!("setting `store`: {error}")))?;
-    let revoked = revoke_everything(&*store, &config.schedule, before, now).await;
+    let revoked = revoke_everything(&store, &config.schedule, before, now).await;
     store.close().await;
     revoked.map_err(|error: StoreError| Failure::refused(plain(&error.to_string())))
 }

@@ -69,7 +69,7 @@ impl KeyRing {
     ) -> Result<Self, KeyError> {
         let now = clock.now();
         let sealer = Arc::new(Sealer::new(&settings.sealing, &store, &clock)?);
-        let shared = bootstrap::ensure_keys(&*store, &settings, &sealer, now).await?;
+        let shared = bootstrap::ensure_keys(&store, &settings, &sealer, now).await?;
         let ring = Ring::open(store.keys().await?, &settings, &sealer, None);
         report_problems(&BTreeMap::new(), ring.problems());
         Ok(Self {
@@ -213,7 +213,7 @@ impl KeyRing {
 
     /// Makes a change to the keys in the store, and signs its rows. Answers whether it was made.
     pub(super) async fn change(&self, change: &KeyChange) -> Result<bool, KeyError> {
-        Ok(checked::change_keys(&*self.store, &self.sealer, change).await?.is_some())
+        Ok(checked::change_keys(&self.store, &self.sealer, change).await?.is_some())
     }
 
     /// The stored key of that id, if it is not trusted.

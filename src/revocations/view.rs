@@ -217,7 +217,7 @@ impl Revocations {
     /// Reads the revocations after a change. Returns `None` if the store has not reached that change.
     async fn read(&self, after: ChangeSequence) -> Result<Option<ChangeSequence>, StoreError> {
         let set = self.set.load_full();
-        let mut pages = Pages::after(&*self.store, after);
+        let mut pages = Pages::after(&self.store, after);
         while let Some(page) = pages.next().await? {
             if page.complete < after {
                 return Ok(None);
@@ -234,7 +234,7 @@ impl Revocations {
     async fn reload(&self, before: ChangeSequence) -> Result<ChangeSequence, StoreError> {
         let old = self.set.load_full();
         let set = Set::new();
-        let mut pages = Pages::after(&*self.store, ChangeSequence(0));
+        let mut pages = Pages::after(&self.store, ChangeSequence(0));
         while let Some(page) = pages.next().await? {
             let now = self.deletion_time();
             for mut record in page.records {

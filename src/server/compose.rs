@@ -377,7 +377,7 @@ impl Server {
     }
 
     /// The store behind it.
-    pub fn store(&self) -> &Arc<Store> {
+    pub const fn store(&self) -> &Arc<Store> {
         &self.store
     }
 

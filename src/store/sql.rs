@@ -197,11 +197,12 @@ where
 impl Transaction {
     /// Ends the transaction: commits what was made, or rolls back.
     pub(super) async fn end(self, made: bool) -> Result<(), StoreError> {
-        Ok(match (self, made) {
-            (Self::Sqlite(transaction), true) => transaction.commit().await?,
-            (Self::Sqlite(transaction), false) => transaction.rollback().await?,
-            (Self::Postgres(transaction), true) => transaction.commit().await?,
-            (Self::Postgres(transaction), false) => transaction.rollback().await?,
-        })
+        let ended = match (self, made) {
+            (Self::Sqlite(transaction), true) => transaction.commit().await,
+            (Self::Sqlite(transaction), false) => transaction.rollback().await,
+            (Self::Postgres(transaction), true) => transaction.commit().await,
+            (Self::Postgres(transaction), false) => transaction.rollback().await,
+        };
+        Ok(ended?)
     }
 }

@@ -65,7 +65,7 @@ pub struct Logins {
 
 impl Logins {
     /// Logs in the users of `store`, within `limits`.
-    pub fn new(
+    pub const fn new(
         store: Arc<Store>,
         hasher: Arc<PasswordHasher>,
         limits: LoginLimits,

@@ -156,7 +156,7 @@ async fn every_other_assertion_is_refused_in_the_same_words() {
         named("padded", assertion(&good) + "="),
     ];
     // A token of this very server, even one for itself, is no credential of a client.
-    let forge = Forge::of(&*server.store).await;
+    let forge = Forge::of(&server.store).await;
     tokens.push(named(
         "a token of this server",
         forge.sign(Algorithm::Es256, forge.header(Algorithm::Es256), with(&good, "iss", ISSUER).to_string()),

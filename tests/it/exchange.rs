@@ -184,7 +184,7 @@ async fn a_token_for_another_audience_is_rejected() {
 #[tokio::test]
 async fn a_bad_token_is_refused_wherever_it_stands() {
     let server = TestServer::start().await;
-    let forge = Forge::of(&*server.store).await;
+    let forge = Forge::of(&server.store).await;
     let orders = client(&server, "orders", orders_may()).await;
     let good = alices(&server).await;
     let text = payload().to_string();

@@ -104,7 +104,7 @@ pub async fn alices(server: &TestServer) -> String {
 
 /// A token of the server's own key that says this.
 pub async fn forged(server: &TestServer, payload: &Value) -> String {
-    let forge = Forge::of(&*server.store).await;
+    let forge = Forge::of(&server.store).await;
     forge.sign(Algorithm::Es256, forge.header(Algorithm::Es256), payload.to_string())
 }
 

@@ -26,14 +26,14 @@ async fn a_revocation_is_cut() {
     let root = &scene.server.root;
     for (cut, made) in [(Cut::Before, false), (Cut::After, true)] {
         let token = root.token().await;
-        let before = all(&*scene.server.store).await.len();
+        let before = all(&scene.server.store).await.len();
         cutter.cut(cut, "COMMIT");
         away(revoke(root, Target::Token(token.clone())).await);
         assert!(cutter.has_cut());
-        let now = until_accepted(async || Ok(all(&*scene.server.store).await)).await;
+        let now = until_accepted(async || Ok(all(&scene.server.store).await)).await;
         assert_eq!(now.len() > before, made, "{cut:?}");
         until_accepted(async || revoke(root, Target::Token(token.clone())).await).await;
-        assert_eq!(all(&*scene.server.store).await.len(), before + 1, "{cut:?}");
+        assert_eq!(all(&scene.server.store).await.len(), before + 1, "{cut:?}");
         assert_refused(root.check(&token).await, tonic::Code::InvalidArgument, "TOKEN_REVOKED");
     }
 }

@@ -70,7 +70,7 @@ async fn without_kid_the_only_key_of_the_issuer_and_the_algorithm_verifies() {
         assert_eq!(verified.key_id, forge.kid(algorithm));
     }
     // The name chooses among imported keys alone: never one of this server's own, and never another issuer's.
-    let own = Forge::of(&*server.store).await;
+    let own = Forge::of(&server.store).await;
     let under_own = own.sign(ES256, r#"{"alg":"ES256","typ":"JWT"}"#, own.payload().to_string());
     all_refuse(&server, "an own key", &under_own, "TOKEN_KEY_UNKNOWN").await;
     let unknown = with(&forge.payload(), "iss", "https://unknown.test");
@@ -231,7 +231,7 @@ async fn an_instant_that_has_passed_is_in_the_past() {
 #[tokio::test]
 async fn tokens_of_a_replica_whose_clock_is_ahead_are_good_at_once() {
     let server = TestServer::start().await;
-    let own = Forge::of(&*server.store).await;
+    let own = Forge::of(&server.store).await;
     let token = |issued: i64, begins: i64| {
         let mut claims = with(&own.payload(), "iat", START + issued);
         claims["nbf"] = json!(START + begins);
@@ -259,7 +259,7 @@ async fn tokens_of_a_replica_whose_clock_is_ahead_are_good_at_once() {
 #[tokio::test]
 async fn ed25519_is_eddsa_wherever_a_name_is_read() {
     let server = TestServer::with(|settings| settings.keys.algorithms = vec![ES256, Algorithm::EdDsa]).await;
-    let own = Forge::of(&*server.store).await;
+    let own = Forge::of(&server.store).await;
     let header = format!(r#"{{"alg":"Ed25519","kid":"{}","typ":"JWT"}}"#, own.kid(Algorithm::EdDsa));
     accepted(server.root.check(&own.sign(Algorithm::EdDsa, &header, own.payload().to_string())).await);
     let other = header.replace(own.kid(Algorithm::EdDsa), own.kid(ES256));

@@ -104,7 +104,7 @@ impl Forge {
     /// The keys of this profile.
     pub async fn by(profile: Profile, server: &TestServer, algorithms: &[Algorithm]) -> Self {
         match profile {
-            Profile::Own => Self::of(&*server.store).await,
+            Profile::Own => Self::of(&server.store).await,
             Profile::Foreign => Self::imported(server, algorithms).await,
         }
     }

@@ -116,7 +116,7 @@ async fn a_client_id_in_another_issuers_token_is_no_client_here() {
 #[tokio::test]
 async fn all_that_is_wrong_with_a_token_is_one_answer() {
     let server = TestServer::start().await;
-    let forge = Forge::of(&*server.store).await;
+    let forge = Forge::of(&server.store).await;
     let orders = client(&server, "orders", may_introspect(&["orders"])).await;
     let good = server.root.token().await;
     let forged = |payload: &serde_json::Value| forge.sign(ES256, forge.header(ES256), payload.to_string());

@@ -103,7 +103,7 @@ async fn a_key_that_another_replica_made_is_found_by_its_first_token() {
     let mut more = settings();
     more.keys.algorithms.push(Algorithm::EdDsa);
     Server::with_store(more, store.clone(), clock).await.unwrap();
-    let forge = Forge::of(&*store).await;
+    let forge = Forge::of(&store).await;
     let token = forge.sign(Algorithm::EdDsa, forge.header(Algorithm::EdDsa), payload().to_string());
     accepted(server.root.check(&token).await);
 }
@@ -163,7 +163,7 @@ async fn a_store_whose_only_key_is_damaged_is_refused() {
     let store = store::open(&Location::Memory).await.unwrap();
     let mut damaged = key("damaged", START);
     damaged.sealed = Some(vec![1; 200]);
-    ensure_key(&*store, &damaged).await.unwrap();
+    ensure_key(&store, &damaged).await.unwrap();
     let error = refusal(&store, settings().keys).await;
     assert!(error.contains("damaged"), "{error}");
 }

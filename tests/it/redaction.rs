@@ -127,12 +127,12 @@ async fn a_token_named_as_an_id_is_refused_and_said_to_be_in_the_wrong_field() {
             assert!(status.message().contains("set `token`"), "{}", status.message());
         }
     }
-    assert_eq!(stored(&*server.store).await, [], "nothing was revoked");
+    assert_eq!(stored(&server.store).await, [], "nothing was revoked");
     // Named as what it is, it is revoked; an id that is none of these is taken as before.
     accepted(revoke(&server.root, Target::Token(begun.refresh_token)).await);
     accepted(revoke(&server.root, Target::JwtId(begun.jwt_id)).await);
     accepted(revoke(&server.root, subject("eyJames", None)).await);
-    assert_eq!(stored(&*server.store).await.len(), 3);
+    assert_eq!(stored(&server.store).await.len(), 3);
 }
 
 #[tokio::test]

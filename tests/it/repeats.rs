@@ -72,7 +72,7 @@ async fn a_name_is_of_one_request_of_one_caller() {
     assert_refused(server.root.issue(other).await, Code::FailedPrecondition, "REQUEST_ID_REUSED");
     let revoked = ask(&server.root, revocation(Target::JwtId("some".to_owned()))).await;
     assert_refused(revoked, Code::FailedPrecondition, "REQUEST_ID_REUSED");
-    assert_eq!(stored(&*server.store).await, []);
+    assert_eq!(stored(&server.store).await, []);
     let web = revoker(&server, "web", &["*"], &[], &[]).await;
     assert_ne!(accepted(web.issue(named()).await).jwt_id, first.jwt_id);
 }
@@ -125,7 +125,7 @@ async fn a_revocation_is_made_once() {
     server.clock.advance(100);
     // What was issued since then is not meant.
     assert_eq!(accepted(ask(&server.root, request()).await), START);
-    let held = stored(&*server.store).await;
+    let held = stored(&server.store).await;
     let before = UnixTime::from_seconds(START + 1);
     assert_eq!(held[0].target, RevocationTarget::Subject("alice".to_owned(), before));
 }

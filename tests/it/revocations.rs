@@ -129,7 +129,7 @@ async fn a_revocation_is_forgotten_in_memory_and_in_the_store_when_it_has_expire
 #[tokio::test]
 async fn a_token_that_does_not_say_when_it_was_issued_may_have_been_before() {
     let (server, _elsewhere, _clock) = replicas().await;
-    let forge = Forge::of(&*server.store).await;
+    let forge = Forge::of(&server.store).await;
     let mut claims = payload();
     claims.as_object_mut().unwrap().remove("iat");
     let header = forge.header(Algorithm::Es256);

@@ -52,7 +52,7 @@ async fn each_may_revoke_its_own_and_what_its_permissions_name() {
     let powerless = revoker(&server, "powerless", &["TokenService/IssueToken"], ANY, ANY).await;
     for (client, allowed) in &clients {
         for (place, allowed) in allowed.iter().enumerate() {
-            let before = stored(&*server.store).await.len();
+            let before = stored(&server.store).await.len();
             let begun = begin(&owner).await;
             let token = begun.access_token.clone();
             let now = server.clock.seconds();
@@ -81,7 +81,7 @@ async fn each_may_revoke_its_own_and_what_its_permissions_name() {
                 }
             };
             let answer = revoke(client, target.clone()).await;
-            let held = stored(&*server.store).await;
+            let held = stored(&server.store).await;
             let checked = server.root.check(&token).await;
             if *allowed {
                 accepted(answer);
@@ -121,7 +121,7 @@ async fn a_revoked_session_is_gone_and_stays_revoked_since_the_first_time() {
     assert_eq!(accepted(revoke(&server.root, Target::Token(begun.access_token)).await), START);
     assert_eq!(accepted(revoke(&server.root, Target::JwtId(begun.jwt_id)).await), START);
     assert_eq!(accepted(revoke(&server.root, Target::SessionId(begun.session_id)).await), START);
-    assert_eq!(stored(&*server.store).await.len(), 2);
+    assert_eq!(stored(&server.store).await.len(), 2);
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn tokens_that_are_not_accepted_anyway_are_revoked_without_a_record() {
     server.clock.advance(60 + MARGIN - 1);
     // A verifier may still accept it, with the largest leeway and a slow clock.
     accepted(revoke(&server.root, Target::Token(dying.access_token)).await);
-    let held = stored(&*server.store).await;
+    let held = stored(&server.store).await;
     assert_eq!(held[0].target, RevocationTarget::Token(dying.jwt_id));
     assert_eq!(held[0].expire_time, Some(at(START + 60 + MARGIN)));
     server.clock.advance(1);
@@ -148,7 +148,7 @@ async fn tokens_that_are_not_accepted_anyway_are_revoked_without_a_record() {
         let revoked = revoke(&server.root, Target::Token(token.to_owned())).await;
         assert_eq!(accepted(revoked), START + 60 + MARGIN, "{token}");
     }
-    assert_eq!(stored(&*server.store).await.len(), 1);
+    assert_eq!(stored(&server.store).await.len(), 1);
 }
 
 #[tokio::test]
@@ -157,9 +157,9 @@ async fn a_session_that_is_not_there_can_be_revoked_by_one_who_may_revoke_all() 
     let session_id = "AAAAAAAAAAAAAAAAAAAAAA";
     let some = revoker(&server, "some", ANY, &["a*", "b*"], ANY).await;
     accepted(revoke(&some, Target::SessionId(session_id.to_owned())).await);
-    assert_eq!(stored(&*server.store).await, []);
+    assert_eq!(stored(&server.store).await, []);
     accepted(revoke(&server.root, Target::SessionId(session_id.to_owned())).await);
-    let held = stored(&*server.store).await;
+    let held = stored(&server.store).await;
     assert_eq!(held[0].target, RevocationTarget::Session(SessionId::parse(session_id).unwrap()));
 }
 
@@ -192,7 +192,7 @@ async fn what_is_malformed_is_named_after_what_is_not_allowed() {
         let status = assert_refused(ask(&server.root, request).await, Code::InvalidArgument, "FIELD_INVALID");
         assert_eq!(fields(&status), [field]);
     }
-    assert_eq!(stored(&*server.store).await, []);
+    assert_eq!(stored(&server.store).await, []);
     accepted(revoke(&server.root, Target::JwtId("ü\n".repeat(85))).await);
 }
 
@@ -206,7 +206,7 @@ async fn a_revocation_is_remembered_for_as_long_as_its_tokens_could_live() {
     {
         let subject_of = format!("of-{}", from - START);
         accepted(revoke(&server.root, subject(&subject_of, issued_before)).await);
-        let held = stored(&*server.store).await;
+        let held = stored(&server.store).await;
         let last = held.last().unwrap();
         let before = at(issued_before.unwrap_or(START + 1));
         assert_eq!(last.target, RevocationTarget::Subject(subject_of, before));
@@ -235,7 +235,7 @@ async fn tokens_of_other_issuers_are_for_those_who_may_revoke_all() {
     let denied = revoke(&caller, Target::Token(named.clone())).await;
     assert_refused(denied, Code::PermissionDenied, "SUBJECT_NOT_ALLOWED");
     accepted(revoke(&server.root, Target::Token(named)).await);
-    let held = stored(&*server.store).await;
+    let held = stored(&server.store).await;
     let ends = payload_of(OTHER)["exp"].as_i64().unwrap();
     assert_eq!(held[0].target, RevocationTarget::Token("their-own".to_owned()));
     assert_eq!(held[0].expire_time, Some(at(ends + MARGIN)));
@@ -250,20 +250,20 @@ async fn tokens_of_other_issuers_are_for_those_who_may_revoke_all() {
     }
     // By its id alone it could be another issuer's token, whose lifetime is unknown.
     accepted(revoke(&server.root, Target::JwtId("some".to_owned())).await);
-    assert_eq!(stored(&*server.store).await[1].expire_time, None);
+    assert_eq!(stored(&server.store).await[1].expire_time, None);
 }
 
 #[tokio::test]
 async fn a_token_of_this_issuer_for_any_audience_and_without_a_jti() {
     let server = TestServer::start().await;
-    let forge = Forge::of(&*server.store).await;
+    let forge = Forge::of(&server.store).await;
     let mut claims = payload();
     claims["aud"] = json!("nobody-knows");
     let sign = |claims: &serde_json::Value| {
         forge.sign(Algorithm::Es256, forge.header(Algorithm::Es256), claims.to_string())
     };
     accepted(revoke(&server.root, Target::Token(sign(&claims))).await);
-    assert_eq!(stored(&*server.store).await.len(), 1);
+    assert_eq!(stored(&server.store).await.len(), 1);
     claims.as_object_mut().unwrap().remove("jti");
     let answer = revoke(&server.root, Target::Token(sign(&claims))).await;
     assert_eq!(fields(&assert_refused(answer, Code::InvalidArgument, "FIELD_INVALID")), ["token"]);

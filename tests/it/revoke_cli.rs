@@ -104,7 +104,7 @@ fn the_command_says_what_it_did_and_asks_before() {
         };
         runtime.block_on(async {
             let store = store::open(&location).await.unwrap();
-            let held = stored(&*store).await;
+            let held = stored(&store).await;
             store.close().await;
             held
         })

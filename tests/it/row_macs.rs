@@ -110,7 +110,7 @@ pub async fn start_error(db: &Db, settings: Settings) -> String {
 pub async fn reseal_with(db: &Db, sealing: &SealingSettings) -> Resealing {
     let store = db.store().await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let done = reseal(&*store, &Sealer::new(sealing, &store, &clock).unwrap()).await.unwrap();
+    let done = reseal(&store, &Sealer::new(sealing, &store, &clock).unwrap()).await.unwrap();
     store.close().await;
     done
 }

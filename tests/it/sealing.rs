@@ -48,7 +48,7 @@ async fn make(store: &Arc<Store>, settings: Settings) {
 async fn open(store: &Arc<Store>, keys: &[&str]) -> Vec<Outcome> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sealer = Sealer::new(&sealing(keys), store, &clock).unwrap();
-    reseal(&**store, &sealer).await.unwrap().keys.into_iter().map(|key| key.outcome).collect()
+    reseal(store, &sealer).await.unwrap().keys.into_iter().map(|key| key.outcome).collect()
 }
 
 const TWO: [Algorithm; 2] = [Algorithm::Es256, Algorithm::EdDsa];

@@ -52,10 +52,10 @@ async fn of_many_first_keys_one_wins(store: Arc<Store>) {
         let winners = race(&store, |store, racer| async move {
             let mut candidate = key(&format!("{algorithm}-{racer}"), i64::from(racer));
             candidate.algorithm = algorithm;
-            ensure_key(&*store, &candidate).await.unwrap()
+            ensure_key(&store, &candidate).await.unwrap()
         });
         let winners = winners.await;
-        let keys = stored_keys(&*store).await;
+        let keys = stored_keys(&store).await;
         assert_eq!(keys.len(), round + 1);
         let kept = keys.into_iter().find(|key| key.algorithm == algorithm).unwrap();
         assert!(winners.iter().all(|winner| *winner == kept), "all were told of the one that is kept");
@@ -111,7 +111,7 @@ async fn secrets_added_at_once_are_never_too_many(store: Arc<Store>) {
         for round in 0..15_u32 {
             race(&store, |store, racer| async move {
                 let new = secret(100 * round + racer, i64::from(round), None);
-                add_secret(&*store, &id("billing"), &new, at(1_000_000)).await.unwrap();
+                add_secret(&store, &id("billing"), &new, at(1_000_000)).await.unwrap();
             })
             .await;
             let added = i64::from(RACERS * (round + 1));
@@ -192,7 +192,7 @@ async fn a_deletion_leaves_no_secret_behind(store: Arc<Store>) {
             if racer == round % RACERS {
                 store.delete_client(&id("billing")).await
             } else {
-                add_secret(&*store, &id("billing"), &secret(racer, 1, None), at(99)).await
+                add_secret(&store, &id("billing"), &secret(racer, 1, None), at(99)).await
             }
         });
         for result in results.await {

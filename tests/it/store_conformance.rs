@@ -53,8 +53,8 @@ async fn with_three_secrets(store: &Store) -> ClientId {
 }
 
 async fn a_fresh_store_is_empty(store: Arc<Store>) {
-    assert_eq!(sequence(&*store).await, 0);
-    assert!(stored_keys(&*store).await.is_empty());
+    assert_eq!(sequence(&store).await, 0);
+    assert!(stored_keys(&store).await.is_empty());
     assert!(store.clients().await.unwrap().is_empty());
     assert!(store.clients_page(None, 10).await.unwrap().is_empty());
     refused(store.client(&id("billing")).await, &StoreError::NotFound);
@@ -82,7 +82,7 @@ async fn a_client_is_created_once(store: Arc<Store>) {
     let second = client("billing", vec![secret(2, 1, None)]);
     refused(store.create_client(&second).await, &StoreError::AlreadyExists);
     assert_eq!(store.clients().await.unwrap(), [first]);
-    assert_eq!(sequence(&*store).await, 1);
+    assert_eq!(sequence(&store).await, 1);
 }
 
 async fn a_secret_belongs_to_one_client(store: Arc<Store>) {
@@ -97,10 +97,10 @@ async fn a_secret_belongs_to_one_client(store: Arc<Store>) {
         let thief = client("thief", vec![secret(7, 1, None), taken.clone()]);
         refused(store.create_client(&thief).await, &StoreError::AlreadyExists);
         refused(store.put_client(&thief).await, &StoreError::AlreadyExists);
-        refused(add_secret(&*store, &id("owner"), &taken, at(50)).await, &StoreError::AlreadyExists);
+        refused(add_secret(&store, &id("owner"), &taken, at(50)).await, &StoreError::AlreadyExists);
     }
     assert_eq!(store.clients().await.unwrap(), [owner]);
-    assert_eq!(sequence(&*store).await, 1);
+    assert_eq!(sequence(&store).await, 1);
 }
 
 async fn putting_a_new_client_creates_it(store: Arc<Store>) {
@@ -154,7 +154,7 @@ async fn an_update_is_of_one_version(store: Arc<Store>) {
     assert!(!store.update_client(&wanted, version).await.unwrap());
     wanted.client_id = id("nobody");
     assert!(!store.update_client(&wanted, version).await.unwrap());
-    assert_eq!(sequence(&*store).await, 3, "what was not made counts nothing");
+    assert_eq!(sequence(&store).await, 3, "what was not made counts nothing");
 }
 
 async fn a_version_is_deleted_or_left_alone(store: Arc<Store>) {
@@ -171,7 +171,7 @@ async fn a_version_is_deleted_or_left_alone(store: Arc<Store>) {
     assert!(!store.delete_client_version(&id("billing"), version).await.unwrap());
     assert!(store.clients().await.unwrap().is_empty());
     store.create_client(&client("heir", vec![secret(1, 1, None)])).await.unwrap();
-    assert_eq!(sequence(&*store).await, 3);
+    assert_eq!(sequence(&store).await, 3);
 }
 
 async fn deleting_a_client_deletes_its_secrets(store: Arc<Store>) {
@@ -187,10 +187,10 @@ async fn deleting_a_client_deletes_its_secrets(store: Arc<Store>) {
 }
 
 async fn a_secret_is_added_beside_the_others(store: Arc<Store>) {
-    let billing = with_three_secrets(&*store).await;
+    let billing = with_three_secrets(&store).await;
     let mut expected = store.client(&billing).await.unwrap();
     let new = secret(4, 40, None);
-    add_secret(&*store, &billing, &new, at(90)).await.unwrap();
+    add_secret(&store, &billing, &new, at(90)).await.unwrap();
     for other in &mut expected.secrets {
         other.expire_time = Some(at(90));
     }
@@ -198,15 +198,15 @@ async fn a_secret_is_added_beside_the_others(store: Arc<Store>) {
     expected.client.update_time = at(40);
     expected.client.revision = 2;
     assert_eq!(store.client(&billing).await.unwrap(), expected);
-    refused(add_secret(&*store, &id("nobody"), &secret(5, 1, None), at(2)).await, &StoreError::NotFound);
-    assert_eq!(sequence(&*store).await, 2);
+    refused(add_secret(&store, &id("nobody"), &secret(5, 1, None), at(2)).await, &StoreError::NotFound);
+    assert_eq!(sequence(&store).await, 2);
 }
 
 async fn the_others_end_at_the_latest_then(store: Arc<Store>) {
     let others = vec![secret(1, 1, Some(60)), secret(2, 2, Some(70)), secret(3, 3, Some(80))];
     store.create_client(&client("billing", others)).await.unwrap();
     store.create_client(&client("neighbour", vec![secret(8, 1, None)])).await.unwrap();
-    add_secret(&*store, &id("billing"), &secret(4, 50, Some(75)), at(70)).await.unwrap();
+    add_secret(&store, &id("billing"), &secret(4, 50, Some(75)), at(70)).await.unwrap();
     let record = store.client(&id("billing")).await.unwrap();
     let ends: Vec<_> = record.secrets.iter().map(|secret| secret.expire_time.unwrap().seconds()).collect();
     assert_eq!(ends, [60, 70, 70, 75], "none is made longer, and the new one is not an other");
@@ -218,16 +218,16 @@ async fn dead_secrets_go(store: Arc<Store>) {
         vec![secret(1, 1, Some(49)), secret(2, 2, Some(50)), secret(3, 3, Some(51)), secret(4, 4, None)];
     store.create_client(&client("billing", others)).await.unwrap();
     store.create_client(&client("neighbour", vec![secret(8, 1, Some(2))])).await.unwrap();
-    add_secret(&*store, &id("billing"), &secret(5, 50, None), at(99)).await.unwrap();
-    assert_eq!(secret_ids(&*store, &id("billing")).await, ["secret-3", "secret-4", "secret-5"]);
-    assert_eq!(secret_ids(&*store, &id("neighbour")).await, ["secret-8"]);
+    add_secret(&store, &id("billing"), &secret(5, 50, None), at(99)).await.unwrap();
+    assert_eq!(secret_ids(&store, &id("billing")).await, ["secret-3", "secret-4", "secret-5"]);
+    assert_eq!(secret_ids(&store, &id("neighbour")).await, ["secret-8"]);
 }
 
 async fn without_overlap_the_new_secret_is_alone(store: Arc<Store>) {
-    let billing = with_three_secrets(&*store).await;
-    add_secret(&*store, &billing, &secret(4, 40, None), at(40)).await.unwrap();
+    let billing = with_three_secrets(&store).await;
+    add_secret(&store, &billing, &secret(4, 40, None), at(40)).await.unwrap();
     assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(4, 40, None)]);
-    add_secret(&*store, &billing, &secret(5, 40, None), at(i64::MIN)).await.unwrap();
+    add_secret(&store, &billing, &secret(5, 40, None), at(i64::MIN)).await.unwrap();
     assert_eq!(store.client(&billing).await.unwrap().secrets, [secret(5, 40, None)]);
 }
 
@@ -235,16 +235,16 @@ async fn the_oldest_secrets_make_room(store: Arc<Store>) {
     let secrets: Vec<_> = (0..7).map(|number| secret(number, i64::from(number), None)).collect();
     store.create_client(&client("billing", secrets)).await.unwrap();
     let billing = id("billing");
-    add_secret(&*store, &billing, &secret(7, 7, None), at(99)).await.unwrap();
+    add_secret(&store, &billing, &secret(7, 7, None), at(99)).await.unwrap();
     assert_eq!(
-        secret_ids(&*store, &billing).await,
+        secret_ids(&store, &billing).await,
         ["secret-3", "secret-4", "secret-5", "secret-6", "secret-7"]
     );
     assert_eq!(MOST_SECRETS, 5);
     // Its clock is late: it is the oldest by its time, and stays all the same.
-    add_secret(&*store, &billing, &secret(8, 1, None), at(99)).await.unwrap();
+    add_secret(&store, &billing, &secret(8, 1, None), at(99)).await.unwrap();
     assert_eq!(
-        secret_ids(&*store, &billing).await,
+        secret_ids(&store, &billing).await,
         ["secret-8", "secret-4", "secret-5", "secret-6", "secret-7"]
     );
 }
@@ -254,10 +254,10 @@ async fn secrets_of_one_second_stay_in_order(store: Arc<Store>) {
     let numbers = [40, 7, 23, 99, 1, 65, 12, 80];
     store.create_client(&client("billing", vec![secret(numbers[0], 5, None)])).await.unwrap();
     for number in &numbers[1..] {
-        add_secret(&*store, &id("billing"), &secret(*number, 5, None), at(99)).await.unwrap();
+        add_secret(&store, &id("billing"), &secret(*number, 5, None), at(99)).await.unwrap();
     }
     let expected: Vec<_> = numbers[3..].iter().map(|number| format!("secret-{number}")).collect();
-    assert_eq!(secret_ids(&*store, &id("billing")).await, expected);
+    assert_eq!(secret_ids(&store, &id("billing")).await, expected);
 }
 
 async fn pages_are_in_the_order_of_bytes(store: Arc<Store>) {
@@ -294,20 +294,20 @@ async fn pages_are_in_the_order_of_bytes(store: Arc<Store>) {
 
 async fn each_change_counts_one(store: Arc<Store>) {
     let billing = id("billing");
-    ensure_key(&*store, &key("key", 1)).await.unwrap();
-    assert_eq!(sequence(&*store).await, 1);
+    ensure_key(&store, &key("key", 1)).await.unwrap();
+    assert_eq!(sequence(&store).await, 1);
     store.create_client(&client("billing", vec![secret(1, 1, None), secret(2, 2, None)])).await.unwrap();
-    assert_eq!(sequence(&*store).await, 2);
+    assert_eq!(sequence(&store).await, 2);
     store.put_client(&client("billing", vec![secret(1, 1, None)])).await.unwrap();
-    assert_eq!(sequence(&*store).await, 3);
-    add_secret(&*store, &billing, &secret(3, 3, None), at(9)).await.unwrap();
-    assert_eq!(sequence(&*store).await, 4);
+    assert_eq!(sequence(&store).await, 3);
+    add_secret(&store, &billing, &secret(3, 3, None), at(9)).await.unwrap();
+    assert_eq!(sequence(&store).await, 4);
     store.delete_client(&billing).await.unwrap();
-    assert_eq!(sequence(&*store).await, 5);
+    assert_eq!(sequence(&store).await, 5);
     refused(store.delete_client(&billing).await, &StoreError::NotFound);
-    stored_keys(&*store).await;
+    stored_keys(&store).await;
     store.clients().await.unwrap();
-    assert_eq!(sequence(&*store).await, 5);
+    assert_eq!(sequence(&store).await, 5);
 }
 
 async fn a_closed_store_is_unavailable(store: Arc<Store>) {

@@ -113,8 +113,8 @@ async fn a_sqlite_file_is_dumped_and_restored() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name);
     let store = open(&at("tokend.db")).await;
-    fill(&*store).await;
-    let before = contents(&*store).await;
+    fill(&store).await;
+    let before = contents(&store).await;
     // While the store is open, as a backup is made.
     fs::write(at("dump.sql"), sqlite3(&at("tokend.db"), &[".dump"], Stdio::null())).unwrap();
     let copy = format!(".backup '{}'", at("copy.db").display());
@@ -126,7 +126,7 @@ async fn a_sqlite_file_is_dumped_and_restored() {
         let again = sqlite3(&at(restored), &[".dump"], Stdio::null());
         assert!(again == fs::read(at("dump.sql")).unwrap(), "{restored} differs from what was dumped");
         let store = open(&at(restored)).await;
-        check_restored(&*store, &before).await;
+        check_restored(&store, &before).await;
         store.close().await;
         // A dump leaves the mark of the file out; the first start sets it again.
         let id = sqlite3(&at(restored), &["PRAGMA application_id"], Stdio::null());
@@ -155,8 +155,8 @@ async fn a_postgres_database_is_dumped_and_restored() {
     let maintenance = server.url("postgres");
     let database = Database::create_at(&maintenance).await;
     let store = store::open(&database.url.as_str().parse().unwrap()).await.unwrap();
-    fill(&*store).await;
-    let before = contents(&*store).await;
+    fill(&store).await;
+    let before = contents(&store).await;
     let folder = TempDir::new().unwrap();
     for format in ["plain", "custom"] {
         let file = folder.path().join(format);
@@ -177,7 +177,7 @@ async fn a_postgres_database_is_dumped_and_restored() {
         succeed(restore.output().unwrap());
         assert_eq!(pg_text(&pg_dump, &fresh), pg_text(&pg_dump, &database));
         let store = store::open(&fresh.url.as_str().parse().unwrap()).await.unwrap();
-        check_restored(&*store, &before).await;
+        check_restored(&store, &before).await;
         store.close().await;
     }
     store.close().await;

@@ -30,7 +30,7 @@ async fn execute(path: &Path, sql: &str) {
 /// A closed store with enough in it for some dozens of pages.
 async fn filled(path: &Path) {
     let store = open(path).await.unwrap();
-    ensure_key(&*store, &key("key", 1)).await.unwrap();
+    ensure_key(&store, &key("key", 1)).await.unwrap();
     for number in 0..100 {
         let mut record = client(&format!("client-{number:03}"), vec![secret(number, 1, None)]);
         record.client.settings = full_settings();
@@ -58,10 +58,10 @@ async fn what_was_stored_is_there_after_a_restart() {
     filled(&path).await;
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a clean stop leaves one file");
     let store = open(&path).await.unwrap();
-    assert_eq!(stored_keys(&*store).await, [key("key", 1)]);
+    assert_eq!(stored_keys(&store).await, [key("key", 1)]);
     assert_eq!(store.clients().await.unwrap().len(), 100);
     assert_eq!(store.change_sequence().await.unwrap().0, 101);
-    assert_eq!(ensure_key(&*store, &key("other", 2)).await.unwrap(), key("key", 1));
+    assert_eq!(ensure_key(&store, &key("other", 2)).await.unwrap(), key("key", 1));
 }
 
 #[tokio::test]
@@ -269,7 +269,7 @@ async fn many_may_open_a_new_file_at_once() {
             openings.spawn(async move {
                 let store = open(&path).await.unwrap();
                 // Stores on one file are like processes on one file: of many keys one wins here too.
-                ensure_key(&*store, &key(&format!("key-{number}"), 1)).await.unwrap()
+                ensure_key(&store, &key(&format!("key-{number}"), 1)).await.unwrap()
             });
         }
         let keys = openings.join_all().await;
@@ -301,7 +301,7 @@ async fn a_row_that_makes_no_sense_names_its_place() {
     ] {
         let path = folder.path().join("tokend.db");
         let store = open(&path).await.unwrap();
-        ensure_key(&*store, &key("key", 1)).await.unwrap();
+        ensure_key(&store, &key("key", 1)).await.unwrap();
         store.create_client(&client("billing", vec![secret(1, 1, None)])).await.unwrap();
         store.close().await;
         execute(&path, sql).await;

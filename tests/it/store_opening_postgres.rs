@@ -20,11 +20,11 @@ async fn refused(database: &Database) -> OpenError {
 async fn what_was_stored_is_there_after_a_restart() {
     let Some(database) = Database::create().await else { return };
     let store = open_postgres(&database).await;
-    ensure_key(&*store, &key("key", 1)).await.unwrap();
+    ensure_key(&store, &key("key", 1)).await.unwrap();
     store.create_client(&client("billing", vec![secret(1, 1, None)])).await.unwrap();
     store.close().await;
     let store = open_postgres(&database).await;
-    assert_eq!(stored_keys(&*store).await, [key("key", 1)]);
+    assert_eq!(stored_keys(&store).await, [key("key", 1)]);
     assert_eq!(store.clients().await.unwrap(), [client("billing", vec![secret(1, 1, None)])]);
     assert_eq!(store.change_sequence().await.unwrap().0, 2);
 }
@@ -38,7 +38,7 @@ async fn many_may_open_an_empty_database_at_once() {
         let database = Arc::clone(&database);
         openings.spawn(async move {
             let store = open_postgres(&database).await;
-            let active = ensure_key(&*store, &key(&format!("key-{number}"), 1)).await.unwrap();
+            let active = ensure_key(&store, &key(&format!("key-{number}"), 1)).await.unwrap();
             store.close().await;
             active
         });
@@ -133,7 +133,7 @@ async fn the_guards_hold_whatever_the_databases_defaults_are() {
 async fn a_row_that_makes_no_sense_names_its_place() {
     let Some(database) = Database::create().await else { return };
     let store = open_postgres(&database).await;
-    ensure_key(&*store, &key("key", 1)).await.unwrap();
+    ensure_key(&store, &key("key", 1)).await.unwrap();
     store.create_client(&client("billing", vec![])).await.unwrap();
     database.execute("UPDATE signing_keys SET algorithm = 'XX1'").await;
     database.execute("UPDATE clients SET settings = '{\"new\": 1}'").await;
@@ -194,7 +194,7 @@ async fn a_store_outlives_its_servers_restart() {
             store.clients().await.map(drop),
             store.change_sequence().await.map(drop),
             store.create_client(&client("lost", vec![])).await,
-            ensure_key(&*store, &key("lost", 1)).await.map(drop),
+            ensure_key(&store, &key("lost", 1)).await.map(drop),
         ];
         for answer in answers {
             assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");

@@ -60,7 +60,7 @@ async fn revocations_come_back_as_they_were(store: Arc<Store>) {
         let record = RevocationRecord { sequence: ChangeSequence(number), revocation: revocation.clone() };
         assert_eq!(store.revoke(revocation).await.unwrap(), record);
     }
-    let kept = all(&*store).await;
+    let kept = all(&store).await;
     assert_eq!(kept.iter().map(|record| record.revocation.clone()).collect::<Vec<_>>(), made);
     assert_eq!(kept.iter().map(|record| record.sequence.0).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
 }
@@ -82,7 +82,7 @@ async fn one_of_the_same_target_holds_on_and_reaches_further(store: Arc<Store>) 
     ] {
         let holds = RevocationRecord { sequence: ChangeSequence(number), revocation: holds };
         assert_eq!(store.revoke(&made).await.unwrap(), holds);
-        assert_eq!(all(&*store).await, [holds]);
+        assert_eq!(all(&store).await, [holds]);
     }
 }
 
@@ -142,7 +142,7 @@ async fn what_has_expired_goes_in_batches(store: Arc<Store>) {
     assert_eq!(store.forget_revocations(at(904), 3).await.unwrap(), 2);
     assert_eq!(store.forget_revocations(at(904), 3).await.unwrap(), 0);
     assert_eq!(store.forget_revocations(at(i64::MAX), 9).await.unwrap(), 2);
-    let kept = all(&*store).await;
+    let kept = all(&store).await;
     assert_eq!(kept.iter().map(|record| &record.revocation.target).collect::<Vec<_>>(), [&token("for ever")]);
     // What is gone can be made anew, and has another number.
     let anew = store.revoke(&revocation(token("0"), Some(2000))).await.unwrap();

@@ -61,7 +61,7 @@ async fn a_revocation_ends_the_sessions_that_it_reaches(store: Arc<Store>) {
     store.revoke(&revocation(token("dave"), None)).await.unwrap();
     let mut left = Vec::new();
     for number in 1..=7 {
-        if !gone(&*store, number).await {
+        if !gone(&store, number).await {
             left.push(number);
         }
     }
@@ -82,7 +82,7 @@ async fn a_revoked_session_is_deleted_at_once(store: Arc<Store>) {
     // Even if the revocation is there already.
     store.revoke(&target(2)).await.unwrap();
     store.create_session(&session(2, "web", "alice")).await.unwrap();
-    assert!(gone(&*store, 2).await);
+    assert!(gone(&store, 2).await);
     store.revoke(&target(2)).await.unwrap();
     assert_eq!(store.forget_sessions(at(4999), 10).await.unwrap(), 0);
 }
@@ -93,16 +93,16 @@ async fn a_session_that_was_begun_before_a_revocation_and_kept_after_it_is_none(
     assert_eq!(store.forget_sessions(at(300), 10).await.unwrap(), 0);
     assert_eq!(store.forget_revocations(at(300), 10).await.unwrap(), 0);
     store.create_session(&session(1, "web", "alice")).await.unwrap();
-    assert!(gone(&*store, 1).await);
+    assert!(gone(&store, 1).await);
     assert_eq!(store.forget_sessions(at(300), 10).await.unwrap(), 1);
     // One that begins at that instant or after is another.
     let mut next = session(2, "web", "alice");
     next.session.create_time = at(101);
     store.create_session(&next).await.unwrap();
-    assert!(!gone(&*store, 2).await);
+    assert!(!gone(&store, 2).await);
     assert_eq!(store.forget_sessions(at(LATER), 10).await.unwrap(), 0);
     assert_eq!(store.forget_revocations(at(LATER), 10).await.unwrap(), 1);
-    assert!(!gone(&*store, 2).await);
+    assert!(!gone(&store, 2).await);
 }
 
 async fn what_revocations_have_ended_goes_in_batches(store: Arc<Store>) {
@@ -146,22 +146,22 @@ async fn a_revocation_outlives_the_sessions_that_it_has_ended(store: Arc<Store>)
     assert_eq!(store.forget_sessions(at(LATER), 1).await.unwrap(), 1);
     assert_eq!(store.forget_revocations(at(LATER), 10).await.unwrap(), 0);
     for number in 0..5 {
-        assert!(gone(&*store, number).await);
+        assert!(gone(&store, number).await);
     }
     assert_eq!(store.forget_sessions(at(LATER), 10).await.unwrap(), 4);
     assert_eq!(store.forget_revocations(at(LATER), 10).await.unwrap(), 1);
-    assert_eq!(all(&*store).await, []);
+    assert_eq!(all(&store).await, []);
     for number in 0..5 {
-        assert!(gone(&*store, number).await, "its end brings no session back");
+        assert!(gone(&store, number).await, "its end brings no session back");
     }
-    assert!(!gone(&*store, 9).await);
+    assert!(!gone(&store, 9).await);
 }
 
 async fn a_revocation_that_reaches_further_is_swept_for_again(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.revoke(&revocation(subject("alice", 50), Some(300))).await.unwrap();
     assert_eq!(store.forget_sessions(at(LATER), 10).await.unwrap(), 0);
-    assert!(!gone(&*store, 1).await);
+    assert!(!gone(&store, 1).await);
     store.revoke(&revocation(subject("alice", 101), Some(300))).await.unwrap();
     assert_eq!(store.forget_revocations(at(LATER), 10).await.unwrap(), 0);
     assert_eq!(store.forget_sessions(at(LATER), 10).await.unwrap(), 1);

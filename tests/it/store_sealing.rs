@@ -28,7 +28,7 @@ async fn the_first_sealing_key_of_a_provider_stays(store: Arc<Store>) {
     let (first, second, other) = (sealing_key(9, "b"), sealing_key(1, "b"), sealing_key(5, "a"));
     assert_eq!(store.ensure_sealing_key(&first, None).await.unwrap(), first);
     assert_eq!(store.ensure_sealing_key(&second, None).await.unwrap(), first);
-    assert_eq!(sequence(&*store).await, 1, "no change, and so not counted");
+    assert_eq!(sequence(&store).await, 1, "no change, and so not counted");
     assert_eq!(store.ensure_sealing_key(&other, None).await.unwrap(), other);
     assert_eq!(store.sealing_keys().await.unwrap(), [other, first]);
 }
@@ -42,14 +42,14 @@ async fn a_sealing_key_takes_the_place_of_the_one_that_was_read(store: Arc<Store
     // Whoever read the first comes too late.
     assert_eq!(store.ensure_sealing_key(&third, Some(first.sealing_key_id)).await.unwrap(), second);
     assert_eq!(store.sealing_keys().await.unwrap(), [first, second], "in the order in which they were made");
-    assert_eq!(sequence(&*store).await, 2);
+    assert_eq!(sequence(&store).await, 2);
 }
 
 async fn a_sealing_key_id_is_taken_once(store: Arc<Store>) {
     store.ensure_sealing_key(&sealing_key(1, "a"), None).await.unwrap();
     let taken = store.ensure_sealing_key(&sealing_key(1, "b"), None).await;
     assert!(matches!(taken, Err(StoreError::AlreadyExists)), "{taken:?}");
-    assert_eq!(sequence(&*store).await, 1);
+    assert_eq!(sequence(&store).await, 1);
 }
 
 async fn of_many_sealing_keys_at_once_one_wins(store: Arc<Store>) {

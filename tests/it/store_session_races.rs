@@ -95,7 +95,7 @@ async fn of_many_revocations_of_one_target_the_furthest_holds(store: Arc<Store>)
             async move { store.revoke(&wanted).await.unwrap() }
         }))
         .await;
-        let kept = all(&*store).await.pop().unwrap();
+        let kept = all(&store).await.pop().unwrap();
         assert_eq!(kept.revocation, revocation(subject(&alice, 311), Some(900)));
         assert!(answers.contains(&kept), "whoever made it so was told of it");
         assert!(answers.iter().all(|answer| answer.sequence <= kept.sequence));
@@ -115,7 +115,7 @@ async fn revocations_at_once_each_have_a_number(store: Arc<Store>) {
         }
     }))
     .await;
-    let numbers: Vec<i64> = all(&*store).await.iter().map(|record| record.sequence.0).collect();
+    let numbers: Vec<i64> = all(&store).await.iter().map(|record| record.sequence.0).collect();
     assert_eq!(numbers.len(), 240);
     assert!(numbers.is_sorted_by(|one, next| one < next));
     assert_eq!(store.change_sequence().await.unwrap(), ChangeSequence(20));
@@ -153,5 +153,5 @@ async fn what_ends_at_once_is_deleted_once(store: Arc<Store>) {
     assert_eq!(left.len(), 50);
     store.forget_sessions(at(900), 7).await.unwrap();
     store.forget_revocations(at(900), 7).await.unwrap();
-    assert_eq!(all(&*store).await, []);
+    assert_eq!(all(&store).await, []);
 }

@@ -47,7 +47,7 @@ async fn a_session_that_makes_no_sense_names_its_place() {
     ] {
         let location = Location::Sqlite(path.clone());
         let store = store::open(&location).await.unwrap();
-        fill(&*store).await;
+        fill(&store).await;
         store.close().await;
         execute(&path, &format!("PRAGMA ignore_check_constraints = 1; UPDATE sessions SET {set}")).await;
         let store = store::open(&location).await.unwrap();
@@ -80,7 +80,7 @@ async fn a_revocation_that_makes_no_sense_names_its_place() {
     ] {
         let location = Location::Sqlite(path.clone());
         let store = store::open(&location).await.unwrap();
-        fill(&*store).await;
+        fill(&store).await;
         store.close().await;
         execute(&path, &format!("PRAGMA ignore_check_constraints = 1; UPDATE revocations SET {set}")).await;
         let store = store::open(&location).await.unwrap();
@@ -100,7 +100,7 @@ async fn execute(path: &std::path::Path, sql: &str) {
 async fn rows_that_make_no_sense_name_their_places_in_postgres() {
     let Some(database) = Database::create().await else { return };
     let store = open_postgres(&database).await;
-    fill(&*store).await;
+    fill(&store).await;
     database.execute("UPDATE sessions SET scope = '{}'").await;
     database.execute("UPDATE revocations SET target = 'Bad'").await;
     let place = format!("sessions.scope of row `{}`", session_id(1));

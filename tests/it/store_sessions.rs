@@ -124,8 +124,8 @@ async fn a_session_ends_by_time(store: Arc<Store>) {
     store.create_session(&session(1, "web", "alice")).await.unwrap();
     store.session(&session_id(1), at(999)).await.unwrap();
     refused(store.session(&session_id(1), at(1000)).await, &StoreError::NotFound);
-    assert_eq!(ids(&*store, &SessionFilter::default(), 999).await, [session_id(1)]);
-    assert_eq!(ids(&*store, &SessionFilter::default(), 1000).await, []);
+    assert_eq!(ids(&store, &SessionFilter::default(), 999).await, [session_id(1)]);
+    assert_eq!(ids(&store, &SessionFilter::default(), 1000).await, []);
     assert!(!store.rotate_session(&rotation(1, 0, 1000)).await.unwrap());
     assert!(store.rotate_session(&rotation(1, 0, 999)).await.unwrap());
     store.session(&session_id(1), at(1898)).await.unwrap();
@@ -176,7 +176,7 @@ async fn pages_hold_what_is_asked_for_in_the_order_of_ids(store: Arc<Store>) {
         (filter(Some("bob"), Some("other")), vec![]),
     ] {
         let expected: Vec<SessionId> = expected.into_iter().map(session_id).collect();
-        assert_eq!(ids(&*store, &filter, 1).await, expected, "{filter:?}");
+        assert_eq!(ids(&store, &filter, 1).await, expected, "{filter:?}");
         // Page by page it is the same.
         let (mut paged, mut after) = (Vec::new(), None);
         loop {
@@ -200,7 +200,7 @@ async fn what_has_ended_by_time_goes_in_batches(store: Arc<Store>) {
     assert_eq!(store.forget_sessions(at(1004), 3).await.unwrap(), 3);
     assert_eq!(store.forget_sessions(at(1004), 3).await.unwrap(), 2);
     assert_eq!(store.forget_sessions(at(1004), 3).await.unwrap(), 0);
-    assert_eq!(ids(&*store, &SessionFilter::default(), 1).await, [session_id(5), session_id(6)]);
+    assert_eq!(ids(&store, &SessionFilter::default(), 1).await, [session_id(5), session_id(6)]);
 }
 
 async fn sessions_are_no_part_of_what_replicas_hold_in_memory(store: Arc<Store>) {
@@ -235,9 +235,9 @@ async fn a_deleted_client_leaves_no_session(store: Arc<Store>) {
     let other = ClientVersion { revision: version.revision + 1, ..version };
     assert!(!store.delete_client_version(&id("web"), other).await.unwrap());
     refused(store.delete_client(&id("web-2")).await, &StoreError::NotFound);
-    assert_eq!(ids(&*store, &all, 100).await, [1, 2, 3, 4, 5].map(session_id));
+    assert_eq!(ids(&store, &all, 100).await, [1, 2, 3, 4, 5].map(session_id));
     assert!(store.delete_client_version(&id("web"), version).await.unwrap());
-    assert_eq!(ids(&*store, &all, 100).await, [3, 4, 5].map(session_id));
+    assert_eq!(ids(&store, &all, 100).await, [3, 4, 5].map(session_id));
     store.delete_client(&id("batch")).await.unwrap();
-    assert_eq!(ids(&*store, &all, 100).await, [5].map(session_id));
+    assert_eq!(ids(&store, &all, 100).await, [5].map(session_id));
 }

@@ -86,7 +86,7 @@ async fn a_database_of_the_first_release_in_sqlite() {
     let settings = settings_of_a_client();
     sqlx::query("UPDATE clients SET settings = ?1").bind(settings).execute(&mut old).await.unwrap();
     let store = store::open(&Location::Sqlite(path)).await.unwrap();
-    check(&*store).await;
+    check(&store).await;
     // It is still open there, and goes on.
     for sql in ITS_OWN {
         let sql = sql.replace("'x'", "x'78'");
@@ -114,7 +114,7 @@ async fn a_database_of_the_first_release_in_postgres() {
         .await
         .unwrap();
     let store = open_postgres(&database).await;
-    check(&*store).await;
+    check(&store).await;
     for sql in ITS_OWN {
         sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut old).await.unwrap();
     }

@@ -100,7 +100,7 @@ async fn keys_of_the_release_before_in_sqlite() {
     let store = store::open(&Location::Sqlite(path)).await.unwrap();
     let after: Vec<Columns> = sqlx::query_as(ITS_READ).fetch_all(&mut old).await.unwrap();
     assert_eq!((after.len(), after), (6, before));
-    check(&*store).await;
+    check(&store).await;
     // No constraint depends on what json_valid(NULL) is; the other half of each constraint holds.
     let tables: String =
         sqlx::query_scalar("SELECT group_concat(sql) FROM sqlite_schema WHERE name = 'signing_keys'")
@@ -114,7 +114,7 @@ async fn keys_of_the_release_before_in_sqlite() {
     for sql in ITS_WRITES {
         assert_eq!(sqlx::raw_sql(bytes(sql)).execute(&mut old).await.unwrap().rows_affected(), 1);
     }
-    check_beside(&*store).await;
+    check_beside(&store).await;
     let broken: Vec<(String,)> =
         sqlx::query_as("SELECT \"table\" FROM pragma_foreign_key_check").fetch_all(&mut old).await.unwrap();
     assert_eq!(broken, []);
@@ -131,9 +131,9 @@ async fn keys_of_the_release_before_in_postgres() {
     let store = open_postgres(&database).await;
     let after: Vec<Columns> = sqlx::query_as(ITS_READ).fetch_all(&mut old).await.unwrap();
     assert_eq!((after.len(), after), (6, before));
-    check(&*store).await;
+    check(&store).await;
     for sql in ITS_WRITES {
         assert_eq!(sqlx::raw_sql(bytes(sql)).execute(&mut old).await.unwrap().rows_affected(), 1);
     }
-    check_beside(&*store).await;
+    check_beside(&store).await;
 }

@@ -172,7 +172,7 @@ async fn clients_of_the_release_before_in_sqlite() {
     let (store, warnings) = warnings_of(store::open(&Location::Sqlite(path))).await;
     warns_of_both(&warnings);
     let store = store.unwrap();
-    check(&*store, async |sql| {
+    check(&store, async |sql| {
         assert_eq!(sqlx::query(AssertSqlSafe(sql)).execute(&mut old).await.unwrap().rows_affected(), 1);
     })
     .await;
@@ -188,7 +188,7 @@ async fn clients_of_the_release_before_in_postgres() {
     }
     let (store, warnings) = warnings_of(open_postgres(&database)).await;
     warns_of_both(&warnings);
-    check(&*store, async |sql| {
+    check(&store, async |sql| {
         assert_eq!(sqlx::query(AssertSqlSafe(sql)).execute(&mut old).await.unwrap().rows_affected(), 1);
     })
     .await;

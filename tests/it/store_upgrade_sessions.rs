@@ -103,11 +103,11 @@ async fn a_database_of_the_release_before_in_sqlite() {
     apply(&mut old, &SQLITE[..5]).await;
     sqlx::query(CHANGES).execute(&mut old).await.unwrap();
     let store = store::open(&Location::Sqlite(path)).await.unwrap();
-    check(&*store).await;
+    check(&store).await;
     for sql in [ITS_CLIENT_CHANGE, ITS_KEY_CHANGE] {
         assert_eq!(sqlx::query(sql).execute(&mut old).await.unwrap().rows_affected(), 1);
     }
-    check_beside(&*store).await;
+    check_beside(&store).await;
 }
 
 #[tokio::test]
@@ -117,9 +117,9 @@ async fn a_database_of_the_release_before_in_postgres() {
     apply(&mut old, &POSTGRES[..5]).await;
     sqlx::query(CHANGES).execute(&mut old).await.unwrap();
     let store = open_postgres(&database).await;
-    check(&*store).await;
+    check(&store).await;
     for sql in [ITS_CLIENT_CHANGE, ITS_KEY_CHANGE] {
         assert_eq!(sqlx::query(sql).execute(&mut old).await.unwrap().rows_affected(), 1);
     }
-    check_beside(&*store).await;
+    check_beside(&store).await;
 }

@@ -46,37 +46,37 @@ async fn with_sessions(store: &Store) {
 }
 
 async fn another_password_ends_the_users_sessions_and_no_others(store: Arc<Store>) {
-    with_sessions(&*store).await;
+    with_sessions(&store).await;
     let set = store.set_user_password(&user_id("u-1"), &hash("another"), at(50), OldSessions::End).await;
     assert_eq!(set.unwrap().ended_sessions, 2);
-    assert_eq!(living(&*store).await, [3, 4, 5]);
+    assert_eq!(living(&store).await, [3, 4, 5]);
     let set = store.set_user_password(&user_id("u-9"), &hash("another"), at(50), OldSessions::End).await;
     assert!(matches!(set, Err(StoreError::NotFound)));
 }
 
 async fn sessions_are_kept_if_that_is_wished(store: Arc<Store>) {
-    with_sessions(&*store).await;
+    with_sessions(&store).await;
     let set = store.set_user_password(&user_id("u-1"), &hash("another"), at(50), OldSessions::Keep).await;
     assert_eq!(set.unwrap().ended_sessions, 0);
-    assert_eq!(living(&*store).await, [1, 2, 3, 4, 5]);
+    assert_eq!(living(&store).await, [1, 2, 3, 4, 5]);
 }
 
 async fn a_session_is_begun_only_by_the_password_that_is_kept(store: Arc<Store>) {
-    with_sessions(&*store).await;
+    with_sessions(&store).await;
     assert!(!store.create_user_session(&logged_in(6, "u-1"), &hash("another")).await.unwrap());
     assert!(!store.create_user_session(&logged_in(6, "u-9"), &hash("a hash")).await.unwrap());
     assert!(!store.create_user_session(&session(6, "web", "u-1"), &hash("a hash")).await.unwrap());
     let again = store.create_user_session(&logged_in(1, "u-1"), &hash("a hash")).await;
     assert!(matches!(again, Err(StoreError::AlreadyExists)));
-    assert_eq!(living(&*store).await, [1, 2, 3, 4, 5]);
+    assert_eq!(living(&store).await, [1, 2, 3, 4, 5]);
 }
 
 async fn a_deleted_user_leaves_no_session(store: Arc<Store>) {
-    with_sessions(&*store).await;
+    with_sessions(&store).await;
     assert!(!store.delete_user(&user_id("u-1"), Some(2)).await.unwrap());
-    assert_eq!(living(&*store).await, [1, 2, 3, 4, 5], "nobody was deleted");
+    assert_eq!(living(&store).await, [1, 2, 3, 4, 5], "nobody was deleted");
     assert!(store.delete_user(&user_id("u-1"), Some(1)).await.unwrap());
-    assert_eq!(living(&*store).await, [3, 4, 5]);
+    assert_eq!(living(&store).await, [3, 4, 5]);
 }
 
 async fn of_a_new_password_and_logins_by_the_old_one_at_once_no_session_is_left(store: Arc<Store>) {
@@ -106,7 +106,7 @@ async fn of_a_new_password_and_logins_by_the_old_one_at_once_no_session_is_left(
             kept += u64::from(login.await.unwrap());
         }
         assert_eq!(kept, ended.ended_sessions, "each that was begun came before, and was ended");
-        assert_eq!(living(&*store).await, [0; 0]);
+        assert_eq!(living(&store).await, [0; 0]);
         begun += kept;
     }
     assert!(begun > 0, "a login came first");

@@ -95,10 +95,10 @@ async fn vault_may_be_away_while_tokend_runs() {
     accepted(server.root.check(&next.access_token).await);
     accepted(server.root.check(&token).await);
     let both = story.both(SealWith::Vault);
-    let refused = reseal(&*story.store, &story.sealer(&both)).await.unwrap_err().to_string();
+    let refused = reseal(&story.store, &story.sealer(&both)).await.unwrap_err().to_string();
     assert!(refused.contains("`vault_addr`"), "a fresh start needs it: {refused}");
     // But what is in memory seals and opens.
-    let to = reseal(&*story.store, &sealer).await.unwrap().sealing_key_id;
+    let to = reseal(&story.store, &sealer).await.unwrap().sealing_key_id;
     assert_eq!(Some(to), sealer.sealing_key_id());
     story.vault.come_back().await;
     assert_eq!(story.vault.seen().len(), asked);
@@ -257,7 +257,7 @@ async fn a_fresh_sealing_key_is_wrapped_with_the_newest_version() {
     assert!(error.contains("too old"), "{error}");
     // A process that unwrapped it in time moves everything.
     old.renew().await.unwrap();
-    let done = reseal(&*story.store, &old).await.unwrap();
+    let done = reseal(&story.store, &old).await.unwrap();
     let (to, all) = (done.sealing_key_id, done.keys);
     assert!(matches!(all[0].outcome, Outcome::Moved));
     let kept = story.store.sealing_keys().await.unwrap();
@@ -272,7 +272,7 @@ async fn a_running_server_follows_to_another_sealing_key() {
     let server = story.serve().await;
     let elsewhere = story.sealer(&story.sealing());
     elsewhere.renew().await.unwrap();
-    reseal(&*story.store, &elsewhere).await.unwrap();
+    reseal(&story.store, &elsewhere).await.unwrap();
     server.rounds.make().await.unwrap();
     let keys = crate::key_calls::list(&server).await;
     assert!(keys.iter().all(|key| key.problem.is_empty()), "{keys:?}");

@@ -87,7 +87,7 @@ impl Story {
 
     /// Moves every key under what seals now, and answers whether all were moved.
     pub async fn reseal(&self, sealing: &SealingSettings) -> bool {
-        let all = reseal(&*self.store, &self.sealer(sealing)).await.unwrap().keys;
+        let all = reseal(&self.store, &self.sealer(sealing)).await.unwrap().keys;
         all.iter().all(|key| matches!(key.outcome, Outcome::Moved))
     }
 
