@@ -9,18 +9,20 @@ FROM ${RUNTIME_IMAGE} AS runtime
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 
-# This layer compiles only the dependencies, with an empty crate, so that a change of tokend's sources does not compile them again.
-# Nothing of the empty crate may stay: cargo compares file times, and the real sources can be older than this layer.
+# This layer compiles only the dependencies, with empty crates, so that a change of tokend's sources does not compile them again.
+# Nothing of the empty crates may stay: cargo compares file times, and the real sources can be older than this layer.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir benches src \
- && touch benches/parts.rs src/lib.rs \
+COPY crates/tokend-jose/Cargo.toml crates/tokend-jose/
+RUN mkdir benches src crates/tokend-jose/src \
+ && touch benches/parts.rs src/lib.rs crates/tokend-jose/src/lib.rs \
  && echo 'fn main() {}' | tee build.rs src/main.rs \
  && cargo build --profile dist --locked --bin tokend \
- && cargo clean --profile dist --locked --package tokend \
- && rm -r build.rs src
+ && cargo clean --profile dist --locked --package tokend --package tokend-jose \
+ && rm -r build.rs src crates/tokend-jose/src
 
 COPY build.rs ./
 COPY proto proto
+COPY crates crates
 COPY src src
 RUN cargo build --profile dist --locked --bin tokend
 

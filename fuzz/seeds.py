@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HOSTILE = ["tests/it/hostile.rs", "tests/it/forge.rs", "src/jose"]
+HOSTILE = ["tests/it/hostile.rs", "tests/it/forge.rs", "crates/tokend-jose/src"]
 SOURCES = {
     "header": HOSTILE,
     "json": [*HOSTILE, "src/model"],
     "claims": [*HOSTILE, "tests/it/exchange_foreign.rs"],
-    "jwk_set": ["src/jose", "tests/it/import_refusals.rs", "tests/it/caller_workload_sets.rs"],
-    "pem": ["src/jose/import", "tests/it/import_refusals.rs"],
+    "jwk_set": ["crates/tokend-jose/src", "tests/it/import_refusals.rs", "tests/it/caller_workload_sets.rs"],
+    "pem": ["crates/tokend-jose/src/import", "tests/it/import_refusals.rs"],
     "credentials": ["tests/it/caller_metadata.rs", "tests/it/callers.rs", "src/access/authenticate"],
     "redaction": ["src/audit/text.rs", "src/model/credential.rs", "tests/it/redaction.rs"],
     "client_file": ["tests/it/clients_apply.rs", "docs", "deploy", "examples"],

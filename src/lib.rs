@@ -10,7 +10,7 @@
 //! | 3 decisions | [`access`], [`tokens`] | who may; issue, verify, refresh, revoke, exchange |
 //! | 2 state | [`keys`], [`revocations`] | signing keys: ring, sealing, JWK set; what is revoked |
 //! | 1 store | [`store`], [`audit`], [`database`], [`files`] | persistence: the trait, SQLite, PostgreSQL; the audit log; connections to PostgreSQL; operators' files |
-//! | 0 plain | [`model`], `jose`, [`clock`], [`random`], [`metrics`] | data and rules; no I/O, no async |
+//! | 0 plain | [`model`], [`clock`], [`random`], [`metrics`], the package `tokend-jose` | data and rules; no I/O, no async |
 //!
 //! [`proto`] holds the generated code, for the floors above the third.
 
@@ -30,7 +30,6 @@ pub mod files;
 pub mod fuzzing;
 pub mod grpc;
 pub mod http;
-pub(crate) mod jose;
 pub mod keys;
 pub mod listen;
 pub mod metrics;
@@ -43,3 +42,5 @@ pub mod spans;
 pub mod store;
 pub mod telemetry;
 pub mod tokens;
+
+pub(crate) use tokend_jose as jose;

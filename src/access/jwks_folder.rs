@@ -91,7 +91,7 @@ impl File {
                 for key in keys.skipped() {
                     tracing::warn!(file = %path.display(), %key, "a key of a client's JWK set cannot be used, and is skipped");
                 }
-                tracing::info!(file = %path.display(), keys = keys.len(), "a client's JWK set was read");
+                tracing::info!(file = %path.display(), keys = keys.key_count(), "a client's JWK set was read");
                 self.keys = Some(Arc::new(keys));
                 self.problem = None;
                 true

@@ -6,6 +6,7 @@ use super::{KeyError, RingKey, Sealer};
 use crate::{
     jose::{ImportedKey, KeyMaterial},
     model::{Algorithm, KeyId, KeyRecord, KeyState, KeyUsage, UnixTime},
+    random,
 };
 
 /// A fresh pending key, sealed.
@@ -38,7 +39,11 @@ pub(super) fn sealed(
     let key_id = match (key_id, &public) {
         (Some(key_id), _) => key_id,
         (None, Some(public)) => public.thumbprint(),
-        (None, None) => KeyId::generate().map_err(|error| KeyError::Make(algorithm, error.to_string()))?,
+        // Nothing about a secret may be published, so its id is random.
+        (None, None) => {
+            let id = random::text::<16>().map_err(|error| KeyError::Make(algorithm, error.to_string()))?;
+            KeyId::from_text(id)
+        }
     };
     let sealed = sealer.seal(&key_id, algorithm, octets)?;
     let public = public.map(|public| public.to_jwk());

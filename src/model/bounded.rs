@@ -17,9 +17,29 @@ impl fmt::Display for Bounded<'_> {
     }
 }
 
+/// The texts, each [`Bounded`], with commas between them; at most eight, because they are sent in headers.
+pub fn bounded_list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 8;
+    let mut texts = texts.into_iter();
+    let mut shown: Vec<String> = texts.by_ref().take(MOST).map(|text| Bounded(text).to_string()).collect();
+    if texts.next().is_some() {
+        shown.push("…".to_owned());
+    }
+    shown.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Bounded;
+    use super::{Bounded, bounded_list};
+
+    #[test]
+    fn a_list_fits_a_header() {
+        let long = "\u{fc}".repeat(4000);
+        let list = bounded_list(vec![long.as_str(); 500]);
+        assert_eq!(list.chars().filter(|character| *character == ',').count(), 8);
+        assert!(list.len() < 1200 && list.ends_with('…'), "{list}");
+        assert_eq!(bounded_list(["orders", "a\nb", "tkr_abc"]), "orders, a\\nb, (redacted)");
+    }
 
     #[test]
     fn texts_are_escaped_and_cut_short() {

@@ -30,9 +30,6 @@ pub const CREDENTIAL_PREFIXES: [&str; 9] = [
     "$2y$",
 ];
 
-/// The bytes that they begin with.
-const FIRST_BYTES: [u8; 3] = *b"th$";
-
 /// Stands for a credential.
 pub const REDACTED: &str = "(redacted)";
 
@@ -62,10 +59,6 @@ static BASE64: [(GeneralPurpose, [char; 2]); 2] = [
 /// passwords in URLs. Not recognised are secrets without any form of their own: passwords, sealing keys, and client secrets
 /// that an operator chose.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    if is_plain(text) {
-        debug_assert!(replaced(text, false).is_none(), "{text:?} holds a credential");
-        return Cow::Borrowed(text);
-    }
     // Within the strings of a JSON line, `\n` in front of a token is not part of it. In any other text it may be: both count.
     let unescaped = if text.contains('\\') { replaced(text, true) } else { None };
     let whole = replaced(unescaped.as_deref().unwrap_or(text), false);
@@ -74,83 +67,98 @@ pub fn redact(text: &str) -> Cow<'_, str> {
 
 /// Whether a text holds a credential.
 pub fn holds_credential(text: &str) -> bool {
-    matches!(redact(text), Cow::Owned(_))
-}
-
-/// Whether a look at each byte is enough to know that no word is a credential: most texts of a log line are names and ids. Each `false`
-/// stands for a form of a credential that the text may have; what it has, [`replaced`] finds out.
-fn is_plain(text: &str) -> bool {
-    // The word, the part of it between dots, and the run of base64 characters that the byte belongs to.
-    let (mut word, mut begins_as_jwt, mut run, mut before) = (0_usize, false, 0_usize, b' ');
-    for byte in text.bytes() {
-        let is_base64 = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'/');
-        match byte {
-            // Escapes, hashes of passwords, passwords in URLs, and what is no ASCII.
-            b'\\' | b'$' | b'@' | 0x80.. => return false,
-            // Prefixes; and the words before a credential: `Bearer`, `Basic`.
-            b'k' if before == b't' => return false,
-            b'v' if before == b'h' => return false,
-            b'a' | b'A' | b'e' | b'E' if matches!(before, b'b' | b'B') && word == 1 => return false,
-            // PEM.
-            b'-' if before == b'-' => return false,
-            b'.' if begins_as_jwt => return false,
-            _ => {}
-        }
-        if is_separator(char::from(byte)) {
-            (word, begins_as_jwt, run) = (0, false, 0);
-        } else {
-            // The base64url of `{`, or of white space before it.
-            let is_first = word == 0 || !(before.is_ascii_alphanumeric() || matches!(before, b'-' | b'_'));
-            begins_as_jwt |= is_first && matches!(byte, b'e' | b'I' | b'C' | b'D');
-            (word, run) = (word + 1, if is_base64 { run + 1 } else { 0 });
-            if word >= SHORTEST_PRIVATE || run >= SHORTEST_BASIC {
-                return false;
-            }
-        }
-        before = byte;
-    }
-    true
+    found(text, false) || text.contains('\\') && found(text, true)
 }
 
 /// The text without its credentials, if it holds any.
 fn replaced(text: &str, escapes: bool) -> Option<String> {
-    let words = || {
-        let mut context = Context::default();
-        pieces(text, escapes).map(move |(word, end)| (context.holds(word), word, end))
-    };
-    if !words().any(|(found, ..)| found) {
+    if !found(text, escapes) {
         return None;
     }
-    Some(words().flat_map(|(found, word, end)| [if found { REDACTED } else { word }, end]).collect())
+    let mut context = Context::default();
+    let shown = words(text, escapes)
+        .flat_map(|word| [if context.holds(&word) { REDACTED } else { word.text }, word.end]);
+    Some(shown.collect())
 }
 
-/// The words of a text, each with what separates it from the next.
-fn pieces(text: &str, escapes: bool) -> impl Iterator<Item = (&str, &str)> {
-    // How much of an escape sequence is to come, counted down: 1 for its letter, then 5 to 2 for four digits.
+fn found(text: &str, escapes: bool) -> bool {
+    let mut context = Context::default();
+    words(text, escapes).any(|word| context.holds(&word))
+}
+
+/// A word of a text.
+struct Word<'t> {
+    text: &'t str,
+    /// The separator between the word and the next.
+    end: &'t str,
+    /// The classes of the word's bytes, such as [`DOT`].
+    classes: u8,
+}
+
+/// The classes of ASCII bytes that a search for credentials distinguishes: most words have no byte that a credential must have, and
+/// need no closer look.
+const SEPARATOR: u8 = 1;
+const DOT: u8 = 2;
+const AT: u8 = 4;
+const DASH: u8 = 8;
+/// The bytes that [`CREDENTIAL_PREFIXES`] begin with.
+const FIRST: u8 = 16;
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, where a panic is an error")]
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 128")]
+        let ascii = byte as u8;
+        classes[byte] = match ascii {
+            b'\\' | b'"' | b'\'' | b'`' | b',' | b';' | b'<' | b'>' | b'|' => SEPARATOR,
+            b'(' | b')' | b'[' | b']' | b'{' | b'}' | b' ' => SEPARATOR,
+            b'.' => DOT,
+            b'@' => AT,
+            b'-' => DASH,
+            b't' | b'h' | b'$' => FIRST,
+            _ if ascii.is_ascii_control() => SEPARATOR,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+/// The words of a text. With `escapes`, an escape sequence of JSON separates words.
+fn words(text: &str, escapes: bool) -> impl Iterator<Item = Word<'_>> {
+    // The rest of an escape sequence, counted down: 1 for its letter, then 5 to 2 for four digits.
     let (mut rest, mut escape) = (text, 0_u8);
     iter::from_fn(move || {
-        let separator = rest.char_indices().find(|(_, character)| {
+        let (mut classes, mut length, mut next) = (0, rest.len(), rest.len());
+        for (at, byte) in rest.bytes().enumerate() {
             let within = escape > 0;
-            escape = match (escape, character) {
-                (0, '\\') if escapes => 1,
-                (1, 'u') => 5,
+            escape = match (escape, byte) {
+                (0, b'\\') if escapes => 1,
+                (0, _) => 0,
+                (1, b'u') => 5,
                 (3..=5, _) => escape - 1,
                 _ => 0,
             };
-            within || is_separator(*character)
-        });
-        let (end, next) =
-            separator.map_or((rest.len(), rest.len()), |(at, character)| (at, at + character.len_utf8()));
-        let piece = (rest.get(..end)?, rest.get(end..next)?);
+            let class = CLASSES.get(usize::from(byte)).copied().unwrap_or_default();
+            let is_end = within || class & SEPARATOR != 0 || byte >= 0xc2 && is_space_at(rest, at);
+            if is_end {
+                length = at;
+                next = at + rest.get(at..)?.chars().next()?.len_utf8();
+                break;
+            }
+            classes |= class;
+        }
+        let word = Word { text: rest.get(..length)?, end: rest.get(length..next)?, classes };
         rest = rest.get(next..)?;
-        (next > 0).then_some(piece)
+        (next > 0).then_some(word)
     })
 }
 
-fn is_separator(character: char) -> bool {
-    let quotes = matches!(character, '\\' | '"' | '\'' | '`' | ',' | ';' | '<' | '>' | '|');
-    let brackets = matches!(character, '(' | ')' | '[' | ']' | '{' | '}');
-    quotes || brackets || character.is_whitespace() || character.is_control()
+/// Whether the character that begins at `at` is white space or a control character.
+fn is_space_at(text: &str, at: usize) -> bool {
+    let character = text.get(at..).and_then(|rest| rest.chars().next());
+    character.is_some_and(|character| character.is_whitespace() || character.is_control())
 }
 
 /// What the words before say about the next one.
@@ -162,20 +170,22 @@ struct Context<'t> {
 
 impl<'t> Context<'t> {
     /// Whether the next word is, or holds, a credential.
-    fn holds(&mut self, word: &'t str) -> bool {
-        if word.bytes().all(|byte| matches!(byte, b':' | b'=')) {
+    fn holds(&mut self, word: &Word<'t>) -> bool {
+        let Word { text, classes, .. } = *word;
+        if text.bytes().all(|byte| matches!(byte, b':' | b'=')) {
             return false;
         }
-        let before = std::mem::replace(&mut self.before, word);
-        let ended = self.in_pem && word.contains("-----END");
-        self.in_pem = !ended && (self.in_pem || word.contains("-----BEGIN"));
+        let before = std::mem::replace(&mut self.before, text);
+        let has_dashes = classes & DASH != 0;
+        let ended = self.in_pem && has_dashes && text.contains("-----END");
+        self.in_pem = !ended && (self.in_pem || has_dashes && text.contains("-----BEGIN"));
         self.in_pem
-            || has_prefix(word)
-            || is_jwt_in(word)
-            || has_password(word)
-            || (before.eq_ignore_ascii_case("bearer") && word.len() >= SHORTEST_BEARER)
-            || (PRIVATE_MEMBERS.contains(&before) && word.len() >= SHORTEST_PRIVATE)
-            || is_basic(word, before.eq_ignore_ascii_case("basic"))
+            || (classes & FIRST != 0 && has_prefix(text))
+            || ((classes & DOT != 0 || text.len() > LONGEST_PART) && is_jwt_in(text))
+            || (classes & AT != 0 && has_password(text))
+            || (text.len() >= SHORTEST_BEARER && before.eq_ignore_ascii_case("bearer"))
+            || (text.len() >= SHORTEST_PRIVATE && PRIVATE_MEMBERS.contains(&before))
+            || is_basic(text, before.eq_ignore_ascii_case("basic"))
     }
 }
 
@@ -185,8 +195,7 @@ const fn is_base64url(character: char) -> bool {
 
 /// Whether a word holds a JWT.
 fn is_jwt_in(word: &str) -> bool {
-    (word.contains('.') || word.len() > LONGEST_PART)
-        && word.split(|character| !is_base64url(character) && character != '.').any(is_jwt)
+    word.split(|character| !is_base64url(character) && character != '.').any(is_jwt)
 }
 
 /// Whether a text is a JWT (RFC 7519 section 3) or a beginning of one: base64url of a JSON object, and more after it.
@@ -215,7 +224,8 @@ fn is_object(part: &str) -> bool {
 
 /// Whether a word has a prefix of a credential. Those with a dot are Vault's, which a host's name may have too.
 fn has_prefix(word: &str) -> bool {
-    let mut places = word.bytes().enumerate().filter(|(_, byte)| FIRST_BYTES.contains(byte));
+    let is_first = |byte: u8| CLASSES.get(usize::from(byte)).is_some_and(|class| class & FIRST != 0);
+    let mut places = word.bytes().enumerate().filter(|(_, byte)| is_first(*byte));
     places.any(|(at, _)| {
         let Some((before, rest)) = word.split_at_checked(at) else { return false };
         CREDENTIAL_PREFIXES.iter().filter(|prefix| rest.starts_with(**prefix)).any(|prefix| {
@@ -228,7 +238,7 @@ fn has_prefix(word: &str) -> bool {
 /// Whether a text is a URL with a password (RFC 3986 section 3.2.1). In that of a database, the password may also hold what
 /// should have been escaped.
 fn has_password(word: &str) -> bool {
-    let Some((scheme, rest)) = word.split_once("://").filter(|_| word.contains('@')) else { return false };
+    let Some((scheme, rest)) = word.split_once("://") else { return false };
     let user = if scheme.ends_with("postgres") || scheme.ends_with("postgresql") {
         rest.rsplit_once('@')
     } else {
@@ -274,7 +284,29 @@ mod tests {
 
     #[test]
     fn prefixes_begin_with_the_bytes_that_are_looked_for() {
-        assert!(CREDENTIAL_PREFIXES.iter().all(|prefix| FIRST_BYTES.contains(&prefix.as_bytes()[0])));
+        let class = |prefix: &str| CLASSES[usize::from(prefix.as_bytes()[0])];
+        assert!(CREDENTIAL_PREFIXES.iter().all(|prefix| class(prefix) == FIRST));
+    }
+
+    #[test]
+    fn words_end_at_separators_of_every_script() {
+        let words =
+            |text, escapes| words(text, escapes).map(|word| [word.text, word.end]).collect::<Vec<_>>();
+        assert_eq!(words("a\u{a0}bé,\u{2028}", false), [["a", "\u{a0}"], ["bé", ","], ["", "\u{2028}"]]);
+        assert_eq!(words("\u{85}x", false), [["", "\u{85}"], ["x", ""]]);
+        let escaped = [
+            ["a", "\\"],
+            ["", "n"],
+            ["b", "\\"],
+            ["", "u"],
+            ["", "0"],
+            ["", "0"],
+            ["", "é"],
+            ["", "9"],
+            ["c", ""],
+        ];
+        assert_eq!(words("a\\nb\\u00é9c", true), escaped);
+        assert_eq!(words("", false), Vec::<[&str; 2]>::new());
     }
 
     #[test]

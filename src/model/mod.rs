@@ -1,6 +1,6 @@
-//! The words of the house as plain data: no I/O, no async, nothing from any other floor.
+//! Plain data and rules: no I/O, no async, nothing from any other floor. What a client judges tokens with comes from `tokend-jose`
+//! (algorithms, key ids, claims, times) and is re-exported here.
 
-mod algorithm;
 mod authentication;
 mod bounded;
 mod claims;
@@ -15,7 +15,6 @@ mod no_room;
 mod password;
 mod pattern;
 mod permissions;
-mod refusal;
 mod replica;
 mod request;
 mod revocation;
@@ -30,13 +29,12 @@ mod time;
 mod token;
 mod user;
 
-pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use authentication::{
     AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, FromPeer, Peer,
     PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
 };
-pub use bounded::Bounded;
-pub use claims::{Actor, ExtraClaims, TokenClaims};
+pub use bounded::{Bounded, bounded_list};
+pub use claims::ExtraClaims;
 pub use client::{
     Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, MOST_SECRETS, SecretRecord,
 };
@@ -45,14 +43,13 @@ pub use credential::{
 };
 pub use digest::{AssertionDigest, RefreshDigest, RequestDigest, SecretDigest};
 pub use field::{FieldViolation, Violations};
-pub use key::{InvalidKeyId, KeyId, KeyState, KeyUsage};
+pub use key::{KeyState, KeyUsage};
 pub use key_record::{KeyRecord, KeyRevocation, TransitionError};
 pub use key_set::{ChangeSequence, KeyChange, KeySet};
 pub use no_room::NoRoom;
 pub use password::{Password, PasswordHash};
 pub use pattern::{Pattern, any_match};
 pub use permissions::{LaterPermissions, Method, Permissions};
-pub use refusal::{Reason, Refusal};
 pub use replica::{Held, ReplicaReport, VerifiersReady};
 pub use request::{
     ExchangeRequest, IntrospectRequest, IssueRequest, LoginRequest, RefreshRequest, RevokeTarget,
@@ -69,8 +66,12 @@ pub use session::{
 };
 pub use source::Source;
 pub use subject::{FOREIGN_SUBJECT, LONGEST_SUBJECT, foreign_prefix};
-pub use time::{StoreClock, Ttl, UnixTime};
-pub use token::{TokenId, TokenType};
+pub use time::StoreClock;
+pub use token::TokenId;
+pub use tokend_jose::{
+    Actor, Algorithm, InvalidKeyId, InvalidToken, KeyId, Reason, TokenClaims, TokenType, Ttl, UnixTime,
+    UnknownAlgorithm,
+};
 pub use user::{
     InvalidUserId, InvalidUsername, OldSessions, PasswordSet, User, UserId, UserRecord, UserSettings,
     Username,

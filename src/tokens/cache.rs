@@ -43,10 +43,10 @@ impl EntryBytes for KnownToken {
     fn bytes(&self) -> usize {
         // The texts of the registered claims, each with an allocation, and the overhead of the cache.
         const ALLOCATIONS: usize = 512;
-        let EncodedClaims { token_claims, claims, claims_json } = &self.encoded;
+        let EncodedClaims { fields, claims_at, .. } = &self.encoded;
         let lists = size_of::<String>() * 2 * (self.claims.audiences.len() + self.claims.scopes.len());
         // The registered claims are both encoded and decoded.
-        size_of::<Self>() + ALLOCATIONS + lists + 2 * token_claims.len() + claims.len() + claims_json.len()
+        size_of::<Self>() + ALLOCATIONS + lists + claims_at + fields.len()
     }
 }
 

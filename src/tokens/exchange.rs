@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{IssueError, IssuedToken, Issuer, Verifier, VerifyError};
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
         TrustedIssuers,
     },
     clock::Clock,
-    jose,
-    model::{Actor, ExtraClaims, LONGEST_SUBJECT, Reason, Refusal, TokenClaims, Violations},
+    jose::{self, JsonObject, JsonValue},
+    model::{Actor, ExtraClaims, InvalidToken, LONGEST_SUBJECT, Reason, TokenClaims, Violations},
 };
 
 /// The longest chain of actors in a token.
@@ -26,7 +26,7 @@ pub(crate) enum ExchangeError {
         /// The field of the token.
         field: &'static str,
         /// The reason.
-        refusal: Refusal,
+        refusal: InvalidToken,
     },
     #[error(transparent)]
     Unknown(VerifyError),
@@ -157,35 +157,35 @@ impl Exchanger {
             None => self.verified(text).map_err(not_verified)?,
         };
         // The new token inherits the actor, so that a malformed actor must not be ignored.
-        if claims.actor.is_none() && members.get("act").is_some_and(Value::is_object) {
+        if claims.actor.is_none() && matches!(members.get("act"), Some(JsonValue::Object(_))) {
             let detail = "the token's actor (`act`) is not an object with a subject";
-            return Err(refused(Refusal::new(Reason::ClaimInvalid, detail)));
+            return Err(refused(InvalidToken::new(Reason::ClaimInvalid, detail)));
         }
         if claims.subject.is_empty() {
             let detail = "the token names no subject (`sub`)";
-            return Err(refused(Refusal::new(Reason::ClaimInvalid, detail)));
+            return Err(refused(InvalidToken::new(Reason::ClaimInvalid, detail)));
         }
         let token = self.identified(claims, is_own).map_err(refused)?;
-        let token = PresentedToken { may_act: members.get(MAY_ACT).cloned(), extra, ..token };
+        let token = PresentedToken { may_act: members.get(MAY_ACT).cloned().map(Value::from), extra, ..token };
         // Without leeway: the new token expires with the presented one.
         if token.claims.expire_time <= now {
-            return Err(refused(Refusal::expired(token.claims.expire_time)));
+            return Err(refused(InvalidToken::expired(token.claims.expire_time)));
         }
         // RFC 7800: such a token needs a proof of possession, which an exchange does not have.
-        if members.contains_key("cnf") {
+        if members.get("cnf").is_some() {
             let detail = "the token is bound to a key (`cnf`), and cannot be exchanged";
-            return Err(refused(Refusal::new(Reason::BindingMismatch, detail)));
+            return Err(refused(InvalidToken::new(Reason::BindingMismatch, detail)));
         }
         if token.subject.len() > LONGEST_SUBJECT || token.subject.chars().any(char::is_control) {
             let detail = "the token's subject is longer than 255 bytes, or holds control characters";
-            return Err(refused(Refusal::new(Reason::ClaimInvalid, detail)));
+            return Err(refused(InvalidToken::new(Reason::ClaimInvalid, detail)));
         }
         Ok(token)
     }
 
     /// Converts the identities to the form of this issuer's tokens: a subject of another issuer gets that issuer's prefix, and an actor
     /// of another issuer gets `iss`.
-    fn identified(&self, mut claims: TokenClaims, is_own: bool) -> Result<PresentedToken, Refusal> {
+    fn identified(&self, mut claims: TokenClaims, is_own: bool) -> Result<PresentedToken, InvalidToken> {
         let subject = if is_own {
             claims.subject.clone()
         } else {
@@ -197,7 +197,7 @@ impl Exchanger {
             let own = Some(self.verifier.policy().issuer.as_str());
             if actor.chain().any(|actor| actor.issuer.as_deref() == own) {
                 let detail = "the token is of another issuer, and names an actor (`act`) of this one";
-                return Err(Refusal::new(Reason::ClaimInvalid, detail));
+                return Err(InvalidToken::new(Reason::ClaimInvalid, detail));
             }
             claims.actor = Some(actor);
         }
@@ -208,18 +208,21 @@ impl Exchanger {
     fn verified(
         &self,
         text: &str,
-    ) -> Result<(TokenClaims, Map<String, Value>, ExtraClaims, bool), VerifyError> {
-        let token = self.verifier.examine(text)?;
+    ) -> Result<(TokenClaims, JsonObject<'static>, ExtraClaims, bool), VerifyError> {
+        let token = self
+            .verifier
+            .examine(text, |_, payload| (payload.members.into_owned(), payload.text.to_owned()))?;
         self.verifier.check_good(&token)?;
-        let extra = if token.is_own { extra_claims(&token.payload)? } else { ExtraClaims::default() };
-        Ok((token.claims, token.members, extra, token.is_own))
+        let (members, text) = token.payload;
+        let extra = if token.is_own { extra_claims(&text)? } else { ExtraClaims::default() };
+        Ok((token.claims, members, extra, token.is_own))
     }
 }
 
 /// The extra claims of a payload, with their exact JSON.
-fn extra_claims(payload: &str) -> Result<ExtraClaims, Refusal> {
+fn extra_claims(payload: &str) -> Result<ExtraClaims, InvalidToken> {
     let members = jose::object_members(payload)
-        .map_err(|_| Refusal::new(Reason::Malformed, "the token's payload is not a strict JSON object"))?;
+        .map_err(|_| InvalidToken::new(Reason::Malformed, "the token's payload is not a strict JSON object"))?;
     let is_extra = |name: &str| name != MAY_ACT && !ExtraClaims::REGISTERED.contains(&name);
     Ok(ExtraClaims::from_members(members.into_iter().filter(|(name, _)| is_extra(name)).collect()))
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::{Sessions, Verifier, VerifyError, sessions::RefreshToken};
 use crate::{
     access::IntrospectGrant,
+    jose::JsonObject,
     model::{Session, TokenClaims},
     store::StoreError,
 };
@@ -14,7 +13,7 @@ use crate::{
 /// An active token that the caller may see.
 pub(crate) enum IntrospectedToken {
     /// An access token: the registered claims, all claims, and the signed payload.
-    Access(TokenClaims, Map<String, Value>, String),
+    Access(TokenClaims, JsonObject<'static>, String),
     Refresh(Session),
 }
 
@@ -69,7 +68,9 @@ impl Introspector {
         &self,
         grant: &IntrospectGrant,
     ) -> Result<Option<IntrospectedToken>, VerifyError> {
-        let token = self.verifier.examine(grant.token())?;
+        let token = self
+            .verifier
+            .examine(grant.token(), |_, payload| (payload.members.into_owned(), payload.text.to_owned()))?;
         // In tokens of other issuers `client_id` names a client of that issuer.
         let client_id = token.claims.client_id.as_deref().filter(|_| token.is_own);
         if !grant.accepts_issuer(&token.claims.issuer, token.is_own)
@@ -78,6 +79,7 @@ impl Introspector {
             return Ok(None);
         }
         self.verifier.check_good(&token)?;
-        Ok(Some(IntrospectedToken::Access(token.claims, token.members, token.payload)))
+        let (members, text) = token.payload;
+        Ok(Some(IntrospectedToken::Access(token.claims, members, text)))
     }
 }

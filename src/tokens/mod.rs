@@ -25,5 +25,5 @@ pub(crate) use revoke::{FURTHEST_AHEAD, MadeRevocation, RevokeError, next_second
 pub use revoke::{Revoker, revoke_everything};
 pub(crate) use sessions::{BegunSession, FreshRefreshToken, RefreshOutcome, RefreshedSession, SessionError};
 pub use sessions::{SessionPolicy, Sessions};
-pub(crate) use verify::{EncodedClaims, ExaminedToken, VerifiedToken, VerifyError};
+pub(crate) use verify::{EncodedClaims, Payload, VerifiedToken, VerifyError};
 pub use verify::{Verifier, VerifyPolicy};

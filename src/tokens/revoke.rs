@@ -118,10 +118,10 @@ impl Revoker {
         token: &str,
         now: UnixTime,
     ) -> Result<Option<Found>, RevokeError> {
-        let mut examined = self.verifier.examine(token);
+        let mut examined = self.verifier.examine(token, |_, _| ());
         if matches!(examined, Err(VerifyError::KeyNotInMemory)) {
             self.verifier.look_up_keys().await.map_err(RevokeError::Unknown)?;
-            examined = self.verifier.examine(token).map_err(VerifyError::after_lookup);
+            examined = self.verifier.examine(token, |_, _| ()).map_err(VerifyError::after_lookup);
         }
         let token = match examined {
             Ok(token) => token,

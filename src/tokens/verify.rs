@@ -4,15 +4,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
-
 use super::cache::TokenCache;
 use crate::{
     access::VerifyGrant,
     clock::Clock,
-    jose::{self, Compact, ForeignHeader, Header},
+    jose::{self, Compact, ForeignHeader, Header, JsonObject, JsonValue},
     keys::{CLOCK_MARGIN, KeyLookup, KeyRing, RingKey},
-    model::{Algorithm, KeyId, Reason, Refusal, TokenClaims, UnixTime, is_revocable},
+    model::{Algorithm, InvalidToken, KeyId, Reason, TokenClaims, UnixTime, bounded_list, is_revocable},
     revocations::{Revocations, Stale},
 };
 
@@ -61,27 +59,33 @@ impl KnownToken {
     }
 }
 
-/// The claims of a token in each form that responses carry, encoded once.
+/// The claims of a token in each form that responses carry, encoded once: the fields of the response, one after the other.
 pub(crate) struct EncodedClaims {
-    /// The registered claims as a message.
-    pub(crate) token_claims: Box<[u8]>,
-    /// Every claim as a `google.protobuf.Struct`.
-    pub(crate) claims: Box<[u8]>,
-    /// The payload as it was signed.
-    pub(crate) claims_json: Box<[u8]>,
+    /// The fields `token_claims`, `claims` and `claims_json`.
+    pub(crate) fields: Box<[u8]>,
+    /// The offset at which `claims` begins.
+    pub(crate) claims_at: usize,
+    /// The offset at which `claims_json` begins.
+    pub(crate) claims_json_at: usize,
 }
 
 /// Encodes the claims of a token; the wire format is the transport's.
-pub(crate) type EncodeClaims = fn(&ExaminedToken) -> EncodedClaims;
+pub(crate) type EncodeClaims = fn(&TokenClaims, &Payload<'_>) -> EncodedClaims;
+
+/// The payload of a token whose signature is good.
+pub(crate) struct Payload<'p> {
+    /// The text that was signed.
+    pub(crate) text: &'p str,
+    /// Every claim.
+    pub(crate) members: JsonObject<'p>,
+}
 
 /// A token with a valid signature. Its times, its audience and its revocation are not checked yet.
-pub(crate) struct ExaminedToken {
+pub(crate) struct ExaminedToken<P = ()> {
     /// Its registered claims.
     pub(crate) claims: TokenClaims,
-    /// Every claim.
-    pub(crate) members: Map<String, Value>,
-    /// The payload as it was signed.
-    pub(crate) payload: String,
+    /// The part of its payload that is needed.
+    pub(crate) payload: P,
     /// The key that verified it.
     pub(super) key: Arc<RingKey>,
     /// Whether it was issued here, and not by the owner of a key that was imported.
@@ -92,7 +96,7 @@ pub(crate) struct ExaminedToken {
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum VerifyError {
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] InvalidToken),
     /// The key is not in memory; [a look-up](Verifier::look_up_keys) may find it.
     #[error("the token's key is not in memory")]
     KeyNotInMemory,
@@ -108,7 +112,7 @@ impl VerifyError {
     pub(crate) fn after_lookup(self) -> Self {
         match self {
             Self::KeyNotInMemory => {
-                Refusal::new(Reason::KeyUnknown, "the token's key is not known here").into()
+                InvalidToken::new(Reason::KeyUnknown, "the token's key is not known here").into()
             }
             error => error,
         }
@@ -156,9 +160,8 @@ impl Verifier {
 
     /// Verifies the token of `grant`.
     pub(crate) fn verify(&self, grant: &VerifyGrant) -> Result<VerifiedToken, VerifyError> {
-        let examined = self.examine(grant.token())?;
-        let encoded = (self.encode)(&examined);
-        let ExaminedToken { claims, key, is_own, .. } = examined;
+        let ExaminedToken { claims, payload: encoded, key, is_own } =
+            self.examine(grant.token(), |claims, payload| (self.encode)(claims, &payload))?;
         let known = Arc::new(KnownToken { claims, encoded, key, is_own });
         let verified = self.verify_known(grant, known, self.now())?;
         // A refused token is not cached, and evicts no valid ones.
@@ -181,18 +184,23 @@ impl Verifier {
         let claims = &token.claims;
         if !grant.accepts_issuer(&claims.issuer, token.is_own) {
             let detail = "the caller does not accept tokens of this issuer";
-            return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
+            return Err(InvalidToken::new(Reason::IssuerMismatch, detail).into());
         }
         let matches = |(_, audience): &(usize, &String)| grant.has_audience(audience);
         let matching = claims.audiences.iter().enumerate().filter(matches);
         let audiences: Vec<usize> = matching.map(|(index, _)| index).collect();
         if audiences.is_empty() {
-            let token = claims.audiences.iter().map(String::as_str);
-            return Err(Refusal::other_audience(token, grant.expected_audiences()).into());
+            let token = bounded_list(claims.audiences.iter().map(String::as_str));
+            let expected = bounded_list(grant.expected_audiences());
+            let metadata = vec![("token_audiences", token), ("expected_audiences", expected)];
+            let mismatch = InvalidToken::new(Reason::AudienceMismatch, "the token is for other audiences");
+            return Err(InvalidToken { metadata, ..mismatch }.into());
         }
         check_times(claims, token.key.verifies_only, now, grant.leeway().unwrap_or(self.policy.leeway))?;
         if !grant.required_scopes().iter().all(|scope| claims.scopes.contains(scope)) {
-            return Err(Refusal::new(Reason::ScopeInsufficient, "the token lacks a required scope").into());
+            return Err(
+                InvalidToken::new(Reason::ScopeInsufficient, "the token lacks a required scope").into()
+            );
         }
         self.check_revoked(claims, token.is_own, now)?;
         let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
@@ -206,7 +214,12 @@ impl Verifier {
 
     /// Checks what does not depend on the caller and the time, from the size to the issuer. There is no other way to a token's claims.
     /// Its audience, its times and its revocation remain to be [checked](Self::check_good).
-    pub(super) fn examine(&self, token: &str) -> Result<ExaminedToken, VerifyError> {
+    /// `keep` takes the required part of the payload.
+    pub(super) fn examine<P>(
+        &self,
+        token: &str,
+        keep: impl FnOnce(&TokenClaims, Payload<'_>) -> P,
+    ) -> Result<ExaminedToken<P>, VerifyError> {
         let token = Compact::parse(token, self.policy.max_token_bytes)?;
         // The header of a token that was issued here is the exact text that its key writes.
         let (key, algorithm) = match self.ring.key_of_header(token.header_segment) {
@@ -218,16 +231,12 @@ impl Verifier {
         };
         if algorithm != key.algorithm {
             let detail = "the token's algorithm is not the algorithm of its key";
-            return Err(Refusal::new(Reason::AlgorithmNotAllowed, detail).into());
+            return Err(InvalidToken::new(Reason::AlgorithmNotAllowed, detail).into());
         }
         key.verifier().verify(token.signing_input, &token.signature)?;
 
         // From here on the text is from a key holder; parsing stays strict.
-        let members = jose::object(&token.payload).map_err(|_| {
-            Refusal::new(Reason::Malformed, "the token's payload is not a strict JSON object")
-        })?;
-        let payload = String::from_utf8(token.payload)
-            .map_err(|_| Refusal::new(Reason::Malformed, "the token's payload is not UTF-8"))?;
+        let (text, members) = token.claims()?;
         let claims = if key.verifies_only {
             jose::read_foreign_claims(&members, key.issuer.is_none())?
         } else {
@@ -235,15 +244,16 @@ impl Verifier {
         };
         if claims.issuer != key.issuer.as_deref().unwrap_or(&self.policy.issuer) {
             let detail = "the token was issued by another issuer";
-            return Err(Refusal::new(Reason::IssuerMismatch, detail).into());
+            return Err(InvalidToken::new(Reason::IssuerMismatch, detail).into());
         }
         let is_own = claims.issuer == self.policy.issuer;
         // RevokeToken could not name the token. A token without `jti` can be revoked by its session, its subject, its client or its key.
         if is_own && claims.jwt_id.as_deref().is_some_and(|jwt_id| !is_revocable(jwt_id)) {
             let detail = "the token's `jti` cannot be revoked: it must be 1 to 255 bytes without U+0000";
-            return Err(Refusal::new(Reason::ClaimInvalid, detail).into());
+            return Err(InvalidToken::new(Reason::ClaimInvalid, detail).into());
         }
-        Ok(ExaminedToken { claims, members, payload, key, is_own })
+        let payload = keep(&claims, Payload { text, members });
+        Ok(ExaminedToken { claims, payload, key, is_own })
     }
 
     fn key(&self, key_id: &str) -> Result<Arc<RingKey>, VerifyError> {
@@ -251,7 +261,7 @@ impl Verifier {
             KeyLookup::Found(key) => Ok(key),
             KeyLookup::NotInMemory => Err(VerifyError::KeyNotInMemory),
             KeyLookup::Revoked => {
-                Err(Refusal::new(Reason::Revoked, "the key that signed the token was revoked").into())
+                Err(InvalidToken::new(Reason::Revoked, "the key that signed the token was revoked").into())
             }
             KeyLookup::Unusable(problem) => Err(VerifyError::KeyUnavailable(problem)),
         }
@@ -268,8 +278,9 @@ impl Verifier {
         let key = match &header.key_id {
             Some(key_id) => self.key(key_id)?,
             None => {
-                let members = jose::object(&token.payload).ok();
-                let issuer = members.as_ref().and_then(|members| members.get("iss")).and_then(Value::as_str);
+                let claims = token.claims().ok();
+                let issuer =
+                    claims.as_ref().and_then(|(_, claims)| claims.get("iss")).and_then(JsonValue::as_str);
                 let Some(issuer) = issuer else { return Ok(None) };
                 let issuer = (issuer != self.policy.issuer).then_some(issuer);
                 let keys = self.ring.verifying_only(issuer, header.algorithm);
@@ -279,7 +290,7 @@ impl Verifier {
                     Err(_) => {
                         let detail =
                             "the token names no key (`kid`), and its issuer has several for its algorithm";
-                        return Err(Refusal::new(Reason::KeyUnknown, detail).into());
+                        return Err(InvalidToken::new(Reason::KeyUnknown, detail).into());
                     }
                 }
             }
@@ -302,7 +313,7 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<(), VerifyError> {
         if self.revocations.is_revoked(claims, is_own, now)? {
-            return Err(Refusal::new(Reason::Revoked, "the token was revoked").into());
+            return Err(InvalidToken::new(Reason::Revoked, "the token was revoked").into());
         }
         Ok(())
     }
@@ -314,11 +325,11 @@ fn check_times(
     is_foreign: bool,
     now: UnixTime,
     leeway: Duration,
-) -> Result<(), Refusal> {
+) -> Result<(), InvalidToken> {
     let TokenClaims { expire_time, not_before_time, issue_time, .. } = claims;
     // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
     if now.minus(leeway) >= *expire_time {
-        return Err(Refusal::expired(*expire_time));
+        return Err(InvalidToken::expired(*expire_time));
     }
     // Tokens of a replica with a fast clock are valid at once. A later `nbf` was requested, and counts.
     let issue_leeway = if is_foreign { leeway } else { leeway.max(CLOCK_MARGIN) };
@@ -326,7 +337,7 @@ fn check_times(
     if issue_time.is_some_and(|issued| issued.minus(issue_leeway) > now)
         || not_before_time.is_some_and(|begins| begins.minus(leeway) > now)
     {
-        return Err(Refusal::new(Reason::NotYetValid, "the token is not valid yet"));
+        return Err(InvalidToken::new(Reason::NotYetValid, "the token is not valid yet"));
     }
     Ok(())
 }

@@ -172,9 +172,10 @@ async fn an_issuer_may_be_a_hosts_name() {
 
 #[tokio::test]
 async fn keys_that_cannot_be_used_are_named_and_the_others_verify() {
-    let leading_zero: Value =
-        serde_json::from_str(include_str!("../../src/jose/import/tests/real/modulus-leading-zero.json"))
-            .unwrap();
+    let leading_zero: Value = serde_json::from_str(include_str!(
+        "../../crates/tokend-jose/src/import/tests/real/modulus-leading-zero.json"
+    ))
+    .unwrap();
     let long = "k".repeat(200);
     let svid = with(&public(made(RS256), "signing key 2024"), "use", "jwt-svid");
     let keys = [
@@ -234,7 +235,7 @@ async fn keys_that_cannot_be_used_are_named_and_the_others_verify() {
 fn the_log_names_each_key_that_cannot_be_used() {
     let folder = TempDir::new().unwrap();
     init(folder.path());
-    let bad = include_str!("../../src/jose/import/tests/real/modulus-leading-zero.json");
+    let bad = include_str!("../../crates/tokend-jose/src/import/tests/real/modulus-leading-zero.json");
     let set = format!(r#"{{"keys":[{bad},{}]}}"#, public(made(RS256), "one"));
     fs::write(folder.path().join("jwks.json"), set).unwrap();
     let issuers = format!("[[issuer]]\nissuer = \"{CLUSTER}\"\njwks_file = \"jwks.json\"\n");

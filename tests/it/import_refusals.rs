@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// An RSA key whose numbers all agree, but one of its factors is the product of two primes.
-const COMPOSITE: &str = include_str!("../../src/jose/import/tests/composite.jwk.json");
+const COMPOSITE: &str = include_str!("../../crates/tokend-jose/src/import/tests/composite.jwk.json");
 
 /// Stands where a refusal must not quote the request.
 const MARK: &str = "MARKED-BY-THE-TEST";
@@ -317,7 +317,7 @@ fn tells_nothing(status: &Status, request: &ImportKeyRequest) {
 
 /// The variants of `Problem` with their texts, from the source.
 fn variants() -> BTreeMap<String, String> {
-    let source = read("src/jose/import/problem.rs");
+    let source = read("crates/tokend-jose/src/import/problem.rs");
     let (_, variants) = source.split_once("enum Problem {").unwrap();
     let (variants, _) = variants.split_once("\n}\n").unwrap();
     let found = variants.split("#[error(").skip(1).map(|variant| {

@@ -8,8 +8,8 @@ use crate::{
         jwt::{UnverifiedJwt, VerifiedJwt},
         snapshot::KnownClient,
     },
-    jose::{Decoys, SetLookup},
-    model::{AssertionDigest, Client, ClientId, Reason, Refusal, UnixTime},
+    jose::{DummyKeys, SetLookup},
+    model::{AssertionDigest, Client, ClientId, Reason, InvalidToken, UnixTime},
 };
 
 /// The longest `jti`, in bytes.
@@ -34,10 +34,10 @@ pub(super) struct Assertion {
 pub(super) fn check(
     token: UnverifiedJwt<'_>,
     known: Option<&Arc<KnownClient>>,
-    dummy_keys: &Decoys,
+    dummy_keys: &DummyKeys,
     settings: &CallerSettings,
     now: UnixTime,
-) -> Result<Assertion, Refusal> {
+) -> Result<Assertion, InvalidToken> {
     let algorithm = token.header.algorithm;
     let keys = known.and_then(|known| known.keys.as_deref());
     let lookup = keys.map_or(SetLookup::Unknown, |keys| keys.find(token.header.key_id.as_deref(), algorithm));
@@ -46,27 +46,27 @@ pub(super) fn check(
         SetLookup::OtherAlgorithm | SetLookup::Unknown => None,
     };
     let is_verified = dummy_keys.verify(key, algorithm, token.signing_input(), token.signature());
-    let known = known.ok_or(Refusal::new(
+    let known = known.ok_or(InvalidToken::new(
         Reason::KeyUnknown,
         "there is no client with this id, and no trusted issuer with this name",
     ))?;
     if !is_verified {
         return Err(match lookup {
             SetLookup::Found(_) => {
-                Refusal::new(Reason::SignatureInvalid, "the assertion's signature does not verify")
+                InvalidToken::new(Reason::SignatureInvalid, "the assertion's signature does not verify")
             }
-            SetLookup::OtherAlgorithm => Refusal::new(
+            SetLookup::OtherAlgorithm => InvalidToken::new(
                 Reason::AlgorithmNotAllowed,
                 "the assertion's algorithm is not the algorithm of its key",
             ),
-            SetLookup::Unknown => Refusal::new(
+            SetLookup::Unknown => InvalidToken::new(
                 Reason::KeyUnknown,
                 "the assertion's key is not a key of the client; without `kid` there must be exactly one",
             ),
         });
     }
     if token.header.token_type.as_deref().is_some_and(|name| !TYPES.contains(&name)) {
-        return Err(Refusal::new(Reason::TypeMismatch, "the token's type is not a type of assertions"));
+        return Err(InvalidToken::new(Reason::TypeMismatch, "the token's type is not a type of assertions"));
     }
     let token = token.into_verified()?;
     check_claims(&token, &known.client.client_id, settings, now)?;
@@ -74,7 +74,7 @@ pub(super) fn check(
     let jwt_id = claims.jwt_id.as_deref().unwrap_or_default();
     if jwt_id.is_empty() || jwt_id.len() > MAX_JWT_ID {
         let detail = "the assertion's `jti` is missing or longer than 256 bytes";
-        return Err(Refusal::new(Reason::ClaimInvalid, detail));
+        return Err(InvalidToken::new(Reason::ClaimInvalid, detail));
     }
     Ok(Assertion {
         client: Arc::clone(&known.client),
@@ -88,21 +88,21 @@ fn check_claims(
     client_id: &ClientId,
     settings: &CallerSettings,
     now: UnixTime,
-) -> Result<(), Refusal> {
+) -> Result<(), InvalidToken> {
     let claims = &token.claims;
     if claims.issuer != client_id.as_str() || claims.subject != client_id.as_str() {
         let detail = "the assertion's `iss` and `sub` are not both the client's id";
-        return Err(Refusal::new(Reason::IssuerMismatch, detail));
+        return Err(InvalidToken::new(Reason::IssuerMismatch, detail));
     }
     // No other audience (RFC 7523 as updated against audience injection): a second recipient could use the assertion too.
     if claims.audiences != [settings.issuer.as_str()] {
         let detail = "the assertion's `aud` is not exactly this server's issuer";
-        return Err(Refusal::new(Reason::AudienceMismatch, detail));
+        return Err(InvalidToken::new(Reason::AudienceMismatch, detail));
     }
     token.check_times(now, settings.leeway)?;
     if claims.expire_time > now.after(settings.assertion_max_ttl).after(settings.leeway) {
         let detail = "the assertion's `exp` is further ahead than assertion_max_ttl";
-        return Err(Refusal::new(Reason::ClaimInvalid, detail));
+        return Err(InvalidToken::new(Reason::ClaimInvalid, detail));
     }
     Ok(())
 }

@@ -17,8 +17,8 @@ use crate::{
         trusted_issuers::{KeysUnavailable, TrustedIssuer, TrustedIssuers},
     },
     clock::Clock,
-    jose::Decoys,
-    model::{AuthenticationMethod, Client, ClientId, Peer, Reason, Refusal, UnixTime},
+    jose::DummyKeys,
+    model::{AuthenticationMethod, Client, ClientId, Peer, Reason, InvalidToken, UnixTime},
     random::RandomError,
 };
 
@@ -45,7 +45,7 @@ pub struct Authenticator {
     issuers: Arc<TrustedIssuers>,
     metrics: Arc<AuthenticationMetrics>,
     failures: FailureLimits,
-    dummy_keys: Decoys,
+    dummy_keys: DummyKeys,
     clock: Arc<dyn Clock>,
 }
 
@@ -76,7 +76,7 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RandomError> {
         let failures = FailureLimits::new(settings.failures_per_minute);
-        let dummy_keys = Decoys::generate()?;
+        let dummy_keys = DummyKeys::generate().map_err(|_| RandomError)?;
         Ok(Self { settings, directory, used, issuers, metrics, failures, dummy_keys, clock })
     }
 
@@ -295,7 +295,7 @@ fn certificate_client(
 }
 
 /// The only client whose conditions the token meets. A token that several clients match authenticates none of them.
-fn workload_client(token: &VerifiedJwt, workloads: &[Workload]) -> Result<Arc<Client>, Refusal> {
+fn workload_client(token: &VerifiedJwt, workloads: &[Workload]) -> Result<Arc<Client>, InvalidToken> {
     let is_met = |workload: &&Workload| {
         let identity = &workload.identity;
         // Without a condition every token of the issuer would match.
@@ -305,10 +305,10 @@ fn workload_client(token: &VerifiedJwt, workloads: &[Workload]) -> Result<Arc<Cl
     };
     let mut clients = workloads.iter().filter(is_met).map(|workload| &workload.client);
     let detail = "the token meets the audience and the conditions of no client";
-    let first = clients.next().ok_or(Refusal::new(Reason::AudienceMismatch, detail))?;
+    let first = clients.next().ok_or(InvalidToken::new(Reason::AudienceMismatch, detail))?;
     if clients.any(|other| other.client_id != first.client_id) {
         let detail = "the token meets the conditions of several clients";
-        return Err(Refusal::new(Reason::ClaimInvalid, detail));
+        return Err(InvalidToken::new(Reason::ClaimInvalid, detail));
     }
     Ok(Arc::clone(first))
 }

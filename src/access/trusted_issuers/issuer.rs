@@ -202,7 +202,7 @@ impl TrustedIssuer {
                     );
                 }
                 if self.fetches.failing.swap(false, Relaxed) || self.keys.load().is_none() {
-                    tracing::info!(issuer, keys = keys.len(), "the trusted issuer's keys were fetched");
+                    tracing::info!(issuer, keys = keys.key_count(), "the trusted issuer's keys were fetched");
                 }
                 self.keys.store(Some(Arc::new(IssuerKeys::new(keys, self.clock.steady()))));
             }

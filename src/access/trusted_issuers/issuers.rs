@@ -17,7 +17,7 @@ use super::{KeysUnavailable, RefreshSettings, TrustedIssuer, TrustedIssuerSettin
 use crate::{
     access::jwt::{UnverifiedJwt, VerifiedJwt},
     clock::Clock,
-    model::{Algorithm, Refusal, UnixTime, foreign_prefix},
+    model::{Algorithm, InvalidToken, UnixTime, foreign_prefix},
 };
 
 /// A key of a trusted issuer, for operators.
@@ -37,7 +37,7 @@ pub struct TrustedKeyView {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IssuerTokenError {
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] InvalidToken),
     /// The token's key is not in memory; a [fetch](TrustedIssuers::fetch) may find it.
     #[error("the token's key is not among the keys of `{0}` in memory")]
     KeyNotInMemory(String),

@@ -29,7 +29,7 @@ pub(in crate::grpc) fn introspect_response(
     let (claims, members, claims_json, token_type) = match token {
         None => return v1::IntrospectTokenResponse::default(),
         Some(IntrospectedToken::Access(claims, members, payload)) => {
-            (verify::token_claims(claims), Some(json::to_struct(members)), payload, "Bearer")
+            (verify::token_claims(claims), Some(json::to_struct(&members)), payload, "Bearer")
         }
         Some(IntrospectedToken::Refresh(session)) => {
             (refresh_claims(session, issuer), None, String::new(), "refresh_token")

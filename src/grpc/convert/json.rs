@@ -1,10 +1,10 @@
 //! Conversion between `google.protobuf.Struct` and JSON.
 
 use prost_types::{ListValue, Struct, Value as Protobuf, value::Kind};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
-use super::verify::{field_len, put_length};
-use crate::jose::MAX_DEPTH;
+use super::verify::{field_len, put_bytes, put_length};
+use crate::jose::{JsonObject, JsonValue, MAX_DEPTH};
 
 /// 2^53: every integer up to here has an exact double.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -51,34 +51,29 @@ fn number(value: f64) -> Option<Number> {
 }
 
 /// Converts a JSON object to a Struct. Integers beyond 2^53 lose digits; `claims_json` keeps them.
-pub(super) fn to_struct(members: Map<String, Value>) -> Struct {
-    Struct { fields: members.into_iter().map(|(name, value)| (name, to_protobuf(value))).collect() }
+pub(super) fn to_struct(members: &JsonObject<'_>) -> Struct {
+    Struct { fields: members.iter().map(|(name, value)| (name.to_owned(), to_protobuf(value))).collect() }
 }
 
-fn to_protobuf(value: Value) -> Protobuf {
+fn to_protobuf(value: &JsonValue<'_>) -> Protobuf {
     let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(value) => Kind::BoolValue(value),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) => Kind::StringValue(text),
-        Value::Array(values) => {
-            Kind::ListValue(ListValue { values: values.into_iter().map(to_protobuf).collect() })
+        JsonValue::Null => Kind::NullValue(0),
+        JsonValue::Bool(value) => Kind::BoolValue(*value),
+        JsonValue::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
+        JsonValue::String(text) => Kind::StringValue(text.clone().into_owned()),
+        JsonValue::Array(values) => {
+            Kind::ListValue(ListValue { values: values.iter().map(to_protobuf).collect() })
         }
-        Value::Object(members) => Kind::StructValue(to_struct(members)),
+        JsonValue::Object(members) => Kind::StructValue(to_struct(members)),
     };
     Protobuf { kind: Some(kind) }
 }
 
-/// Encodes a JSON object as a Struct, without building the message.
-pub(super) fn encode_struct(members: &Map<String, Value>) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(struct_len(members));
-    put_struct(members, &mut bytes);
-    bytes
-}
-
+/// Appends a JSON object as an encoded Struct, without building the message.
+///
 /// Field 1 of a Struct is a map: each entry is a message with the name as field 1 and the value as field 2.
-fn put_struct(members: &Map<String, Value>, bytes: &mut Vec<u8>) {
-    for (name, value) in members {
+pub(super) fn put_struct(members: &JsonObject<'_>, bytes: &mut Vec<u8>) {
+    for (name, value) in members.iter() {
         let value_len = value_len(value);
         put_length(1, field_len(name.len()) + field_len(value_len), bytes);
         put_length(1, name.len(), bytes);
@@ -88,19 +83,19 @@ fn put_struct(members: &Map<String, Value>, bytes: &mut Vec<u8>) {
     }
 }
 
-fn put_value(value: &Value, bytes: &mut Vec<u8>) {
+fn put_value(value: &JsonValue<'_>, bytes: &mut Vec<u8>) {
     match value {
-        Value::Null => prost::encoding::int32::encode(1, &0, bytes),
-        Value::Number(number) => {
+        JsonValue::Null => prost::encoding::int32::encode(1, &0, bytes),
+        JsonValue::Number(number) => {
             prost::encoding::double::encode(2, &number.as_f64().unwrap_or(f64::NAN), bytes);
         }
-        Value::String(text) => prost::encoding::string::encode(3, text, bytes),
-        Value::Bool(value) => prost::encoding::bool::encode(4, value, bytes),
-        Value::Object(members) => {
+        JsonValue::String(text) => put_bytes(3, text.as_bytes(), bytes),
+        JsonValue::Bool(value) => prost::encoding::bool::encode(4, value, bytes),
+        JsonValue::Object(members) => {
             put_length(5, struct_len(members), bytes);
             put_struct(members, bytes);
         }
-        Value::Array(values) => {
+        JsonValue::Array(values) => {
             put_length(6, list_len(values), bytes);
             for value in values {
                 put_length(1, value_len(value), bytes);
@@ -110,23 +105,24 @@ fn put_value(value: &Value, bytes: &mut Vec<u8>) {
     }
 }
 
-fn struct_len(members: &Map<String, Value>) -> usize {
-    let entry = |(name, value): (&String, &Value)| field_len(name.len()) + field_len(value_len(value));
+/// The length of an encoded Struct.
+pub(super) fn struct_len(members: &JsonObject<'_>) -> usize {
+    let entry = |(name, value): (&str, &JsonValue<'_>)| field_len(name.len()) + field_len(value_len(value));
     members.iter().map(|member| field_len(entry(member))).sum()
 }
 
-fn list_len(values: &[Value]) -> usize {
+fn list_len(values: &[JsonValue<'_>]) -> usize {
     values.iter().map(|value| field_len(value_len(value))).sum()
 }
 
-fn value_len(value: &Value) -> usize {
+fn value_len(value: &JsonValue<'_>) -> usize {
     match value {
         // A key of one byte, and a varint of one byte or a double of eight.
-        Value::Null | Value::Bool(_) => 2,
-        Value::Number(_) => 9,
-        Value::String(text) => field_len(text.len()),
-        Value::Object(members) => field_len(struct_len(members)),
-        Value::Array(values) => field_len(list_len(values)),
+        JsonValue::Null | JsonValue::Bool(_) => 2,
+        JsonValue::Number(_) => 9,
+        JsonValue::String(text) => field_len(text.len()),
+        JsonValue::Object(members) => field_len(struct_len(members)),
+        JsonValue::Array(values) => field_len(list_len(values)),
     }
 }
 
@@ -148,10 +144,12 @@ mod tests {
             json!({"text": long, "empty": [], "none": {}, "nested": {"a": [1, "b", {"c": [null, [long]]}], "d": {"e": {}}}}),
             json!({long: {"deep": [[[[[["x"]]]]]]}}),
         ] {
-            let members = value.as_object().unwrap().clone();
-            let bytes = encode_struct(&members);
+            let text = value.to_string();
+            let members = JsonObject::parse(&text).unwrap();
+            let mut bytes = Vec::new();
+            put_struct(&members, &mut bytes);
             assert_eq!(bytes.len(), struct_len(&members), "the length is known before");
-            assert_eq!(Struct::decode(&*bytes).unwrap(), to_struct(members));
+            assert_eq!(Struct::decode(&*bytes).unwrap(), to_struct(&members));
         }
     }
 }

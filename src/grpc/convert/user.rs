@@ -5,7 +5,7 @@ use prost_types::FieldMask;
 use super::{Checked, issue::extra_claims, json, scalar};
 use crate::{
     access::{NewPassword, UserKey},
-    jose,
+    jose::JsonObject,
     model::{ExtraClaims, FOREIGN_SUBJECT, Password, User, UserId, UserSettings, Username, Violations},
     proto::v1,
 };
@@ -159,7 +159,7 @@ pub(in crate::grpc) fn user_message(user: User) -> v1::User {
         user_id: user.user_id.as_str().to_owned(),
         username: user.settings.username.as_str().to_owned(),
         disabled: user.settings.disabled,
-        claims: Some(json::to_struct(jose::object(claims_json.as_bytes()).unwrap_or_default())),
+        claims: Some(json::to_struct(&JsonObject::parse(&claims_json).unwrap_or_default())),
         claims_json,
         scopes: user.settings.scopes,
         etag: format!("\"{}\"", user.revision),

@@ -11,7 +11,7 @@ use crate::{
     audit::AuditUnavailable,
     grpc::call::CallContext,
     keys::TooManyWatches,
-    model::{Refusal, Violations},
+    model::{InvalidToken, Violations},
     store::StoreError,
     tokens::{ExchangeError, IntrospectError, LoginError, RevokeError, SessionError},
 };
@@ -84,7 +84,7 @@ impl ErrorResponse {
         Self { field: Some(denial.field.clone()), metadata: denial.metadata.to_vec(), ..response }
     }
 
-    pub(super) fn refused(refusal: &Refusal) -> Self {
+    pub(super) fn refused(refusal: &InvalidToken) -> Self {
         let response = Self::new(Code::InvalidArgument, refusal.reason.name(), refusal.detail);
         Self { metadata: refusal.metadata.clone(), ..response }
     }

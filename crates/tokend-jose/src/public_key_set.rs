@@ -1,0 +1,167 @@
+//! JWK sets of others (RFC 7517 section 5) that signatures are verified with: public keys, each parsed once.
+
+use serde_json::{Map, Value};
+
+use super::{
+    import::{Imported, ImportedKey, SkippedKey, Source, import, read_jwk},
+    json,
+    public_key::PublicKey,
+};
+use crate::Algorithm;
+
+/// More keys than that are no set that somebody rotates.
+const MOST_KEYS: usize = 64;
+
+/// The longest `kid` of another issuer, in bytes.
+const LONGEST_KEY_ID: usize = 1024;
+
+/// The public keys of a client or of another issuer.
+#[derive(Default)]
+pub struct PublicKeySet {
+    entries: Vec<Entry>,
+    /// How many keys there are: a key may be for several algorithms.
+    keys: usize,
+    /// The keys that cannot be used.
+    skipped: Vec<SkippedKey>,
+}
+
+struct Entry {
+    key_id: String,
+    key: PublicKey,
+}
+
+/// What a token's header leads to.
+pub enum SetLookup<'s> {
+    /// This key.
+    Found(&'s PublicKey),
+    /// The key is there, and for another algorithm.
+    OtherAlgorithm,
+    /// No key of that id; or no id, and several keys for the algorithm.
+    Unknown,
+}
+
+impl PublicKeySet {
+    /// Reads a set that an operator wrote. A private key in it is an error, and so is a secret: whoever can read it could sign.
+    ///
+    /// # Errors
+    /// What is wrong, in words that hold nothing of the keys.
+    pub fn strict(text: &str) -> Result<Self, String> {
+        let Imported { keys, skipped } =
+            import(Source::Jwk(text), None).map_err(|error| error.to_string())?;
+        let mut set = Self { skipped, ..Self::default() };
+        for key in keys {
+            let key_id = key.key_id.as_ref().map(|key_id| key_id.as_str().to_owned());
+            set.add(key_id, public(key)?);
+            set.keys += 1;
+        }
+        Ok(set)
+    }
+
+    /// Reads a set that another issuer publishes. Keys that cannot be used are skipped (RFC 7517 section 5): encryption keys,
+    /// kinds that tokend does not know, private keys, and those for none of `algorithms`. A key that does not say its algorithm is
+    /// for each of `algorithms` that fits it. A `kid` may be any string (RFC 7517 section 4.5).
+    ///
+    /// # Errors
+    /// When it is no set, or one without a single key that can be used.
+    pub fn lenient(octets: &[u8], algorithms: &[Algorithm]) -> Result<Self, String> {
+        let octets = octets.strip_prefix("\u{feff}".as_bytes()).unwrap_or(octets);
+        let members = json::object(octets).map_err(|error| error.to_string())?;
+        let Some(Value::Array(keys)) = members.get("keys") else {
+            return Err("it is no JWK set: it has no list `keys`".to_owned());
+        };
+        if keys.len() > MOST_KEYS {
+            return Err(format!("it holds more than {MOST_KEYS} keys"));
+        }
+        let mut set = Self::default();
+        for key in keys {
+            let members = key.as_object().cloned().unwrap_or_default();
+            match usable(&members, algorithms) {
+                Ok((key_id, keys)) => {
+                    set.keys += 1;
+                    keys.into_iter().for_each(|key| set.add(key_id.clone(), key));
+                }
+                Err(problem) => set.skipped.push(SkippedKey::new(&members, problem)),
+            }
+        }
+        match set.skipped.first() {
+            _ if set.keys > 0 => Ok(set),
+            Some(skipped) => Err(format!("it holds no key that can be used: {skipped}")),
+            None => Err("it holds no key".to_owned()),
+        }
+    }
+
+    fn add(&mut self, key_id: Option<String>, key: PublicKey) {
+        let key_id = key_id.unwrap_or_else(|| key.thumbprint().as_str().to_owned());
+        self.entries.push(Entry { key_id, key });
+    }
+
+    /// The key with which a token with this `kid` and `alg` is verified; without `kid`, the only one for `alg`.
+    pub fn find(&self, key_id: Option<&str>, algorithm: Algorithm) -> SetLookup<'_> {
+        let named = |entry: &&Entry| key_id.is_none_or(|key_id| entry.key_id == key_id);
+        let mut candidates = self.entries.iter().filter(named).peekable();
+        if candidates.peek().is_none() {
+            return SetLookup::Unknown;
+        }
+        let mut fitting = candidates.filter(|entry| entry.key.algorithm() == algorithm);
+        match (fitting.next(), key_id.is_none() && fitting.next().is_some()) {
+            (Some(entry), false) => SetLookup::Found(&entry.key),
+            (Some(_), true) => SetLookup::Unknown,
+            (None, _) => SetLookup::OtherAlgorithm,
+        }
+    }
+
+    /// Every key's id and algorithm.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, Algorithm)> {
+        self.entries.iter().map(|entry| (entry.key_id.as_str(), entry.key.algorithm()))
+    }
+
+    /// The keys that cannot be used.
+    pub fn skipped(&self) -> &[SkippedKey] {
+        &self.skipped
+    }
+
+    /// The number of keys. A key that is for several algorithms counts once.
+    pub const fn key_count(&self) -> usize {
+        self.keys
+    }
+}
+
+/// A key's `kid`, and the key for each of `algorithms` that fits it.
+fn usable(
+    members: &Map<String, Value>,
+    algorithms: &[Algorithm],
+) -> Result<(Option<String>, Vec<PublicKey>), String> {
+    let key_id = match members.get("kid") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) if text.len() <= LONGEST_KEY_ID => Some(text.clone()),
+        Some(Value::String(_)) => return Err(format!("its `kid` is longer than {LONGEST_KEY_ID} bytes")),
+        Some(_) => return Err("its `kid` is not a string".to_owned()),
+    };
+    // Imports allow fewer ids: theirs go to headers, logs and requests.
+    let mut members = members.clone();
+    members.remove("kid");
+    let (mut keys, mut problem) = (Vec::new(), None);
+    for algorithm in algorithms {
+        match read_jwk(&members, Some(*algorithm)) {
+            Ok(key) => keys.push(public(key)?),
+            Err(error) if error.is_other_algorithm() => {}
+            Err(error) => problem = Some(error.to_string()),
+        }
+    }
+    let problem = problem.unwrap_or_else(|| "it is for none of the issuer's `algorithms`".to_owned());
+    if keys.is_empty() { Err(problem) } else { Ok((key_id, keys)) }
+}
+
+/// The public key, if that is all there is. A private key that somebody else holds too means nothing.
+fn public(key: ImportedKey) -> Result<PublicKey, String> {
+    if key.private.is_some() {
+        return Err("it holds a private key or a secret, where only public keys belong".to_owned());
+    }
+    key.public.ok_or_else(|| "it holds a key without a public half".to_owned())
+}
+
+impl std::fmt::Debug for PublicKeySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PublicKeySet").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! Instants and durations, in whole seconds as JWT counts them.
+
+use std::{
+    fmt,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Seconds since 1970-01-01T00:00:00Z without leap seconds: a NumericDate (RFC 7519 section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixTime(i64);
+
+impl UnixTime {
+    /// 9999-12-31T23:59:59Z: the last instant that a `google.protobuf.Timestamp` can say.
+    pub const MAX: Self = Self(253_402_300_799);
+
+    /// The instant `seconds` after the epoch, at most [`Self::MAX`]: no clock and no row makes a later one, which could be neither
+    /// formatted nor sent.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        if seconds > Self::MAX.0 { Self::MAX } else { Self(seconds) }
+    }
+
+    /// Seconds since the epoch.
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// The instant `ttl` later, at most [`Self::MAX`].
+    pub fn plus(self, ttl: Ttl) -> Self {
+        Self(self.0.saturating_add_unsigned(ttl.0)).min(Self::MAX)
+    }
+
+    /// The instant `duration` later, at most [`Self::MAX`]; a fraction of a second is cut off the duration.
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add_unsigned(duration.as_secs())).min(Self::MAX)
+    }
+
+    /// The instant `duration` earlier; a fraction of a second is cut off the duration.
+    pub const fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub_unsigned(duration.as_secs()))
+    }
+
+    /// How long it is from `earlier` to this instant; nothing if it is not earlier.
+    pub const fn since(self, earlier: Self) -> Duration {
+        let seconds = self.0.saturating_sub(earlier.0);
+        if seconds < 0 { Duration::ZERO } else { Duration::from_secs(seconds.unsigned_abs()) }
+    }
+}
+
+impl fmt::Display for UnixTime {
+    /// As RFC 3339 says it, in UTC; what it cannot say as seconds since 1970.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match u64::try_from(self.0) {
+            Ok(seconds) if *self <= Self::MAX => {
+                humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).fmt(f)
+            }
+            _ => write!(f, "{} seconds since 1970", self.0),
+        }
+    }
+}
+
+/// How long something lives: whole seconds, at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Ttl(u64);
+
+impl Ttl {
+    /// A life of `seconds`; none for zero.
+    pub const fn from_seconds(seconds: u64) -> Option<Self> {
+        if seconds == 0 { None } else { Some(Self(seconds)) }
+    }
+
+    /// A life of `minutes`, for constants; zero counts as one.
+    pub const fn from_minutes(minutes: u64) -> Self {
+        Self(if minutes == 0 { 60 } else { minutes * 60 })
+    }
+
+    /// Its length in seconds.
+    pub const fn seconds(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<Ttl> for Duration {
+    fn from(ttl: Ttl) -> Self {
+        Self::from_secs(ttl.0)
+    }
+}
+
+impl From<Ttl> for u64 {
+    fn from(ttl: Ttl) -> Self {
+        ttl.0
+    }
+}
+
+impl TryFrom<u64> for Ttl {
+    type Error = &'static str;
+
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        Self::from_seconds(seconds).ok_or("a life must last at least one second")
+    }
+}
