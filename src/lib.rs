@@ -9,7 +9,7 @@
 //! | 4 transport | [`grpc`], [`http`], [`listen`] | wire to model and back; the only place with status codes |
 //! | 3 decisions | [`access`], [`tokens`] | who may; issue, verify, refresh, revoke, exchange |
 //! | 2 state | [`keys`], [`revocations`] | signing keys: ring, sealing, JWK set; what is revoked |
-//! | 1 store | [`store`], [`audit`], [`database`], [`files`] | persistence: the trait, SQLite, PostgreSQL; the audit log; connections to PostgreSQL; operators' files |
+//! | 1 store | [`store`], [`audit`], [`database`], [`files`], `https_client` | persistence: the trait, SQLite, PostgreSQL; the audit log; connections to PostgreSQL; operators' files; HTTPS to other servers |
 //! | 0 plain | [`model`], [`clock`], [`random`], [`metrics`], the package `tokend-jose` | data and rules; no I/O, no async |
 //!
 //! [`proto`] holds the generated code, for the floors above the third.
@@ -30,6 +30,7 @@ pub mod files;
 pub mod fuzzing;
 pub mod grpc;
 pub mod http;
+pub(crate) mod https_client;
 pub mod keys;
 pub mod listen;
 pub mod metrics;

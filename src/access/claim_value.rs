@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::model::{ClaimCondition, any_match};
+use crate::{
+    jose::array_index,
+    model::{ClaimCondition, any_match},
+};
 
 /// Whether a claim with this JSON text has an allowed value. A missing value inside a claim is allowed, if its container is an object,
 /// or a list where the pointer has an index. A list, an object or `null` matches nothing.
@@ -50,9 +53,9 @@ fn at<'a>(claim: &'a Value, pointer: &str) -> Target<'a> {
     for token in pointer.split('/') {
         let inner = match value {
             Value::Object(members) => members.get(&token.replace("~1", "/").replace("~0", "~")),
-            Value::Array(items) => match token.parse::<usize>() {
-                Ok(index) => items.get(index),
-                Err(_) => return Target::NoContainer,
+            Value::Array(items) => match array_index(token) {
+                Some(index) => items.get(index),
+                None => return Target::NoContainer,
             },
             _ => return Target::NoContainer,
         };

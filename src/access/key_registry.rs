@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{AdminGrant, TrustedIssuers, TrustedKeyView};
 use crate::{
     jose::ImportedKey,
-    keys::{ImportTerms, Keeper, KeyError},
+    keys::{ImportTerms, KeyError, KeyManager},
     model::{Algorithm, KeyId, KeyRecord, KeyState, UnixTime, VerifiersReady},
 };
 
@@ -26,15 +26,15 @@ pub(crate) type PageStart = (UnixTime, KeyId);
 /// Lists, creates, imports, rotates and revokes keys.
 #[derive(Debug)]
 pub struct KeyRegistry {
-    keeper: Arc<Keeper>,
+    key_manager: Arc<KeyManager>,
     issuer: String,
     trusted: Arc<TrustedIssuers>,
 }
 
 impl KeyRegistry {
-    /// Administers the keys of `keeper`, for the server with this issuer.
-    pub const fn new(keeper: Arc<Keeper>, issuer: String, trusted: Arc<TrustedIssuers>) -> Self {
-        Self { keeper, issuer, trusted }
+    /// Administers the keys of `key_manager`, for the server with this issuer.
+    pub const fn new(key_manager: Arc<KeyManager>, issuer: String, trusted: Arc<TrustedIssuers>) -> Self {
+        Self { key_manager, issuer, trusted }
     }
 
     /// The keys of trusted issuers in this replica's memory.
@@ -49,7 +49,7 @@ impl KeyRegistry {
         after: Option<&PageStart>,
         limit: u32,
     ) -> Result<(Vec<KeyView>, bool), KeyError> {
-        let (set, reports) = self.keeper.list().await?;
+        let (set, reports) = self.key_manager.list().await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let is_after = |record: &KeyRecord| {
             after.is_none_or(|(time, key_id)| (record.create_time, &record.key_id) > (*time, key_id))
@@ -69,7 +69,7 @@ impl KeyRegistry {
         _: &AdminGrant,
         algorithm: Option<Algorithm>,
     ) -> Result<KeyView, KeyError> {
-        let record = self.keeper.create(self.keeper.algorithm(algorithm)?).await?;
+        let record = self.key_manager.create(self.key_manager.algorithm(algorithm)?).await?;
         Ok(self.changed(record))
     }
 
@@ -81,7 +81,7 @@ impl KeyRegistry {
     ) -> Result<Vec<KeyView>, KeyError> {
         // This server's own issuer is the default.
         let issuer = terms.issuer.clone().filter(|issuer| *issuer != self.issuer);
-        let records = self.keeper.import(keys, &ImportTerms { issuer, ..terms.clone() }).await?;
+        let records = self.key_manager.import(keys, &ImportTerms { issuer, ..terms.clone() }).await?;
         Ok(records.into_iter().map(|record| self.changed(record)).collect())
     }
 
@@ -92,8 +92,8 @@ impl KeyRegistry {
         algorithm: Option<Algorithm>,
         immediately: bool,
     ) -> Result<Vec<KeyView>, KeyError> {
-        let algorithm = self.keeper.algorithm(algorithm)?;
-        let records = self.keeper.rotate(algorithm, immediately).await?;
+        let algorithm = self.key_manager.algorithm(algorithm)?;
+        let records = self.key_manager.rotate(algorithm, immediately).await?;
         Ok(records.into_iter().map(|record| self.changed(record)).collect())
     }
 
@@ -103,7 +103,7 @@ impl KeyRegistry {
         key_id: &KeyId,
         reason: &str,
     ) -> Result<KeyView, KeyError> {
-        let record = self.keeper.revoke(key_id, reason, grant.caller_id().as_str()).await?;
+        let record = self.key_manager.revoke(key_id, reason, grant.caller_id().as_str()).await?;
         Ok(self.changed(record))
     }
 
@@ -114,6 +114,6 @@ impl KeyRegistry {
 
     fn view(&self, verifiers: VerifiersReady, record: KeyRecord) -> KeyView {
         let verifiers = if record.state == KeyState::Pending { verifiers } else { VerifiersReady::default() };
-        KeyView { verifiers, problem: self.keeper.problem(&record.key_id), record }
+        KeyView { verifiers, problem: self.key_manager.problem(&record.key_id), record }
     }
 }

@@ -1,5 +1,5 @@
-//! The first start: every algorithm that signs is given a key and the next one, once for all replicas. Also the secret
-//! that others share, which stands in the settings and not in the plan.
+//! The first start: generates an active and a pending key for each configured algorithm, once for all replicas. Also stores the shared
+//! secret, which is in the settings and not part of the rotation plan.
 
 use super::{
     KeyError, KeySettings, Patience, Sealer, SharedSecret,
@@ -13,12 +13,11 @@ use crate::{
     store::Store,
 };
 
-/// Makes sure that there are keys: on a fresh store all of them, later the one with a new shared secret. Answers the
-/// algorithm that this secret is for.
+/// Stores the keys that must exist: in a new store a pair for each algorithm, and always the key of the shared secret. Returns the
+/// algorithm of the shared secret.
 ///
 /// # Errors
-/// When the store fails, when no key in it opens under the sealing key, or when the shared secret does not fit. Nothing was
-/// written then.
+/// When the store fails, no stored key can be unsealed, or the shared secret does not fit. The store is then unchanged.
 pub(super) async fn ensure_keys(
     store: &Store,
     settings: &KeySettings,
@@ -28,7 +27,7 @@ pub(super) async fn ensure_keys(
     let shared = shared_algorithm(settings)?;
     loop {
         let stored = store.keys().await?;
-        // A wrong sealing key changes nothing.
+        // With a wrong sealing key, this fails before anything is written.
         sealer.load(sealed_parts(&stored), Patience::Start).await;
         let checked = CheckedKeys::of(stored, sealer, None);
         let set = &*checked.trusted;
@@ -53,14 +52,14 @@ pub(super) async fn ensure_keys(
             }
             change.put.extend(shared_key(set, sealer, algorithm, secret, now)?);
         }
-        // Of several replicas that start at once, one makes the keys; the others find them at their next look.
+        // Of several replicas that start at the same time, one writes the keys; the others find them in their next iteration.
         if change.put.is_empty() || change_keys(store, sealer, &change).await?.is_some() {
             return Ok(shared);
         }
     }
 }
 
-/// The algorithm that the shared secret is for.
+/// The algorithm of the shared secret.
 fn shared_algorithm(settings: &KeySettings) -> Result<Option<Algorithm>, KeyError> {
     let Some(SharedSecret(secret)) = &settings.shared_secret else { return Ok(None) };
     let mut symmetric = settings.algorithms.iter().copied().filter(|algorithm| algorithm.is_symmetric());
@@ -72,8 +71,7 @@ fn shared_algorithm(settings: &KeySettings) -> Result<Option<Algorithm>, KeyErro
     Ok(Some(algorithm))
 }
 
-/// The first key of an algorithm, which signs at once, for there is no verifier yet that could hold a JWK set without
-/// it; and the next one.
+/// The first two keys of an algorithm. The first key is activated at once: no verifier has cached a JWK set without it.
 async fn first_two(
     settings: &KeySettings,
     sealer: &Sealer,
@@ -85,7 +83,7 @@ async fn first_two(
     Ok([first, make::pending(sealer, algorithm, now, ends.0).await?])
 }
 
-/// Not one opens: the sealing key is the wrong one, and the server would be of no use.
+/// Fails if there are sealed keys and none can be unsealed: the sealing key is wrong.
 fn some_key_must_open(set: &KeySet, sealer: &Sealer) -> Result<(), KeyError> {
     let mut failure = None;
     for record in set.keys.iter().filter(|record| record.state.verifies() && record.sealed.is_some()) {
@@ -97,8 +95,8 @@ fn some_key_must_open(set: &KeySet, sealer: &Sealer) -> Result<(), KeyError> {
     failure.map_or(Ok(()), Err)
 }
 
-/// The key with the shared secret, if it has to be made. One that is there must hold that very secret: another one would
-/// verify nothing that the others sign.
+/// The key of the shared secret, if it is not stored yet. A stored active key must hold that secret: a different secret would verify no
+/// token of the services that share it.
 fn shared_key(
     set: &KeySet,
     sealer: &Sealer,
@@ -113,7 +111,7 @@ fn shared_key(
         }
         let (algorithm, key_id) = (active.algorithm, &active.key_id);
         return Err(KeyError::SharedSecret(format!(
-            "is not the secret of the stored {algorithm} key {key_id}; a stored key is not replaced at start"
+            "is not the secret of the stored {algorithm} key {key_id}; a stored key is never replaced at startup"
         )));
     }
     if let Some(revoked) =

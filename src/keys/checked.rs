@@ -1,4 +1,4 @@
-//! Which of the stored keys may be trusted: a key whose MAC is wrong is as if it were not there.
+//! Checks the MACs of stored keys: a key whose row has a wrong MAC is treated as missing.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,13 +10,13 @@ use crate::{
 
 /// The stored keys, after their MACs were checked.
 pub(super) struct CheckedKeys {
-    /// Every key as the store has it.
+    /// Every stored key.
     pub(super) stored: Arc<KeySet>,
-    /// The keys that may be used.
+    /// The keys that are used.
     pub(super) trusted: Arc<KeySet>,
     /// The keys whose rows are not trusted.
     pub(super) untrusted: BTreeMap<KeyId, Untrusted>,
-    /// How many keys are accepted without a valid MAC.
+    /// The number of keys that are accepted without a valid MAC.
     pub(super) unsigned: usize,
 }
 
@@ -24,15 +24,15 @@ pub(super) struct CheckedKeys {
 pub(super) struct Untrusted {
     pub(super) record: KeyRecord,
     pub(super) problem: String,
-    /// Whether the row's sealing key is missing, which may change, and the MAC is not known to be wrong.
+    /// Whether the MAC could not be checked, because the sealing key of the row is missing.
     pub(super) unknown: bool,
-    /// Whether the key goes on as it was in memory.
+    /// Whether the key is still used as it was in memory.
     kept: bool,
 }
 
 impl CheckedKeys {
-    /// Checks each key. One that was trusted before, and now has a MAC that cannot be checked, goes on as it was, unless it was
-    /// revoked: this replica may not have a sealing key yet that another one uses.
+    /// Checks each key. A key that was trusted before and whose MAC cannot be checked now is used as before, unless it was revoked: this
+    /// replica may not have the sealing key yet that another replica uses.
     pub(super) fn of(stored: KeySet, sealer: &Sealer, before: Option<&KeySet>) -> Self {
         let stored = Arc::new(stored);
         let (mut keys, mut untrusted, mut unsigned) = (Vec::new(), BTreeMap::new(), 0);
@@ -70,8 +70,8 @@ impl CheckedKeys {
         self.stored.sequence
     }
 
-    /// A key that is not trusted and keeps this algorithm's keys from being changed: it has a place that only one key can
-    /// have, or is not as it is in memory.
+    /// A key that is not trusted and because of which the keys of this algorithm cannot be changed: it is pending or active, which only
+    /// one key can be, or differs from the key in memory.
     pub(super) fn blocks(&self, algorithm: Algorithm) -> Option<&Untrusted> {
         let has_place = |key: &Untrusted| matches!(key.record.state, KeyState::Pending | KeyState::Active);
         let mut untrusted = self.untrusted.values().filter(|key| key.record.algorithm == algorithm);
@@ -85,7 +85,7 @@ impl Untrusted {
     }
 }
 
-/// Makes a change to the keys, and signs each row that it writes. Answers its number; none when it was not made.
+/// Writes a change of the keys, with a MAC for each row. Returns its number; none if it was not written.
 pub(super) async fn change_keys(
     store: &Store,
     sealer: &Sealer,
@@ -98,7 +98,7 @@ pub(super) async fn change_keys(
     Ok(store.change_keys(&signed).await?)
 }
 
-/// What names the sealing keys that are needed to open these keys and to check their rows.
+/// The sealed values and MACs of these keys, each of which names its sealing key.
 pub(super) fn sealed_parts(set: &KeySet) -> impl Iterator<Item = &[u8]> + Send {
     set.keys.iter().flat_map(|record| [record.sealed.as_deref(), record.mac.as_deref()]).flatten()
 }

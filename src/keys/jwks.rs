@@ -1,4 +1,4 @@
-//! The JWK set (RFC 7517 section 5), as it is published.
+//! The published JWK set (RFC 7517 section 5).
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::{jose::PublicJwk, model::UnixTime};
 
-/// How long the set may be kept at the least, however soon a change is due: everybody asking at once helps nobody.
+/// The minimum of `max-age`, however soon a change is due, so that not every verifier fetches the set at once.
 const LEAST_AGE: Duration = Duration::from_secs(10);
 
-/// The published keys: the text, made once for each change of the keys, and what HTTP says about it.
+/// The published keys: the text, serialised once for each change of the keys, and its HTTP metadata.
 #[derive(Debug)]
 pub struct JwkSetDocument {
     /// The JSON text.
@@ -20,9 +20,9 @@ pub struct JwkSetDocument {
     pub etag: String,
     /// The JOSE names of the published keys' algorithms, each once, in the set's order.
     pub algorithms: Vec<&'static str>,
-    /// How long it may be kept when no change is near.
+    /// The time for which it may be cached when no change is due.
     max_age: Duration,
-    /// When it is planned to change next.
+    /// The time of its next planned change.
     next_change: Option<UnixTime>,
 }
 
@@ -49,14 +49,14 @@ impl JwkSetDocument {
         Self { etag: etag(&json), json, algorithms, max_age, next_change }
     }
 
-    /// How long the set may be kept from `now` on: up to its next planned change, within the configured age.
+    /// The time for which the set may be cached from `now` on: until its next planned change, at most the configured age.
     pub fn max_age(&self, now: UnixTime) -> Duration {
         let until_change = self.next_change.map_or(self.max_age, |change| change.since(now));
         until_change.max(LEAST_AGE).min(self.max_age)
     }
 }
 
-/// A strong entity tag for `text`: the beginning of its SHA-256.
+/// A strong entity tag for `text`: the first 128 bits of its SHA-256.
 pub(crate) fn etag(text: &str) -> String {
     let hash = digest(&SHA256, text.as_bytes());
     let start = hash.as_ref().first_chunk::<16>().copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The ring that everybody shares: a snapshot that is swapped whole, and how it follows the store.
+//! The key ring: a snapshot of the keys that is replaced as a whole when the keys in the store change.
 
 use std::{
     collections::BTreeMap,
@@ -29,39 +29,39 @@ pub struct KeyRing {
     clock: Arc<dyn Clock>,
     settings: KeySettings,
     sealer: Arc<Sealer>,
-    /// The algorithm whose secret others share.
+    /// The algorithm of the shared secret.
     shared: Option<Algorithm>,
     snapshot: ArcSwap<Ring>,
-    /// What verifiers are told; changes with the snapshot.
+    /// The state for verifiers, which changes with the snapshot.
     trust: watch::Sender<Arc<TrustState>>,
-    /// When the snapshot was last known to be the store's state, in seconds since 1970.
+    /// The time at which the snapshot was last confirmed to be the state of the store, in seconds since 1970.
     confirmed: AtomicI64,
-    /// Held from reading to swapping, so that what was read first is never put over what was read later.
+    /// Locked from reading the store to replacing the snapshot, so that an older state never replaces a newer one.
     refreshing: Mutex<()>,
     /// The look-ups in the store for keys that are not in memory.
     pub(super) lookups: watch::Sender<Lookups>,
-    /// Permits of the calls that wait for one.
+    /// The permits of calls that wait for a look-up.
     pub(super) waiting: Semaphore,
 }
 
-/// What the keys in memory say about a key id.
+/// The result of a search for a key id in memory.
 pub(crate) enum KeyLookup {
-    /// The key of that id.
+    /// The key with that id.
     Found(Arc<RingKey>),
     /// No key in memory has that id.
     NotInMemory,
-    /// The key of that id was revoked.
+    /// The key with that id was revoked.
     Revoked,
-    /// This replica cannot use the key of that id.
+    /// This replica cannot use the key with that id.
     Unusable(String),
 }
 
 impl KeyRing {
-    /// Loads the keys from the store, and makes the first ones.
+    /// Loads the keys from the store, and generates the first keys.
     ///
     /// # Errors
-    /// When the store fails, there are keys and none of them opens, there is no sealing key, or the shared secret does not
-    /// fit. The store is then as it was.
+    /// When the store fails, no stored key can be unsealed, there is no sealing key, or the shared secret does not fit. The store is
+    /// then unchanged.
     pub async fn open(
         store: Arc<Store>,
         settings: KeySettings,
@@ -90,8 +90,8 @@ impl KeyRing {
     /// Reads the keys from the store again.
     ///
     /// # Errors
-    /// When the store fails; the keys in memory stay as they were. A key that cannot be used is no error, but a problem of
-    /// its own that is logged, and [tried again](Self::retry).
+    /// When the store fails; the keys in memory are then unchanged. A key that cannot be used is not an error: it is logged and
+    /// [retried](Self::retry).
     pub async fn refresh(&self) -> Result<(), KeyError> {
         let _one_at_a_time = self.refreshing.lock().await;
         let asked = self.clock.now();
@@ -105,14 +105,13 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Tries again to use keys that could not be used as they should: a sealing key that could not be had may be there now.
-    /// With no such key it costs nothing.
+    /// Retries to unseal keys that cannot be used: their sealing key may be available now. Without such keys this costs nothing.
     pub async fn retry(&self) {
         if self.snapshot.load().problems().is_empty() {
             return;
         }
         let stored = Arc::clone(&self.snapshot.load().checked().stored);
-        // Not with the lock: whoever gives out sealing keys may take its time, and a change must not wait for it.
+        // Without the lock: the provider of sealing keys may be slow, and a change of the keys must not wait for it.
         if self.sealer.load(checked::sealed_parts(&stored), Patience::Brief).await {
             let _one_at_a_time = self.refreshing.lock().await;
             let before = self.snapshot.load_full();
@@ -122,7 +121,7 @@ impl KeyRing {
         }
     }
 
-    /// Puts another snapshot in the place of `before`. Only ever called with `refreshing` held.
+    /// Replaces the snapshot `before`. The caller must hold the lock `refreshing`.
     fn put(&self, before: &Ring, ring: Ring) {
         report_problems(before.problems(), ring.problems());
         let trust = Arc::new(TrustState::of(&ring, &self.settings.schedule, self.clock.now()));
@@ -130,18 +129,18 @@ impl KeyRing {
         self.trust.send_replace(trust);
     }
 
-    /// The snapshot was known to be the store's state at `asked`, when the store was asked whether it had changed.
+    /// Confirms that the snapshot was the state of the store at `asked`.
     pub fn confirm(&self, asked: UnixTime) {
         self.confirmed.fetch_max(asked.seconds(), Relaxed);
     }
 
-    /// When the snapshot was last known to be the store's state.
+    /// The time at which the snapshot was last confirmed to be the state of the store.
     pub fn as_of(&self) -> UnixTime {
         UnixTime::from_seconds(self.confirmed.load(Relaxed))
     }
 
-    /// The key that signs with `algorithm`. By default it is the default algorithm's; as long as that has none, because its
-    /// first key is not published for long enough, the key that signed before.
+    /// The key that signs with `algorithm`, by default with the default algorithm. While the first key of the default algorithm is not
+    /// published for long enough, the key that signed before.
     pub(crate) fn signing_key(&self, algorithm: Option<Algorithm>) -> Option<Arc<RingKey>> {
         let ring = self.snapshot.load();
         let key = match algorithm {
@@ -154,7 +153,7 @@ impl KeyRing {
         key.filter(|key| key.can_sign()).cloned()
     }
 
-    /// The key of that id, from memory. For one that is not there, [look it up](Self::look_up) and call this again.
+    /// The key with that id, from memory. If it is not there, [look it up](Self::look_up) and retry.
     pub(crate) fn verification_key(&self, key_id: &str) -> KeyLookup {
         let ring = self.snapshot.load();
         if let Some(key) = ring.get(key_id) {
@@ -163,7 +162,7 @@ impl KeyRing {
         if ring.is_revoked(key_id) {
             return KeyLookup::Revoked;
         }
-        // A key whose row is known to be forged is no key.
+        // A key whose row has a wrong MAC does not exist.
         if ring.checked().untrusted.get(key_id).is_some_and(|key| !key.unknown) {
             return KeyLookup::NotInMemory;
         }
@@ -173,7 +172,7 @@ impl KeyRing {
         }
     }
 
-    /// The keys for `algorithm` that were imported to verify tokens of this issuer only; none: this server's own.
+    /// The keys for `algorithm` that were imported to verify tokens of `issuer` only; of this server if `issuer` is none.
     pub(crate) fn verifying_only(&self, issuer: Option<&str>, algorithm: Algorithm) -> Vec<Arc<RingKey>> {
         let is_wanted = |key: &&Arc<RingKey>| {
             key.verifies_only && key.algorithm == algorithm && key.issuer.as_deref() == issuer
@@ -181,87 +180,87 @@ impl KeyRing {
         self.snapshot.load().keys().filter(is_wanted).cloned().collect()
     }
 
-    /// The key whose tokens have this header segment: there is no need to read it.
+    /// The key whose own tokens have this header segment, which then need not be parsed.
     pub(crate) fn key_of_header(&self, segment: &str) -> Option<Arc<RingKey>> {
         self.snapshot.load().by_header(segment).map(Arc::clone)
     }
 
-    /// Whether the key is in the ring, unchanged since it was taken from there.
+    /// Whether the key is in the ring and unchanged.
     pub(crate) fn holds(&self, key: &Arc<RingKey>) -> bool {
         self.snapshot.load().get(key.key_id.as_str()).is_some_and(|current| Arc::ptr_eq(current, key))
     }
 
-    /// The public keys, as they are to be published now.
+    /// The public keys to publish.
     pub fn jwk_set(&self) -> Arc<JwkSetDocument> {
         Arc::clone(self.snapshot.load().jwk_set())
     }
 
-    /// How long `document` may be kept from now on.
+    /// The time for which `document` may be cached from now on.
     pub fn max_age(&self, document: &JwkSetDocument) -> Duration {
         document.max_age(self.clock.now())
     }
 
-    /// What verifiers are told, now and whenever it changes.
+    /// The state for verifiers, and its changes.
     pub fn trust(&self) -> watch::Receiver<Arc<TrustState>> {
         self.trust.subscribe()
     }
 
-    /// The stored keys that are in memory, without those that are not trusted.
+    /// The stored keys in memory, without keys whose rows are not trusted.
     pub(super) fn set(&self) -> Arc<KeySet> {
         Arc::clone(self.snapshot.load().set())
     }
 
-    /// Makes a change to the keys in the store, and signs its rows. Answers whether it was made.
+    /// Writes a change of the keys to the store, with a MAC for each row. Returns whether it was written.
     pub(super) async fn change(&self, change: &KeyChange) -> Result<bool, KeyError> {
         Ok(checked::change_keys(&self.store, &self.sealer, change).await?.is_some())
     }
 
-    /// The stored key of that id, if it is not trusted.
+    /// The stored key with that id, if its row is not trusted.
     pub(super) fn untrusted(&self, key_id: &KeyId) -> Option<KeyRecord> {
         self.snapshot.load().checked().untrusted.get(key_id).map(|key| key.record.clone())
     }
 
-    /// The algorithms whose keys cannot be changed because one of them is not trusted, each with the problem.
+    /// The algorithms whose keys cannot be changed because the row of one key is not trusted.
     pub(super) fn blocked(&self) -> BTreeMap<Algorithm, KeyError> {
         let ring = self.snapshot.load();
         let blocked = |algorithm| Some((algorithm, ring.checked().blocks(algorithm)?.error()));
         Algorithm::ALL.into_iter().filter_map(blocked).collect()
     }
 
-    /// How many stored keys are not trusted, and how many are accepted without a valid MAC.
+    /// The number of stored keys whose rows are not trusted, and of keys that are accepted without a valid MAC.
     pub fn row_counts(&self) -> (usize, usize) {
         let ring = self.snapshot.load();
         (ring.checked().untrusted.len(), ring.checked().unsigned)
     }
 
-    /// Whether this replica can sign with the key, when it may.
+    /// Whether this replica can sign with the key.
     pub(super) fn can_sign(&self, key_id: &KeyId) -> bool {
         self.snapshot.load().get(key_id.as_str()).is_some_and(|key| key.can_sign())
     }
 
-    /// Why this replica cannot use the key as it should.
+    /// The reason why this replica cannot use the key, if it cannot.
     pub(crate) fn problem(&self, key_id: &KeyId) -> Option<String> {
         self.snapshot.load().problems().get(key_id).cloned()
     }
 
-    /// When nobody accepts any more what this issuer had issued by `now`; none: nobody knows.
+    /// The time after which no verifier accepts a token that this issuer issued until `now`; none if that is unknown.
     pub(crate) fn tokens_end(&self, now: UnixTime) -> Option<UnixTime> {
         self.settings.schedule.all_tokens_end(&self.set(), now)
     }
 
-    /// The same of whatever is verified here.
+    /// The same for every token that this server accepts.
     pub(crate) fn any_tokens_end(&self, now: UnixTime) -> Option<UnixTime> {
-        // How long tokens of other issuers live, nobody here decides.
+        // The lifetime of tokens of other issuers is unknown.
         let of_others = self.set().keys.iter().any(|key| key.issuer.is_some() && key.state.verifies());
         if of_others { None } else { self.tokens_end(now) }
     }
 
-    /// The algorithm whose secret others share, which is not this server's to change.
+    /// The algorithm of the shared secret, which this server must not rotate.
     pub(super) const fn shared(&self) -> Option<Algorithm> {
         self.shared
     }
 
-    /// What seals and opens private keys, and signs and checks rows.
+    /// The sealer, which seals private keys and computes the MACs of rows.
     pub(crate) const fn sealer(&self) -> &Arc<Sealer> {
         &self.sealer
     }
@@ -275,14 +274,14 @@ impl KeyRing {
         self.signing_key(None).map(|key| key.key_id.clone())
     }
 
-    /// Every key's id that is not revoked, with what is wrong with it.
+    /// The id of every key that is not revoked, with the reason why it cannot be used, if it cannot.
     pub fn usability(&self) -> Vec<(KeyId, Option<String>)> {
         let ring = self.snapshot.load();
         let live = ring.set().keys.iter().filter(|record| record.state.verifies());
         live.map(|record| (record.key_id.clone(), ring.problems().get(&record.key_id).cloned())).collect()
     }
 
-    /// How long ago the keys in memory were last known to be the store's.
+    /// The time since the keys in memory were last confirmed to be the state of the store.
     pub fn view_age(&self) -> Duration {
         self.clock.now().since(self.as_of())
     }
@@ -295,13 +294,13 @@ impl KeyRing {
     }
 }
 
-/// One line for each problem that is new, and for each that is gone.
+/// Logs each problem that is new, and each that is resolved.
 fn report_problems(before: &BTreeMap<KeyId, String>, now: &BTreeMap<KeyId, String>) {
     for (key_id, problem) in now.iter().filter(|(key_id, _)| !before.contains_key(*key_id)) {
-        tracing::error!(%key_id, problem, "a stored key cannot be used as it should; the others are");
+        tracing::error!(%key_id, problem, "a stored key cannot be used");
     }
     for key_id in before.keys().filter(|key_id| !now.contains_key(*key_id)) {
-        tracing::info!(%key_id, "a stored key that could not be used is no longer a problem");
+        tracing::info!(%key_id, "a stored key that could not be used can be used again, or was deleted");
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::KeyRing;
 
-/// How many calls may wait for a look-up. One that waits holds its request in memory, so there must be a limit.
+/// The limit of calls that wait for a look-up, because each holds its request in memory.
 pub(super) const WAITING: usize = 1024;
 
 /// The look-ups, which are numbered from 1. One runs at a time, so only the last one that began may still run.
@@ -19,7 +19,7 @@ pub(super) struct Lookups {
     /// The last look-up that ended, and why it failed if it did.
     ended: u64,
     failure: Option<String>,
-    /// How many look-ups failed.
+    /// The number of look-ups that failed.
     failed: u64,
     /// Whether the task that runs look-ups exists.
     running: bool,
@@ -43,11 +43,11 @@ impl KeyRing {
         LookupCounts { waiting, succeeded: ended.saturating_sub(failed), failed }
     }
 
-    /// Waits for a look-up that begins after this call: what is not in memory then is not in the store either. Invented key ids
+    /// Waits for a look-up that begins after this call: a key that is not in memory then is not in the store either. Invented key ids
     /// cost the store at most one read in each [`KeySettings::lookup_interval`](super::KeySettings), however many calls wait.
     ///
     /// # Errors
-    /// Why the store could not be read; it has [`KeySettings::lookup_wait`](super::KeySettings) to answer.
+    /// When the store cannot be read within [`KeySettings::lookup_wait`](super::KeySettings).
     pub(crate) async fn look_up(self: &Arc<Self>) -> Result<(), String> {
         let _permit = self.waiting.try_acquire().map_err(|_| "too many calls wait for the store")?;
         let mut lookups = self.lookups.subscribe();

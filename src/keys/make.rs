@@ -1,4 +1,4 @@
-//! Making keys: outside of any transaction, and away from the threads that serve calls.
+//! Generates and seals keys, outside of any transaction.
 
 use aws_lc_rs::constant_time;
 
@@ -9,14 +9,14 @@ use crate::{
     random,
 };
 
-/// A fresh pending key, sealed.
+/// Generates a pending key and seals it.
 pub(super) async fn pending(
     sealer: &Sealer,
     algorithm: Algorithm,
     now: UnixTime,
     activate_time: UnixTime,
 ) -> Result<KeyRecord, KeyError> {
-    // An RSA key takes a tenth of a second.
+    // Generating an RSA key takes a tenth of a second, which must not block the threads that serve calls.
     let generated = tokio::task::spawn_blocking(move || KeyMaterial::generate(algorithm)).await;
     let octets = generated
         .map_err(|error| KeyError::Make(algorithm, error.to_string()))?
@@ -24,7 +24,7 @@ pub(super) async fn pending(
     sealed(sealer, algorithm, None, &octets, now, activate_time)
 }
 
-/// A pending key of these octets, sealed.
+/// Seals a pending key with this material.
 pub(super) fn sealed(
     sealer: &Sealer,
     algorithm: Algorithm,
@@ -50,7 +50,7 @@ pub(super) fn sealed(
     Ok(KeyRecord::pending(key_id, algorithm, sealed, public, now, activate_time))
 }
 
-/// An imported key that only verifies. Of a public key nothing is sealed; the private half is let go.
+/// An imported key that only verifies. The private part is dropped; a secret is sealed.
 pub(super) fn verify_only(
     sealer: &Sealer,
     key: &ImportedKey,
@@ -70,7 +70,7 @@ pub(super) fn verify_only(
     Ok(KeyRecord { state: KeyState::Retired, usage: KeyUsage::VerifyOnly, activate_time: None, ..record })
 }
 
-/// The public half of a key of the first release, which has none beside it; none for a secret.
+/// The public part of a key of the first release, which stored only the sealed private part; none for a secret.
 pub(super) fn public_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<String>, KeyError> {
     let octets = RingKey::unseal(record, sealer)?;
     let material = KeyMaterial::parse(record.algorithm, &octets)
@@ -78,7 +78,7 @@ pub(super) fn public_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<
     Ok(material.public_key(record.algorithm).map(|public| public.to_jwk()))
 }
 
-/// Whether a stored key holds this secret. One that does not open is taken for another.
+/// Whether a stored key holds this secret, compared in constant time. False if the key cannot be unsealed.
 pub(super) fn holds(sealer: &Sealer, record: &KeyRecord, secret: &[u8]) -> bool {
     RingKey::unseal(record, sealer)
         .is_ok_and(|stored| constant_time::verify_slices_are_equal(&stored, secret).is_ok())

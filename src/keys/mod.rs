@@ -1,18 +1,17 @@
-//! Signing keys: kept sealed in the store, parsed once, read by every request from a lock-free snapshot, and rotated by
-//! a plan that every replica comes to by itself.
+//! Signing keys: sealed in the store, parsed once, read by every request from a lock-free snapshot, and rotated by a plan that every
+//! replica computes by itself.
 //!
-//! May import: `audit`, `store`, `jose`, `model`, `clock`, `random`. Invariants: private material leaves this floor only sealed; a key
-//! signs only after it was published for long enough; no token outlives its key.
+//! May import: `audit`, `store`, `https_client`, `jose`, `model`, `clock`, `random`. Invariants: private key material leaves this module
+//! only sealed; a key signs only after it was published for `publish_ahead`; no token outlives its key.
 
 mod bootstrap;
 mod checked;
-mod https;
 mod jwks;
-mod keeper;
+mod key_manager;
 mod key_ring;
 mod lookup;
 mod make;
-mod orders;
+mod operations;
 mod plan;
 mod replicas;
 mod reseal;
@@ -23,13 +22,12 @@ mod settings;
 mod trust;
 mod verifiers;
 
-pub(crate) use https::{https_client, read_token, sources};
 pub use jwks::JwkSetDocument;
 pub(crate) use jwks::etag;
-pub use keeper::Keeper;
+pub use key_manager::KeyManager;
 pub(crate) use key_ring::KeyLookup;
 pub use key_ring::KeyRing;
-pub(crate) use orders::ImportTerms;
+pub(crate) use operations::ImportTerms;
 pub use reseal::{Outcome, Resealed, ResealedClient, Resealing, reseal};
 pub(crate) use ring::{Ring, RingKey};
 pub use schedule::{CLOCK_MARGIN, RotationSchedule, ScheduleError, ScheduleSettings};

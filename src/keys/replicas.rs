@@ -1,7 +1,7 @@
-//! Waiting for the other replicas: a key that is to sign at once may do so when every replica that lives has it.
+//! Waiting for the other replicas: a key that is activated immediately may sign when every live replica holds it.
 //!
-//! A replica reports what it holds after each change of the keys. One that was killed reports nothing any more; it is told
-//! from one that is slow by waiting, by the waiting replica's own clock.
+//! A replica reports the last change that it holds. A killed replica stops reporting; only a timeout, by the clock of the waiting
+//! replica, distinguishes it from a slow one.
 
 use std::{
     collections::HashMap,
@@ -11,17 +11,17 @@ use std::{
 
 use crate::model::{ChangeSequence, ReplicaReport, UnixTime};
 
-/// A replica that is this long behind a change is gone, or cut off from the store: then it cannot hear of it, and answers
-/// that the store is unavailable where it meets a key that it does not know.
+/// The time after which a replica that does not load a change is treated as gone. If it only lost its connection to the store, it returns
+/// UNAVAILABLE for tokens of a key that it does not hold.
 const GONE_AFTER: Duration = Duration::from_secs(15);
 
-/// The replicas that are waited for, each since when.
+/// The replicas that lag behind: the change that each holds, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Laggards(Mutex<HashMap<String, (ChangeSequence, UnixTime)>>);
+pub(super) struct LaggingReplicas(Mutex<HashMap<String, (ChangeSequence, UnixTime)>>);
 
-impl Laggards {
-    /// Whether every replica of `reports` that lives, but for `own`, holds the change `sequence`. Those that are gone are
-    /// answered, so that their reports can be forgotten.
+impl LaggingReplicas {
+    /// Whether every live replica of `reports` other than `own` holds the change `sequence`. Returns the replicas that are gone, so that
+    /// their reports can be deleted; an error means that a live replica lags behind.
     pub(super) fn all_hold(
         &self,
         reports: &[ReplicaReport],
@@ -37,7 +37,7 @@ impl Laggards {
         for report in &behind {
             let entry = since.entry(report.replica_id.clone()).or_insert((report.held, now));
             if entry.0 != report.held {
-                // It came forward: it lives, and is given time again.
+                // It made progress, so it is alive: the timeout begins again.
                 *entry = (report.held, now);
             }
             if now.since(entry.1) >= GONE_AFTER {
@@ -58,15 +58,15 @@ mod tests {
 
     #[test]
     fn a_replica_is_waited_for_until_it_is_gone() {
-        let laggards = Laggards::default();
-        let ask = |reports: &[ReplicaReport], now| {
-            laggards.all_hold(reports, "own", ChangeSequence(10), UnixTime::from_seconds(now))
+        let lagging = LaggingReplicas::default();
+        let all_hold = |reports: &[ReplicaReport], now| {
+            lagging.all_hold(reports, "own", ChangeSequence(10), UnixTime::from_seconds(now))
         };
-        assert_eq!(ask(&[report("own", 0), report("a", 10)], 0), Ok(vec![]));
-        assert_eq!(ask(&[report("a", 9), report("b", 10)], 0), Err(()));
-        assert_eq!(ask(&[report("a", 8), report("b", 10)], 14), Err(()), "it moved");
-        assert_eq!(ask(&[report("a", 8), report("c", 1)], 29), Err(()), "c is new");
-        assert_eq!(ask(&[report("a", 8), report("c", 1)], 44), Ok(vec!["a".to_owned(), "c".to_owned()]));
-        assert_eq!(ask(&[report("a", 10), report("c", 12)], 45), Ok(vec![]));
+        assert_eq!(all_hold(&[report("own", 0), report("a", 10)], 0), Ok(vec![]));
+        assert_eq!(all_hold(&[report("a", 9), report("b", 10)], 0), Err(()));
+        assert_eq!(all_hold(&[report("a", 8), report("b", 10)], 14), Err(()), "it moved");
+        assert_eq!(all_hold(&[report("a", 8), report("c", 1)], 29), Err(()), "c is new");
+        assert_eq!(all_hold(&[report("a", 8), report("c", 1)], 44), Ok(vec!["a".to_owned(), "c".to_owned()]));
+        assert_eq!(all_hold(&[report("a", 10), report("c", 12)], 45), Ok(vec![]));
     }
 }

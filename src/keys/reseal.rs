@@ -1,4 +1,4 @@
-//! Moving every stored key under the sealing key that seals now, and signing every row that decides trust under it.
+//! Resealing: moves every stored key under the current sealing key, and computes the MAC of every row under it.
 
 use super::{
     KeyError, Patience, RowCheck, Sealer, SealingError,
@@ -9,13 +9,13 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// How often a row is looked at that is changed by another process at the same time.
+/// The limit of attempts for a row that other processes change meanwhile.
 const ATTEMPTS: usize = 5;
 
-/// Every row, and what came of it.
+/// The outcome for every row.
 #[derive(Debug)]
 pub struct Resealing {
-    /// The sealing key that seals.
+    /// The current sealing key.
     pub sealing_key_id: SealingKeyId,
     /// The keys.
     pub keys: Vec<Resealed>,
@@ -23,44 +23,44 @@ pub struct Resealing {
     pub clients: Vec<ResealedClient>,
 }
 
-/// One key, and what came of it.
+/// The outcome for a key.
 #[derive(Debug)]
 pub struct Resealed {
     /// The key.
     pub key_id: KeyId,
-    /// What it is for.
+    /// Its algorithm.
     pub algorithm: Algorithm,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// One client, and what came of it.
+/// The outcome for a client.
 #[derive(Debug)]
 pub struct ResealedClient {
     /// The client.
     pub client_id: ClientId,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// What came of a row.
+/// The outcome for a row.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The private half was moved, and the row signed.
+    /// The private part was resealed, and the MAC of the row updated.
     Moved,
-    /// The row was signed.
+    /// The MAC of the row was updated.
     Signed,
-    /// Nothing was left to do.
+    /// The row was already up to date.
     Unchanged,
-    /// It does not open, fails its check or could not be changed; it is as it was.
+    /// The row cannot be unsealed, has a wrong MAC or could not be changed. It is unchanged.
     Failed(KeyError),
 }
 
-/// Seals every stored key under the first sealing key, and signs every row of a key or a client under it. Each row is changed
-/// only if it has not changed since it was read, so that servers may run meanwhile, and so may another of these.
+/// Reseals every stored key under the first sealing key, and computes the MAC of every row of a key or a client under it. Each row is
+/// changed only if it has not changed since it was read, so that servers and other resealings may run at the same time.
 ///
 /// # Errors
-/// When the store fails, or there is no sealing key; what was done until then is done.
+/// When the store fails, or there is no sealing key. Rows before that are done.
 pub async fn reseal(store: &Store, sealer: &Sealer) -> Result<Resealing, KeyError> {
     let set = store.keys().await?;
     sealer.load(sealed_parts(&set), Patience::Start).await;
@@ -83,7 +83,7 @@ pub async fn reseal(store: &Store, sealer: &Sealer) -> Result<Resealing, KeyErro
     Ok(resealing)
 }
 
-/// One key; none if it is gone meanwhile.
+/// Reseals a key. Returns none if the key was deleted meanwhile.
 async fn reseal_key(store: &Store, sealer: &Sealer, key_id: &KeyId) -> Result<Option<Outcome>, KeyError> {
     for _ in 0..ATTEMPTS {
         let set = store.keys().await?;
@@ -109,7 +109,7 @@ async fn reseal_key(store: &Store, sealer: &Sealer, key_id: &KeyId) -> Result<Op
     Ok(Some(contended(key_id)))
 }
 
-/// The key with its private half under the sealing key that seals; none if there is nothing to move.
+/// The key with its private part under the current sealing key; none if it is already.
 fn move_private_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<KeyRecord>, KeyError> {
     let Some(sealed) = record.sealed.as_deref() else { return Ok(None) };
     let octets = sealer.open(&record.key_id, record.algorithm, sealed)?;
@@ -120,7 +120,7 @@ fn move_private_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<KeyRe
     Ok(Some(KeyRecord { sealed: Some(sealed), ..record.clone() }))
 }
 
-/// One client; none if it is gone meanwhile.
+/// Computes the MAC of a client's row. Returns none if the client was deleted meanwhile.
 async fn sign_client(
     store: &Store,
     sealer: &Sealer,

@@ -1,47 +1,47 @@
-//! When keys are published, sign, retire and go. What must hold for no good token ever to be refused is checked here,
-//! when a schedule is made; there is no other way to make one.
+//! The rotation schedule: when keys are published, activated, retired and deleted. [`RotationSchedule::new`] checks the conditions
+//! under which no valid token is ever rejected, and is the only constructor.
 
 use std::time::Duration;
 
 use crate::model::{KeyRecord, KeySet, KeyState, Ttl, UnixTime};
 
-/// How much clocks of two replicas may differ (a minute), and how long a replica may take to follow the store (as
-/// long again). It is added wherever instants of two replicas meet.
+/// The clock difference of two replicas (up to a minute), plus the time in which a replica loads a change from the store (up to a
+/// minute). It is added wherever times of two replicas are compared.
 pub const CLOCK_MARGIN: Duration = Duration::from_secs(120);
 
-/// The least that a key is published before it signs.
+/// The minimum of `publish_ahead`.
 const LEAST_PUBLISH_AHEAD: Duration = Duration::from_secs(60 * 60);
 
-/// How many retired keys of an algorithm the plan may leave beside each other in the JWK set.
+/// The limit of retired keys of an algorithm that the plan keeps in the JWK set at the same time.
 const MOST_WINDOWS: u32 = 32;
 
-/// By how much the end of a key is put off whose successor may not sign yet.
+/// The time by which the retirement of a key is postponed when its successor may not sign yet.
 const EXTENSION: Duration = Duration::from_secs(60 * 60);
 
-/// How long after its planned end a key goes whose algorithm this replica was not told to keep: another replica that
-/// was told so has rotated it by then.
+/// The time after its planned retirement at which a key without a configured algorithm is retired. A replica on which the algorithm is
+/// configured has rotated the key by then.
 const GRACE: Duration = Duration::from_secs(10 * 60);
 
-/// What a schedule is made from.
+/// The settings of a schedule.
 #[derive(Debug, Clone, Copy)]
 pub struct ScheduleSettings {
-    /// How long a key signs.
+    /// The time that a key is active.
     pub rotation_period: Duration,
-    /// How long it is published before it signs.
+    /// The time that a key is published before it is activated.
     pub publish_ahead: Duration,
-    /// The longest life of a token.
+    /// The longest lifetime of a token.
     pub max_ttl: Ttl,
-    /// How long the tokens of a key may live after it has ceased to sign; none means as long as they can.
+    /// The time after a key's retirement until which its tokens are accepted; by default the longest lifetime of a token.
     pub retire_window: Option<Duration>,
-    /// The largest leeway that somebody who verifies may ask for.
+    /// The largest leeway that a verifier may request.
     pub max_leeway: Duration,
-    /// How long verifiers may keep the JWK set.
+    /// The time for which verifiers may cache the JWK set.
     pub jwks_max_age: Duration,
-    /// How long a rotation waits for verifiers that watch the trust bundle and do not hold the next key yet.
+    /// The time for which a rotation waits for verifiers that watch the trust bundle and do not hold the next key yet.
     pub await_verifiers: Duration,
 }
 
-/// A schedule that would refuse good tokens.
+/// A schedule under which valid tokens would be rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {problem}")]
 pub struct ScheduleError {
@@ -51,7 +51,7 @@ pub struct ScheduleError {
     pub problem: String,
 }
 
-/// When keys are published, sign, retire and go.
+/// When keys are published, activated, retired and deleted.
 #[derive(Debug, Clone, Copy)]
 pub struct RotationSchedule {
     rotation_period: Duration,
@@ -65,7 +65,7 @@ impl RotationSchedule {
     /// The schedule of these settings.
     ///
     /// # Errors
-    /// When a verifier could meet a token whose key it does not know yet, or no longer.
+    /// When a verifier could receive a token whose key it does not hold yet, or no longer.
     pub fn new(settings: ScheduleSettings) -> Result<Self, ScheduleError> {
         let ScheduleSettings { rotation_period, publish_ahead, max_leeway, await_verifiers, .. } = settings;
         let longest = Duration::from(settings.max_ttl).saturating_add(max_leeway);
@@ -97,44 +97,44 @@ impl RotationSchedule {
         Ok(Self { rotation_period, publish_ahead, retire_window, max_leeway, await_verifiers })
     }
 
-    /// When a key that is published at `now` may sign at the earliest.
+    /// The earliest time at which a key may sign that was published at `published`.
     pub(super) fn may_sign(&self, published: UnixTime) -> UnixTime {
         published.after(self.publish_ahead).after(CLOCK_MARGIN)
     }
 
-    /// When a key that begins to sign at `now` is to cease, and until when its tokens may live.
+    /// The retirement and the expiry of a key that is activated at `now`.
     pub(super) fn ends(&self, now: UnixTime) -> (UnixTime, UnixTime) {
         self.ends_at(now.after(self.rotation_period))
     }
 
-    /// The same for a key that is to cease at `retire`.
+    /// The retirement and the expiry of a key that retires at `retire`.
     pub(super) fn ends_at(&self, retire: UnixTime) -> (UnixTime, UnixTime) {
         (retire, retire.after(self.retire_window))
     }
 
-    /// The ends of a key that cannot be followed yet at `now`.
-    pub(super) fn put_off(&self, now: UnixTime) -> (UnixTime, UnixTime) {
+    /// The retirement and the expiry of a key whose successor may not sign yet at `now`.
+    pub(super) fn postponed(&self, now: UnixTime) -> (UnixTime, UnixTime) {
         self.ends_at(now.after(EXTENSION))
     }
 
-    /// How long a key's tokens may live after it has ceased to sign.
+    /// The time after a key's retirement until which its tokens are accepted.
     pub(super) const fn retire_window(&self) -> Duration {
         self.retire_window
     }
 
-    /// When nobody can accept a token that expires at `expire`, by whosever clock and with whatever leeway.
+    /// The time after which no verifier accepts a token that expires at `expire`, whatever its clock difference and leeway.
     pub(super) fn gone(&self, expire: UnixTime) -> UnixTime {
         expire.after(self.max_leeway).after(CLOCK_MARGIN)
     }
 
-    /// When nobody can accept what `key` had signed by `now`; none if nobody knows how long its tokens live. What it signs lives
-    /// no longer than between its planned ends, whatever the settings were when it signed.
+    /// The time after which no verifier accepts a token that `key` signed until `now`; none if that is unknown. Such a token lives no
+    /// longer than from the key's retirement to its expiry, whatever the settings were when it was signed.
     pub(super) fn tokens_end(&self, key: &KeyRecord, now: UnixTime) -> Option<UnixTime> {
         let (retire, expire) = (key.retire_time?, key.expire_time?);
         (expire < UnixTime::MAX).then(|| self.gone(now.after(expire.since(retire)).min(expire)))
     }
 
-    /// The same of all that this issuer's keys had signed.
+    /// The same for the tokens of all keys of this issuer.
     pub(crate) fn all_tokens_end(&self, keys: &KeySet, now: UnixTime) -> Option<UnixTime> {
         let own = keys.keys.iter().filter(|key| key.issuer.is_none() && key.state.verifies());
         let signed = own.filter(|key| key.state != KeyState::Pending);
@@ -143,13 +143,13 @@ impl RotationSchedule {
             .try_fold(now, |latest, end| end.map(|end| latest.max(end)))
     }
 
-    /// When a key goes whose algorithm nobody keeps, and that was to retire at `retire`.
+    /// The time at which a key without a configured algorithm is retired that was to retire at `retire`.
     pub(super) fn abandoned(&self, retire: UnixTime) -> UnixTime {
         retire.after(GRACE)
     }
 
-    /// Until when a key that may sign from `activate` on waits for verifiers.
-    pub(super) fn patience(&self, activate: UnixTime) -> UnixTime {
+    /// The time until which the activation of a key that is due at `activate` waits for verifiers.
+    pub(super) fn await_verifiers_until(&self, activate: UnixTime) -> UnixTime {
         activate.after(self.await_verifiers)
     }
 }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_would_refuse_good_tokens_cannot_be_made() {
+    fn a_schedule_under_which_valid_tokens_would_be_rejected_is_an_error() {
         RotationSchedule::new(settings()).unwrap();
         let refused = |change: fn(&mut ScheduleSettings), setting: &str| {
             let mut settings = settings();

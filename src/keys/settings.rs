@@ -1,4 +1,4 @@
-//! What steers the keys, and what can be wrong with them.
+//! The settings and the errors of keys.
 
 use std::{fmt, time::Duration};
 
@@ -11,26 +11,26 @@ use crate::{
     store::StoreError,
 };
 
-/// What steers the keys.
+/// The settings of keys.
 #[derive(Debug)]
 pub struct KeySettings {
-    /// Where the sealing keys are that private keys in the store are sealed under.
+    /// The sealing keys, under which private keys are sealed in the store.
     pub sealing: SealingSettings,
-    /// The algorithms that sign, the default first; each is given a key at the first start.
+    /// The algorithms that sign, the default first.
     pub algorithms: Vec<Algorithm>,
-    /// The secret for the HS algorithm among them, shared with services outside of tokend.
+    /// The secret of the HS algorithm among them, which is shared with other services.
     pub shared_secret: Option<SharedSecret>,
-    /// The shortest time between the beginnings of two look-ups in the store for keys that are not in memory.
+    /// The minimum interval of look-ups in the store for keys that are not in memory.
     pub lookup_interval: Duration,
-    /// How long a call waits for such a look-up. It must be longer than the interval.
+    /// The timeout of a call that waits for such a look-up. It must be longer than the interval.
     pub lookup_wait: Duration,
-    /// How long verifiers may keep the JWK set.
+    /// The time for which verifiers may cache the JWK set.
     pub jwks_max_age: Duration,
-    /// When keys are published, sign, retire and go.
+    /// The rotation schedule.
     pub schedule: RotationSchedule,
 }
 
-/// A secret for HMAC that others hold too. It cannot be printed.
+/// An HMAC secret that other services share. It cannot be printed.
 pub struct SharedSecret(pub Zeroizing<Vec<u8>>);
 
 impl fmt::Debug for SharedSecret {
@@ -39,16 +39,16 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// What can be wrong with the keys. Its text is for operators and the log.
+/// An error of a key. Its text is for operators and the log.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A provider gives no sealing key to seal with.
+    /// A provider returns no sealing key.
     #[error(transparent)]
     Sealing(#[from] SealingError),
-    /// The sealing key of a stored key is not at hand.
+    /// The sealing key of a stored key is not in memory.
     #[error(
         "the stored key {key_id} does not open: it is sealed under the sealing key {sealing_key_id}, {problem}"
     )]
@@ -57,63 +57,65 @@ pub enum KeyError {
         key_id: KeyId,
         /// The sealing key that it is sealed under.
         sealing_key_id: SealingKeyId,
-        /// Why that is not at hand.
+        /// Why the sealing key is not in memory.
         problem: String,
     },
     /// A sealed key is damaged.
-    #[error("the stored key {0} is damaged: it does not open under the very sealing key that sealed it")]
+    #[error(
+        "the stored key {0} is damaged: it does not open under its sealing key; restore its row from a backup, or revoke the key"
+    )]
     Damaged(KeyId),
-    /// The row of a stored key fails its check, and the key is not used.
+    /// The row of a stored key has no valid MAC, and the key is not used.
     #[error("the stored key {0} is not trusted: {1}; restore its row from a backup, or revoke the key")]
     Untrusted(KeyId, String),
-    /// The row of a stored client fails its check.
+    /// The row of a stored client has no valid MAC.
     #[error("the stored client {0} is not trusted: {1}; restore its row from a backup, or delete the client")]
     UntrustedClient(ClientId, String),
-    /// A key's octets are not what its row says.
+    /// The material of a stored key does not fit its row.
     #[error("the stored key {0} cannot be used: {1}")]
     Unusable(KeyId, String),
-    /// A key cannot be made or sealed.
-    #[error("a {0} key could not be made: {1}")]
+    /// A key cannot be generated or sealed.
+    #[error("a {0} key could not be generated: {1}")]
     Make(Algorithm, String),
-    /// Keys cannot be sealed anew.
-    #[error("not sealed anew: {0}")]
+    /// Keys cannot be resealed.
+    #[error("not resealed: {0}")]
     Reseal(String),
     /// The shared secret and the algorithms do not fit.
     #[error("setting `shared_secret`: {0}")]
     SharedSecret(String),
-    /// The clock is in doubt, so that no key is made or rotated.
+    /// The clock is in doubt, so that no key is generated or rotated.
     #[error(
-        "the server's clock is in doubt: correct it, or accept it with `tokend key accept-clock`; the log says more"
+        "the server's clock is in doubt: correct it, or accept it with `tokend key accept-clock`; see the log for details"
     )]
     ClockInDoubt,
-    /// There is no key of that id.
-    #[error("there is no such key")]
+    /// No key has that id.
+    #[error("the key does not exist")]
     NotFound,
-    /// The key is there already, under this id or another.
-    #[error("the key is there already: {0}, which is {name}", name = .1.name())]
-    AlreadyThere(KeyId, KeyState),
-    /// A key from elsewhere was not taken in.
+    /// The key already exists, under this id or another.
+    #[error("the key already exists: {0}, which is {name}", name = .1.name())]
+    AlreadyExists(KeyId, KeyState),
+    /// A key cannot be imported.
     #[error("{0}: {1}")]
     Refused(String, String),
-    /// The algorithm's secret is shared by others, and does not rotate by itself.
-    #[error("the secret of {0} is shared with others (setting `shared_secret`), and does not rotate")]
+    /// The key of the algorithm is the shared secret.
+    #[error("the {0} key is the secret of the setting `shared_secret`, which cannot be rotated")]
     Shared(Algorithm),
-    /// So many keys were rotated ahead of time that the JWK set would grow too large.
-    #[error("too many {0} keys have retired whose tokens may still live; revoke some or wait")]
+    /// There are so many retired keys that the JWK set would grow too large.
+    #[error("there are too many retired {0} keys whose tokens may not have expired; revoke some or wait")]
     TooManyRetired(Algorithm),
-    /// There are as many keys that only verify as may be.
-    #[error("there may be at most {0} keys that only verify; revoke some")]
+    /// The limit of keys that only verify is reached.
+    #[error("at most {0} keys that only verify are allowed; revoke some")]
     TooManyVerifying(usize),
-    /// A key cannot take that step from where it stands.
+    /// The key's state does not allow the operation.
     #[error(transparent)]
     Transition(#[from] TransitionError),
-    /// Other replicas changed the keys again and again.
-    #[error("the keys were changed again and again by others")]
+    /// Other replicas changed the keys during each attempt.
+    #[error("the keys were changed by other replicas during each attempt; retry")]
     Contended,
 }
 
 impl KeyError {
-    /// A key from elsewhere that is not taken in, because of the field.
+    /// An import that is rejected because of this field.
     pub(super) fn refused(field: &str, problem: &str) -> Self {
         Self::Refused(field.to_owned(), problem.to_owned())
     }

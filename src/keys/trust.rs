@@ -1,22 +1,22 @@
-//! What verifiers are told: the public keys, and what was revoked, each with the change that brought it.
+//! The state that verifiers watch: the public keys and the revoked keys, each with its change sequence.
 
 use std::sync::Arc;
 
 use super::{JwkSetDocument, Ring, RotationSchedule};
 use crate::model::{ChangeSequence, KeyId, KeyRecord, KeyState, UnixTime};
 
-/// What verifiers are told as of one change.
+/// The state for verifiers as of one change.
 #[derive(Debug)]
 pub struct TrustState {
     /// The last change.
     pub sequence: ChangeSequence,
     /// The public keys.
     pub jwk_set: Arc<JwkSetDocument>,
-    /// What was revoked and may still be met, in the order in which it was.
+    /// The revoked keys whose tokens may not have expired, in the order of their revocation.
     pub revoked: Vec<RevokedKey>,
 }
 
-/// A key that was revoked.
+/// A revoked key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokedKey {
     /// The change that revoked it.
@@ -25,31 +25,31 @@ pub struct RevokedKey {
     pub key_id: KeyId,
     /// When it was revoked.
     pub revoke_time: UnixTime,
-    /// When the last of its tokens has expired; none: nobody knows.
+    /// The time at which the last of its tokens has expired; none if that is unknown.
     pub expire_time: Option<UnixTime>,
 }
 
-/// Something to tell a verifier.
+/// An update for a verifier.
 #[derive(Debug, Clone)]
 pub struct TrustUpdate {
-    /// Where the verifier may go on from when it has taken this in: of the updates of one change, only the last names it.
+    /// The change from which the verifier may resume after this update: of the updates of one change, only the last has its number.
     pub sequence: ChangeSequence,
-    /// What there is to tell.
+    /// The content.
     pub news: News,
 }
 
-/// What there is to tell.
+/// The content of an update.
 #[derive(Debug, Clone)]
 pub enum News {
-    /// The public keys, all of them.
+    /// All public keys.
     Keys(Arc<JwkSetDocument>),
     /// A key was revoked.
     Revoked(RevokedKey),
 }
 
 impl TrustState {
-    /// What a verifier is to be told that has everything up to `after`: what was revoked since, then the keys. Nothing if it
-    /// has this state or a later one.
+    /// The updates for a verifier that has every change up to `after`: the keys that were revoked since, then the public keys. Empty if
+    /// the verifier has this state or a later one.
     pub fn since(&self, after: ChangeSequence) -> Vec<TrustUpdate> {
         if self.sequence <= after {
             return Vec::new();
@@ -61,7 +61,7 @@ impl TrustState {
         updates
     }
 
-    /// What `ring` tells at `now`.
+    /// The state of `ring` at `now`.
     pub(super) fn of(ring: &Ring, schedule: &RotationSchedule, now: UnixTime) -> Self {
         let set = ring.set();
         let may_be_met =

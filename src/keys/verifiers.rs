@@ -1,4 +1,4 @@
-//! The verifiers that watch the trust bundle at this replica, and what each holds.
+//! The verifiers that watch the trust bundle at this replica, and the change that each holds.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,11 +15,11 @@ pub struct Verifiers(Mutex<Watching>);
 struct Watching {
     last_watch: u64,
     by_name: HashMap<Name, Verifier>,
-    /// How many of them are of each source.
+    /// The number of verifiers by source.
     by_source: HashMap<Source, usize>,
 }
 
-/// A verifier's own name, or the number of a watch without one.
+/// The name of a verifier, or the number of a watch without a name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Name {
     Own(String),
@@ -28,22 +28,22 @@ enum Name {
 
 #[derive(Debug, Clone, Copy)]
 struct Verifier {
-    /// Its latest watch. The ones before it, whose end was not noticed yet, no longer count.
+    /// The number of its latest watch. Earlier watches that have not ended yet do not count.
     watch: u64,
     held: ChangeSequence,
     source: Option<Source>,
 }
 
-/// How many verifiers may watch.
+/// The limits of verifiers that watch.
 #[derive(Debug, Clone, Copy)]
 pub struct VerifierCaps {
-    /// In all.
+    /// The limit of all verifiers.
     pub all: usize,
-    /// Of one source: they need no credential, and nobody is to take every place.
+    /// The limit of verifiers from one source: they need no credential, and one source must not take every place.
     pub of_one_source: usize,
 }
 
-/// One watch of one verifier, which counts until this is dropped.
+/// A watch of a verifier, which counts until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
     verifiers: Arc<Verifiers>,
@@ -51,17 +51,16 @@ pub struct Watch {
     number: u64,
 }
 
-/// There are as many watches as there may be.
+/// The limit of watches is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("as many verifiers watch as may")]
+#[error("the limit of verifiers that watch is reached")]
 pub struct TooManyWatches;
 
 impl Verifiers {
-    /// Begins a watch of the verifier called `name`, or of one without a name, which holds `held` and calls from `source`; of at
-    /// most as many verifiers as `caps` says.
+    /// Begins a watch of the verifier `name`, or of a verifier without a name, that holds `held` and calls from `source`.
     ///
     /// # Errors
-    /// When there are that many.
+    /// When a limit of `caps` is reached.
     pub fn begin(
         self: &Arc<Self>,
         name: Option<String>,
@@ -72,7 +71,7 @@ impl Verifiers {
         let mut watching = self.lock();
         let number = watching.last_watch + 1;
         let name = name.map_or(Name::Watch(number), Name::Own);
-        // One that watches again has its place already.
+        // A verifier that watches again already has its place.
         if !watching.by_name.contains_key(&name) {
             let of_source =
                 source.and_then(|source| watching.by_source.get(&source)).copied().unwrap_or_default();
@@ -86,7 +85,7 @@ impl Verifiers {
         Ok(Watch { verifiers: Arc::clone(self), name, number })
     }
 
-    /// How many verifiers hold which change. Of the changes after `last` none is told from another: they are no changes of keys.
+    /// The number of verifiers by the change that they hold. Changes after `last` count as `last`, because they are not changes of keys.
     pub fn held(&self, last: ChangeSequence) -> Vec<Held> {
         let mut counts = BTreeMap::new();
         for verifier in self.lock().by_name.values() {
@@ -95,13 +94,13 @@ impl Verifiers {
         counts.into_iter().map(|(sequence, count)| Held { sequence, count }).collect()
     }
 
-    /// How many verifiers watch.
+    /// The number of verifiers that watch.
     pub fn count(&self) -> usize {
         self.lock().by_name.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Watching> {
-        // Nothing in here can panic half-way.
+        // No code panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +127,7 @@ impl Watching {
 }
 
 impl Watch {
-    /// The verifier holds the change `held`.
+    /// Records that the verifier holds the change `held`.
     pub fn acknowledge(&self, held: ChangeSequence) {
         if let Some(verifier) = self.verifiers.lock().by_name.get_mut(&self.name)
             && verifier.watch == self.number
@@ -168,7 +167,7 @@ mod tests {
         let (first, _second) =
             (begin(named(), of("10.0.0.1")).unwrap(), begin(None, of("::ffff:10.0.0.1")).unwrap());
         assert_eq!(begin(None, of("10.0.0.1")).unwrap_err(), TooManyWatches);
-        // One that watches again takes no other place, from wherever it calls.
+        // A verifier that watches again takes no other place, even from another source.
         let again = begin(named(), of("10.0.0.2")).unwrap();
         drop(first);
         let _third = begin(None, of("10.0.0.1")).unwrap();

@@ -18,7 +18,7 @@ use crate::{
         RpcMetrics, SessionMetrics, TokenMetrics,
     },
     http::{self, Readiness},
-    keys::{Keeper, KeyError, KeyRing, Verifiers},
+    keys::{KeyError, KeyManager, KeyRing, Verifiers},
     listen::{CallMemory, ListenMetrics, TlsError, TlsKeeper},
     model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
@@ -62,7 +62,7 @@ pub struct Server {
     pub(super) serving: Serving,
     pub(super) store: Arc<Store>,
     pub(super) ring: Arc<KeyRing>,
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) key_manager: Arc<KeyManager>,
     pub(super) follower: Arc<Follower>,
     pub(super) tls: Option<Arc<TlsKeeper>>,
     pub(super) call_memory: Arc<CallMemory>,
@@ -164,7 +164,7 @@ impl Server {
         // Only now: a server that does not start leaves the store as it was.
         guard.observe().await?;
         let verifiers = Arc::new(Verifiers::default());
-        let keeper = Arc::new(Keeper::new(
+        let key_manager = Arc::new(KeyManager::new(
             Arc::clone(&store),
             Arc::clone(&ring),
             Arc::clone(&verifiers),
@@ -173,7 +173,7 @@ impl Server {
             Arc::clone(&audit),
         )?);
         // What was due while nobody ran is done before anything is signed.
-        keeper.tend().await?;
+        key_manager.reconcile().await?;
         let opening =
             Revocations::open(Arc::clone(&store), revocations, Arc::clone(&clock), Arc::clone(&guard));
         let revocations = Arc::new(opening.await?);
@@ -198,7 +198,7 @@ impl Server {
             admission: Arc::clone(&admission),
             used_assertions: Arc::clone(&used_assertions),
             issuers: Arc::clone(&issuers),
-            keeper: Arc::clone(&keeper),
+            key_manager: Arc::clone(&key_manager),
             clock: Arc::clone(&clock),
             audit: Arc::clone(&audit),
             readiness: readiness.clone(),
@@ -290,7 +290,7 @@ impl Server {
             clients: Arc::clone(&clients),
             responses: Arc::clone(&responses),
             users: Arc::new(users),
-            keys: Arc::new(KeyRegistry::new(Arc::clone(&keeper), issuer_name, issuers)),
+            keys: Arc::new(KeyRegistry::new(Arc::clone(&key_manager), issuer_name, issuers)),
             ring: Arc::clone(&ring),
             verifiers,
             watches,
@@ -331,7 +331,7 @@ impl Server {
             serving,
             store,
             ring,
-            keeper,
+            key_manager,
             follower,
             tls,
             call_memory,

@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     grpc::Health,
     http::{NotReady, Readiness},
-    keys::{Keeper, KeyRing},
+    keys::{KeyManager, KeyRing},
     model::ChangeSequence,
     revocations::Revocations,
     store::{ClockGuard, Store},
@@ -38,7 +38,7 @@ pub(super) struct Follower {
     pub(super) admission: Arc<Admission>,
     pub(super) used_assertions: Arc<UsedAssertions>,
     pub(super) issuers: Arc<TrustedIssuers>,
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) key_manager: Arc<KeyManager>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) audit: Arc<AuditLog>,
     pub(super) readiness: Readiness,
@@ -128,8 +128,8 @@ impl Follower {
             return Ok(clients?);
         }
         // One step that fails keeps none of the others from being taken.
-        let kept = self.keeper.tend().await;
-        let reported = self.keeper.report().await;
+        let kept = self.key_manager.reconcile().await;
+        let reported = self.key_manager.report().await;
         let swept = match self.guard.deletion_time() {
             Some(now) => self.used_assertions.tidy(now).await,
             None => Ok(()),

@@ -39,7 +39,7 @@ impl Server {
         let Self {
             serving,
             store,
-            keeper,
+            key_manager,
             follower,
             tls,
             call_memory,
@@ -132,7 +132,7 @@ impl Server {
         audit.close(LAST_EVENTS).await;
         // A store that hangs must not keep the process from stopping.
         let leave = async {
-            if let Err(error) = keeper.leave().await {
+            if let Err(error) = key_manager.deregister().await {
                 tracing::debug!(%error, "the other replicas were not told that this one stops");
             }
             store.close().await;

@@ -245,8 +245,8 @@ async fn each_refusal_names_its_field_and_keeps_and_tells_nothing() {
     let all: BTreeSet<&str> = texts_of.keys().map(String::as_str).collect();
     assert!(all.len() > 40, "{all:?}");
     assert_eq!(met, all);
-    let orders = read("src/keys/orders.rs");
-    let texts: BTreeSet<&str> = orders.split('"').filter(|text| text.starts_with("must ")).collect();
+    let operations = read("src/keys/operations.rs");
+    let texts: BTreeSet<&str> = operations.split('"').filter(|text| text.starts_with("must ")).collect();
     assert!(texts.len() >= 4, "{texts:?}");
     for text in texts {
         assert!(said.contains(text), "no test meets: {text}");

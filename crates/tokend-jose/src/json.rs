@@ -128,8 +128,8 @@ impl<'t> JsonObject<'t> {
     }
 }
 
-/// An array index (RFC 6901 section 4): digits alone, without leading zeros.
-fn array_index(token: &str) -> Option<usize> {
+/// Reads an array index of a JSON pointer (RFC 6901 section 4): digits alone, without leading zeros.
+pub fn array_index(token: &str) -> Option<usize> {
     let is_index = token == "0" || !token.starts_with('0') && token.bytes().all(|byte| byte.is_ascii_digit());
     token.parse().ok().filter(|_| is_index)
 }

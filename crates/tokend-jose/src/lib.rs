@@ -42,7 +42,7 @@ pub use foreign::{ForeignHeader, media_type, read_foreign_claims};
 pub use header::Header;
 pub use import::{ImportError, Imported, ImportedKey, SkippedKey, Source, import};
 pub use invalid_token::{InvalidToken, Reason};
-pub use json::{JsonError, JsonObject, JsonValue, MAX_DEPTH, object, object_members};
+pub use json::{JsonError, JsonObject, JsonValue, MAX_DEPTH, array_index, object, object_members};
 pub use key_id::{InvalidKeyId, KeyId};
 pub use material::KeyMaterial;
 pub use material_error::MaterialError;

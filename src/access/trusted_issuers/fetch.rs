@@ -19,7 +19,7 @@ use super::KeySource;
 use crate::{
     database::printable,
     files,
-    keys::{https_client, read_token, sources},
+    https_client::{error_chain, https_client, read_token},
 };
 
 /// The largest JWK set, in bytes.
@@ -65,7 +65,7 @@ async fn get(
         request = request.header(AUTHORIZATION, token);
     }
     let request = request.body(Full::<Bytes>::default()).map_err(|error| error.to_string())?;
-    let response = client.request(request).await.map_err(|error| format!("{shown}: {}", sources(&error)))?;
+    let response = client.request(request).await.map_err(|error| format!("{shown}: {}", error_chain(&error)))?;
     // A redirect is not followed: the server must not choose the source of the keys.
     if response.status() != http::StatusCode::OK {
         return Err(format!("{shown}: the response is {}", response.status()));

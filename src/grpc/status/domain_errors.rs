@@ -137,7 +137,7 @@ impl ErrorResponse {
     pub(super) fn of_keys(error: &KeyError) -> Self {
         match error {
             KeyError::NotFound => Self::new(Code::NotFound, "KEY_NOT_FOUND", "there is no key of that id"),
-            KeyError::AlreadyThere(..) => {
+            KeyError::AlreadyExists(..) => {
                 Self::new(Code::AlreadyExists, "KEY_ALREADY_EXISTS", error.to_string())
             }
             KeyError::Refused(field, problem) => Self::invalid(Violations::of(field, problem)),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     files,
-    keys::https::{HttpsClient, HttpsError, https_client, read_token, sources},
+    https_client::{HttpsClient, HttpsError, error_chain, https_client, read_token},
     random, spans,
 };
 
@@ -118,7 +118,7 @@ impl VaultHttp {
         let what = format!("{operation} by {}", self.settings.addr);
         let request = self.request(operation, field, &token)?;
         let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| sources(&error))?;
+            let answer = self.client.request(request).await.map_err(|error| error_chain(&error))?;
             let (head, body) = answer.into_parts();
             let body =
                 Limited::new(body, LONGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
-//! What operators ask of the keys: to make, take in, rotate and revoke them.
+//! The operations of operators on keys: create, import, rotate and revoke.
 
-use super::{Keeper, KeyError, make};
+use super::{KeyError, KeyManager, make};
 use crate::{
     jose::ImportedKey,
     model::{
@@ -8,48 +8,45 @@ use crate::{
     },
 };
 
-/// How many retired keys of an algorithm there may be before another rotation ahead of time is refused: they all stand in
-/// the JWK set until their tokens have expired.
+/// The limit of retired keys of an algorithm, above which a rotation is rejected: each is in the JWK set until its tokens have expired.
 const MOST_RETIRED: usize = 64;
 
-/// How many keys there may be that only verify: each costs every reader of the JWK set.
+/// The limit of keys that only verify: each is in the JWK set.
 const MOST_VERIFYING: usize = 256;
 
-/// How often an order is decided anew because another replica was faster. Each time another one made a change, so that
-/// meeting this bound takes a store that does nothing else.
+/// The limit of attempts to execute an operation. An attempt fails only when another replica has changed the keys meanwhile.
 const ATTEMPTS: usize = 16;
 
-/// How an imported key is to be used.
+/// The use of an imported key.
 #[derive(Debug, Clone)]
 pub(crate) struct ImportTerms {
-    /// The id to give to it.
+    /// Its id; by default its own `kid` or its thumbprint.
     pub(crate) key_id: Option<KeyId>,
-    /// What it may be used for; none means what it can.
+    /// Its usage; by default signing, if it can sign.
     pub(crate) usage: Option<KeyUsage>,
-    /// The only issuer whose tokens it verifies, if it is another than this one.
+    /// The only issuer whose tokens it verifies, if that is not this server.
     pub(crate) issuer: Option<String>,
 }
 
-/// What an operator asks.
-enum Order<'o> {
+enum Operation<'o> {
     Create(Algorithm),
     Import(&'o [ImportedKey], ImportTerms),
     Rotate(Algorithm, bool),
     Revoke { key_id: &'o KeyId, reason: &'o str, by: &'o str },
 }
 
-impl Keeper {
-    /// The algorithm that was named, or the default one.
+impl KeyManager {
+    /// The requested algorithm, or the default one.
     pub(crate) fn algorithm(&self, named: Option<Algorithm>) -> Result<Algorithm, KeyError> {
         named.or_else(|| self.settings().algorithms.first().copied()).ok_or(KeyError::NotFound)
     }
 
-    /// Makes a fresh pending key, in place of the one there may be.
+    /// Generates a pending key, which replaces any pending key of the algorithm.
     pub(crate) async fn create(&self, algorithm: Algorithm) -> Result<KeyRecord, KeyError> {
-        one(self.carry_out(Order::Create(algorithm)).await?)
+        only(self.execute(Operation::Create(algorithm)).await?)
     }
 
-    /// Takes in keys from elsewhere, all of them or none.
+    /// Imports keys, all of them or none.
     pub(crate) async fn import(
         &self,
         keys: &[ImportedKey],
@@ -57,89 +54,88 @@ impl Keeper {
     ) -> Result<Vec<KeyRecord>, KeyError> {
         let mut terms = terms.clone();
         if keys.len() > 1 {
-            // Of an algorithm one key is next to sign; and an id is for one key.
+            // An algorithm has one pending key, and an id belongs to one key.
             let field = match &terms {
                 ImportTerms { key_id: Some(_), .. } => Some("key_id"),
                 ImportTerms { usage: Some(KeyUsage::SignAndVerify), .. } => Some("usage"),
                 _ => None,
             };
             if let Some(field) = field {
-                let problem = "must not be given for a set of several keys, which verify only";
+                let problem = "must not be set for several keys: the keys of a set only verify";
                 return Err(KeyError::refused(field, problem));
             }
             terms.usage = Some(KeyUsage::VerifyOnly);
         }
-        self.carry_out(Order::Import(keys, terms)).await
+        self.execute(Operation::Import(keys, terms)).await
     }
 
-    /// Has the pending key sign as soon as it may, or as soon as every replica has it; makes one if there is none. Answers
-    /// the next or now active key, and the one before it.
+    /// Activates the pending key as soon as it may sign, or with `immediately` as soon as every replica holds it. Generates a pending
+    /// key if there is none. Returns the pending or now active key, and the key before it.
     pub(crate) async fn rotate(
         &self,
         algorithm: Algorithm,
         immediately: bool,
     ) -> Result<Vec<KeyRecord>, KeyError> {
-        self.carry_out(Order::Rotate(algorithm, immediately)).await
+        self.execute(Operation::Rotate(algorithm, immediately)).await
     }
 
-    /// Ends a key at once. If it was signing, the pending key signs from now on, however long it has been published; without
-    /// one, a fresh key does. One that is revoked already stays as it is.
+    /// Revokes a key. If it was active, the pending key is activated at once, however long it has been published; without a pending
+    /// key, a new key. A revoked key is left unchanged.
     pub(crate) async fn revoke(&self, key_id: &KeyId, reason: &str, by: &str) -> Result<KeyRecord, KeyError> {
-        one(self.carry_out(Order::Revoke { key_id, reason, by }).await?)
+        only(self.execute(Operation::Revoke { key_id, reason, by }).await?)
     }
 
-    /// Does what was ordered, decided on the keys as they are; decided anew if they have changed meanwhile. Answers the keys
-    /// that it concerns.
-    async fn carry_out(&self, order: Order<'_>) -> Result<Vec<KeyRecord>, KeyError> {
+    /// Executes an operation on the stored keys, and retries it if they were changed meanwhile. Returns the affected keys.
+    async fn execute(&self, operation: Operation<'_>) -> Result<Vec<KeyRecord>, KeyError> {
         for _ in 0..ATTEMPTS {
             self.ring.refresh().await?;
             let set = self.ring.set();
-            let now = match (self.guard.now(), &order) {
+            let now = match (self.guard.now(), &operation) {
                 (Some(now), _) => now,
-                // A leaked key is revoked by whatever clock.
-                (None, Order::Revoke { .. }) => self.clock.now(),
+                // A leaked key must be revoked even if the clock is in doubt.
+                (None, Operation::Revoke { .. }) => self.clock.now(),
                 (None, _) => return Err(KeyError::ClockInDoubt),
             };
-            let (change, concerned) = match &order {
-                Order::Create(algorithm) => self.to_create(&set, *algorithm, now).await?,
-                Order::Import(keys, terms) => self.to_import(&set, keys, terms, now)?,
-                Order::Rotate(algorithm, immediately) => {
-                    self.to_rotate(&set, *algorithm, *immediately, now).await?
+            let (change, affected) = match &operation {
+                Operation::Create(algorithm) => self.plan_create(&set, *algorithm, now).await?,
+                Operation::Import(keys, terms) => self.plan_import(&set, keys, terms, now)?,
+                Operation::Rotate(algorithm, immediately) => {
+                    self.plan_rotate(&set, *algorithm, *immediately, now).await?
                 }
-                Order::Revoke { key_id, reason, by } => {
+                Operation::Revoke { key_id, reason, by } => {
                     let revocation = KeyRevocation {
                         time: now,
                         reason: redact(reason).into_owned(),
                         by: (*by).to_owned(),
                     };
-                    (self.to_revoke(&set, key_id, revocation, now).await?, vec![(*key_id).clone()])
+                    (self.plan_revoke(&set, key_id, revocation, now).await?, vec![(*key_id).clone()])
                 }
             };
             let nothing = change.put.is_empty() && change.remove.is_empty();
             if nothing || self.ring.change(&change).await? {
                 self.ring.refresh().await?;
-                // An order may come before a round that has long been due: what it leaves must be as planned at once.
-                self.tend().await?;
-                return concerned.iter().map(|key_id| self.stored(key_id)).collect();
+                // The operation may come before a reconciliation that is due.
+                self.reconcile().await?;
+                return affected.iter().map(|key_id| self.stored(key_id)).collect();
             }
         }
         Err(KeyError::Contended)
     }
 
-    async fn to_create(
+    async fn plan_create(
         &self,
         set: &KeySet,
         algorithm: Algorithm,
         now: UnixTime,
     ) -> Result<(KeyChange, Vec<KeyId>), KeyError> {
-        self.must_rotate(algorithm)?;
-        let activate = self.turn(set, algorithm, now);
+        self.check_rotatable(algorithm)?;
+        let activate = self.activation_time(set, algorithm, now);
         let record = make::pending(self.ring.sealer(), algorithm, now, activate).await?;
         let key_id = record.key_id.clone();
         Ok((replace_pending(KeyChange::of(set), set, record), vec![key_id]))
     }
 
-    fn to_import(
+    fn plan_import(
         &self,
         set: &KeySet,
         keys: &[ImportedKey],
@@ -155,7 +151,7 @@ impl Keeper {
         let mut key_ids = Vec::new();
         for key in keys {
             let record = self.imported(set, key, terms, now)?;
-            self.must_be_new(set, &record, key)?;
+            self.check_new(set, &record, key)?;
             key_ids.push(record.key_id.clone());
             change = match record.state {
                 KeyState::Pending => replace_pending(change, set, record),
@@ -165,15 +161,18 @@ impl Keeper {
         Ok((change, key_ids))
     }
 
-    async fn to_rotate(
+    async fn plan_rotate(
         &self,
         set: &KeySet,
         algorithm: Algorithm,
         immediately: bool,
         now: UnixTime,
     ) -> Result<(KeyChange, Vec<KeyId>), KeyError> {
-        self.must_rotate(algorithm)?;
-        if !self.keeps(algorithm) && set.active(algorithm).is_none() && set.pending(algorithm).is_none() {
+        self.check_rotatable(algorithm)?;
+        if !self.is_configured(algorithm)
+            && set.active(algorithm).is_none()
+            && set.pending(algorithm).is_none()
+        {
             let kept: Vec<&str> = self.settings().algorithms.iter().map(|kept| kept.name()).collect();
             return Err(KeyError::Refused(
                 "algorithm".to_owned(),
@@ -187,18 +186,18 @@ impl Keeper {
             return Err(KeyError::TooManyRetired(algorithm));
         }
         let schedule = &self.settings().schedule;
-        // At once is since it was made: that is before it may sign by the plan, and so waits for replicas alone.
+        // `immediately` sets a time before the key may sign by the plan: activation then waits for the replicas alone.
         let due = |create: UnixTime| if immediately { create } else { schedule.may_sign(create).max(now) };
         let next = match set.pending(algorithm) {
             Some(pending) => pending.clone().hasten(due(pending.create_time))?,
             None => make::pending(self.ring.sealer(), algorithm, now, due(now)).await?,
         };
         let before = set.active(algorithm).map(|key| key.key_id.clone());
-        let concerned = [Some(next.key_id.clone()), before].into_iter().flatten().collect();
-        Ok((KeyChange::of(set).put(next), concerned))
+        let affected = [Some(next.key_id.clone()), before].into_iter().flatten().collect();
+        Ok((KeyChange::of(set).put(next), affected))
     }
 
-    async fn to_revoke(
+    async fn plan_revoke(
         &self,
         set: &KeySet,
         key_id: &KeyId,
@@ -206,7 +205,7 @@ impl Keeper {
         now: UnixTime,
     ) -> Result<KeyChange, KeyError> {
         let change = KeyChange::of(set);
-        // One that is not trusted can be revoked too: that is how its place becomes free again.
+        // A key whose row is not trusted can be revoked, too, which frees its place.
         let stored = self.ring.untrusted(key_id).or_else(|| set.get(key_id.as_str()).cloned());
         let record = stored.ok_or(KeyError::NotFound)?;
         let (algorithm, state) = (record.algorithm, record.state);
@@ -215,17 +214,17 @@ impl Keeper {
         }
         let change = change.put(record.revoke(revocation)?);
         match state {
-            KeyState::Active => self.heir(change, set, algorithm, now).await,
-            KeyState::Pending if self.keeps(algorithm) => {
-                let activate = self.turn(set, algorithm, now);
+            KeyState::Active => self.activate_successor(change, set, algorithm, now).await,
+            KeyState::Pending if self.is_configured(algorithm) => {
+                let activate = self.activation_time(set, algorithm, now);
                 Ok(change.put(make::pending(self.ring.sealer(), algorithm, now, activate).await?))
             }
             _ => Ok(change),
         }
     }
 
-    /// Somebody signs in place of a revoked key: the pending one, or a fresh one; and the next is published.
-    async fn heir(
+    /// Activates the successor of a revoked key, which is the pending key or a new one, and publishes the next pending key.
+    async fn activate_successor(
         &self,
         change: KeyChange,
         set: &KeySet,
@@ -233,20 +232,22 @@ impl Keeper {
         now: UnixTime,
     ) -> Result<KeyChange, KeyError> {
         if self.is_shared(algorithm) {
-            // The next secret is for those to choose who share it.
+            // The services that share the secret choose the next one.
             return Ok(change);
         }
         let schedule = &self.settings().schedule;
         let ends = schedule.ends(now);
-        let heir = match set.pending(algorithm).filter(|key| self.ring.can_sign(&key.key_id)) {
+        let successor = match set.pending(algorithm).filter(|key| self.ring.can_sign(&key.key_id)) {
             Some(pending) => pending.clone(),
-            None if self.keeps(algorithm) => make::pending(self.ring.sealer(), algorithm, now, now).await?,
+            None if self.is_configured(algorithm) => {
+                make::pending(self.ring.sealer(), algorithm, now, now).await?
+            }
             None => return Ok(change),
         };
-        let unusable = set.pending(algorithm).filter(|key| key.key_id != heir.key_id);
+        let unusable = set.pending(algorithm).filter(|key| key.key_id != successor.key_id);
         let change = unusable.into_iter().fold(change, |change, key| change.remove(&key.key_id));
-        let change = change.put(heir.activate(now, Some(ends))?);
-        if !self.keeps(algorithm) {
+        let change = change.put(successor.activate(now, Some(ends))?);
+        if !self.is_configured(algorithm) {
             return Ok(change);
         }
         Ok(change.put(make::pending(self.ring.sealer(), algorithm, now, ends.0).await?))
@@ -269,19 +270,19 @@ impl Keeper {
         match (usage, &key.private) {
             (KeyUsage::SignAndVerify, Some(_)) if terms.issuer.is_some() => Err(KeyError::refused(
                 "issuer",
-                "must not be given for a key that signs: it signs as this issuer only",
+                "must not be set for a key that signs: it signs as this issuer only",
             )),
             (KeyUsage::SignAndVerify, Some(octets)) if key.may_sign => {
-                self.must_rotate(key.algorithm)?;
-                let activate = self.turn(set, key.algorithm, now);
+                self.check_rotatable(key.algorithm)?;
+                let activate = self.activation_time(set, key.algorithm, now);
                 make::sealed(self.ring.sealer(), key.algorithm, key_id, octets, now, activate)
             }
             (KeyUsage::SignAndVerify, Some(_)) => Err(KeyError::refused(
                 "usage",
-                "must be to verify only, for the key's `key_ops` do not hold `sign`",
+                "must be verify-only: the `key_ops` of the key do not contain `sign`",
             )),
             (KeyUsage::SignAndVerify, None) => {
-                Err(KeyError::refused("usage", "must be to verify only, for the key has no private half"))
+                Err(KeyError::refused("usage", "must be verify-only: the key has no private part"))
             }
             (KeyUsage::VerifyOnly, _) => {
                 let mut record = make::verify_only(self.ring.sealer(), key, key_id, now)?;
@@ -291,10 +292,10 @@ impl Keeper {
         }
     }
 
-    /// A key that is there already, under this id or another, be it revoked, is not taken in again.
-    fn must_be_new(&self, set: &KeySet, record: &KeyRecord, key: &ImportedKey) -> Result<(), KeyError> {
+    /// Rejects a key that already exists under this or another id, even if it was revoked.
+    fn check_new(&self, set: &KeySet, record: &KeyRecord, key: &ImportedKey) -> Result<(), KeyError> {
         if let Some(stored) = self.ring.untrusted(&record.key_id) {
-            return Err(KeyError::AlreadyThere(stored.key_id, stored.state));
+            return Err(KeyError::AlreadyExists(stored.key_id, stored.state));
         }
         for stored in &set.keys {
             let same_secret = || match (&key.public, &key.private) {
@@ -305,38 +306,38 @@ impl Keeper {
             };
             let same_public = record.public.is_some() && record.public == stored.public;
             if stored.key_id == record.key_id || same_public || same_secret() {
-                return Err(KeyError::AlreadyThere(stored.key_id.clone(), stored.state));
+                return Err(KeyError::AlreadyExists(stored.key_id.clone(), stored.state));
             }
         }
         Ok(())
     }
 
-    /// When a key that is published now is to sign: when the active one retires, and not before it may.
-    fn turn(&self, set: &KeySet, algorithm: Algorithm, now: UnixTime) -> UnixTime {
+    /// The time at which a key that is published now is activated: when the active key retires, but not before it may sign.
+    fn activation_time(&self, set: &KeySet, algorithm: Algorithm, now: UnixTime) -> UnixTime {
         let earliest = self.settings().schedule.may_sign(now);
         let retire = set.active(algorithm).and_then(|active| active.retire_time);
         retire.map_or(earliest, |retire| retire.max(earliest))
     }
 
-    fn must_rotate(&self, algorithm: Algorithm) -> Result<(), KeyError> {
+    fn check_rotatable(&self, algorithm: Algorithm) -> Result<(), KeyError> {
         if self.is_shared(algorithm) {
             return Err(KeyError::Shared(algorithm));
         }
         self.ring.blocked().remove(&algorithm).map_or(Ok(()), Err)
     }
 
-    /// The key as it is after a change that was just loaded. It may have gone again.
+    /// The key after a change that was just loaded. It may be deleted already.
     fn stored(&self, key_id: &KeyId) -> Result<KeyRecord, KeyError> {
         self.ring.set().get(key_id.as_str()).cloned().ok_or(KeyError::NotFound)
     }
 }
 
-/// The one key that an order concerns.
-fn one(records: Vec<KeyRecord>) -> Result<KeyRecord, KeyError> {
+/// The only key that an operation affects.
+fn only(records: Vec<KeyRecord>) -> Result<KeyRecord, KeyError> {
     records.into_iter().next().ok_or(KeyError::NotFound)
 }
 
-/// The pending key that there may be has signed nothing, and makes room.
+/// Replaces the pending key, which has signed nothing.
 fn replace_pending(change: KeyChange, set: &KeySet, record: KeyRecord) -> KeyChange {
     let change =
         set.pending(record.algorithm).into_iter().fold(change, |change, key| change.remove(&key.key_id));

@@ -1,12 +1,13 @@
-//! Keeps the keys as planned, and does what operators ask in between. Every change is decided on the keys as they are,
-//! made only if they still are, and decided anew if they are not: of many replicas that do the same, one does it.
+//! The key manager: rotates keys by the plan, and executes the operations of operators (`operations.rs`). Each change is computed from
+//! the stored keys and written only if the stored keys have not changed since (compare-and-swap): of several replicas that compute the
+//! same change, one writes it.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{
     KeyError, KeyRing, KeySettings, Verifiers, make,
-    plan::{Policy, Step, is_due, next_step},
-    replicas::Laggards,
+    plan::{Policy, RotationStep, is_due, next_step},
+    replicas::LaggingReplicas,
 };
 use crate::{
     audit::{AuditLog, PlannedChange, Target, Text},
@@ -16,29 +17,29 @@ use crate::{
     store::{ClockGuard, Store},
 };
 
-/// Steps of the plan at once, at the most: more than that is a plan that runs in circles.
+/// The limit of steps in one reconciliation: more would be a plan that does not converge.
 const MOST_STEPS: usize = 256;
 
-/// Keeps the keys.
-pub struct Keeper {
+/// Rotates the signing keys.
+pub struct KeyManager {
     pub(super) store: Arc<Store>,
     pub(super) ring: Arc<KeyRing>,
     pub(super) clock: Arc<dyn Clock>,
-    /// Says whether the clock may be relied on.
+    /// Reports whether the clock is trusted.
     pub(super) guard: Arc<ClockGuard>,
     replica_id: String,
     verifiers: Arc<Verifiers>,
-    laggards: Laggards,
+    lagging: LaggingReplicas,
     audit: Arc<AuditLog>,
-    /// What was reported last. Held while reporting.
+    /// The last report that the store has. Locked while reporting.
     reported: tokio::sync::Mutex<Option<ReplicaReport>>,
 }
 
-impl Keeper {
-    /// Keeps the keys of `ring`, for the verifiers that watch here; what it does by itself is audited.
+impl KeyManager {
+    /// Manages the keys of `ring`, for the verifiers that watch at this replica. Rotations are written to `audit`.
     ///
     /// # Errors
-    /// When no name for this replica can be made.
+    /// When the random number generator fails, which names this replica.
     pub fn new(
         store: Arc<Store>,
         ring: Arc<KeyRing>,
@@ -54,27 +55,27 @@ impl Keeper {
             guard,
             replica_id: random::text::<12>()?,
             verifiers,
-            laggards: Laggards::default(),
+            lagging: LaggingReplicas::default(),
             audit,
             reported: tokio::sync::Mutex::new(None),
         })
     }
 
-    /// Does all that is due, unless the clock is in doubt: a step that a wrong clock made cannot be taken back. It asks the store
-    /// only if something is due.
+    /// Executes every step of the plan that is due, unless the clock is in doubt: a step that a wrong clock caused cannot be undone.
+    /// Reads the store only if a step is due.
     ///
     /// # Errors
-    /// When the store fails or a key cannot be made; what was done until then is done.
-    pub async fn tend(&self) -> Result<(), KeyError> {
+    /// When the store fails or a key cannot be generated. Steps before that are done.
+    pub async fn reconcile(&self) -> Result<(), KeyError> {
         for _ in 0..MOST_STEPS {
-            if !self.take_step().await? {
+            if !self.execute_next_step().await? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Tells the other replicas what this one and its verifiers hold, if that has changed.
+    /// Reports to the other replicas which keys this replica and its verifiers hold, if that has changed.
     ///
     /// # Errors
     /// When the store fails.
@@ -90,27 +91,27 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes the report back: this replica stops.
+    /// Deletes the report of this replica, which is about to stop.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn leave(&self) -> Result<(), KeyError> {
+    pub async fn deregister(&self) -> Result<(), KeyError> {
         Ok(self.store.forget_replica(&self.replica_id).await?)
     }
 
-    /// Every key as the store has it, and what the replicas hold.
+    /// Every stored key, and the reports of the replicas.
     pub(crate) async fn list(&self) -> Result<(KeySet, Vec<ReplicaReport>), KeyError> {
         self.report().await?;
         Ok((self.store.keys().await?, self.store.replicas().await?))
     }
 
-    /// Why this replica cannot use a key as it should.
+    /// The reason why this replica cannot use a key, if it cannot.
     pub(crate) fn problem(&self, key_id: &KeyId) -> Option<String> {
         self.ring.problem(key_id)
     }
 
-    /// Takes the next step of the plan; whether there was one.
-    async fn take_step(&self) -> Result<bool, KeyError> {
+    /// Executes the next step of the plan. Returns whether there was one.
+    async fn execute_next_step(&self) -> Result<bool, KeyError> {
         let Some(now) = self.guard.now() else { return Ok(false) };
         let set = self.ring.set();
         let ready = self.may_activate(&set, now).await?;
@@ -124,7 +125,7 @@ impl Keeper {
             let targets = keys.map(|key_id| Target::Key(Text::of(key_id.as_str()))).collect();
             self.audit.planned(PlannedChange { step: step.name(), targets });
         }
-        // Made here or, faster, elsewhere.
+        // The step was executed here or by another replica.
         self.ring.refresh().await?;
         Ok(true)
     }
@@ -138,43 +139,48 @@ impl Keeper {
         self.ring.settings()
     }
 
-    pub(super) fn keeps(&self, algorithm: Algorithm) -> bool {
+    pub(super) fn is_configured(&self, algorithm: Algorithm) -> bool {
         self.settings().algorithms.contains(&algorithm)
     }
 
-    /// Whether the algorithm's key holds a secret that others share, which is not this server's to change.
+    /// Whether the algorithm's key is the shared secret, which this server must not rotate.
     pub(super) fn is_shared(&self, algorithm: Algorithm) -> bool {
         self.ring.shared() == Some(algorithm)
     }
 
-    async fn change_for(&self, set: &KeySet, step: &Step, now: UnixTime) -> Result<KeyChange, KeyError> {
+    async fn change_for(
+        &self,
+        set: &KeySet,
+        step: &RotationStep,
+        now: UnixTime,
+    ) -> Result<KeyChange, KeyError> {
         let schedule = &self.settings().schedule;
         let change = KeyChange::of(set);
         let find = |key_id: &KeyId| set.get(key_id.as_str()).cloned().ok_or(KeyError::NotFound);
         Ok(match step {
-            Step::Publish(algorithm, activate) => {
+            RotationStep::Publish(algorithm, activate) => {
                 change.put(make::pending(self.ring.sealer(), *algorithm, now, *activate).await?)
             }
-            Step::Activate(algorithm) => self.succeed(change, set, *algorithm, now).await?,
-            Step::Abandon(algorithm) => {
+            RotationStep::Activate(algorithm) => self.activate_pending(change, set, *algorithm, now).await?,
+            RotationStep::Abandon(algorithm) => {
                 let retired = set.active(*algorithm).cloned().ok_or(KeyError::NotFound)?;
                 let change = change.put(retired.retire(now, schedule.retire_window())?);
                 set.pending(*algorithm).into_iter().fold(change, |change, key| change.remove(&key.key_id))
             }
-            Step::Extend(key_id, (retire, expire)) => {
+            RotationStep::Extend(key_id, (retire, expire)) => {
                 let mut record = find(key_id)?.extend(*retire, *expire)?;
                 if record.public.is_none() {
-                    // A replica that cannot open the key leaves this to one that can.
+                    // A replica that cannot unseal the key leaves this to a replica that can.
                     record.public = make::public_half(self.ring.sealer(), &record).unwrap_or_default();
                 }
                 change.put(record)
             }
-            Step::Remove(key_id) => change.remove(key_id),
+            RotationStep::Remove(key_id) => change.remove(key_id),
         })
     }
 
-    /// The pending key signs, the active one retires, and the next is published if the algorithm is kept.
-    pub(super) async fn succeed(
+    /// Activates the pending key, retires the active one, and publishes the next one if the algorithm is configured.
+    async fn activate_pending(
         &self,
         mut change: KeyChange,
         set: &KeySet,
@@ -188,38 +194,38 @@ impl Keeper {
         let ends = schedule.ends(now);
         let pending = set.pending(algorithm).cloned().ok_or(KeyError::NotFound)?;
         change = change.put(pending.activate(now, Some(ends))?);
-        if self.keeps(algorithm) {
+        if self.is_configured(algorithm) {
             change = change.put(make::pending(self.ring.sealer(), algorithm, now, ends.0).await?);
         }
         Ok(change)
     }
 
-    /// The pending keys that are due and may sign: this replica can sign with them, and those who have to know them do.
+    /// The pending keys that are due and may sign: this replica can sign with them, and the replicas or verifiers hold them.
     async fn may_activate(&self, set: &KeySet, now: UnixTime) -> Result<Vec<KeyId>, KeyError> {
         let due: Vec<&KeyRecord> = set.keys.iter().filter(|key| is_due(key, now)).collect();
         let mut ready = Vec::new();
         for key in due {
-            if self.ring.can_sign(&key.key_id) && self.is_known(key, now).await? {
+            if self.ring.can_sign(&key.key_id) && self.is_distributed(key, now).await? {
                 ready.push(key.key_id.clone());
             }
         }
         Ok(ready)
     }
 
-    /// Whether those know a due key who have to: for one that is to sign before it was published for long enough, every
-    /// replica that lives; for any other, the verifiers that watch, as far as the settings say to wait for them.
-    async fn is_known(&self, key: &KeyRecord, now: UnixTime) -> Result<bool, KeyError> {
+    /// Whether a due key is held where it must be: a key that is to sign before `publish_ahead` has passed by every live replica; any
+    /// other key by the verifiers that watch, until `await_verifiers` has passed.
+    async fn is_distributed(&self, key: &KeyRecord, now: UnixTime) -> Result<bool, KeyError> {
         let schedule = &self.settings().schedule;
         let due = key.activate_time.unwrap_or(now);
         if due < schedule.may_sign(key.create_time) {
             self.report().await?;
             let reports = self.store.replicas().await?;
-            return match self.laggards.all_hold(&reports, &self.replica_id, key.publish_sequence, now) {
+            return match self.lagging.all_hold(&reports, &self.replica_id, key.publish_sequence, now) {
                 Ok(gone) => {
                     for replica_id in gone {
                         tracing::warn!(
                             replica_id,
-                            "a replica has not followed a change of the keys, and is taken for gone"
+                            "a replica has not loaded a change of the keys, and is treated as gone"
                         );
                         self.store.forget_replica(&replica_id).await?;
                     }
@@ -228,7 +234,7 @@ impl Keeper {
                 Err(()) => Ok(false),
             };
         }
-        if schedule.patience(due) <= now {
+        if schedule.await_verifiers_until(due) <= now {
             return Ok(true);
         }
         self.report().await?;
@@ -236,8 +242,8 @@ impl Keeper {
     }
 }
 
-impl fmt::Debug for Keeper {
+impl fmt::Debug for KeyManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").field("replica_id", &self.replica_id).finish_non_exhaustive()
+        f.debug_struct("KeyManager").field("replica_id", &self.replica_id).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,8 @@
-//! Calls of other servers over HTTP: TLS by the rules of the house, and the errors with what is behind them.
+//! The HTTPS client for other servers: Vault, and the JWK sets of trusted issuers.
+//!
+//! May import: `files`. Invariant: TLS 1.2 or later, and no redirects.
 
 use std::{
-    fmt,
     io::{self, Read as _},
     path::Path,
     sync::Arc,
@@ -24,30 +25,25 @@ use zeroize::Zeroizing;
 
 use crate::files;
 
-/// Tokens are 100 octets or so; those of Kubernetes 1,000.
+/// The limit of a token file, in bytes. Tokens of Vault have about 100 bytes, tokens of Kubernetes about 1,000.
 const LONGEST_TOKEN: u64 = 16 * 1024;
 
-/// Calls one server. It follows no redirects, and keeps no connection: each server is asked now and then.
+/// An HTTP client. It follows no redirects, and pools no connections because requests are rare.
 pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Why there can be no client.
-#[derive(Debug)]
+/// Why a client cannot be created.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpsError {
-    /// There are no authorities to trust.
+    /// The trusted certificate authorities cannot be read.
+    #[error("{0}")]
     Authorities(String),
-    /// TLS cannot be had at all.
+    /// The TLS settings are invalid.
+    #[error("{0}")]
     Tls(String),
 }
 
-impl fmt::Display for HttpsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Authorities(problem) | Self::Tls(problem) => f.write_str(problem),
-        }
-    }
-}
-
-/// A client that trusts the authorities in `ca_file`, or the system's. With `plain` it is for plain HTTP. Reads files.
+/// Creates a client that trusts the certificate authorities in `ca_file`, by default those of the system. With `plain` the client is for
+/// HTTP without TLS. Blocks: it reads files.
 pub(crate) fn https_client(
     plain: bool,
     ca_file: Option<&Path>,
@@ -64,7 +60,6 @@ pub(crate) fn https_client(
     Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
 }
 
-/// TLS 1.3 or 1.2, with certificates of the configured authorities, or of the system's.
 fn tls(plain: bool, ca_file: Option<&Path>) -> Result<ClientConfig, HttpsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -74,7 +69,7 @@ fn tls(plain: bool, ca_file: Option<&Path>) -> Result<ClientConfig, HttpsError> 
             authorities(path)
                 .map_err(|problem| HttpsError::Authorities(format!("{}: {problem}", path.display())))?,
         ),
-        // Without TLS no authority is asked, and the system need not have any.
+        // Without TLS, the system need not have any certificate authorities.
         None if plain => builder.with_root_certificates(RootCertStore::empty()),
         None => builder.with_native_roots().map_err(|error| {
             HttpsError::Authorities(format!("the system's certificate authorities cannot be read: {error}"))
@@ -89,10 +84,10 @@ fn authorities(path: &Path) -> Result<RootCertStore, String> {
         let certificate = certificate.map_err(|error| error.to_string())?;
         roots.add(certificate).map_err(|error| error.to_string())?;
     }
-    if roots.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(roots) }
+    if roots.is_empty() { Err("the file contains no certificate".to_owned()) } else { Ok(roots) }
 }
 
-/// The token in the file, as it is now. An error says nothing of what the file holds.
+/// Reads the token in a file. An error contains nothing of the file.
 pub(crate) async fn read_token(path: &Path) -> Result<Zeroizing<String>, String> {
     let place = path.to_owned();
     let read = move || -> io::Result<Zeroizing<String>> {
@@ -106,8 +101,8 @@ pub(crate) async fn read_token(path: &Path) -> Result<Zeroizing<String>, String>
     if token.is_empty() { Err(format!("{} is empty", files::printable(path))) } else { Ok(token) }
 }
 
-/// An error with what is behind it: hyper's own texts say only at which step it failed.
-pub(crate) fn sources(error: &dyn std::error::Error) -> String {
+/// The texts of an error and of its sources: the texts of hyper alone name only the step that failed.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
