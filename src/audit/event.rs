@@ -1,4 +1,4 @@
-//! What a line says of one call.
+//! The event of a call.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
@@ -6,22 +6,22 @@ use serde::{Serialize, Serializer};
 
 use super::Text;
 
-/// Of a list, so many are written.
+/// The limit of written entries of a list.
 const MOST: usize = 16;
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was done.
+    /// The call succeeded.
     Ok,
-    /// It was refused, or failed: code and reason say why.
+    /// The call was rejected or failed, see code and reason.
     Refused,
-    /// Its caller went away before the answer: it may have been done.
+    /// The caller disconnected before the response. The call may have been executed.
     Abandoned,
 }
 
-/// What a call changed, or was to change. Written as `client/ID`, `user/ID`, `key/ID`, `token/ID`, `session/ID`
+/// The object that a call changed, or should have changed. Serialized as `client/ID`, `user/ID`, `key/ID`, `token/ID`, `session/ID`
 /// or `subject/ID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -35,7 +35,7 @@ pub enum Target {
     Token(Text),
     /// A session, by its `sid`.
     Session(Text),
-    /// All that is about a subject, by its `sub`.
+    /// Every token of a subject, by its `sub`.
     Subject(Text),
 }
 
@@ -52,10 +52,10 @@ impl Serialize for Target {
     }
 }
 
-/// The refused items of a batch, by reason.
+/// The rejected items of a batch, by reason.
 pub type Items = BTreeMap<&'static str, u32>;
 
-/// The lines of the policy that decided, put into words where they are written.
+/// The lines of the policy that decided. They are formatted when the event is serialized.
 #[derive(Clone)]
 pub struct Policy(pub Arc<dyn fmt::Display + Send + Sync>);
 
@@ -71,69 +71,69 @@ impl Serialize for Policy {
     }
 }
 
-/// One call. What is not known, or does not apply, is not written.
+/// The event of a call. Unknown fields, and fields that do not apply, are omitted.
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
     /// The method, as `tokend.v1.TokenService/IssueToken`.
     pub method: &'static str,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The gRPC code of the answer.
+    /// The gRPC status code.
     pub code: &'static str,
-    /// Why it was refused.
+    /// The reason of a rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// Which of the request's fields policy does not allow.
+    /// The field of the request that policy does not allow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<Text>,
     /// The line of the client's permissions that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
-    /// Who called.
+    /// The id of the calling client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<Text>,
-    /// How the caller proved it.
+    /// The authentication method of the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication: Option<&'static str>,
-    /// Where the call came from.
+    /// The address of the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
-    /// The call's id, which the log has too.
+    /// The id of the call, which is in the log, too.
     pub request_id: Text,
-    /// Whom the token is about.
+    /// The subject of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Text>,
-    /// Who acts for that subject, by the token.
+    /// The actor in the token, who acts for the subject.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Text>,
-    /// Whom the token is for.
+    /// The audiences of the token.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "bounded")]
     pub audiences: Vec<Text>,
-    /// What the token allows.
+    /// The scopes of the token.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "bounded")]
     pub scopes: Vec<Text>,
-    /// The token's id.
+    /// The id of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<Text>,
     /// The key that signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kid: Option<Text>,
-    /// When the token ends, in seconds since 1970.
+    /// The expiry of the token, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
-    /// What was changed, or was to be.
+    /// The objects that were changed, or should have been.
     #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "bounded")]
     pub targets: Vec<Target>,
-    /// Why it was changed, as the caller says.
+    /// The reason for the change that the caller gave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Text>,
-    /// How many sessions the change ended beside.
+    /// The number of sessions that the change ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_sessions: Option<u64>,
-    /// The refused items of a batch.
+    /// The rejected items of a batch.
     #[serde(skip_serializing_if = "Items::is_empty")]
     pub items: Items,
-    /// The answer was given before, to a request of the same `request_id`: nothing was done for it again.
+    /// The response repeats an earlier one to a request with the same `request_id`. Nothing was executed again.
     #[serde(skip_serializing_if = "is_false")]
     pub repeated: bool,
 }
@@ -143,17 +143,17 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// A change of the keys that nobody asked for: their plan did.
+/// A change of the keys by the rotation plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct PlannedChange {
-    /// What was done.
+    /// The rotation step.
     pub step: &'static str,
-    /// The keys that were changed, made or removed.
+    /// The keys that were generated, changed or deleted.
     #[serde(serialize_with = "bounded")]
     pub targets: Vec<Target>,
 }
 
-/// The first of a list, and how many more there are.
+/// Serializes the first entries of a list, and the number of further ones.
 fn bounded<T: Serialize, S: Serializer>(list: &[T], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     #[serde(untagged)]

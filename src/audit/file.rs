@@ -1,4 +1,4 @@
-//! Lines in a file, which others may rename or remove at any time.
+//! The sink for a file, which other programs may rename or delete at any time.
 
 use std::{
     fs::{self, File, FileType, OpenOptions, TryLockError},
@@ -13,23 +13,23 @@ use async_trait::async_trait;
 use rustix::fs::OFlags;
 
 use super::{
-    line::Line,
-    sink::{AuditOpenError, Sink, SinkError, text},
+    record::AuditRecord,
+    sink::{AuditOpenError, Sink, SinkError, lines},
 };
 
-/// How long another process may hold the lock: each holds it for one write.
+/// The timeout for the lock of another process, which holds it for one write.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// How often the lock is tried for.
+/// The interval of attempts to lock the file.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
 
-/// An append-only file. Before each batch it is looked whether it is still the one of that name; if not, another is begun.
+/// An append-only file. It is reopened before a batch if another file, or none, has its name.
 #[derive(Debug)]
 pub(super) struct FileSink {
     path: PathBuf,
-    /// Whether each batch is on the disk before it counts as written.
+    /// Whether each batch is flushed to the disk before it counts as written.
     durable: bool,
-    /// How long an append waits for another process's lock.
+    /// The timeout for the lock of another process.
     lock_wait: Duration,
     open: Option<Open>,
 }
@@ -37,12 +37,12 @@ pub(super) struct FileSink {
 #[derive(Debug)]
 struct Open {
     file: File,
-    /// Device and inode, which tell one file from another.
+    /// Device and inode, which identify the file.
     identity: (u64, u64),
 }
 
 impl FileSink {
-    /// Opens the file, or makes it for its owner only.
+    /// Opens the file, or creates it with mode 0600.
     pub(super) fn open(path: PathBuf, durable: bool) -> Result<Self, AuditOpenError> {
         match Open::at(&path) {
             Ok(open) => Ok(Self { path, durable, lock_wait: LOCK_WAIT, open: Some(open) }),
@@ -53,14 +53,14 @@ impl FileSink {
         }
     }
 
-    /// The file of that name, as it is now.
+    /// The file that has the name now.
     fn current(&mut self) -> io::Result<&File> {
         let named = identity(&self.path);
         let current = match self.open.take() {
             Some(open) if named == Some(open.identity) => open,
             former => {
                 if let Some(former) = former {
-                    // What was written before it was renamed is as durable as what comes after.
+                    // The records before the renaming must be as durable as those after it.
                     former.file.sync_data()?;
                 }
                 Open::at(&self.path)?
@@ -80,19 +80,19 @@ impl FileSink {
 impl Open {
     fn at(path: &Path) -> io::Result<Self> {
         let made = match fs::symlink_metadata(path) {
-            // Opening a device may do something already.
+            // Opening a device may have an effect.
             Ok(metadata) => plain(path, metadata.file_type()).map(|()| false)?,
             Err(error) if error.kind() == ErrorKind::NotFound => true,
             Err(error) => return Err(error),
         };
-        // What came there since is not followed, and waited for by nobody.
+        // A link or pipe that was created since is neither followed nor waited for.
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
         let metadata = file.metadata()?;
         plain(path, metadata.file_type())?;
         if made && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            // Its name is to survive as well.
+            // The name of the file must survive a crash, too.
             File::open(folder)?.sync_all()?;
         }
         match file.try_lock() {
@@ -106,7 +106,7 @@ impl Open {
     }
 }
 
-/// Whether this is a plain file. A link may lead where whoever may write in the folder wants.
+/// Checks that this is a plain file. A link may point to any file, chosen by any user with write access to the folder.
 fn plain(path: &Path, kind: FileType) -> io::Result<()> {
     let what = match kind {
         _ if kind.is_file() => return Ok(()),
@@ -126,7 +126,7 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-/// The file while no other process that asks for the lock writes to it.
+/// A file with its advisory lock held.
 struct Locked<'f>(&'f File);
 
 impl<'f> Locked<'f> {
@@ -144,24 +144,24 @@ impl<'f> Locked<'f> {
         tokio::time::timeout(wait, locked).await.map_err(held)?
     }
 
-    /// Writes all of the text, or none of it if that can be.
+    /// Writes all of the text, or truncates the file to its former length.
     fn append(&self, text: &[u8]) -> io::Result<()> {
         let mut file = self.0;
         let before = file.metadata()?.len();
         let written = self.end_line(before).and_then(|()| file.write_all(text));
         if written.is_err() && file.metadata().is_ok_and(|metadata| metadata.len() > before) {
-            // Where it cannot be cut, the next write ends the torn line.
+            // If the file cannot be truncated, the next write ends the incomplete line.
             let _ = file.set_len(before);
         }
         written
     }
 
-    /// Ends the last line, where a process or a disk gave up in the middle of it.
+    /// Ends the last line if it is incomplete.
     fn end_line(&self, length: u64) -> io::Result<()> {
         let mut file = self.0;
         let mut last = *b"\n";
         if let Some(place) = length.checked_sub(1) {
-            // It may have been emptied meanwhile.
+            // The file may have been truncated meanwhile.
             let _ = file.read_at(&mut last, place)?;
         }
         if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
@@ -170,15 +170,15 @@ impl<'f> Locked<'f> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        // It also ends with the file.
+        // Closing the file also unlocks it.
         let _ = self.0.unlock();
     }
 }
 
 #[async_trait]
 impl Sink for FileSink {
-    async fn write(&mut self, lines: &[Arc<Line>]) -> Result<(), SinkError> {
-        let appended = self.append(&text(lines)).await;
+    async fn write(&mut self, records: &[Arc<AuditRecord>]) -> Result<(), SinkError> {
+        let appended = self.append(&lines(records)).await;
         appended.map_err(|error| SinkError(format!("{}: {error}", self.path.display())))
     }
 
@@ -186,7 +186,7 @@ impl Sink for FileSink {
         if let Some(open) = &self.open
             && let Err(error) = open.file.sync_all()
         {
-            tracing::warn!(path = %self.path.display(), %error, "the audit file may not be whole on the disk");
+            tracing::warn!(path = %self.path.display(), %error, "the audit file could not be flushed to the disk");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The way of an event to the sinks.
+//! The audit log: queues each record for every sink.
 
 use std::{
     sync::{
@@ -15,20 +15,20 @@ use tokio::{
 
 use super::{
     AuditMetrics, AuditMode, AuditOpenError, AuditSettings, Event, PlannedChange,
-    line::{Line, Stamp},
     metrics::SinkCounts,
+    record::{AuditRecord, Sequencer},
     sink,
     writer::{Entry, Writer},
 };
 use crate::{clock::Clock, random, spans};
 
-/// How long a sink may write nothing at all before the end does not wait for it any more.
+/// The time without any write after which the shutdown does not wait for a sink.
 const STALLED: Duration = Duration::from_secs(3);
 
-/// How long a call waits for its event to be durable.
+/// The timeout of a call that waits until its record is durable.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// The event of a call could not be made durable, and must be.
+/// The record of a call could not be written, and the mode is `required`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the audit log cannot be written")]
 pub struct AuditUnavailable;
@@ -38,18 +38,18 @@ pub struct AuditUnavailable;
 pub struct AuditLog {
     mode: AuditMode,
     queues: Vec<Queue>,
-    stamp: Arc<Stamp>,
+    sequencer: Arc<Sequencer>,
     metrics: Arc<AuditMetrics>,
     closing: watch::Sender<bool>,
 }
 
-/// What leads to one sink.
+/// The queue of a sink.
 #[derive(Debug)]
 struct Queue {
     name: &'static str,
     entries: mpsc::Sender<Entry>,
-    /// Lost, and not told to the sink yet.
-    untold: Arc<AtomicU64>,
+    /// The number of lost records that the sink does not know of yet.
+    unreported: Arc<AtomicU64>,
     /// Whether the last attempt failed.
     failing: Arc<AtomicBool>,
     counts: Arc<SinkCounts>,
@@ -58,7 +58,7 @@ struct Queue {
 
 impl Queue {
     fn lose_one(&self) {
-        self.untold.fetch_add(1, Relaxed);
+        self.unreported.fetch_add(1, Relaxed);
         self.counts.lost.fetch_add(1, Relaxed);
     }
 }
@@ -67,11 +67,11 @@ impl AuditLog {
     /// Opens every sink.
     ///
     /// # Errors
-    /// When one cannot be written to.
+    /// When a sink is not writable.
     pub async fn open(settings: AuditSettings, clock: Arc<dyn Clock>) -> Result<Self, AuditOpenError> {
         let instance = random::text::<9>()
             .map_err(|error| AuditOpenError { setting: "audit_mode", problem: error.to_string() })?;
-        let stamp = Arc::new(Stamp { instance: instance.into(), sequence: AtomicU64::new(1), clock });
+        let sequencer = Arc::new(Sequencer { instance: instance.into(), sequence: AtomicU64::new(1), clock });
         let (closing, _) = watch::channel(false);
         let mut queues = Vec::new();
         let mode = settings.mode;
@@ -80,7 +80,7 @@ impl AuditLog {
             let name = sink_settings.name();
             let sink = sink::open(sink_settings, mode).await?;
             let (entries, coming) = mpsc::channel(settings.buffer.max(1));
-            let (untold, failing) = (Arc::default(), Arc::default());
+            let (unreported, failing) = (Arc::default(), Arc::default());
             let counts = Arc::<SinkCounts>::default();
             let (end, ended) = watch::channel(false);
             let writer = Writer {
@@ -88,76 +88,75 @@ impl AuditLog {
                 sink,
                 mode,
                 entries: coming,
-                untold: Arc::clone(&untold),
-                telling: None,
+                unreported: Arc::clone(&unreported),
+                lost_record: None,
                 failing: Arc::clone(&failing),
                 counts: Arc::clone(&counts),
-                stamp: Arc::clone(&stamp),
+                sequencer: Arc::clone(&sequencer),
                 closing: closing.subscribe(),
             };
             start(writer, end)?;
-            queues.push(Queue { name, entries, untold, failing, counts, ended });
+            queues.push(Queue { name, entries, unreported, failing, counts, ended });
         }
         let sinks = queues.iter().map(|queue| (queue.name, Arc::clone(&queue.counts))).collect();
-        Ok(Self { mode, queues, stamp, metrics: Arc::new(AuditMetrics { sinks }), closing })
+        Ok(Self { mode, queues, sequencer, metrics: Arc::new(AuditMetrics { sinks }), closing })
     }
 
-    /// Whether anything is written at all.
+    /// Whether there are sinks.
     pub const fn is_on(&self) -> bool {
         !self.queues.is_empty()
     }
 
-    /// Whether an event cannot be made durable now, as far as is known, and must be: then nothing should be begun that leaves
-    /// one. A sink that fails is tried again and again by itself.
+    /// Whether the mode is `required` and a sink fails: then no audited call should begin. The writer of the sink retries by itself.
     pub fn is_blocked(&self) -> bool {
         self.mode == AuditMode::Required && self.queues.iter().any(|queue| queue.failing.load(Relaxed))
     }
 
-    /// Writes the event of a call. Where the log is required it is durable in every sink when this is done; else it waits
-    /// for its turn, or is lost and counted.
+    /// Writes the event of a call. In the mode `required`, the record is durable in every sink when this returns; otherwise the record
+    /// is queued, or lost and counted.
     ///
     /// # Errors
-    /// Only where it is required.
+    /// In the mode `required`, when the record cannot be written.
     pub async fn write(&self, event: Event) -> Result<(), AuditUnavailable> {
         if self.mode != AuditMode::Required {
             self.note(event);
             return Ok(());
         }
         let _step = spans::step("audit");
-        let line = Arc::new(self.stamp.call(event));
-        self.durable(&line).await
+        let record = Arc::new(self.sequencer.call(event));
+        self.durable(&record).await
     }
 
-    /// Queues an event, and does not wait until it is written.
+    /// Queues an event without waiting for a sink.
     pub fn note(&self, event: Event) {
         if self.is_on() {
-            self.send(self.stamp.call(event));
+            self.send(self.sequencer.call(event));
         }
     }
 
-    /// Writes a change that nobody asked for.
+    /// Queues a planned change of the keys.
     pub fn planned(&self, change: PlannedChange) {
         if self.is_on() {
-            self.send(self.stamp.planned(change));
+            self.send(self.sequencer.planned(change));
         }
     }
 
-    fn send(&self, line: Line) {
-        let line = Arc::new(line);
+    fn send(&self, record: AuditRecord) {
+        let record = Arc::new(record);
         for queue in &self.queues {
-            if queue.entries.try_send(Entry { line: Arc::clone(&line), durable: None }).is_err() {
+            if queue.entries.try_send(Entry { record: Arc::clone(&record), durable: None }).is_err() {
                 queue.lose_one();
             }
         }
     }
 
-    async fn durable(&self, line: &Arc<Line>) -> Result<(), AuditUnavailable> {
+    async fn durable(&self, record: &Arc<AuditRecord>) -> Result<(), AuditUnavailable> {
         let end = tokio::time::Instant::now() + WAIT;
         let mut awaited = Vec::with_capacity(self.queues.len());
-        // All of this before the first wait: an event is on its way even if its caller goes away.
+        // Every queue before the first wait: the record is written even if the caller disconnects.
         for queue in &self.queues {
             let (durable, answer) = oneshot::channel();
-            let entry = Entry { line: Arc::clone(line), durable: Some(durable) };
+            let entry = Entry { record: Arc::clone(record), durable: Some(durable) };
             if queue.entries.try_send(entry).is_err() {
                 queue.lose_one();
                 return Err(AuditUnavailable);
@@ -166,38 +165,38 @@ impl AuditLog {
         }
         for (queue, answer) in awaited {
             let Ok(answer) = tokio::time::timeout_at(end, answer).await else {
-                // A sink that hangs fails, too: further calls are refused at once, until it writes again.
+                // A sink that hangs counts as failing: further calls are rejected at once until it writes again.
                 queue.failing.store(true, Relaxed);
                 return Err(AuditUnavailable);
             };
-            // An end that was dropped unused has not written it.
+            // The writer drops the sender if it has not written the record.
             answer.map_err(|_| AuditUnavailable)?;
         }
         Ok(())
     }
 
-    /// What is counted.
+    /// The metrics.
     pub fn metrics(&self) -> Arc<AuditMetrics> {
         Arc::clone(&self.metrics)
     }
 
-    /// Takes no more, and waits until what waits has been written, up to `bound`, and not for sinks that are stalled.
+    /// Accepts no more records, and waits until the queued ones are written, at most `bound`, and not for stalled sinks.
     pub async fn close(&self, bound: Duration) {
         self.closing.send_replace(true);
         let ended = async {
             for queue in &self.queues {
-                // One whose writer is gone has ended.
+                // If the writer is gone, it has ended.
                 let _ = queue.ended.clone().wait_for(|ended| *ended).await;
             }
         };
         tokio::select! {
             () = ended => {}
-            () = tokio::time::sleep(bound) => tracing::warn!("the end of the audit log was not written in time"),
-            () = self.stalled() => tracing::warn!("the end of the audit log was not written: the sinks are stalled"),
+            () = tokio::time::sleep(bound) => tracing::warn!("the last audit records were not written in time"),
+            () = self.stalled() => tracing::warn!("the last audit records were not written: the sinks are stalled"),
         }
     }
 
-    /// Resolves when no sink has written anything for a while, as a pipe does that is not read.
+    /// Resolves when no sink has written anything for a while, such as a pipe without a reader.
     async fn stalled(&self) {
         let tried = || {
             let counts = self.queues.iter().map(|queue| &queue.counts);
@@ -213,8 +212,7 @@ impl AuditLog {
     }
 }
 
-/// Runs a writer on a thread of its own: a disk or a pipe that stands still must not hold up a thread that serves calls,
-/// nor the end of the process.
+/// Runs a writer on a thread of its own: a blocked disk or pipe must block neither a thread that serves calls nor the shutdown.
 fn start(writer: Writer, end: watch::Sender<bool>) -> Result<(), AuditOpenError> {
     let runtime = Handle::current();
     let name = format!("audit-{}", writer.name);

@@ -1,4 +1,4 @@
-//! What is counted of the audit log.
+//! The metrics of the audit log.
 
 use std::sync::{
     Arc,
@@ -15,12 +15,12 @@ use prometheus_client::{
 #[derive(Debug, Default)]
 pub(super) struct SinkCounts {
     pub(super) written: AtomicU64,
-    /// Attempts that failed, in events; the same event may be tried again.
+    /// The events of failed attempts; an event may be retried.
     pub(super) failed: AtomicU64,
     pub(super) lost: AtomicU64,
 }
 
-/// Events by sink and result, and those that were lost.
+/// Events by sink and result, and lost events.
 #[derive(Debug, Default)]
 pub struct AuditMetrics {
     pub(super) sinks: Vec<(&'static str, Arc<SinkCounts>)>,

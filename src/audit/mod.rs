@@ -1,17 +1,16 @@
-//! The audit log: who asked for what, and what they were told.
+//! The audit log: one record for each audited call and each rotation of a key.
 //!
-//! May import: `model`, `clock`, `random`, `spans`. Invariant: every text of a caller's passes through [`Text`], so that no line holds
-//! a token or a secret, and none is longer than its bounds.
+//! May import: `database`, `model`, `clock`, `random`, `spans`. Invariant: every text of a caller passes through [`Text`], so that no
+//! record contains a credential, and each is bounded.
 
 mod event;
 mod file;
-mod line;
 mod log;
 mod metrics;
 mod postgres;
+mod record;
 mod settings;
 mod sink;
-mod stdout;
 mod text;
 mod writer;
 

@@ -1,4 +1,4 @@
-//! Lines in a table of a PostgreSQL database, of the store's or of another.
+//! The sink for a table of a PostgreSQL database, which may be the database of the store.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -9,25 +9,24 @@ use sqlx::{
 };
 
 use super::{
-    line::Line,
+    record::AuditRecord,
     sink::{AuditOpenError, Sink, SinkError},
 };
 use crate::database::{self, Access, Connected, DatabaseLocation};
 
-/// How long a batch may take, a new connection included: a little less than a call waits for it.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The timeout of a batch, including a new connection: less than the timeout of a call that waits for it.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long to wait for the table, which another replica may be making.
-const MIGRATION: Duration = Duration::from_secs(60);
+/// The timeout of the migration, which another replica may be running.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// For the server itself, in milliseconds.
+/// The timeouts in the database server, in milliseconds.
 const SESSION: &str = "SET statement_timeout = 4000; SET idle_in_transaction_session_timeout = 10000";
 
-/// Our own list, for the database may be the store's, which has one too.
+/// A table of its own, because the database of the store has a migrations table, too.
 const MIGRATIONS_TABLE: &str = "tokend_audit_migrations";
 
-/// A line is told from others by its run and number: one that is written again, since nobody knew whether it was, is there
-/// once.
+/// Instance and sequence number identify a record, so that a record that is written again after a lost response is stored once.
 const INSERT: &str = "INSERT INTO audit_events (instance, sequence, time, event)
     SELECT line.instance, line.sequence, to_timestamp(line.time), line.event::jsonb
     FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::text[]) AS line (instance, sequence, time, event)
@@ -37,12 +36,12 @@ const INSERT: &str = "INSERT INTO audit_events (instance, sequence, time, event)
 #[derive(Debug)]
 pub(super) struct PostgresSink {
     location: DatabaseLocation,
-    /// None after a failure: the next batch makes another, to whichever server takes writes then.
+    /// None after a failure: the next batch connects to a server that accepts writes.
     connection: Option<PgConnection>,
 }
 
 impl PostgresSink {
-    /// Connects, and makes the table if there is none.
+    /// Connects, and creates the table if there is none.
     pub(super) async fn open(location: DatabaseLocation) -> Result<Self, AuditOpenError> {
         location.warn_of_ignored();
         let failed = |problem: String| {
@@ -52,27 +51,27 @@ impl PostgresSink {
         let prepare = async {
             let mut connection = connect(&location, "").await.map_err(|SinkError(problem)| problem)?;
             migrate(&mut connection).await?;
-            // All is done; how the connection ends does not matter.
+            // An error while closing does not matter.
             let _ = connection.close().await;
             Ok(())
         };
-        match tokio::time::timeout(MIGRATION, prepare).await {
+        match tokio::time::timeout(MIGRATION_TIMEOUT, prepare).await {
             Ok(prepared) => prepared.map_err(failed)?,
-            Err(_) => return Err(failed(format!("no answer within {} s", MIGRATION.as_secs()))),
+            Err(_) => return Err(failed(format!("no answer within {} s", MIGRATION_TIMEOUT.as_secs()))),
         }
         Ok(Self { location, connection: None })
     }
 
-    async fn insert(&mut self, lines: &[Arc<Line>]) -> Result<(), SinkError> {
+    async fn insert(&mut self, records: &[Arc<AuditRecord>]) -> Result<(), SinkError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => connect(&self.location, SESSION).await?,
         };
-        let instances: Vec<&str> = lines.iter().map(|line| &*line.instance).collect();
+        let instances: Vec<&str> = records.iter().map(|record| &*record.instance).collect();
         let sequences: Vec<i64> =
-            lines.iter().map(|line| i64::try_from(line.sequence).unwrap_or(i64::MAX)).collect();
-        let times: Vec<i64> = lines.iter().map(|line| line.time.seconds()).collect();
-        let events: Vec<&str> = lines.iter().map(|line| line.json()).collect();
+            records.iter().map(|record| i64::try_from(record.sequence).unwrap_or(i64::MAX)).collect();
+        let times: Vec<i64> = records.iter().map(|record| record.time.seconds()).collect();
+        let events: Vec<&str> = records.iter().map(|record| record.json()).collect();
         let insert = sqlx::query(INSERT).bind(instances).bind(sequences).bind(times).bind(events);
         insert.execute(&mut connection).await?;
         self.connection = Some(connection);
@@ -80,16 +79,16 @@ impl PostgresSink {
     }
 }
 
-/// Connects to a server that takes writes.
+/// Connects to a server that accepts writes.
 async fn connect(location: &DatabaseLocation, session: &'static str) -> Result<PgConnection, SinkError> {
-    match database::connect(location, session, PATIENCE).await {
+    match database::connect(location, session, TIMEOUT).await {
         Ok(Connected { connection, access: Access::ReadWrite, .. }) => Ok(connection),
         Ok(Connected { access, .. }) => Err(SinkError(access.problem().to_owned())),
         Err(error) => Err(SinkError(error.to_string())),
     }
 }
 
-/// Makes the table. Where it is, nothing is done: such a start needs no more than the right to insert.
+/// Creates the table. If it exists, does nothing, so that the role needs only the right to insert.
 async fn migrate(connection: &mut PgConnection) -> Result<(), String> {
     let made: bool =
         sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL AND to_regclass('audit_events') IS NOT NULL")
@@ -104,30 +103,30 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), String> {
     let first = Migration::new(1, Cow::Borrowed("audit_events"), MigrationType::Simple, sql, false);
     let mut migrator = Migrator::with_migrations(vec![first]);
     migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    // Takes an advisory lock and looks again: of many replicas one makes it, the others find it done.
+    // Takes an advisory lock and checks again: one of several replicas runs the migration.
     migrator.run_direct(None, connection, false).await.map_err(|error| error.to_string())
 }
 
 #[async_trait]
 impl Sink for PostgresSink {
-    async fn write(&mut self, lines: &[Arc<Line>]) -> Result<(), SinkError> {
+    async fn write(&mut self, records: &[Arc<AuditRecord>]) -> Result<(), SinkError> {
         let write = async {
-            // A connection may have been lost since it was used. Nothing is there twice: see `INSERT`.
+            // The connection may have been closed since its last use. A retry is safe: see `INSERT`.
             let used = self.connection.is_some();
-            match self.insert(lines).await {
-                Err(_) if used => self.insert(lines).await,
+            match self.insert(records).await {
+                Err(_) if used => self.insert(records).await,
                 written => written,
             }
         };
-        match tokio::time::timeout(PATIENCE, write).await {
+        match tokio::time::timeout(TIMEOUT, write).await {
             Ok(written) => written,
-            Err(_) => Err(SinkError(format!("no answer within {} s", PATIENCE.as_secs()))),
+            Err(_) => Err(SinkError(format!("no answer within {} s", TIMEOUT.as_secs()))),
         }
     }
 
     async fn finish(&mut self) {
         if let Some(connection) = self.connection.take() {
-            let _ = tokio::time::timeout(PATIENCE, connection.close()).await;
+            let _ = tokio::time::timeout(TIMEOUT, connection.close()).await;
         }
     }
 }

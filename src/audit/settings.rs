@@ -1,22 +1,22 @@
-//! What steers the audit log.
+//! The settings of the audit log.
 
 use std::{path::PathBuf, str::FromStr};
 
 use crate::database::DatabaseLocation;
 
-/// What becomes of calls whose event cannot be written.
+/// The treatment of calls whose event cannot be written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AuditMode {
-    /// They are not answered: each call waits until its event is durable in every sink.
+    /// They fail: each call waits until its event is durable in every sink.
     Required,
-    /// They are answered; events wait, and those that find no room are counted.
+    /// They succeed: events are queued, and counted if the queue is full.
     #[default]
     Buffered,
-    /// Nothing is written.
+    /// No audit log.
     Off,
 }
 
-/// A text that names no mode.
+/// A text that is not a mode.
 #[derive(Debug, thiserror::Error)]
 #[error("must be required, buffered or off")]
 pub struct UnknownAuditMode;
@@ -34,14 +34,14 @@ impl FromStr for AuditMode {
     }
 }
 
-/// What steers the audit log.
+/// The settings of the audit log.
 #[derive(Debug, Clone)]
 pub struct AuditSettings {
-    /// What becomes of calls whose event cannot be written.
+    /// The treatment of calls whose event cannot be written.
     pub mode: AuditMode,
-    /// Where events are written: to all of these.
+    /// The sinks; every event is written to each.
     pub sinks: Vec<SinkSettings>,
-    /// How many events may wait for each sink.
+    /// The limit of queued events for each sink.
     pub buffer: usize,
 }
 
@@ -52,12 +52,12 @@ impl AuditSettings {
     }
 }
 
-/// One place to write to.
+/// The settings of a sink.
 #[derive(Clone)]
 pub enum SinkSettings {
     /// Standard output.
     Stdout,
-    /// A file, which is made if there is none.
+    /// A file, which is created if there is none.
     File(PathBuf),
     /// The table `audit_events` of this database.
     Postgres(DatabaseLocation),

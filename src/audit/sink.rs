@@ -1,28 +1,30 @@
-//! A place that lines are written to.
+//! The interface of sinks, and the sink for standard output.
 
-use std::sync::Arc;
+use std::{
+    io::{Write as _, stdout},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
 use super::{
     file::FileSink,
-    line::Line,
     postgres::PostgresSink,
+    record::AuditRecord,
     settings::{AuditMode, SinkSettings},
-    stdout::StdoutSink,
 };
 
-/// A place that lines are written to, one batch after the other.
+/// A destination of records, written batch by batch.
 #[async_trait]
 pub(super) trait Sink: Send {
-    /// Writes these lines. After an error any of them may be there, and each may be written again.
-    async fn write(&mut self, lines: &[Arc<Line>]) -> Result<(), SinkError>;
+    /// Writes these records. After an error, any of them may have been written, and each may be written again.
+    async fn write(&mut self, records: &[Arc<AuditRecord>]) -> Result<(), SinkError>;
 
-    /// Makes durable what was written, at the end.
+    /// Flushes the records at shutdown.
     async fn finish(&mut self) {}
 }
 
-/// Why a batch was not written. Its text is for the log.
+/// Why a batch could not be written. Its text is for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct SinkError(pub(super) String);
@@ -39,7 +41,7 @@ impl From<sqlx::Error> for SinkError {
     }
 }
 
-/// Why there can be no audit log. Its text is for the operator at start, and names the setting.
+/// Why the audit log cannot be opened. Its text names the setting, for the operator at startup.
 #[derive(Debug, thiserror::Error)]
 #[error("setting `{setting}`: {problem}")]
 pub struct AuditOpenError {
@@ -47,7 +49,7 @@ pub struct AuditOpenError {
     pub(super) problem: String,
 }
 
-/// Opens a place, and finds out whether it can be written to.
+/// Opens a sink, and checks that it is writable.
 pub(super) async fn open(settings: SinkSettings, mode: AuditMode) -> Result<Box<dyn Sink>, AuditOpenError> {
     Ok(match settings {
         SinkSettings::Stdout => Box::new(StdoutSink),
@@ -56,12 +58,25 @@ pub(super) async fn open(settings: SinkSettings, mode: AuditMode) -> Result<Box<
     })
 }
 
-/// The lines as they stand in a file.
-pub(super) fn text(lines: &[Arc<Line>]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(lines.iter().map(|line| line.json().len() + 1).sum());
-    for line in lines {
-        text.extend_from_slice(line.json().as_bytes());
+/// The records as lines of text.
+pub(super) fn lines(records: &[Arc<AuditRecord>]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(records.iter().map(|record| record.json().len() + 1).sum());
+    for record in records {
+        text.extend_from_slice(record.json().as_bytes());
         text.push(b'\n');
     }
     text
+}
+
+/// Standard output. A record counts as durable when it was written to the pipe.
+#[derive(Debug)]
+struct StdoutSink;
+
+#[async_trait]
+impl Sink for StdoutSink {
+    async fn write(&mut self, records: &[Arc<AuditRecord>]) -> Result<(), SinkError> {
+        let mut stdout = stdout().lock();
+        stdout.write_all(&lines(records))?;
+        Ok(stdout.flush()?)
+    }
 }

@@ -1,4 +1,4 @@
-//! Strings that come from outside, such as those of a request or a token.
+//! Texts of callers, such as those in a request or a token.
 
 use std::{
     borrow::Cow,
@@ -9,29 +9,30 @@ use serde::{Serialize, Serializer};
 
 use crate::model::{REDACTED, holds_credential};
 
-/// The longest text of a line, in bytes, before what is escaped in it.
+/// The limit of a text in a record, in bytes, before escaping.
 const LONGEST: usize = 256;
 
-/// How much of a text is searched for credentials, in bytes: twice the longest token.
-const LOOKED_AT: usize = 16 * 1024;
+/// The limit of the part that is searched for credentials, in bytes: twice the longest token.
+const SEARCHED: usize = 16 * 1024;
 
-/// A text that a client chose, unchanged. It is escaped when it is serialized: truncated at 256 bytes, and with nothing in it that a terminal, a parser or a reader could take for something else. Control and formatting characters are written as
-/// `\u{…}`, a backslash as two. A text that holds a credential is redacted as a whole, whatever the field.
+/// A text that a client chose. It is kept unchanged, and escaped when it is serialized: truncated at 256 bytes, with control and
+/// formatting characters as `\u{…}` and a backslash as two, so that it deceives no terminal, parser or reader. A text that contains a
+/// credential is redacted as a whole.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Text(String);
 
 impl Text {
-    /// A text from a caller. What is behind the part that is searched for credentials is not kept.
+    /// A text from a caller. The part after the first 16 KiB, which is not searched for credentials, is dropped.
     pub fn of(raw: &str) -> Self {
-        Self(raw.get(..raw.floor_char_boundary(LOOKED_AT)).unwrap_or_default().to_owned())
+        Self(raw.get(..raw.floor_char_boundary(SEARCHED)).unwrap_or_default().to_owned())
     }
 
-    /// About how many bytes of memory it takes.
+    /// Its approximate size in memory, in bytes.
     pub(crate) const fn bytes(&self) -> usize {
         size_of::<Self>() + self.0.len()
     }
 
-    /// The text as it is written.
+    /// The text as it is serialized.
     pub fn written(&self) -> Cow<'_, str> {
         let raw = self.0.as_str();
         if holds_credential(raw) {
@@ -77,7 +78,7 @@ impl Serialize for Text {
     }
 }
 
-/// Control characters, and those that have no shape but change how others are shown.
+/// Control characters, and invisible characters that change how others are displayed.
 fn is_unfit(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_deceive_is_spelled_out() {
+    fn deceptive_characters_are_escaped() {
         for (raw, fit) in [
             ("alice", "alice"),
             ("Zoë 王 \"x\" {}", "Zoë 王 \"x\" {}"),
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_two_characters() {
+    fn a_long_text_is_truncated_between_two_characters() {
         assert_eq!(Text::of(&"a".repeat(256)).written(), "a".repeat(256));
         assert_eq!(Text::of(&"a".repeat(257)).written(), format!("{}…", "a".repeat(256)));
         assert_eq!(Text::of(&"é".repeat(200)).written(), format!("{}…", "é".repeat(128)));
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_or_a_secret_in_the_wrong_field_is_not_written() {
+    fn a_credential_in_the_wrong_field_is_redacted() {
         for raw in [
             "eyJhbGciOiJFUzI1NiJ9.e30.AAAA",
             "Bearer eyJhbGciOiJFUzI1NiJ9.e30.A",

@@ -1,4 +1,4 @@
-//! What stands before each sink: takes what waits, writes it in one go, and tells those who wait for it.
+//! The writer of a sink: takes the queued records, writes them as one batch, and notifies the calls that wait for them.
 
 use std::{
     sync::{
@@ -12,36 +12,36 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     AuditMode,
-    line::{Line, Stamp},
     metrics::SinkCounts,
+    record::{AuditRecord, Sequencer},
     sink::{Sink, SinkError},
 };
 
-/// Lines of one batch.
+/// The limit of records in a batch.
 const MOST: usize = 512;
 
-/// How long events are batched before they are written, except in mode `required`, where calls wait for them.
+/// The time for which events are batched, except in the mode `required`, in which calls wait for them.
 const GATHER: Duration = Duration::from_millis(1);
 
-/// The rest after a failure: this at first, and up to the other.
+/// The first and the longest pause after a failure.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// A line that waits, and whoever waits for it.
+/// A queued record, and the call that waits for it.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) line: Arc<Line>,
+    pub(super) record: Arc<AuditRecord>,
     pub(super) durable: Option<oneshot::Sender<()>>,
 }
 
-/// What a writer does next.
+/// The next action of a writer.
 enum Next {
-    /// Lines wait.
+    /// Write a batch.
     Batch,
-    /// The sink fails: say what it did not get, as soon as that can be said.
+    /// The sink fails: retry to report lost records.
     Lost,
-    /// The log is closed: take no more.
+    /// The log is closed: accept no more records.
     Close,
-    /// Nothing waits any more.
+    /// The queue is empty and closed.
     End,
 }
 
@@ -51,20 +51,19 @@ pub(super) struct Writer {
     pub(super) sink: Box<dyn Sink>,
     pub(super) mode: AuditMode,
     pub(super) entries: mpsc::Receiver<Entry>,
-    /// Lost, and not told to the sink yet.
-    pub(super) untold: Arc<AtomicU64>,
-    /// The line that says so, once it was made: it is one line, however often it has to be tried.
-    pub(super) telling: Option<Arc<Line>>,
+    /// The number of lost records that the sink does not know of yet.
+    pub(super) unreported: Arc<AtomicU64>,
+    /// The record that reports them. It is kept for a retry, so that they are reported once.
+    pub(super) lost_record: Option<Arc<AuditRecord>>,
     /// Whether the last attempt failed.
     pub(super) failing: Arc<AtomicBool>,
     pub(super) counts: Arc<SinkCounts>,
-    pub(super) stamp: Arc<Stamp>,
+    pub(super) sequencer: Arc<Sequencer>,
     pub(super) closing: watch::Receiver<bool>,
 }
 
 impl Writer {
-    /// Writes until the log is closed and nothing waits any more. While the sink fails and nothing comes that could be
-    /// tried, it tries to say what it lost.
+    /// Writes until the log is closed and the queue empty. While the sink fails and no record comes, retries to report lost records.
     pub(super) async fn run(mut self) {
         let (mut batch, mut pause) = (Vec::new(), PAUSE.0);
         loop {
@@ -76,7 +75,7 @@ impl Writer {
                     self.write(&mut batch).await;
                 }
                 Next::Lost => {
-                    self.tell_lost().await;
+                    self.report_lost().await;
                     pause = if self.failing.load(Relaxed) { longer(pause) } else { PAUSE.0 };
                 }
                 Next::Close => self.entries.close(),
@@ -96,10 +95,10 @@ impl Writer {
         }
     }
 
-    /// Adds the events of the next millisecond to the batch: no call waits for them, and a wake-up costs more than writing one.
+    /// Adds the events of the next millisecond to the batch: no call waits for them, and a wake-up costs more than a write.
     #[expect(clippy::disallowed_methods, reason = "on a thread of its own, for a batch to fill")]
     fn gather(&mut self, batch: &mut Vec<Entry>) {
-        // The thread is this writer's own, and a timer would end with the runtime that serves calls.
+        // The thread belongs to this writer, and a timer would end with the runtime that serves calls.
         std::thread::sleep(GATHER);
         while batch.len() < MOST
             && let Ok(entry) = self.entries.try_recv()
@@ -108,19 +107,19 @@ impl Writer {
         }
     }
 
-    /// Writes a batch. Where somebody waits for each line, once: who hears nothing knows that it failed. Else until it is
-    /// written, or the log is closed.
+    /// Writes a batch. In the mode `required` once: a call that is not notified knows that its record was not written. Otherwise until it
+    /// is written, or the log is closed.
     async fn write(&mut self, batch: &mut Vec<Entry>) {
-        let lines: Vec<Arc<Line>> = batch.iter().map(|entry| Arc::clone(&entry.line)).collect();
-        let (count, mut pause) = (u64::try_from(lines.len()).unwrap_or(u64::MAX), PAUSE.0);
+        let records: Vec<Arc<AuditRecord>> = batch.iter().map(|entry| Arc::clone(&entry.record)).collect();
+        let (count, mut pause) = (u64::try_from(records.len()).unwrap_or(u64::MAX), PAUSE.0);
         loop {
-            match self.attempt(&lines).await {
+            match self.attempt(&records).await {
                 Ok(()) => {
                     for waiting in batch.drain(..).filter_map(|entry| entry.durable) {
-                        // It may have given up.
+                        // The call may have timed out.
                         let _ = waiting.send(());
                     }
-                    return self.tell_lost().await;
+                    return self.report_lost().await;
                 }
                 Err(_) if self.mode == AuditMode::Required || *self.closing.borrow() => {
                     self.lost(count);
@@ -136,10 +135,10 @@ impl Writer {
         }
     }
 
-    /// One attempt, counted. Of failures the first and the recovery are logged.
-    async fn attempt(&mut self, lines: &[Arc<Line>]) -> Result<(), SinkError> {
-        let count = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-        let written = self.sink.write(lines).await;
+    /// Attempts to write, and counts the outcome. Logs the first failure and the recovery.
+    async fn attempt(&mut self, records: &[Arc<AuditRecord>]) -> Result<(), SinkError> {
+        let count = u64::try_from(records.len()).unwrap_or(u64::MAX);
+        let written = self.sink.write(records).await;
         let failed_before = self.failing.swap(written.is_err(), Relaxed);
         match &written {
             Ok(()) => {
@@ -159,26 +158,26 @@ impl Writer {
     }
 
     fn lost(&self, count: u64) {
-        self.untold.fetch_add(count, Relaxed);
+        self.unreported.fetch_add(count, Relaxed);
         self.counts.lost.fetch_add(count, Relaxed);
     }
 
-    /// Says in the sink how many lines it did not get.
-    async fn tell_lost(&mut self) {
+    /// Writes the number of lost records to the sink.
+    async fn report_lost(&mut self) {
         loop {
-            let line = match self.telling.take() {
-                Some(line) => line,
-                None => match self.untold.swap(0, Relaxed) {
+            let record = match self.lost_record.take() {
+                Some(record) => record,
+                None => match self.unreported.swap(0, Relaxed) {
                     0 => {
-                        // A call that waited too long called it failing just when it had written.
+                        // A call may have timed out just when its record was written.
                         self.failing.store(false, Relaxed);
                         return;
                     }
-                    lost => Arc::new(self.stamp.lost(self.name, lost)),
+                    lost => Arc::new(self.sequencer.lost(self.name, lost)),
                 },
             };
-            if self.attempt(&[Arc::clone(&line)]).await.is_err() {
-                self.telling = Some(line);
+            if self.attempt(&[Arc::clone(&record)]).await.is_err() {
+                self.lost_record = Some(record);
                 return;
             }
         }

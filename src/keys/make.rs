@@ -18,10 +18,10 @@ pub(super) async fn pending(
 ) -> Result<KeyRecord, KeyError> {
     // Generating an RSA key takes a tenth of a second, which must not block the threads that serve calls.
     let generated = tokio::task::spawn_blocking(move || KeyMaterial::generate(algorithm)).await;
-    let octets = generated
+    let bytes = generated
         .map_err(|error| KeyError::Make(algorithm, error.to_string()))?
         .map_err(|error| KeyError::make(algorithm, &error))?;
-    sealed(sealer, algorithm, None, &octets, now, activate_time)
+    sealed(sealer, algorithm, None, &bytes, now, activate_time)
 }
 
 /// Seals a pending key with this material.
@@ -29,12 +29,12 @@ pub(super) fn sealed(
     sealer: &Sealer,
     algorithm: Algorithm,
     key_id: Option<KeyId>,
-    octets: &[u8],
+    bytes: &[u8],
     now: UnixTime,
     activate_time: UnixTime,
 ) -> Result<KeyRecord, KeyError> {
     let failed = |error| KeyError::make(algorithm, &error);
-    let material = KeyMaterial::parse(algorithm, octets).map_err(failed)?;
+    let material = KeyMaterial::parse(algorithm, bytes).map_err(failed)?;
     let public = material.public_key(algorithm);
     let key_id = match (key_id, &public) {
         (Some(key_id), _) => key_id,
@@ -45,7 +45,7 @@ pub(super) fn sealed(
             KeyId::from_text(id)
         }
     };
-    let sealed = sealer.seal(&key_id, algorithm, octets)?;
+    let sealed = sealer.seal(&key_id, algorithm, bytes)?;
     let public = public.map(|public| public.to_jwk());
     Ok(KeyRecord::pending(key_id, algorithm, sealed, public, now, activate_time))
 }
@@ -72,8 +72,8 @@ pub(super) fn verify_only(
 
 /// The public part of a key of the first release, which stored only the sealed private part; none for a secret.
 pub(super) fn public_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<String>, KeyError> {
-    let octets = RingKey::unseal(record, sealer)?;
-    let material = KeyMaterial::parse(record.algorithm, &octets)
+    let bytes = RingKey::unseal(record, sealer)?;
+    let material = KeyMaterial::parse(record.algorithm, &bytes)
         .map_err(|error| KeyError::make(record.algorithm, &error))?;
     Ok(material.public_key(record.algorithm).map(|public| public.to_jwk()))
 }

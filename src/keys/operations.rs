@@ -272,10 +272,10 @@ impl KeyManager {
                 "issuer",
                 "must not be set for a key that signs: it signs as this issuer only",
             )),
-            (KeyUsage::SignAndVerify, Some(octets)) if key.may_sign => {
+            (KeyUsage::SignAndVerify, Some(bytes)) if key.may_sign => {
                 self.check_rotatable(key.algorithm)?;
                 let activate = self.activation_time(set, key.algorithm, now);
-                make::sealed(self.ring.sealer(), key.algorithm, key_id, octets, now, activate)
+                make::sealed(self.ring.sealer(), key.algorithm, key_id, bytes, now, activate)
             }
             (KeyUsage::SignAndVerify, Some(_)) => Err(KeyError::refused(
                 "usage",

@@ -112,11 +112,11 @@ async fn reseal_key(store: &Store, sealer: &Sealer, key_id: &KeyId) -> Result<Op
 /// The key with its private part under the current sealing key; none if it is already.
 fn move_private_half(sealer: &Sealer, record: &KeyRecord) -> Result<Option<KeyRecord>, KeyError> {
     let Some(sealed) = record.sealed.as_deref() else { return Ok(None) };
-    let octets = sealer.open(&record.key_id, record.algorithm, sealed)?;
+    let bytes = sealer.open(&record.key_id, record.algorithm, sealed)?;
     if sealer.is_current(sealed) {
         return Ok(None);
     }
-    let sealed = sealer.seal(&record.key_id, record.algorithm, &octets)?;
+    let sealed = sealer.seal(&record.key_id, record.algorithm, &bytes)?;
     Ok(Some(KeyRecord { sealed: Some(sealed), ..record.clone() }))
 }
 

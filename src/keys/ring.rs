@@ -81,7 +81,7 @@ impl RingKey {
         })
     }
 
-    /// The octets of the private key or secret.
+    /// The bytes of the private key or secret.
     pub(super) fn unseal(record: &KeyRecord, sealer: &Sealer) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         let sealed = record.sealed.as_deref();
         let sealed =
@@ -98,8 +98,8 @@ impl RingKey {
         if record.sealed.is_none() {
             return Ok(None);
         }
-        let octets = Self::unseal(record, sealer)?;
-        let material = KeyMaterial::parse(record.algorithm, &octets)
+        let bytes = Self::unseal(record, sealer)?;
+        let material = KeyMaterial::parse(record.algorithm, &bytes)
             .map_err(|error| KeyError::Unusable(record.key_id.clone(), error.to_string()))?;
         let own = material.public_key(record.algorithm);
         if public.is_some_and(|public| own.as_ref().map(PublicKey::to_jwk) != Some(public.to_jwk())) {

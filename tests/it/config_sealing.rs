@@ -39,7 +39,7 @@ fn several_sealing_keys_are_one_setting() {
     let ids: Vec<_> = sealing.local.iter().map(|key| key.id()).collect();
     assert_eq!(ids, [SealingKey::parse(SEALING_KEY).unwrap().id(), other.id()]);
     let twice = read(&[("TOKEND_SEALING_KEY", &format!("{SEALING_KEY}\n{SEALING_KEY}"))]).unwrap_err();
-    assert_eq!(twice, ["sealing_key: key 2 is there twice (variable TOKEND_SEALING_KEY)"]);
+    assert_eq!(twice, ["sealing_key: key 2 is a duplicate of an earlier key (variable TOKEND_SEALING_KEY)"]);
 }
 
 #[test]

@@ -168,7 +168,7 @@ async fn what_will_not_go_better_is_tried_once_and_names_the_setting() {
     story.vault.fail_next(307, None, "");
     asked_once(story.settings(), &["setting `vault_addr`", "307", "active node"]).await;
     story.vault.fail_next(200, None, "<html>hello</html>");
-    asked_once(story.settings(), &["setting `vault_addr`", "another program"]).await;
+    asked_once(story.settings(), &["setting `vault_addr`", "unexpected response"]).await;
     // Errors are repeated without the token, and without what was to be wrapped.
     story.vault.fail_next(400, None, format!(r#"{{"errors":["no {TOKEN}\u001b[31m"]}}"#));
     asked_once(story.settings(), &[r"400 (no [secret]\u{1b}[31m)"]).await;

@@ -27,7 +27,7 @@ pub enum Algorithm {
     Ps384,
     /// RSASSA-PSS with SHA-512.
     Ps512,
-    /// ML-DSA-44 (RFC 9964), which a quantum computer does not break.
+    /// ML-DSA-44 (RFC 9964), which is post-quantum secure.
     MlDsa44,
     /// ML-DSA-65 (RFC 9964).
     MlDsa65,
@@ -82,7 +82,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether one secret both signs and verifies, so that the key must never be published.
+    /// Whether a secret both signs and verifies. Such a key must never be published.
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::Hs256 | Self::Hs384 | Self::Hs512)
     }
@@ -94,7 +94,7 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// A text that names no algorithm of ours.
+/// A text that is not a supported algorithm.
 #[derive(Debug)]
 pub struct UnknownAlgorithm;
 

@@ -1,4 +1,4 @@
-//! Reading the claims of a payload whose signature is already known to be good.
+//! The registered claims of a token whose signature is valid.
 
 use crate::{InvalidToken, JsonObject, JsonValue, Reason, UnixTime};
 
@@ -27,22 +27,22 @@ pub struct TokenClaims {
     pub actor: Option<Actor>,
     /// `sid`
     pub session_id: Option<String>,
-    /// `orig_iat`: when that was issued which the token came of by a refresh or an exchange
+    /// `orig_iat`: the issue time of the first token in a chain of refreshes and exchanges
     pub origin_time: Option<UnixTime>,
 }
 
 impl TokenClaims {
-    /// When it was issued, or what it came of; none if it does not say.
+    /// The issue time of the token, or of the first token in its chain of refreshes and exchanges, if that is earlier.
     pub fn first_issue_time(&self) -> Option<UnixTime> {
         let issued = self.issue_time?;
         Some(self.origin_time.map_or(issued, |origin| origin.min(issued)))
     }
 }
 
-/// One who acts for another (`act`, RFC 8693 section 4.1).
+/// An actor (`act`, RFC 8693 section 4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// `iss`: the issuer whose subject it is; none: the issuer of the token that names it.
+    /// `iss`: the issuer of the subject; none for the issuer of the token.
     pub issuer: Option<String>,
     /// `sub`
     pub subject: String,
@@ -51,7 +51,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// The same actors, for a token of another issuer: each with its issuer. `issuer` is that of the token that names them.
+    /// The same actors, each with an issuer: `issuer`, if it has none.
     pub fn of_issuer(self, issuer: &str) -> Self {
         Self {
             issuer: self.issuer.or_else(|| Some(issuer.to_owned())),
@@ -60,14 +60,16 @@ impl Actor {
         }
     }
 
-    /// The actor, then the one before it, and so on.
+    /// The actor, then the previous actors.
     pub fn chain(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |actor| actor.actor.as_deref())
     }
 }
 
-/// Reads the registered claims, each of the type that RFC 7519 section 4.1 gives it. `iss`, `sub`, `aud` and `exp` must be
-/// there.
+/// Reads the registered claims, each with the type of RFC 7519 section 4.1. `iss`, `sub`, `aud` and `exp` are required.
+///
+/// # Errors
+/// With the reason [`Reason::ClaimInvalid`].
 pub fn read_claims(members: &JsonObject<'_>) -> Result<TokenClaims, InvalidToken> {
     Ok(TokenClaims {
         issuer: required(text(members, "iss")?)?,
@@ -103,8 +105,8 @@ pub(super) fn text(members: &JsonObject<'_>, name: &str) -> Result<Option<String
     }
 }
 
-/// A NumericDate (RFC 7519 section 2): seconds, which may have a fraction. It is cut off, as it is of the clock with which the time is
-/// compared: an instant that has passed is never in the future.
+/// A NumericDate (RFC 7519 section 2) in seconds. A fraction is truncated like that of the clock with which the time is compared, so that
+/// a past time is never in the future.
 pub(super) fn time(members: &JsonObject<'_>, name: &str) -> Result<Option<UnixTime>, InvalidToken> {
     const WRONG: InvalidToken = invalid("a time in the token is not a number of seconds since 1970");
     let Some(value) = members.get(name) else { return Ok(None) };
@@ -140,7 +142,7 @@ pub(super) fn audiences(claim: Option<&JsonValue<'_>>) -> Result<Vec<String>, In
     }
 }
 
-/// Who acts, and for whom they act in turn. As deep as JSON may be nested, which is bounded.
+/// The actors. Their number is bounded by the depth of the JSON.
 pub(super) fn actor(claim: &JsonValue<'_>) -> Result<Actor, InvalidToken> {
     const WRONG: InvalidToken = invalid("the token's actor is not an object with a subject");
     let JsonValue::Object(members) = claim else { return Err(WRONG) };

@@ -1,28 +1,30 @@
-//! The compact serialisation (RFC 7515 section 7.1), split strictly.
+//! The JWS compact serialisation (RFC 7515 section 7.1), parsed strictly.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{InvalidToken, JsonObject, Reason};
 
-/// A token in its three parts, decoded, with nothing of them believed yet.
+/// The three decoded parts of a token. Nothing is verified yet.
 #[derive(Debug)]
 pub struct Compact<'t> {
-    /// The JOSE header as it came.
+    /// The JOSE header, still encoded.
     pub header_segment: &'t str,
-    /// The JOSE header's octets.
+    /// The bytes of the JOSE header.
     pub header: Vec<u8>,
-    /// What the signature is over: both first parts as they came.
+    /// The JWS signing input (RFC 7515 section 2): the first two parts, still encoded.
     pub signing_input: &'t [u8],
-    /// The payload's octets. Not to be read before the signature was checked.
+    /// The bytes of the payload. Verify the signature before you read them.
     pub payload: Vec<u8>,
-    /// The signature's octets.
+    /// The bytes of the signature.
     pub signature: Vec<u8>,
 }
 
 impl<'t> Compact<'t> {
-    /// Splits `token`: exactly three parts of canonical base64url without padding, white space or unused bits that
-    /// are set (RFC 7515 section 2, RFC 4648 section 3.5), so that a token has one spelling only. A token longer than
-    /// `max_bytes` is refused before any of it is looked at.
+    /// Splits `token`: exactly three parts of canonical base64url without padding, white space or unused bits that are set (RFC 7515
+    /// section 2, RFC 4648 section 3.5), so that a token has one encoding only. A token longer than `max_bytes` is rejected first.
+    ///
+    /// # Errors
+    /// With the reason [`Reason::TooLarge`] or [`Reason::Malformed`].
     pub fn parse(token: &'t str, max_bytes: usize) -> Result<Self, InvalidToken> {
         if token.len() > max_bytes {
             return Err(InvalidToken::new(
@@ -37,7 +39,7 @@ impl<'t> Compact<'t> {
         if payload.contains('.') {
             return Err(MALFORMED);
         }
-        // The engine refuses foreign characters, padding and unused bits; a further dot is a foreign character.
+        // The engine rejects padding, unused bits that are set, and other characters such as a further dot.
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| MALFORMED);
         Ok(Self {
             header_segment: header,

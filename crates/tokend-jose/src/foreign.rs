@@ -1,4 +1,4 @@
-//! The profile of tokens of other issuers: what the RFCs require of a JWT, not what tokend writes.
+//! The profile of tokens of other issuers: the requirements of the RFCs on a JWT, not the form that tokend writes.
 //!
 //! A token that is verified with an imported key, is exchanged, or is a trusted issuer's credential is read by this profile. Beyond the
 //! profile of tokend's own tokens it accepts: an absent `kid` or `typ`; the types in `TYPES`; `cty: JWT`; an absent `sub`; `null` for
@@ -15,7 +15,7 @@ use crate::{Algorithm, InvalidToken, JsonObject, JsonValue, Reason, TokenClaims}
 /// RFC 9068 section 2.1, and JWT-SVID section 2.3 (`JOSE`). Any other type may be a token that means something else.
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "jose"];
 
-/// What a header says that matters. It decides nothing: `kid` names a key, and the rest is compared with that key.
+/// The members of a header that are used. `kid` selects a key; the other members are compared with that key.
 #[derive(Debug)]
 pub struct ForeignHeader {
     /// `alg`
@@ -28,6 +28,9 @@ pub struct ForeignHeader {
 
 impl ForeignHeader {
     /// Reads a header.
+    ///
+    /// # Errors
+    /// When the header is malformed.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidToken> {
         let members = understood(bytes)?;
         let content_type = header::text(&members, "cty", UNKNOWN_CONTENT.detail)?;
@@ -42,11 +45,14 @@ impl ForeignHeader {
         })
     }
 
-    /// Refuses a type that is neither in the profile nor one of `more`, which an operator accepts of the issuer.
+    /// Checks that the type is in the profile, or one of `more`, which an operator accepts from the issuer.
+    ///
+    /// # Errors
+    /// With the reason [`Reason::TypeMismatch`].
     pub fn check_type(&self, more: &[String]) -> Result<(), InvalidToken> {
         match &self.token_type {
             Some(name) if !TYPES.contains(&name.as_str()) && !more.contains(name) => {
-                let detail = "the token's type (`typ`) is not one that is accepted of other issuers";
+                let detail = "the token's type (`typ`) is not accepted from other issuers";
                 Err(InvalidToken::new(Reason::TypeMismatch, detail))
             }
             _ => Ok(()),

@@ -1,8 +1,8 @@
-//! The JOSE header (RFC 7515 section 4), read for three members and refused for some others. Of other issuers' tokens, `foreign.rs` reads it.
+//! The JOSE header (RFC 7515 section 4) of tokens of tokend. `foreign.rs` reads headers of other issuers' tokens.
 
 use crate::{Algorithm, InvalidToken, JsonObject, JsonValue, Reason, TokenType};
 
-/// What a header says that matters. It decides nothing: `kid` names a key, and the rest is compared with that key.
+/// The members of a header that are used. `kid` selects a key; the other members are compared with that key.
 #[derive(Debug)]
 pub struct Header {
     /// `alg`
@@ -11,8 +11,8 @@ pub struct Header {
     pub key_id: String,
 }
 
-/// Members that change what the payload is: compression, encryption, unencoded content. Where a key might be found (`jku`, `jwk`,
-/// `x5u`, `x5c`) is never read at all.
+/// Members that change the meaning of the payload: compression, encryption, unencoded content (RFC 7797). Members that refer to keys
+/// (`jku`, `jwk`, `x5u`, `x5c`) are ignored.
 const CONTENT_CHANGING: [&str; 3] = ["zip", "enc", "b64"];
 
 pub(super) const UNKNOWN_CONTENT: InvalidToken =
@@ -20,6 +20,9 @@ pub(super) const UNKNOWN_CONTENT: InvalidToken =
 
 impl Header {
     /// Reads a header.
+    ///
+    /// # Errors
+    /// When the header is malformed, or is not one that tokend writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidToken> {
         let members = understood(bytes)?;
         if members.get("cty").is_some() {
@@ -42,7 +45,7 @@ impl Header {
     }
 }
 
-/// The header's members, if there is none that must be understood and is not.
+/// The members of a header without extensions that must be understood (RFC 7515 section 4.1.11).
 pub(super) fn understood(bytes: &[u8]) -> Result<JsonObject<'_>, InvalidToken> {
     const MALFORMED: InvalidToken =
         InvalidToken::new(Reason::Malformed, "the token's header is not a JSON object");

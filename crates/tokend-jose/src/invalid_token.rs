@@ -1,44 +1,44 @@
-//! Why a token is refused.
+//! Why a token is rejected.
 
 use crate::UnixTime;
 
-/// The reason for a refused token, as the API names it.
+/// The reason why a token is rejected, as the API names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// Not a JWS in compact form with a JSON object inside.
     Malformed,
     /// Longer than the size limit.
     TooLarge,
-    /// `alg` is not the algorithm of the key that `kid` names.
+    /// `alg` is not the algorithm of the key with this `kid`.
     AlgorithmNotAllowed,
-    /// `kid` names no key of ours.
+    /// No known key has this `kid`.
     KeyUnknown,
-    /// The signature is not that key's over this text.
+    /// The signature is invalid.
     SignatureInvalid,
-    /// A `crit` header: extensions that must be understood, and none is.
+    /// The header requires extensions (`crit`, RFC 7515 section 4.1.11).
     CriticalHeader,
-    /// `typ` is not what this issuer writes.
+    /// `typ` is not accepted.
     TypeMismatch,
-    /// A claim is missing or of the wrong form.
+    /// A claim is missing or has the wrong type.
     ClaimInvalid,
-    /// `iss` is somebody else.
+    /// `iss` is another issuer.
     IssuerMismatch,
-    /// `aud` holds none of the audiences asked for.
+    /// `aud` contains none of the expected audiences.
     AudienceMismatch,
-    /// `exp` has come.
+    /// `exp` has passed.
     Expired,
-    /// `nbf` or `iat` has not come.
+    /// `nbf` or `iat` is in the future.
     NotYetValid,
     /// A required scope is not in `scope`.
     ScopeInsufficient,
-    /// It was revoked, or its session, or whose it is, or the key that signed it.
+    /// The token, its session, subject, client or key was revoked.
     Revoked,
-    /// It is bound to a key (`cnf`), and the one who presents it did not show that key.
+    /// The token is bound to a key (`cnf`, RFC 7800), and the caller did not prove possession of that key.
     BindingMismatch,
 }
 
 impl Reason {
-    /// Every reason, in the order of the API's table.
+    /// Every reason, in the order of the table in the API.
     pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::TooLarge,
@@ -57,7 +57,7 @@ impl Reason {
         Self::BindingMismatch,
     ];
 
-    /// The reason's name in `google.rpc.ErrorInfo`.
+    /// The name in `google.rpc.ErrorInfo`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Malformed => "TOKEN_MALFORMED",
@@ -79,25 +79,25 @@ impl Reason {
     }
 }
 
-/// A refused token: the reason, one sentence that holds nothing of the token, and what may be said of it to those who have it.
+/// A rejected token: the reason, a sentence that contains nothing of the token, and metadata for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {detail}", reason.name())]
 pub struct InvalidToken {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Why, in words for the caller.
+    /// The reason as a sentence.
     pub detail: &'static str,
-    /// Claims that decided, for `google.rpc.ErrorInfo`: only of a token whose signature is good.
+    /// The claims that caused the rejection, for `google.rpc.ErrorInfo`. Set only for a token with a valid signature.
     pub metadata: Vec<(&'static str, String)>,
 }
 
 impl InvalidToken {
-    /// A refusal for `reason`.
+    /// A token that is rejected for `reason`.
     pub const fn new(reason: Reason, detail: &'static str) -> Self {
         Self { reason, detail, metadata: Vec::new() }
     }
 
-    /// An expired token. Its signature must be good.
+    /// An expired token. Its signature must be valid.
     pub fn expired(expire_time: UnixTime) -> Self {
         let metadata = vec![("expire_time", expire_time.to_string())];
         Self { metadata, ..Self::new(Reason::Expired, "the token has expired") }

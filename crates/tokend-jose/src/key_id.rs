@@ -7,17 +7,17 @@ use std::fmt;
 pub struct KeyId(String);
 
 impl KeyId {
-    /// An id that tokend made.
+    /// An id from the store or from a key, which is valid.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// An id that came with a key from elsewhere. It must stand in a header, a log and a request as it is.
+    /// Parses the id of an imported key, which is written to headers, logs and requests unchanged.
     ///
     /// # Errors
     /// When it is not 1 to 128 printable ASCII characters, or holds a space, `"` or `\\`.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyId> {
-        let good = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'"' | b'\\');
+        let good = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
         let valid = (1..=128).contains(&text.len()) && text.bytes().all(good);
         if valid { Ok(Self(text.to_owned())) } else { Err(InvalidKeyId) }
     }
@@ -28,7 +28,7 @@ impl KeyId {
     }
 }
 
-/// A text that is no key id.
+/// A text that is not a key id.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be 1 to 128 printable ASCII characters other than space, `\"` and `\\`")]
 pub struct InvalidKeyId;

@@ -1,24 +1,24 @@
-//! The kinds of key, by their JOSE names.
+//! Key types (RFC 7518 section 6.1).
 
 use crate::Algorithm;
 
-/// What a key is made of (`kty`). Each algorithm works with one kind.
+/// The type of a key (`kty`). Each algorithm has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyType {
     /// A point on an elliptic curve (RFC 7518 section 6.2).
     Ec,
-    /// A point on an Edwards curve, as octets (RFC 8037).
+    /// A point on an Edwards curve (RFC 8037).
     Okp,
     /// A modulus and an exponent (RFC 7518 section 6.3).
     Rsa,
-    /// A key that belongs to its algorithm alone (RFC 9964).
+    /// A key for one algorithm (RFC 9964).
     Akp,
     /// A secret (RFC 7518 section 6.4).
     Oct,
 }
 
 impl KeyType {
-    /// The kind of key that `algorithm` works with.
+    /// The key type of `algorithm`.
     pub(super) const fn of(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Es256 | Algorithm::Es384 => Self::Ec,
@@ -35,7 +35,7 @@ impl KeyType {
     }
 }
 
-/// The `crv` value of `algorithm`'s keys, for those that have a curve.
+/// The curve (`crv`) of keys for `algorithm`, if they have one.
 pub(super) const fn curve(algorithm: Algorithm) -> Option<&'static str> {
     match algorithm {
         Algorithm::Es256 => Some("P-256"),

@@ -1,4 +1,4 @@
-//! Private keys and secrets: made, and parsed once.
+//! Private keys and secrets: generated, and parsed once.
 
 use aws_lc_rs::{
     encoding::AsDer as _,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::Algorithm;
 
-/// A private key or secret for one algorithm, parsed.
+/// A parsed private key or secret for one algorithm.
 pub enum KeyMaterial {
     /// ECDSA (RFC 7518 section 3.4).
     Ec(EcdsaKeyPair),
@@ -34,8 +34,10 @@ pub enum KeyMaterial {
 }
 
 impl KeyMaterial {
-    /// Makes a fresh key: its octets as they are to be sealed (PKCS#8 version 1, or the bare secret). RSA keys have
-    /// 2,048 bits, which every verifier takes.
+    /// Generates a key: PKCS#8 version 1, or the bytes of a secret. RSA keys have 2,048 bits, which every verifier accepts.
+    ///
+    /// # Errors
+    /// When the system's random number generator fails.
     pub fn generate(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
         let failed = |_| MaterialError::Generate(algorithm);
         let material = match KeyType::of(algorithm) {
@@ -52,42 +54,44 @@ impl KeyMaterial {
         material.to_pkcs8().ok_or(MaterialError::Generate(algorithm))
     }
 
-    /// Parses what [`Self::generate`] made, or a shared secret.
-    pub fn parse(algorithm: Algorithm, octets: &[u8]) -> Result<Self, MaterialError> {
+    /// Parses a key in the form that [`Self::generate`] returns, or a shared secret.
+    ///
+    /// # Errors
+    /// When the bytes are not a key for `algorithm`, or a secret is shorter than its hash (RFC 7518 section 3.2).
+    pub fn parse(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, MaterialError> {
         let unreadable = |_| MaterialError::Unreadable(algorithm);
         Ok(match KeyType::of(algorithm) {
             KeyType::Ec => {
-                Self::Ec(EcdsaKeyPair::from_pkcs8(ec_method(algorithm), octets).map_err(unreadable)?)
+                Self::Ec(EcdsaKeyPair::from_pkcs8(ec_method(algorithm), bytes).map_err(unreadable)?)
             }
-            KeyType::Okp => Self::Ed(Ed25519KeyPair::from_pkcs8(octets).map_err(unreadable)?),
-            KeyType::Rsa => Self::Rsa(RsaKeyPair::from_pkcs8(octets).map_err(unreadable)?),
+            KeyType::Okp => Self::Ed(Ed25519KeyPair::from_pkcs8(bytes).map_err(unreadable)?),
+            KeyType::Rsa => Self::Rsa(RsaKeyPair::from_pkcs8(bytes).map_err(unreadable)?),
             KeyType::Akp => {
-                Self::MlDsa(PqdsaKeyPair::from_pkcs8(ml_dsa_method(algorithm), octets).map_err(unreadable)?)
+                Self::MlDsa(PqdsaKeyPair::from_pkcs8(ml_dsa_method(algorithm), bytes).map_err(unreadable)?)
             }
             KeyType::Oct => {
                 let least = least_secret(algorithm);
-                if octets.len() < least {
+                if bytes.len() < least {
                     return Err(MaterialError::TooShort(algorithm, least));
                 }
-                Self::Hmac(Box::new(hmac::Key::new(hash(algorithm), octets)))
+                Self::Hmac(Box::new(hmac::Key::new(hash(algorithm), bytes)))
             }
         })
     }
 
-    /// The private key as PKCS#8 version 1, ML-DSA as its seed; none for a secret, and for an ML-DSA key whose seed is
-    /// not known.
+    /// The private key as PKCS#8 version 1, ML-DSA as its seed; none for a secret, and for an ML-DSA key without its seed.
     pub(super) fn to_pkcs8(&self) -> Option<Zeroizing<Vec<u8>>> {
-        let octets = match self {
+        let bytes = match self {
             Self::Ec(pair) => pair.to_pkcs8v1().ok()?.as_ref().to_vec(),
             Self::Ed(pair) => pair.to_pkcs8v1().ok()?.as_ref().to_vec(),
             Self::Rsa(pair) => pair.as_der().ok()?.as_ref().to_vec(),
             Self::MlDsa(pair) => pair.to_pkcs8v1().ok()?.as_ref().to_vec(),
             Self::Hmac(_) => return None,
         };
-        Some(Zeroizing::new(octets))
+        Some(Zeroizing::new(bytes))
     }
 
-    /// The public half; none for a secret, of which nothing may be told.
+    /// The public key; none for a secret.
     pub fn public_key(&self, algorithm: Algorithm) -> Option<PublicKey> {
         let parts = match self {
             Self::Ec(pair) => {
@@ -113,7 +117,7 @@ fn random(bytes: &mut [u8]) -> Result<(), aws_lc_rs::error::Unspecified> {
     aws_lc_rs::rand::fill(bytes)
 }
 
-/// RFC 7518 section 3.2: how many bytes a secret for `algorithm` must have, which is the length of the hash.
+/// The minimum length of a secret for `algorithm` in bytes, which is the length of the hash (RFC 7518 section 3.2).
 pub(super) fn least_secret(algorithm: Algorithm) -> usize {
     hash(algorithm).digest_algorithm().output_len()
 }

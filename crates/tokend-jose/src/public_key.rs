@@ -1,4 +1,4 @@
-//! Public keys: read and checked once, written as JWK.
+//! Public keys: parsed and checked once, written as JWK (RFC 7517).
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ use serde_json::Value;
 use super::{json, key_type::KeyType, material_error::MaterialError, token::sorted};
 use crate::{Algorithm, KeyId};
 
-/// How many bits an RSA modulus may have: fewer are not safe (RFC 7518 section 3.3), more only cost time.
+/// The bits of an RSA modulus: fewer are insecure (RFC 7518 section 3.3), more only cost time.
 pub(super) const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// A public key for one algorithm, parsed and checked once. Cheap to clone.
+/// A public key for one algorithm. Cheap to clone.
 #[derive(Clone)]
 pub struct PublicKey(Arc<Inner>);
 
@@ -41,7 +41,7 @@ struct Inner {
     modulus: Option<Vec<u8>>,
 }
 
-/// What a public key consists of, as bare octets. Numbers are big-endian and without leading zeros.
+/// The parts of a public key. Numbers are big-endian and without leading zeros.
 #[derive(PartialEq, Eq)]
 pub(super) enum Parts {
     Ec { x: Vec<u8>, y: Vec<u8> },
@@ -61,27 +61,30 @@ pub struct PublicJwk {
 }
 
 impl PublicKey {
-    /// Reads the bare JWK that the store keeps: just what [`Self::to_jwk`] writes, for exactly this algorithm.
+    /// Reads a JWK exactly as [`Self::to_jwk`] writes it, for this algorithm.
+    ///
+    /// # Errors
+    /// When `text` is anything else.
     pub fn from_jwk(algorithm: Algorithm, text: &str) -> Result<Self, MaterialError> {
         let unreadable = || MaterialError::Unreadable(algorithm);
         let members = json::object(text.as_bytes()).map_err(|_| unreadable())?;
-        let octets = |name: &str| {
+        let bytes = |name: &str| {
             let text = members.get(name).and_then(Value::as_str).ok_or_else(unreadable)?;
             URL_SAFE_NO_PAD.decode(text).map_err(|_| unreadable())
         };
         let parts = match KeyType::of(algorithm) {
-            KeyType::Ec => Parts::Ec { x: octets("x")?, y: octets("y")? },
-            KeyType::Okp => Parts::Okp { x: octets("x")? },
-            KeyType::Rsa => Parts::Rsa { n: octets("n")?, e: octets("e")? },
-            KeyType::Akp => Parts::Akp { public: octets("pub")? },
+            KeyType::Ec => Parts::Ec { x: bytes("x")?, y: bytes("y")? },
+            KeyType::Okp => Parts::Okp { x: bytes("x")? },
+            KeyType::Rsa => Parts::Rsa { n: bytes("n")?, e: bytes("e")? },
+            KeyType::Akp => Parts::Akp { public: bytes("pub")? },
             KeyType::Oct => return Err(unreadable()),
         };
         let key = Self::new(algorithm, &parts)?;
-        // The kind and the curve are compared here, and whatever else the text holds shows.
+        // Also compares the key type and the curve, and finds further members.
         if sorted(&key.0.jwk) == Value::Object(members) { Ok(key) } else { Err(unreadable()) }
     }
 
-    /// The key of these parts, if they are a key for `algorithm`.
+    /// The key with these parts.
     pub(super) fn new(algorithm: Algorithm, parts: &Parts) -> Result<Self, MaterialError> {
         let (key, signature_len) = parse(algorithm, parts).ok_or(MaterialError::Unreadable(algorithm))?;
         let jwk = Jwk { common: CommonParameters::default(), algorithm: parameters(algorithm, parts) };
@@ -92,20 +95,19 @@ impl PublicKey {
         Ok(Self(Arc::new(Inner { algorithm, jwk, key, signature_len, modulus })))
     }
 
-    /// The bare JWK for the store: the required members only, in lexicographic order and without white space, so that
-    /// its SHA-256 is the thumbprint.
+    /// The JWK with the required members only, in lexicographic order and without white space, so that its SHA-256 is the thumbprint.
     pub fn to_jwk(&self) -> String {
         sorted(&self.0.jwk).to_string()
     }
 
     /// The SHA-256 thumbprint (RFC 7638).
     pub fn thumbprint(&self) -> KeyId {
-        // jsonwebtoken has none for the keys of RFC 9964.
+        // jsonwebtoken computes no thumbprints of AKP keys (RFC 9964).
         let of_ml_dsa = |_| URL_SAFE_NO_PAD.encode(digest(&SHA256, self.to_jwk().as_bytes()));
         KeyId::from_text(self.0.jwk.thumbprint(ThumbprintHash::SHA256).unwrap_or_else(of_ml_dsa))
     }
 
-    /// The JWK as it is published.
+    /// The JWK for a published JWK set, with `alg`, `kid` and `use`.
     pub fn published(&self, key_id: &KeyId) -> PublicJwk {
         let algorithm = self.0.algorithm;
         let mut jwk = self.0.jwk.clone();
@@ -115,18 +117,18 @@ impl PublicKey {
         PublicJwk { algorithm, members: sorted(&jwk) }
     }
 
-    /// The one algorithm that it is for.
+    /// Its algorithm.
     pub fn algorithm(&self) -> Algorithm {
         self.0.algorithm
     }
 
-    /// Whether `signature` is of the form that this key's have. What is not is refused without any arithmetic.
+    /// Whether `signature` has the form of signatures of this key. Other signatures are rejected without arithmetic.
     pub(super) fn could_have_made(&self, signature: &[u8]) -> bool {
         signature.len() == self.0.signature_len
             && self.0.modulus.as_deref().is_none_or(|modulus| signature < modulus)
     }
 
-    /// Whether `signature` over `message` is this key's, and of the one length that such signatures have.
+    /// Whether `signature` over `message` is valid, and has the only length of such signatures.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         signature.len() == self.0.signature_len && self.0.key.verify_sig(message, signature).is_ok()
     }
@@ -134,7 +136,7 @@ impl PublicKey {
 
 /// The members of the JWK that are the key.
 fn parameters(algorithm: Algorithm, parts: &Parts) -> AlgorithmParameters {
-    let text = |octets: &Vec<u8>| URL_SAFE_NO_PAD.encode(octets);
+    let text = |bytes: &Vec<u8>| URL_SAFE_NO_PAD.encode(bytes);
     match parts {
         Parts::Ec { x, y } => AlgorithmParameters::EllipticCurve(EllipticCurveKeyParameters {
             key_type: EllipticCurveKeyType::EC,
@@ -159,11 +161,11 @@ fn parameters(algorithm: Algorithm, parts: &Parts) -> AlgorithmParameters {
     }
 }
 
-/// The parsed key, and how long its signatures are; none if the parts are not a key for `algorithm`.
+/// The parsed key and the length of its signatures; none if the parts are not a key for `algorithm`.
 fn parse(algorithm: Algorithm, parts: &Parts) -> Option<(ParsedPublicKey, usize)> {
-    let bare = |method: &'static dyn VerificationAlgorithm, octets: &[u8], public_len, signature_len| {
-        let key = ParsedPublicKey::new(method, octets).ok()?;
-        (octets.len() == public_len).then_some((key, signature_len))
+    let bare = |method: &'static dyn VerificationAlgorithm, bytes: &[u8], public_len, signature_len| {
+        let key = ParsedPublicKey::new(method, bytes).ok()?;
+        (bytes.len() == public_len).then_some((key, signature_len))
     };
     match (algorithm, parts) {
         (Algorithm::Es256, Parts::Ec { x, y }) => bare(&ECDSA_P256_SHA256_FIXED, &point(x, y, 32)?, 65, 64),
@@ -174,7 +176,7 @@ fn parse(algorithm: Algorithm, parts: &Parts) -> Option<(ParsedPublicKey, usize)
         (Algorithm::MlDsa87, Parts::Akp { public }) => bare(&ML_DSA_87, public, 2592, 4627),
         (algorithm, Parts::Rsa { n, e }) => {
             let components = PublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
-            // Refuses leading zeros. What it does not see to are the size and the exponent.
+            // aws-lc rejects leading zeros, but does not check the size and the exponent.
             let key = components.to_parsed_public_key(rsa_method(algorithm)?).ok()?;
             let sound = RSA_BITS.contains(&bits(n)) && is_odd(n) && is_odd(e) && bits(e) > 1;
             sound.then_some((key, n.len()))
@@ -188,7 +190,7 @@ fn point(x: &[u8], y: &[u8], len: usize) -> Option<Vec<u8>> {
     (x.len() == len && y.len() == len).then(|| [&[4], x, y].concat())
 }
 
-/// How many bits a number without leading zeros has.
+/// The number of bits of a number without leading zeros.
 pub(super) fn bits(number: &[u8]) -> usize {
     let leading = number.first().map_or(0, |first| first.leading_zeros() as usize);
     number.len() * 8 - leading
@@ -221,8 +223,8 @@ mod tests {
     use crate::Verifier;
 
     fn key(algorithm: Algorithm) -> (KeyMaterial, PublicKey) {
-        let octets = KeyMaterial::generate(algorithm).unwrap();
-        let material = KeyMaterial::parse(algorithm, &octets).unwrap();
+        let bytes = KeyMaterial::generate(algorithm).unwrap();
+        let material = KeyMaterial::parse(algorithm, &bytes).unwrap();
         let public = material.public_key(algorithm).unwrap();
         (material, public)
     }

@@ -1,4 +1,4 @@
-//! JWK sets of others (RFC 7517 section 5) that signatures are verified with: public keys, each parsed once.
+//! JWK sets (RFC 7517 section 5) of clients and other issuers, with which signatures are verified.
 
 use serde_json::{Map, Value};
 
@@ -9,17 +9,17 @@ use super::{
 };
 use crate::Algorithm;
 
-/// More keys than that are no set that somebody rotates.
+/// The limit of keys in a set.
 const MOST_KEYS: usize = 64;
 
-/// The longest `kid` of another issuer, in bytes.
+/// The limit of a `kid` of another issuer, in bytes.
 const LONGEST_KEY_ID: usize = 1024;
 
 /// The public keys of a client or of another issuer.
 #[derive(Default)]
 pub struct PublicKeySet {
     entries: Vec<Entry>,
-    /// How many keys there are: a key may be for several algorithms.
+    /// The number of keys. A key may have several entries, one for each algorithm.
     keys: usize,
     /// The keys that cannot be used.
     skipped: Vec<SkippedKey>,
@@ -30,21 +30,21 @@ struct Entry {
     key: PublicKey,
 }
 
-/// What a token's header leads to.
+/// The result of a search by `kid` and `alg`.
 pub enum SetLookup<'s> {
-    /// This key.
+    /// The key.
     Found(&'s PublicKey),
-    /// The key is there, and for another algorithm.
+    /// The key is for another algorithm.
     OtherAlgorithm,
-    /// No key of that id; or no id, and several keys for the algorithm.
+    /// No key has the id, or there is no id and several keys for the algorithm.
     Unknown,
 }
 
 impl PublicKeySet {
-    /// Reads a set that an operator wrote. A private key in it is an error, and so is a secret: whoever can read it could sign.
+    /// Reads a set that an operator wrote. A private key or a secret in the set is an error: anybody who can read it could sign.
     ///
     /// # Errors
-    /// What is wrong, in words that hold nothing of the keys.
+    /// The problem. The text contains nothing of the keys.
     pub fn strict(text: &str) -> Result<Self, String> {
         let Imported { keys, skipped } =
             import(Source::Jwk(text), None).map_err(|error| error.to_string())?;
@@ -57,15 +57,15 @@ impl PublicKeySet {
         Ok(set)
     }
 
-    /// Reads a set that another issuer publishes. Keys that cannot be used are skipped (RFC 7517 section 5): encryption keys,
-    /// kinds that tokend does not know, private keys, and those for none of `algorithms`. A key that does not say its algorithm is
-    /// for each of `algorithms` that fits it. A `kid` may be any string (RFC 7517 section 4.5).
+    /// Reads a set that another issuer publishes. Keys that cannot be used are skipped (RFC 7517 section 5): encryption keys, unknown key
+    /// types, private keys, and keys for none of `algorithms`. A key without `alg` is for each of `algorithms` that fits it. A `kid` may
+    /// be any string (RFC 7517 section 4.5).
     ///
     /// # Errors
-    /// When it is no set, or one without a single key that can be used.
-    pub fn lenient(octets: &[u8], algorithms: &[Algorithm]) -> Result<Self, String> {
-        let octets = octets.strip_prefix("\u{feff}".as_bytes()).unwrap_or(octets);
-        let members = json::object(octets).map_err(|error| error.to_string())?;
+    /// When `bytes` is not a set, or the set has no usable key.
+    pub fn lenient(bytes: &[u8], algorithms: &[Algorithm]) -> Result<Self, String> {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+        let members = json::object(bytes).map_err(|error| error.to_string())?;
         let Some(Value::Array(keys)) = members.get("keys") else {
             return Err("it is no JWK set: it has no list `keys`".to_owned());
         };
@@ -110,7 +110,7 @@ impl PublicKeySet {
         }
     }
 
-    /// Every key's id and algorithm.
+    /// The id and the algorithm of every key.
     pub fn keys(&self) -> impl Iterator<Item = (&str, Algorithm)> {
         self.entries.iter().map(|entry| (entry.key_id.as_str(), entry.key.algorithm()))
     }
@@ -137,7 +137,7 @@ fn usable(
         Some(Value::String(_)) => return Err(format!("its `kid` is longer than {LONGEST_KEY_ID} bytes")),
         Some(_) => return Err("its `kid` is not a string".to_owned()),
     };
-    // Imports allow fewer ids: theirs go to headers, logs and requests.
+    // `read_jwk` accepts fewer ids, because ids of imported keys are written to headers and logs.
     let mut members = members.clone();
     members.remove("kid");
     let (mut keys, mut problem) = (Vec::new(), None);
@@ -152,7 +152,7 @@ fn usable(
     if keys.is_empty() { Err(problem) } else { Ok((key_id, keys)) }
 }
 
-/// The public key, if that is all there is. A private key that somebody else holds too means nothing.
+/// The public key, if the key has no private part. A private key that is not kept secret proves nothing.
 fn public(key: ImportedKey) -> Result<PublicKey, String> {
     if key.private.is_some() {
         return Err("it holds a private key or a secret, where only public keys belong".to_owned());

@@ -1,5 +1,4 @@
-//! Private keys and secrets that sign, as `jsonwebtoken` and `signature` describe a signer: where a key in hardware or in a key
-//! service fits.
+//! Signers on the traits of `jsonwebtoken` and `signature`, which a key in hardware or in a key service can implement, too.
 
 use std::sync::Arc;
 
@@ -103,8 +102,8 @@ mod tests {
     #[test]
     fn keys_are_jsonwebtokens_with_every_algorithm_but_ml_dsa() {
         for algorithm in Algorithm::ALL {
-            let octets = KeyMaterial::generate(algorithm).unwrap();
-            let material = Arc::new(KeyMaterial::parse(algorithm, &octets).unwrap());
+            let bytes = KeyMaterial::generate(algorithm).unwrap();
+            let material = Arc::new(KeyMaterial::parse(algorithm, &bytes).unwrap());
             let verifier = match material.public_key(algorithm) {
                 Some(public) => Verifier::public(public),
                 None => Verifier::secret(algorithm, &material),

@@ -1,4 +1,4 @@
-//! Instants and durations, in whole seconds as JWT counts them.
+//! Times and lifetimes in whole seconds, as in a JWT.
 
 use std::{
     fmt,
@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 pub struct UnixTime(i64);
 
 impl UnixTime {
-    /// 9999-12-31T23:59:59Z: the last instant that a `google.protobuf.Timestamp` can say.
+    /// 9999-12-31T23:59:59Z, the last time of a `google.protobuf.Timestamp`.
     pub const MAX: Self = Self(253_402_300_799);
 
-    /// The instant `seconds` after the epoch, at most [`Self::MAX`]: no clock and no row makes a later one, which could be neither
-    /// formatted nor sent.
+    /// The time `seconds` after the epoch, at most [`Self::MAX`]: a later time could be neither formatted nor sent.
     pub const fn from_seconds(seconds: i64) -> Self {
         if seconds > Self::MAX.0 { Self::MAX } else { Self(seconds) }
     }
@@ -27,22 +26,22 @@ impl UnixTime {
         self.0
     }
 
-    /// The instant `ttl` later, at most [`Self::MAX`].
+    /// The time `ttl` later, at most [`Self::MAX`].
     pub fn plus(self, ttl: Ttl) -> Self {
         Self(self.0.saturating_add_unsigned(ttl.0)).min(Self::MAX)
     }
 
-    /// The instant `duration` later, at most [`Self::MAX`]; a fraction of a second is cut off the duration.
+    /// The time `duration` later, at most [`Self::MAX`]; fractions of a second of `duration` are truncated.
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add_unsigned(duration.as_secs())).min(Self::MAX)
     }
 
-    /// The instant `duration` earlier; a fraction of a second is cut off the duration.
+    /// The time `duration` earlier; fractions of a second of `duration` are truncated.
     pub const fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub_unsigned(duration.as_secs()))
     }
 
-    /// How long it is from `earlier` to this instant; nothing if it is not earlier.
+    /// The duration from `earlier` to this time; zero if it is not earlier.
     pub const fn since(self, earlier: Self) -> Duration {
         let seconds = self.0.saturating_sub(earlier.0);
         if seconds < 0 { Duration::ZERO } else { Duration::from_secs(seconds.unsigned_abs()) }
@@ -50,7 +49,7 @@ impl UnixTime {
 }
 
 impl fmt::Display for UnixTime {
-    /// As RFC 3339 says it, in UTC; what it cannot say as seconds since 1970.
+    /// RFC 3339 in UTC, or seconds since 1970 if the time has no such form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match u64::try_from(self.0) {
             Ok(seconds) if *self <= Self::MAX => {
@@ -61,18 +60,18 @@ impl fmt::Display for UnixTime {
     }
 }
 
-/// How long something lives: whole seconds, at least one.
+/// A lifetime: whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct Ttl(u64);
 
 impl Ttl {
-    /// A life of `seconds`; none for zero.
+    /// A lifetime of `seconds`; none for zero.
     pub const fn from_seconds(seconds: u64) -> Option<Self> {
         if seconds == 0 { None } else { Some(Self(seconds)) }
     }
 
-    /// A life of `minutes`, for constants; zero counts as one.
+    /// A lifetime of `minutes`, for constants; zero counts as one.
     pub const fn from_minutes(minutes: u64) -> Self {
         Self(if minutes == 0 { 60 } else { minutes * 60 })
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The `typ` header that this issuer writes (RFC 7515 section 4.1.9).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TokenType {
-    /// `JWT`, which every validator takes.
+    /// `JWT`, which every validator accepts.
     #[default]
     #[serde(rename = "JWT")]
     Jwt,
@@ -17,7 +17,7 @@ pub enum TokenType {
 }
 
 impl TokenType {
-    /// The header's value.
+    /// The value of `typ`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Jwt => "JWT",
@@ -26,7 +26,7 @@ impl TokenType {
     }
 }
 
-/// A text that is no type of ours.
+/// A text that is not a token type.
 #[derive(Debug, thiserror::Error)]
 #[error("must be `JWT` or `at+jwt`")]
 pub struct UnknownTokenType;

@@ -1,4 +1,4 @@
-//! A key that verifies, as `jsonwebtoken` and `signature` describe a verifier. It is always in memory.
+//! Verifiers on the traits of `jsonwebtoken` and `signature`.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Verifier {
         Self::with(key.algorithm(), key)
     }
 
-    /// The verifier for a secret. A private key in its place verifies nothing: its public half does.
+    /// The verifier for a secret. With a private key instead of a secret, every signature is invalid.
     pub fn secret(algorithm: Algorithm, material: &Arc<KeyMaterial>) -> Self {
         Self::with(algorithm, Secret(Arc::clone(material)))
     }
@@ -34,7 +34,10 @@ impl Verifier {
         }
     }
 
-    /// Checks `signature` over `message`.
+    /// Verifies `signature` over `message`.
+    ///
+    /// # Errors
+    /// With the reason [`Reason::SignatureInvalid`].
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), InvalidToken> {
         // The traits are over an owned signature.
         let signature = signature.to_vec();

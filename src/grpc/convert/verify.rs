@@ -162,7 +162,7 @@ pub(in crate::grpc) fn put_length(number: u32, length: usize, buffer: &mut Vec<u
 fn put_token_claims(claims: &TokenClaims, buffer: &mut Vec<u8>) {
     let time = |number, time: Option<UnixTime>, buffer: &mut Vec<u8>| {
         if let Some(time) = time {
-            prost::encoding::message::encode(number, &scalar::instant_message(time), buffer);
+            prost::encoding::message::encode(number, &scalar::timestamp(time), buffer);
         }
     };
     put_text(1, &claims.issuer, buffer);
@@ -189,7 +189,7 @@ fn put_text(number: u32, text: &str, buffer: &mut Vec<u8>) {
 fn token_claims_len(claims: &TokenClaims) -> usize {
     let text = |text: &str| if text.is_empty() { 0 } else { field_len(text.len()) };
     let list = |texts: &[String]| texts.iter().map(|text| field_len(text.len())).sum::<usize>();
-    let time = |time: UnixTime| field_len(scalar::instant_message(time).encoded_len());
+    let time = |time: UnixTime| field_len(scalar::timestamp(time).encoded_len());
     let times = [Some(claims.expire_time), claims.not_before_time, claims.issue_time];
     let acting = claims.actor.as_ref().map(|acting| actor(acting.clone(), &claims.issuer));
     [&claims.issuer, &claims.subject].map(|required| text(required)).iter().sum::<usize>()

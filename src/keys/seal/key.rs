@@ -1,4 +1,4 @@
-//! Sealing: private keys at rest are AES-256-GCM ciphertext under the sealing key.
+//! Sealing: private keys are encrypted with AES-256-GCM under the sealing key.
 //!
 //! A sealed key is `version (1) | sealing key id (8) | nonce (12) | ciphertext and tag`. The associated data binds it to
 //! its key id and algorithm, so that rows cannot be exchanged for one another.
@@ -25,79 +25,79 @@ use crate::{
 const VERSION: u8 = 1;
 const ID_LEN: usize = SealingKeyId::LEN;
 
-/// A key that seals others. It cannot be printed.
+/// A sealing key. It cannot be printed.
 pub struct SealingKey {
-    octets: Zeroizing<[u8; 32]>,
+    bytes: Zeroizing<[u8; 32]>,
     cipher: RandomizedNonceKey,
     rows: hmac::Key,
     id: SealingKeyId,
 }
 
-/// A text that is no sealing key.
+/// A text that is not a sealing key.
 #[derive(Debug, thiserror::Error)]
-#[error("must be 32 bytes in base64 or hexadecimal; `tokend init` makes one")]
+#[error("must be 32 bytes in base64 or hexadecimal; generate one with `tokend init`")]
 pub struct SealingKeyError;
 
 impl SealingKey {
-    /// A fresh key.
+    /// Generates a sealing key.
     ///
     /// # Errors
-    /// When the system gives no randomness.
+    /// When the system's random number generator fails.
     pub fn generate() -> Result<Self, RandomError> {
-        Self::from_octets(Zeroizing::new(random::bytes()?)).map_err(|_| RandomError)
+        Self::from_bytes(Zeroizing::new(random::bytes()?)).map_err(|_| RandomError)
     }
 
     /// Reads 32 bytes in base64 (either alphabet, with or without padding) or hexadecimal. White space around them is
-    /// allowed, for files end with a line break.
+    /// allowed, because files end with a line break.
     ///
     /// # Errors
     /// When the text is anything else.
     pub fn parse(text: &str) -> Result<Self, SealingKeyError> {
         let text = text.trim();
-        let octets = if text.len() == 64 { from_hex(text) } else { from_base64(text) };
-        let octets = octets.ok_or(SealingKeyError)?;
-        let octets = <[u8; 32]>::try_from(octets.as_slice()).map_err(|_| SealingKeyError)?;
-        Self::from_octets(Zeroizing::new(octets))
+        let bytes = if text.len() == 64 { from_hex(text) } else { from_base64(text) };
+        let bytes = bytes.ok_or(SealingKeyError)?;
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| SealingKeyError)?;
+        Self::from_bytes(Zeroizing::new(bytes))
     }
 
-    /// The key as [`Self::parse`] reads it, to be written to its file.
+    /// The key in the form that [`Self::parse`] reads.
     pub fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.octets))
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(*self.bytes))
     }
 
-    /// The octets, for a provider that wraps them.
-    pub(super) fn octets(&self) -> &[u8; 32] {
-        &self.octets
+    /// The bytes, for a provider that wraps them.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
     }
 
-    /// The key of these octets.
-    pub(super) fn from_octets(octets: Zeroizing<[u8; 32]>) -> Result<Self, SealingKeyError> {
-        let cipher = RandomizedNonceKey::new(&AES_256_GCM, &*octets).map_err(|_| SealingKeyError)?;
-        let rows = row_key(&octets)?;
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*octets), b"tokend sealing key id");
+    /// The sealing key with these bytes.
+    pub(super) fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Result<Self, SealingKeyError> {
+        let cipher = RandomizedNonceKey::new(&AES_256_GCM, &*bytes).map_err(|_| SealingKeyError)?;
+        let rows = row_key(&bytes)?;
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*bytes), b"tokend sealing key id");
         let mut id = [0; ID_LEN];
         id.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
-        Ok(Self { octets, cipher, rows, id: SealingKeyId::from_bytes(id) })
+        Ok(Self { bytes, cipher, rows, id: SealingKeyId::from_bytes(id) })
     }
 
-    /// What signs rows.
+    /// The key for the MACs of rows.
     pub(super) const fn row_key(&self) -> &hmac::Key {
         &self.rows
     }
 
-    /// Names the key; tells nothing about it.
+    /// The id of the key, which reveals nothing about it.
     pub const fn id(&self) -> SealingKeyId {
         self.id
     }
 
-    /// Seals the private half of a key.
+    /// Encrypts private key material.
     pub(in crate::keys) fn seal(
         &self,
         key_id: &KeyId,
         algorithm: Algorithm,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Result<Vec<u8>, KeyError> {
-        let mut ciphertext = octets.to_vec();
+        let mut ciphertext = bytes.to_vec();
         let aad = Aad::from(associated_data(self.id, key_id, algorithm));
         let nonce = self
             .cipher
@@ -111,8 +111,8 @@ impl SealingKey {
         Ok(sealed)
     }
 
-    /// Opens what [`Self::seal`] made for the same key id and algorithm. Whether it was this key that sealed it is for
-    /// the caller to look at first, by [`sealed_under`].
+    /// Decrypts what [`Self::seal`] encrypted for the same key id and algorithm. The caller must select the sealing key by
+    /// [`sealed_under`].
     pub(in crate::keys) fn open(
         &self,
         key_id: &KeyId,
@@ -123,12 +123,12 @@ impl SealingKey {
         let rest =
             sealed.get(1 + ID_LEN..).filter(|_| sealed_under(sealed) == Some(self.id)).ok_or_else(damaged)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LEN>().ok_or_else(damaged)?;
-        let mut octets = Zeroizing::new(ciphertext.to_vec());
+        let mut bytes = Zeroizing::new(ciphertext.to_vec());
         let aad = Aad::from(associated_data(self.id, key_id, algorithm));
         let length =
-            self.cipher.open_in_place(Nonce::from(nonce), aad, &mut octets).map_err(|_| damaged())?.len();
-        octets.truncate(length);
-        Ok(octets)
+            self.cipher.open_in_place(Nonce::from(nonce), aad, &mut bytes).map_err(|_| damaged())?.len();
+        bytes.truncate(length);
+        Ok(bytes)
     }
 }
 
@@ -138,14 +138,14 @@ impl fmt::Debug for SealingKey {
     }
 }
 
-/// The sealing key that opens this; none if it is sealed in no form that is known here.
+/// The id of the sealing key; none if the format is unknown.
 pub(super) fn sealed_under(sealed: &[u8]) -> Option<SealingKeyId> {
     let (version, rest) = sealed.split_first()?;
     let id = rest.first_chunk::<ID_LEN>()?;
     (*version == VERSION).then(|| SealingKeyId::from_bytes(*id))
 }
 
-/// Unambiguous: every part but the last has a fixed length or ends where a character comes that it cannot hold.
+/// Unambiguous: every part but the last has a fixed length, or ends with a character that it cannot contain.
 fn associated_data(id: SealingKeyId, key_id: &KeyId, algorithm: Algorithm) -> Vec<u8> {
     let mut data = vec![VERSION];
     data.extend_from_slice(id.as_bytes());
@@ -168,7 +168,7 @@ fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
         text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = Zeroizing::new(digits?);
     let pairs = digits.chunks_exact(2);
-    Some(Zeroizing::new(pairs.map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit)).collect()))
+    Some(Zeroizing::new(pairs.map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()))
 }
 
 #[cfg(test)]
@@ -207,10 +207,10 @@ mod tests {
     #[test]
     fn a_sealing_key_is_read_in_every_usual_spelling() {
         let key = SealingKey::generate().unwrap();
-        let hex: String = key.octets.iter().map(|octet| format!("{octet:02x}")).collect();
-        let base64 = base64::engine::general_purpose::STANDARD.encode(*key.octets);
+        let hex: String = key.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let base64 = base64::engine::general_purpose::STANDARD.encode(*key.bytes);
         for text in [key.to_text().to_string(), format!("{}\n", *key.to_text()), hex, base64] {
-            assert_eq!(SealingKey::parse(&text).unwrap().octets, key.octets);
+            assert_eq!(SealingKey::parse(&text).unwrap().bytes, key.bytes);
         }
         for text in ["", "short", &"g".repeat(64), &"A".repeat(44)] {
             assert!(SealingKey::parse(text).is_err(), "{text}");

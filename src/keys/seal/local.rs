@@ -1,4 +1,4 @@
-//! Sealing keys from a variable or a file.
+//! The provider of sealing keys from a variable or a file.
 
 use std::sync::Arc;
 
@@ -10,28 +10,27 @@ use crate::model::SealingKeyId;
 /// The settings that hold them.
 const SETTINGS: &str = "`sealing_key`";
 
-/// A text that holds no sealing keys.
+/// A text without valid sealing keys.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalKeysError {
-    /// There is nothing in it.
-    #[error("holds no sealing key; `tokend init` makes one")]
+    /// The text is empty.
+    #[error("contains no sealing key; generate one with `tokend init`")]
     Empty,
-    /// The only key is none.
+    /// The only key is invalid.
     #[error(transparent)]
     Only(#[from] SealingKeyError),
-    /// One of several keys is none.
+    /// One of several keys is invalid.
     #[error("key {0} of {1}: {2}")]
     OneOf(usize, usize, SealingKeyError),
-    /// A key is there twice.
-    #[error("key {0} is there twice")]
+    /// A key is duplicated.
+    #[error("key {0} is a duplicate of an earlier key")]
     Twice(usize),
 }
 
-/// Reads one or more sealing keys, with line ends or commas between them; each as [`SealingKey::parse`] reads it. Blank
-/// lines are passed over.
+/// Reads one or more sealing keys, separated by line breaks or commas, each as [`SealingKey::parse`] reads it. Blank lines are ignored.
 ///
 /// # Errors
-/// When there is none, when one cannot be read, or when one is there twice. The error quotes nothing.
+/// When there is no key, or a key is invalid or duplicated. The error quotes nothing.
 pub fn parse_local_keys(text: &str) -> Result<Vec<Arc<SealingKey>>, LocalKeysError> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let texts: Vec<&str> = lines.flat_map(|line| line.split(',')).collect();
@@ -71,7 +70,7 @@ impl SealingProvider for Local {
     }
 
     async fn renew(&self) -> Result<Arc<SealingKey>, SealingError> {
-        let problem = "a fresh sealing key is put before the others by whoever holds them".to_owned();
+        let problem = "add a new sealing key before the others yourself".to_owned();
         Err(SealingError::Setting { setting: "sealing_key", problem })
     }
 }
@@ -98,13 +97,13 @@ mod tests {
         let other = SealingKey::generate().unwrap().to_text().to_string();
         let padded = format!("{key}=");
         for (text, problem) in [
-            (String::new(), "holds no sealing key"),
-            (" \n\n".to_owned(), "holds no sealing key"),
+            (String::new(), "contains no sealing key"),
+            (" \n\n".to_owned(), "contains no sealing key"),
             ("hunter2".to_owned(), "must be 32 bytes"),
             (format!("{key}\nhunter2"), "key 2 of 2: must be 32 bytes"),
             (format!("{key},,{other}"), "key 2 of 3: must be 32 bytes"),
             (format!("{key},"), "key 2 of 2: must be 32 bytes"),
-            (format!("{key},{other},{padded}"), "key 3 is there twice"),
+            (format!("{key},{other},{padded}"), "key 3 is a duplicate"),
         ] {
             let error = parse_local_keys(&text).unwrap_err().to_string();
             assert!(error.starts_with(problem), "{error}");

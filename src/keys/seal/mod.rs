@@ -1,6 +1,6 @@
-//! Sealing: private keys at rest are ciphertext under a sealing key, and sealing keys come from providers.
+//! Sealing: private keys are encrypted at rest with a sealing key, which comes from a provider.
 //!
-//! Invariant: a provider is asked when keys are loaded, never when one is used; sealing and opening read memory alone.
+//! Invariant: providers are called when sealing keys are loaded, never when they are used. Sealing and unsealing read memory only.
 
 mod key;
 mod local;

@@ -1,4 +1,4 @@
-//! Where sealing keys come from.
+//! The interface of providers of sealing keys.
 
 use std::{fmt, sync::Arc};
 
@@ -7,54 +7,55 @@ use async_trait::async_trait;
 use super::SealingKey;
 use crate::{model::SealingKeyId, random::RandomError, store::StoreError};
 
-/// How long a provider may take.
+/// How long to wait for a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// Nothing is served yet: it is worth waiting for a provider that comes up at the same time.
+    /// At startup: retry, because the provider may be starting at the same time.
     Start,
-    /// Somebody waits: one attempt.
+    /// One attempt, because a call waits.
     Brief,
 }
 
-/// Gives out sealing keys. What it gave out once is kept in memory: it is asked at the start, and for the sealing keys
-/// that others bring into use later.
+/// A provider of sealing keys. Its keys are kept in memory: it is called at startup, and for sealing keys that other replicas use later.
 #[async_trait]
 pub trait SealingProvider: Send + Sync + fmt::Debug {
     /// The settings to look at when a sealing key is missing, as messages name them.
     fn settings(&self) -> &'static str;
 
-    /// The key that seals from now on; made if there is none yet.
+    /// The key that seals from now on; generated if there is none yet.
     async fn first(&self, patience: Patience) -> Result<Arc<SealingKey>, SealingError>;
 
-    /// The key of that id, if it is one of this provider's.
+    /// The key with that id, if it belongs to this provider.
     async fn find(
         &self,
         id: SealingKeyId,
         patience: Patience,
     ) -> Result<Option<Arc<SealingKey>>, SealingError>;
 
-    /// A fresh key in the place of the first, which still opens what it sealed.
+    /// Generates a new first key. The former first key still unseals.
     async fn renew(&self) -> Result<Arc<SealingKey>, SealingError>;
 }
 
-/// Why a provider gives no sealing key. Its text is for operators and the log.
+/// Why a provider returns no sealing key. Its text is for operators and the log.
 #[derive(Debug, thiserror::Error)]
 pub enum SealingError {
-    /// The provider cannot be used as it is set up.
+    /// A setting of the provider is wrong, or the provider is unavailable.
     #[error("setting `{setting}`: {problem}")]
     Setting {
         /// The setting to look at.
         setting: &'static str,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// A wrapped sealing key is not what its row says.
-    #[error("the wrapped sealing key {0} is damaged: what comes of unwrapping it is another key, or none")]
+    /// A wrapped sealing key does not fit its row.
+    #[error(
+        "the wrapped sealing key {0} is damaged: unwrapping it does not return this key; restore its row from a backup"
+    )]
     Damaged(SealingKeyId),
-    /// The store, where wrapped sealing keys are, failed.
+    /// The store failed, which contains the wrapped sealing keys.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No sealing key can be made.
+    /// A sealing key cannot be generated.
     #[error(transparent)]
     Random(#[from] RandomError),
 }

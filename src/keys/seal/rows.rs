@@ -1,8 +1,8 @@
-//! MACs of stored rows: what may write to the database, but does not have a sealing key, cannot make a row that is trusted.
+//! MACs of stored rows: with write access to the database, but without a sealing key, an attacker cannot write a row that is trusted.
 //!
 //! A MAC is `version (1) | sealing key id (8) | random (8) | HMAC-SHA256 (32)`, over the random bytes and the row's content, under
-//! a key that HKDF derives from the sealing key. The random bytes make each MAC another one: an update that leaves it as it was
-//! comes from a release that does not know MACs.
+//! a key that HKDF derives from the sealing key. The random bytes make each MAC different, so that an update that leaves the MAC
+//! unchanged is known to come from a release without MACs.
 
 use aws_lc_rs::{hkdf, hmac};
 
@@ -18,19 +18,19 @@ const RANDOM_LEN: usize = 8;
 /// Whether a stored row may be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RowCheck {
-    /// It has a valid MAC.
+    /// The row has a valid MAC.
     Signed,
-    /// It is accepted without a valid MAC, as `require_row_macs` is not set: it has none, or its sealing key is not here.
+    /// The row is accepted without a valid MAC, because `require_row_macs` is not set: it has no MAC, or the sealing key is missing.
     Unsigned,
-    /// It is refused because its sealing key is not here, which may change.
+    /// The row is rejected because its sealing key is missing, which may change.
     Unknown(String),
-    /// It is refused.
+    /// The row is rejected.
     Refused(String),
 }
 
-/// The key that signs rows, derived from the octets of a sealing key.
-pub(super) fn row_key(octets: &[u8; 32]) -> Result<hmac::Key, SealingKeyError> {
-    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tokend row mac").extract(octets);
+/// The key for the MACs of rows, derived from a sealing key.
+pub(super) fn row_key(bytes: &[u8; 32]) -> Result<hmac::Key, SealingKeyError> {
+    let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"tokend row mac").extract(bytes);
     let okm = prk.expand(&[b"v1"], hmac::HMAC_SHA256).map_err(|_| SealingKeyError)?;
     Ok(hmac::Key::from(okm))
 }
@@ -50,19 +50,19 @@ impl SealingKey {
 }
 
 impl Sealer {
-    /// The MAC for a row of this content, under the key that seals; none before there is one.
+    /// The MAC for a row with this content, under the current sealing key; none before there is one.
     pub(crate) fn sign_row(&self, content: &RowContent) -> Result<Option<Vec<u8>>, RandomError> {
         self.first().map(|key| key.sign_row(content)).transpose()
     }
 
-    /// Checks a row's MAC, under any sealing key in memory: [`Self::load`] brings the one that the MAC names.
+    /// Checks the MAC of a row, under any sealing key in memory: [`Self::load`] loads the one that the MAC names.
     pub(crate) fn check_row(&self, content: &RowContent, mac: Option<&[u8]>) -> RowCheck {
         let Some(mac) = mac else {
             let problem = "it has no MAC, and `require_row_macs` is set; `tokend key reseal` signs rows";
             return self.unless_required(RowCheck::Refused(problem.to_owned()));
         };
         let Some(id) = sealed_under(mac) else {
-            return RowCheck::Refused("its MAC has no form that is known here".to_owned());
+            return RowCheck::Refused("its MAC has an unknown format".to_owned());
         };
         match self.held_key(id) {
             Ok(key) if key.signed_row(content, mac) => RowCheck::Signed,
@@ -75,7 +75,7 @@ impl Sealer {
         }
     }
 
-    /// Whether this MAC is under the key that seals now.
+    /// Whether this MAC is under the current sealing key.
     pub(crate) fn is_current_row(&self, mac: Option<&[u8]>) -> bool {
         mac.is_some_and(|mac| self.is_current(mac))
     }

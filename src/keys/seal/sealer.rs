@@ -1,4 +1,4 @@
-//! What seals and opens: the sealing keys in memory, and the providers that they came from.
+//! The sealer: the sealing keys in memory, and their providers.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -22,19 +22,18 @@ use crate::{
     store::Store,
 };
 
-/// How long a sealing key that could not be had is not asked for again.
+/// The time for which a sealing key that could not be loaded is not requested again.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Seals and opens private keys, from memory alone. What is to be in memory is brought there by [`Self::load`] and
-/// [`Self::prepare`].
+/// Seals and unseals private keys with the sealing keys in memory, which [`Self::load`] and [`Self::prepare`] load.
 pub struct Sealer {
-    /// The first one's first key seals, all open.
+    /// The first key of the first provider seals; the keys of all providers unseal.
     providers: Vec<Arc<dyn SealingProvider>>,
     clock: Arc<dyn Clock>,
     held: ArcSwap<Held>,
-    /// Held while providers are asked, so that one asks for all.
+    /// Locked while providers are called, so that concurrent loads call them once.
     loading: Mutex<()>,
-    /// Whether rows without a MAC are refused.
+    /// Whether rows without a MAC are rejected.
     pub(super) require_row_macs: bool,
 }
 
@@ -43,11 +42,11 @@ pub struct Sealer {
 struct Held {
     first: Option<Arc<SealingKey>>,
     by_id: HashMap<SealingKeyId, Arc<SealingKey>>,
-    /// Those that could not be had.
+    /// The sealing keys that could not be loaded.
     missing: HashMap<SealingKeyId, Missing>,
 }
 
-/// A sealing key that could not be had.
+/// A sealing key that could not be loaded.
 #[derive(Clone)]
 struct Missing {
     at: UnixTime,
@@ -55,7 +54,7 @@ struct Missing {
 }
 
 impl Sealer {
-    /// Over the providers that `settings` name. Vault's wrapped keys are in `store`. No provider is asked yet.
+    /// Creates a sealer with the providers of `settings`. The wrapped keys of Vault are in `store`. No provider is called yet.
     ///
     /// # Errors
     /// When Vault's certificates cannot be read.
@@ -78,14 +77,13 @@ impl Sealer {
         Ok(Self { require_row_macs: settings.require_row_macs, ..Self::over(providers, Arc::clone(clock)) })
     }
 
-    /// Over these providers; the first one's first key seals.
+    /// Creates a sealer with these providers; the first key of the first provider seals.
     pub fn over(providers: Vec<Arc<dyn SealingProvider>>, clock: Arc<dyn Clock>) -> Self {
         Self { providers, clock, held: ArcSwap::default(), loading: Mutex::new(()), require_row_macs: false }
     }
 
-    /// Brings the sealing keys that these private keys are sealed under into memory. Providers are asked only for those
-    /// that are not there, and, where that failed, not again for a while: with nothing missing it costs nothing. What
-    /// cannot be had is said when a key is opened. Answers whether any came.
+    /// Loads the sealing keys of these sealed values. Providers are called only for sealing keys that are not in memory, and after a failure
+    /// not again for a while. A key that cannot be loaded is an error when a value is unsealed. Returns whether a key was loaded.
     pub async fn load<'a>(
         &self,
         sealed: impl IntoIterator<Item = &'a [u8]> + Send,
@@ -97,7 +95,7 @@ impl Sealer {
         }
         let _one_at_a_time = self.loading.lock().await;
         let mut came = false;
-        // Whoever waited here finds what the first one brought.
+        // A concurrent load may have loaded them meanwhile.
         for id in self.wanting(&wanted, patience) {
             let found = self.find(id, patience).await;
             came |= found.is_ok();
@@ -112,10 +110,10 @@ impl Sealer {
         came
     }
 
-    /// Has the first provider give, or make, the key that seals.
+    /// Loads the key that seals from the first provider, which generates it if there is none.
     ///
     /// # Errors
-    /// When it cannot.
+    /// When the provider fails.
     pub async fn prepare(&self) -> Result<(), SealingError> {
         let _one_at_a_time = self.loading.lock().await;
         let key = self.provider()?.first(Patience::Start).await?;
@@ -123,10 +121,10 @@ impl Sealer {
         Ok(())
     }
 
-    /// Has the first provider make a fresh key to seal with.
+    /// Has the first provider generate a new key that seals.
     ///
     /// # Errors
-    /// When it cannot, or when its keys are not for it to make.
+    /// When the provider fails, or does not generate keys.
     pub async fn renew(&self) -> Result<(), SealingError> {
         let _one_at_a_time = self.loading.lock().await;
         let key = self.provider()?.renew().await?;
@@ -134,12 +132,12 @@ impl Sealer {
         Ok(())
     }
 
-    /// The key that seals, once there is one.
+    /// The key that seals, once it is loaded.
     pub fn sealing_key_id(&self) -> Option<SealingKeyId> {
         self.held.load().first.as_ref().map(|key| key.id())
     }
 
-    /// Seals the private half of a key.
+    /// Seals private key material.
     ///
     /// # Errors
     /// Before [`Self::prepare`].
@@ -147,17 +145,17 @@ impl Sealer {
         &self,
         key_id: &KeyId,
         algorithm: Algorithm,
-        octets: &[u8],
+        bytes: &[u8],
     ) -> Result<Vec<u8>, KeyError> {
         let held = self.held.load();
         let unprepared = || KeyError::Make(algorithm, "there is no sealing key yet".to_owned());
-        held.first.as_ref().ok_or_else(unprepared)?.seal(key_id, algorithm, octets)
+        held.first.as_ref().ok_or_else(unprepared)?.seal(key_id, algorithm, bytes)
     }
 
-    /// Opens what was sealed for this key id and algorithm, under any sealing key in memory.
+    /// Unseals what was sealed for this key id and algorithm, under any sealing key in memory.
     ///
     /// # Errors
-    /// When the sealing key is not in memory, with the reason; or when it does not open what it sealed.
+    /// When the sealing key is not in memory, or the sealed value is damaged.
     pub(crate) fn open(
         &self,
         key_id: &KeyId,
@@ -170,7 +168,7 @@ impl Sealer {
         self.held_key(id).map_err(missing)?.open(key_id, algorithm, sealed)
     }
 
-    /// The sealing key of that id, if it is in memory; else why it is not.
+    /// The sealing key with that id, or the reason why it is not in memory.
     pub(super) fn held_key(&self, id: SealingKeyId) -> Result<Arc<SealingKey>, String> {
         let held = self.held.load();
         held.by_id.get(&id).cloned().ok_or_else(|| {
@@ -179,12 +177,12 @@ impl Sealer {
         })
     }
 
-    /// The key that seals, once there is one.
+    /// The key that seals, once it is loaded.
     pub(super) fn first(&self) -> Option<Arc<SealingKey>> {
         self.held.load().first.clone()
     }
 
-    /// Whether this is sealed under the key that seals now.
+    /// Whether this is sealed under the current sealing key.
     pub(crate) fn is_current(&self, sealed: &[u8]) -> bool {
         sealed_under(sealed).is_some_and(|id| self.sealing_key_id() == Some(id))
     }
@@ -195,7 +193,7 @@ impl Sealer {
         self.providers.first().ok_or_else(missing)
     }
 
-    /// Those of `wanted` that are not in memory, without those that could not be had a moment ago.
+    /// The ids in `wanted` that are not in memory and did not fail to load recently.
     fn wanting(&self, wanted: &BTreeSet<SealingKeyId>, patience: Patience) -> Vec<SealingKeyId> {
         let (held, now) = (self.held.load(), self.clock.now());
         let due = |missing: &Missing| patience == Patience::Start || now.since(missing.at) >= PAUSE;
@@ -220,7 +218,7 @@ impl Sealer {
         Err(problems.join("; "))
     }
 
-    /// Changes what is in memory. Only ever called with `loading` held.
+    /// Changes the sealing keys in memory. The caller must hold the lock `loading`.
     fn change(&self, change: impl FnOnce(&mut Held)) {
         let mut held = Held::clone(&self.held.load());
         change(&mut held);

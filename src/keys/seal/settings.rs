@@ -1,4 +1,4 @@
-//! What steers sealing.
+//! The settings of sealing.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -6,27 +6,27 @@ use url::Url;
 
 use super::SealingKey;
 
-/// Where sealing keys come from.
+/// The providers of sealing keys.
 #[derive(Debug, Clone)]
 pub struct SealingSettings {
-    /// Sealing keys from a variable or a file, the first first.
+    /// Sealing keys from a variable or a file, in order.
     pub local: Vec<Arc<SealingKey>>,
     /// Vault, which wraps sealing keys that are kept in the store.
     pub vault: Option<VaultSettings>,
-    /// Which of the two seals. Both open.
+    /// The provider whose first key seals. Keys of both unseal.
     pub seal_with: SealWith,
-    /// Whether rows that decide trust are refused if they have no MAC.
+    /// Whether rows of keys and clients are rejected if they have no MAC.
     pub require_row_macs: bool,
 }
 
 impl SealingSettings {
-    /// One sealing key, which is all there is.
+    /// A single local sealing key.
     pub fn only(key: SealingKey) -> Self {
         Self { local: vec![Arc::new(key)], vault: None, seal_with: SealWith::Local, require_row_macs: false }
     }
 }
 
-/// What seals.
+/// The provider that seals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealWith {
     /// The first local sealing key.
@@ -35,34 +35,34 @@ pub enum SealWith {
     Vault,
 }
 
-/// How HashiCorp Vault or OpenBao is reached, and which key of its Transit engine wraps.
+/// The address of HashiCorp Vault or OpenBao, and the key of its Transit engine that wraps.
 #[derive(Debug, Clone)]
 pub struct VaultSettings {
     /// Its address, without `/v1`.
     pub addr: Url,
-    /// The file that holds the token. Read each time, for agents renew it.
+    /// The file with the token. It is read for each request, because agents renew it.
     pub token_file: PathBuf,
-    /// Where the Transit engine is mounted.
+    /// The mount path of the Transit engine.
     pub mount: String,
     /// The name of the key.
     pub key: String,
-    /// The namespace that both are in.
+    /// The namespace of the mount.
     pub namespace: Option<String>,
-    /// The certificates, in PEM, that Vault's must come from; the system's if there is none.
+    /// The certificate authorities for Vault, in PEM; by default those of the system.
     pub ca_file: Option<PathBuf>,
-    /// How often and how long it is tried.
+    /// The retry settings.
     pub retry: Retry,
 }
 
-/// How often and how long something is tried.
+/// The settings of retries.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
-    /// The longest that one attempt may take.
+    /// The timeout of an attempt.
     pub attempt: Duration,
-    /// The pause after the first failure; each further one is twice as long.
+    /// The pause after the first failure; each further pause is twice as long.
     pub first_pause: Duration,
-    /// The longest pause, also if more is asked for.
+    /// The longest pause, even if Vault requests a longer one.
     pub longest_pause: Duration,
-    /// After how long nothing new is begun.
+    /// The time after which no new attempt begins.
     pub patience: Duration,
 }

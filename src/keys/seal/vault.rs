@@ -1,7 +1,7 @@
 //! HashiCorp Vault or OpenBao as a provider: sealing keys are wrapped by its Transit engine, and kept in the store.
 //!
-//! A sealing key is made here, wrapped there once, and unwrapped once at each start. So Vault sees no private key, and
-//! may be away while tokend runs.
+//! tokend generates a sealing key, Vault wraps it once, and unwraps it once at each startup. Vault sees no private key, and may be
+//! unavailable while tokend runs.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::{
     store::Store,
 };
 
-/// The settings that name the wrapping key.
+/// The settings that messages refer to.
 const SETTINGS: &str = "`vault_key`";
 
 /// Wraps and unwraps sealing keys.
@@ -25,17 +25,17 @@ pub(super) struct Vault {
     http: VaultHttp,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
-    /// Which Transit key wraps, as the store writes it: a wrapped key is of use to that one only.
+    /// The name of the Transit key in the store. Only this Transit key unwraps its wrapped keys.
     name: String,
-    /// What was unwrapped already, and is not asked for again.
+    /// The unwrapped keys, which are not requested again.
     unwrapped: Mutex<HashMap<SealingKeyId, Arc<SealingKey>>>,
 }
 
 impl Vault {
-    /// Reads Vault's certificates; asks nothing.
+    /// Creates the provider, without a request to Vault.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the certificate authorities cannot be read.
     pub(super) fn new(
         settings: &VaultSettings,
         store: Arc<Store>,
@@ -55,26 +55,25 @@ impl Vault {
         Ok(records.into_iter().rfind(|record| record.provider == self.name))
     }
 
-    /// A fresh key in the place of `after`, unless another replica was faster.
-    async fn make(
+    /// Generates and wraps the successor of `after`, unless another replica was faster.
+    async fn generate(
         &self,
         after: Option<SealingKeyId>,
         patience: Patience,
     ) -> Result<Arc<SealingKey>, SealingError> {
         let key = SealingKey::generate()?;
-        let wrapped = self.http.encrypt(key.octets(), patience).await?;
+        let wrapped = self.http.encrypt(key.bytes(), patience).await?;
         let candidate = SealingKeyRecord {
             sealing_key_id: key.id(),
             provider: self.name.clone(),
             wrapped: wrapped.into_bytes(),
             create_time: self.clock.now(),
         };
-        // Before anything is sealed under it: a token that may encrypt and not decrypt is noticed now, and not at the
-        // next start.
+        // Unwraps the key before its first use, so that a token without permission to decrypt is found now, not at the next startup.
         self.unwrap(&candidate, patience).await?;
         let winner = self.store.ensure_sealing_key(&candidate, after).await?;
         if winner.sealing_key_id == key.id() {
-            tracing::info!(sealing_key_id = %key.id(), provider = %self.name, "a sealing key was made and wrapped");
+            tracing::info!(sealing_key_id = %key.id(), provider = %self.name, "a sealing key was generated and wrapped");
         }
         self.unwrap(&winner, patience).await
     }
@@ -91,10 +90,10 @@ impl Vault {
         }
         let damaged = || SealingError::Damaged(id);
         let wrapped = str::from_utf8(&record.wrapped).map_err(|_| damaged())?;
-        let octets = self.http.decrypt(wrapped, patience).await?;
-        let octets = <[u8; 32]>::try_from(octets.as_slice()).map(Zeroizing::new).map_err(|_| damaged())?;
-        let key = SealingKey::from_octets(octets).map_err(|_| damaged())?;
-        // The id is made from the key: another key in its place is noticed.
+        let bytes = self.http.decrypt(wrapped, patience).await?;
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map(Zeroizing::new).map_err(|_| damaged())?;
+        let key = SealingKey::from_bytes(bytes).map_err(|_| damaged())?;
+        // The id is derived from the key, so that a replaced key is found.
         if key.id() != id {
             return Err(damaged());
         }
@@ -113,7 +112,7 @@ impl SealingProvider for Vault {
     async fn first(&self, patience: Patience) -> Result<Arc<SealingKey>, SealingError> {
         match self.newest().await? {
             Some(record) => self.unwrap(&record, patience).await,
-            None => self.make(None, patience).await,
+            None => self.generate(None, patience).await,
         }
     }
 
@@ -125,7 +124,7 @@ impl SealingProvider for Vault {
         let records = self.store.sealing_keys().await?;
         let Some(record) = records.iter().find(|record| record.sealing_key_id == id) else { return Ok(None) };
         if record.provider != self.name {
-            // Not asked for: whoever can write to the store must not be able to choose what unwraps.
+            // With write access to the store, an attacker must not be able to choose the Transit key.
             let problem =
                 format!("`{}` wrapped the sealing key, and this is `{}`", record.provider, self.name);
             return Err(SealingError::Setting { setting: "vault_key", problem });
@@ -135,6 +134,6 @@ impl SealingProvider for Vault {
 
     async fn renew(&self) -> Result<Arc<SealingKey>, SealingError> {
         let newest = self.newest().await?.map(|record| record.sealing_key_id);
-        self.make(newest, Patience::Start).await
+        self.generate(newest, Patience::Start).await
     }
 }

@@ -1,4 +1,4 @@
-//! What an answer of Vault's means, by its status (Vault's documentation: "HTTP API").
+//! The meaning of an error response of Vault, by its status (documentation of Vault: "HTTP API").
 
 use std::time::Duration;
 
@@ -7,26 +7,26 @@ use serde::Deserialize;
 
 use super::SealingError;
 
-/// More of an error's text than this is not logged.
+/// The limit of an error text in the log, in characters.
 const LONGEST_TEXT: usize = 300;
 
-/// What came of an attempt that failed.
+/// A failed attempt.
 pub(super) struct Attempt {
-    /// What is wrong.
+    /// The error.
     pub(super) error: SealingError,
-    /// Whether another attempt may go better.
+    /// Whether to retry.
     pub(super) again: bool,
-    /// When, if Vault says so.
+    /// The pause before a retry that Vault requests.
     pub(super) after: Option<Duration>,
 }
 
 impl Attempt {
-    /// An attempt that must not be repeated.
+    /// An attempt that must not be retried.
     pub(super) const fn last(setting: &'static str, problem: String) -> Self {
         Self { error: SealingError::Setting { setting, problem }, again: false, after: None }
     }
 
-    /// An attempt that may be repeated.
+    /// An attempt that may be retried.
     pub(super) const fn again(setting: &'static str, problem: String) -> Self {
         Self { error: SealingError::Setting { setting, problem }, again: true, after: None }
     }
@@ -37,7 +37,7 @@ struct Errors {
     errors: Vec<String>,
 }
 
-/// An answer that is no success. `what` says who was asked for what; no text of `secrets` is repeated.
+/// An error response. `what` names the request; none of `secrets` is repeated.
 pub(super) fn failed(
     what: &str,
     status: StatusCode,
@@ -46,9 +46,9 @@ pub(super) fn failed(
     secrets: &[&str],
 ) -> Attempt {
     let said = said(body, secrets);
-    let problem = format!("{what} was answered {}{said}", status.as_u16());
+    let problem = format!("{what} returned status {}{said}", status.as_u16());
     match status.as_u16() {
-        // Not initialised, sealed, in trouble, behind a gateway, over its limits, or (412) not yet told by its leader.
+        // Vault is not initialised, sealed, failing, behind a gateway, over its limits, or (412) not yet in sync with its leader.
         412 | 429 | 500..=599 => {
             Attempt { after: retry_after(headers), ..Attempt::again("vault_addr", problem) }
         }
@@ -70,7 +70,7 @@ pub(super) fn failed(
     }
 }
 
-/// Vault's own words, bounded, without controls and without anything secret.
+/// The error text of Vault, bounded, without control characters and secrets.
 fn said(body: &[u8], secrets: &[&str]) -> String {
     let Ok(Errors { errors }) = serde_json::from_slice(body) else { return String::new() };
     let mut text = errors.join("; ");
@@ -84,7 +84,7 @@ fn said(body: &[u8], secrets: &[&str]) -> String {
     if plain.is_empty() { plain } else { format!(" ({plain})") }
 }
 
-/// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is passed over.
+/// `Retry-After` in seconds (RFC 9110 section 10.2.3); a date is ignored.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
@@ -127,7 +127,7 @@ mod tests {
         assert!(text(r#"{"errors":["no hvs.token here"]}"#).contains("(no [secret] here)"));
         assert!(text(&format!(r#"{{"errors":["{}"]}}"#, "x".repeat(10_000))).len() < 600);
         for other in ["", "<html>", "{}", r#"{"errors":[]}"#] {
-            assert!(text(other).contains("was answered 400;"), "{other}");
+            assert!(text(other).contains("returned status 400;"), "{other}");
         }
     }
 

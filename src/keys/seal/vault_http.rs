@@ -1,4 +1,4 @@
-//! Two calls of Vault's HTTP API: `transit/encrypt` and `transit/decrypt`.
+//! Two requests of the HTTP API of Vault: `transit/encrypt` and `transit/decrypt`.
 
 use std::{fmt, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
     random, spans,
 };
 
-/// A wrapped key is 100 octets or so.
+/// The limit of a response, in bytes. A wrapped key has about 100 bytes.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// A client for one Transit key.
@@ -29,7 +29,7 @@ pub(super) struct VaultHttp {
     settings: VaultSettings,
 }
 
-/// `data` of an answer is where Vault puts what was asked for.
+/// A response of Vault.
 #[derive(Deserialize)]
 struct Answer<T> {
     data: T,
@@ -46,10 +46,10 @@ struct Plaintext {
 }
 
 impl VaultHttp {
-    /// Reads the certificates; asks nothing.
+    /// Creates the client, without a request.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When the certificate authorities cannot be read.
     pub(super) fn new(settings: &VaultSettings) -> Result<Self, SealingError> {
         let plain = settings.addr.scheme() == "http";
         let client = https_client(plain, settings.ca_file.as_deref(), settings.retry.attempt);
@@ -63,29 +63,29 @@ impl VaultHttp {
         Ok(Self { client, settings: settings.clone() })
     }
 
-    /// What Vault makes of `plaintext`.
+    /// Encrypts `plaintext`.
     pub(super) async fn encrypt(&self, plaintext: &[u8], patience: Patience) -> Result<String, SealingError> {
         let plaintext = Zeroizing::new(STANDARD.encode(plaintext));
         let Ciphertext { ciphertext } = self.post("encrypt", ("plaintext", &plaintext), patience).await?;
         Ok(ciphertext)
     }
 
-    /// What Vault made `ciphertext` of.
+    /// Decrypts `ciphertext`.
     pub(super) async fn decrypt(
         &self,
         ciphertext: &str,
         patience: Patience,
     ) -> Result<Zeroizing<Vec<u8>>, SealingError> {
         let Plaintext { mut plaintext } = self.post("decrypt", ("ciphertext", ciphertext), patience).await?;
-        let octets = STANDARD.decode(&plaintext);
+        let bytes = STANDARD.decode(&plaintext);
         plaintext.zeroize();
-        octets.map(Zeroizing::new).map_err(|_| SealingError::Setting {
+        bytes.map(Zeroizing::new).map_err(|_| SealingError::Setting {
             setting: "vault_addr",
-            problem: "decrypt was answered with what is no base64".to_owned(),
+            problem: "the response to decrypt is not base64".to_owned(),
         })
     }
 
-    /// `POST transit/OPERATION/KEY` with `field` as its only field, again and again while that may help.
+    /// Sends `POST transit/OPERATION/KEY` with `field` as the only field, and retries after temporary failures.
     async fn post<T: DeserializeOwned>(
         &self,
         operation: &str,
@@ -104,14 +104,14 @@ impl VaultHttp {
             if !attempt.again || patience == Patience::Brief || start.elapsed() + wait > longest {
                 return Err(attempt.error);
             }
-            tracing::warn!(error = %attempt.error, wait_ms = wait.as_millis(), "Vault is asked again");
+            tracing::warn!(error = %attempt.error, wait_ms = wait.as_millis(), "the request to Vault failed and is retried");
             tokio::time::sleep(wait).await;
             pause = pause.saturating_mul(2).min(longest_pause);
         }
     }
 
     async fn attempt<T: DeserializeOwned>(&self, operation: &str, field: (&str, &str)) -> Result<T, Attempt> {
-        // An agent may be about to write it.
+        // The token file may be missing because an agent has not written it yet.
         let token = read_token(&self.settings.token_file)
             .await
             .map_err(|problem| Attempt::again("vault_token_file", problem))?;
@@ -131,18 +131,15 @@ impl VaultHttp {
             }
             Err(_) => {
                 let seconds = self.settings.retry.attempt.as_secs_f32();
-                return Err(Attempt::again("vault_addr", format!("{what}: no answer within {seconds} s")));
+                return Err(Attempt::again("vault_addr", format!("{what}: no response within {seconds} s")));
             }
         };
         if !head.status.is_success() {
             return Err(failed(&what, head.status, &head.headers, &body, &[&token, field.1]));
         }
-        // Not what the parser says: it might quote.
+        // Without the text of the parser, which might quote the response.
         serde_json::from_slice::<Answer<T>>(&body).map(|answer| answer.data).map_err(|_| {
-            Attempt::last(
-                "vault_addr",
-                format!("{what} was answered as Vault does not: it is another program"),
-            )
+            Attempt::last("vault_addr", format!("{what}: unexpected response; check `vault_addr`"))
         })
     }
 
@@ -154,7 +151,7 @@ impl VaultHttp {
     ) -> Result<Request<Full<Bytes>>, Attempt> {
         let VaultSettings { addr, mount, key, namespace, .. } = &self.settings;
         let mut body = Zeroizing::new(Vec::with_capacity(value.len() + 64));
-        // Both texts are of characters that JSON does not escape: base64, or what Vault made of it.
+        // Neither text contains characters that JSON escapes: both are base64, or a ciphertext of Vault.
         let value = serde_json::to_string(value).map(Zeroizing::new).map_err(unsendable)?;
         body.extend_from_slice(format!("{{\"{name}\":").as_bytes());
         body.extend_from_slice(value.as_bytes());
@@ -165,7 +162,7 @@ impl VaultHttp {
         });
         let token = token.map_err(|_| {
             let path = files::printable(&self.settings.token_file);
-            Attempt::last("vault_token_file", format!("{path} holds what is no token"))
+            Attempt::last("vault_token_file", format!("{path} does not contain a token"))
         })?;
         let base = addr.as_str().trim_end_matches('/');
         let mut request = Request::post(format!("{base}/v1/{mount}/{operation}/{key}"))
@@ -188,12 +185,12 @@ impl fmt::Debug for VaultHttp {
     }
 }
 
-/// Between half of `pause` and all of it, so that replicas that failed together do not ask again together.
+/// A random duration between half of `pause` and `pause`, so that replicas do not retry at the same time.
 fn jittered(pause: Duration) -> Result<Duration, SealingError> {
     let [random] = random::bytes::<1>()?;
     Ok(pause.mul_f64(0.5 + f64::from(random) / 510.0))
 }
 
 fn unsendable(error: impl fmt::Display) -> Attempt {
-    Attempt::last("vault_addr", format!("no request can be made of it: {error}"))
+    Attempt::last("vault_addr", format!("the request is invalid: {error}"))
 }

@@ -1,15 +1,14 @@
-//! Public keys that somebody else made are judged part by part, so that each fault has its own words.
+//! Checks imported public keys part by part, so that each fault has an error of its own.
 
-use super::{
-    edwards,
-    problem::{ImportError, Problem},
-};
+use curve25519_dalek::edwards::CompressedEdwardsY;
+
+use super::problem::{ImportError, Problem};
 use crate::{
     Algorithm,
     public_key::{Parts, PublicKey, RSA_BITS, bits, is_odd},
 };
 
-/// The key of these parts, if they are sound.
+/// The public key with these parts, if they are valid.
 pub(super) fn public_key(algorithm: Algorithm, parts: &Parts) -> Result<PublicKey, ImportError> {
     let place = match parts {
         Parts::Ec { x, y } => {
@@ -19,7 +18,7 @@ pub(super) fn public_key(algorithm: Algorithm, parts: &Parts) -> Result<PublicKe
             Problem::PointOffCurve.at("x")
         }
         Parts::Okp { x } => {
-            edwards::check(x).map_err(|problem| problem.at("x"))?;
+            ed25519_point(x).map_err(|problem| problem.at("x"))?;
             Problem::PointOffCurve.at("x")
         }
         Parts::Rsa { n, e } => {
@@ -40,12 +39,12 @@ pub(super) fn public_key(algorithm: Algorithm, parts: &Parts) -> Result<PublicKe
     PublicKey::new(algorithm, parts).map_err(|_| place)
 }
 
-/// Whether `octets` have just this length.
-pub(super) const fn length(octets: &[u8], len: usize) -> Result<(), Problem> {
-    if octets.len() == len { Ok(()) } else { Err(Problem::Length(len)) }
+/// Checks the length of `bytes`.
+pub(super) const fn length(bytes: &[u8], len: usize) -> Result<(), Problem> {
+    if bytes.len() == len { Ok(()) } else { Err(Problem::Length(len)) }
 }
 
-/// What can be said of a modulus whose factors are not known (NIST SP 800-89 section 5.3.3).
+/// Partial validation of a modulus whose factors are unknown (NIST SP 800-89 section 5.3.3).
 fn modulus(n: &[u8]) -> Result<(), Problem> {
     if bits(n) < *RSA_BITS.start() {
         return Err(Problem::RsaTooSmall);
@@ -56,19 +55,32 @@ fn modulus(n: &[u8]) -> Result<(), Problem> {
     if !is_odd(n) {
         return Err(Problem::RsaEven);
     }
-    let divides =
-        |divisor: u32| n.iter().fold(0, |rest, octet| (rest << 8 | u32::from(*octet)) % divisor) == 0;
-    // All odd numbers in place of the primes among them: the outcome is the same.
+    let divides = |divisor: u32| n.iter().fold(0, |rest, byte| (rest << 8 | u32::from(*byte)) % divisor) == 0;
+    // Dividing by every odd number finds the same factors as dividing by primes.
     if (3..752).step_by(2).any(divides) { Err(Problem::RsaSmallFactor) } else { Ok(()) }
 }
 
-/// Smaller exponents are broken together with bad padding, larger ones only cost time and are not read everywhere.
+/// Smaller exponents are weak with a flawed padding; larger ones cost time, and not every library reads them.
 fn exponent(e: &[u8]) -> Result<(), Problem> {
     let number = e
         .iter()
-        .try_fold(0_u32, |number, octet| Some(number.checked_mul(256)?.saturating_add(u32::from(*octet))));
+        .try_fold(0_u32, |number, byte| Some(number.checked_mul(256)?.saturating_add(u32::from(*byte))));
     match number {
         Some(number) if number >= 65_537 && number % 2 == 1 => Ok(()),
         _ => Err(Problem::RsaExponent),
     }
+}
+
+/// Checks that these bytes are a public key with a private key: a canonically encoded point of the prime-order subgroup. aws-lc accepts
+/// any 32 bytes. Anybody can forge signatures for a point of small order, and a second encoding would give one key two ids.
+fn ed25519_point(bytes: &[u8]) -> Result<(), Problem> {
+    let compressed = CompressedEdwardsY(bytes.try_into().map_err(|_| Problem::Length(32))?);
+    let point = compressed.decompress().ok_or(Problem::PointOffCurve)?;
+    if point.compress() != compressed {
+        return Err(Problem::PointNotCanonical);
+    }
+    if point.is_small_order() {
+        return Err(Problem::PointSmallOrder);
+    }
+    if point.is_torsion_free() { Ok(()) } else { Err(Problem::PointMixedOrder) }
 }

@@ -1,4 +1,4 @@
-//! What stands inside of PEM: PKCS#8, SPKI, SEC 1 and PKCS#1.
+//! The DER in PEM: PKCS#8, SPKI, SEC 1 and PKCS#1.
 
 use pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef};
 use pkcs8::{
@@ -13,8 +13,7 @@ use sec1::{EcParameters, EcPrivateKey};
 use zeroize::Zeroizing;
 
 use super::{
-    candidate::Candidate,
-    kind::Kind,
+    candidate::{Candidate, Kind},
     private::{Private, RsaPrivate},
     problem::Problem,
 };
@@ -30,7 +29,7 @@ const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const CURVES: [(ObjectIdentifier, Kind); 2] =
     [(oid("1.2.840.10045.3.1.7"), Kind::P256), (oid("1.3.132.0.34"), Kind::P384)];
 
-/// Kinds that take no parameters: RFC 8410 section 3, RFC 9881 section 2.
+/// Kinds of key without parameters: RFC 8410 section 3, RFC 9881 section 2.
 const BARE: [(ObjectIdentifier, Kind); 4] = [
     (oid("1.3.101.112"), Kind::Ed25519),
     (oid("2.16.840.1.101.3.4.3.17"), Kind::MlDsa(Algorithm::MlDsa44)),
@@ -41,10 +40,10 @@ const BARE: [(ObjectIdentifier, Kind); 4] = [
 /// X25519, X448 and Ed448, which are OKP too.
 const OTHER_OKP: [ObjectIdentifier; 3] = [oid("1.3.101.110"), oid("1.3.101.111"), oid("1.3.101.113")];
 
-/// PKCS#8 (RFC 5958), with or without the public half.
-pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
-    let Ok(info) = PrivateKeyInfoRef::try_from(octets) else {
-        return ed25519_written_by_ring(octets).ok_or(Problem::Der);
+/// PKCS#8 (RFC 5958), with or without the public part.
+pub(super) fn private_key_info(bytes: &[u8]) -> Result<Candidate, Problem> {
+    let Ok(info) = PrivateKeyInfoRef::try_from(bytes) else {
+        return ed25519_written_by_ring(bytes).ok_or(Problem::Der);
     };
     let kind = kind(&info.algorithm)?;
     let outer = match &info.public_key {
@@ -64,7 +63,7 @@ pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
             Candidate { kind, public: None, private: Some(seed) }
         }
         Kind::MlDsa(_) | Kind::Secret => {
-            let private = Private::Pkcs8(Zeroizing::new(octets.to_vec()));
+            let private = Private::Pkcs8(Zeroizing::new(bytes.to_vec()));
             Candidate { kind, public: None, private: Some(private) }
         }
     };
@@ -74,7 +73,7 @@ pub(super) fn private_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
     }
 }
 
-/// Ed25519 as ring 0.16 wrote it: PKCS#8 whose public half has an explicit tag, where RFC 5958 has an implicit one.
+/// Ed25519 as ring 0.16 wrote it: PKCS#8 whose public part has an explicit tag, where RFC 5958 has an implicit one.
 fn ed25519_written_by_ring(bytes: &[u8]) -> Option<Candidate> {
     const BEFORE_SEED: [u8; 16] = *b"\x30\x53\x02\x01\x01\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
     const BEFORE_PUBLIC: [u8; 5] = *b"\xa1\x23\x03\x21\x00";
@@ -89,18 +88,18 @@ fn ed25519_written_by_ring(bytes: &[u8]) -> Option<Candidate> {
     })
 }
 
-/// SEC 1 (RFC 5915), with the block of parameters that may stand before it.
-pub(super) fn ec_private_key(octets: &[u8], parameters: Option<&[u8]>) -> Result<Candidate, Problem> {
+/// SEC 1 (RFC 5915), with the optional block of parameters before it.
+pub(super) fn ec_private_key(bytes: &[u8], parameters: Option<&[u8]>) -> Result<Candidate, Problem> {
     let outer = match parameters {
         Some(der) => Some(curve(ObjectIdentifier::from_der(der).map_err(|_| Problem::CurveUnnamed)?)?),
         None => None,
     };
-    ec_private(octets, outer)
+    ec_private(bytes, outer)
 }
 
 /// PKCS#1 (RFC 8017 appendix A.1.2).
-pub(super) fn rsa_private_key(octets: &[u8]) -> Result<Candidate, Problem> {
-    let key = RsaPrivateKeyRef::try_from(octets).map_err(|_| Problem::Der)?;
+pub(super) fn rsa_private_key(bytes: &[u8]) -> Result<Candidate, Problem> {
+    let key = RsaPrivateKeyRef::try_from(bytes).map_err(|_| Problem::Der)?;
     if key.other_prime_infos.is_some() {
         return Err(Problem::RsaMultiPrime);
     }
@@ -119,21 +118,21 @@ pub(super) fn rsa_private_key(octets: &[u8]) -> Result<Candidate, Problem> {
 }
 
 /// SPKI (RFC 5280 section 4.1.2.7).
-pub(super) fn public_key_info(octets: &[u8]) -> Result<Candidate, Problem> {
-    let info = SubjectPublicKeyInfoRef::try_from(octets).map_err(|_| Problem::Der)?;
+pub(super) fn public_key_info(bytes: &[u8]) -> Result<Candidate, Problem> {
+    let info = SubjectPublicKeyInfoRef::try_from(bytes).map_err(|_| Problem::Der)?;
     let kind = kind(&info.algorithm)?;
     let public = public_parts(kind, info.subject_public_key.as_bytes().ok_or(Problem::Der)?)?;
     Ok(Candidate { kind, public: Some(public), private: None })
 }
 
 /// PKCS#1 (RFC 8017 appendix A.1.1).
-pub(super) fn rsa_public_key(octets: &[u8]) -> Result<Candidate, Problem> {
-    Ok(Candidate { kind: Kind::Rsa, public: Some(public_parts(Kind::Rsa, octets)?), private: None })
+pub(super) fn rsa_public_key(bytes: &[u8]) -> Result<Candidate, Problem> {
+    Ok(Candidate { kind: Kind::Rsa, public: Some(public_parts(Kind::Rsa, bytes)?), private: None })
 }
 
-/// `outer` is the curve by what stands around; inside it may be named again.
-fn ec_private(octets: &[u8], outer: Option<Kind>) -> Result<Candidate, Problem> {
-    let key = EcPrivateKey::try_from(octets).map_err(|_| match spells_out_curve(octets) {
+/// SEC 1 (RFC 5915). `outer` is the curve that the surrounding structure names; the key may name the curve again.
+fn ec_private(bytes: &[u8], outer: Option<Kind>) -> Result<Candidate, Problem> {
+    let key = EcPrivateKey::try_from(bytes).map_err(|_| match spells_out_curve(bytes) {
         Ok(true) => Problem::CurveUnnamed,
         _ => Problem::Der,
     })?;
@@ -146,9 +145,9 @@ fn ec_private(octets: &[u8], outer: Option<Kind>) -> Result<Candidate, Problem> 
     Ok(Candidate { kind, public, private: Some(Private::Ec(Zeroizing::new(key.private_key.to_vec()))) })
 }
 
-/// Whether a key of SEC 1 holds all parameters of its curve in place of the name, which RFC 5915 section 3 does not allow.
-fn spells_out_curve(octets: &[u8]) -> der::Result<bool> {
-    let mut members = SliceReader::new(<&SequenceRef>::from_der(octets)?.as_bytes())?;
+/// Whether a SEC 1 key contains the parameters of its curve instead of its name, which RFC 5915 section 3 does not allow.
+fn spells_out_curve(bytes: &[u8]) -> der::Result<bool> {
+    let mut members = SliceReader::new(<&SequenceRef>::from_der(bytes)?.as_bytes())?;
     let _version: UintRef<'_> = members.decode()?;
     let _number: &OctetStringRef = members.decode()?;
     let parameters: ContextSpecific<AnyRef<'_>> = members.decode()?;
@@ -177,14 +176,14 @@ fn curve(oid: ObjectIdentifier) -> Result<Kind, Problem> {
     CURVES.iter().find(|(known, _)| oid == *known).map(|(_, kind)| *kind).ok_or(Problem::EcCurve)
 }
 
-/// The public half of a key of this kind, from the octets of its bit string.
-fn public_parts(kind: Kind, octets: &[u8]) -> Result<Parts, Problem> {
+/// The public part of a key of this kind, from the bytes of its bit string.
+fn public_parts(kind: Kind, bytes: &[u8]) -> Result<Parts, Problem> {
     match kind {
-        Kind::P256 | Kind::P384 => point(kind.number_len(), octets),
-        Kind::Ed25519 => Ok(Parts::Okp { x: octets.to_vec() }),
-        Kind::MlDsa(_) => Ok(Parts::Akp { public: octets.to_vec() }),
+        Kind::P256 | Kind::P384 => point(kind.number_len(), bytes),
+        Kind::Ed25519 => Ok(Parts::Okp { x: bytes.to_vec() }),
+        Kind::MlDsa(_) => Ok(Parts::Akp { public: bytes.to_vec() }),
         Kind::Rsa => {
-            let key = RsaPublicKeyRef::try_from(octets).map_err(|_| Problem::Der)?;
+            let key = RsaPublicKeyRef::try_from(bytes).map_err(|_| Problem::Der)?;
             let (n, e) = (key.modulus.as_bytes().to_vec(), key.public_exponent.as_bytes().to_vec());
             Ok(Parts::Rsa { n, e })
         }
@@ -193,8 +192,8 @@ fn public_parts(kind: Kind, octets: &[u8]) -> Result<Parts, Problem> {
 }
 
 /// An uncompressed point (SEC 1 section 2.3.4).
-fn point(len: usize, octets: &[u8]) -> Result<Parts, Problem> {
-    let Some((4, numbers)) = octets.split_first().map(|(form, numbers)| (*form, numbers)) else {
+fn point(len: usize, bytes: &[u8]) -> Result<Parts, Problem> {
+    let Some((4, numbers)) = bytes.split_first().map(|(form, numbers)| (*form, numbers)) else {
         return Err(Problem::PointForm);
     };
     match numbers.split_at_checked(len) {

@@ -1,4 +1,4 @@
-//! What comes of the reading.
+//! The result of an import.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{Algorithm, KeyId, public_key::PublicKey};
 
-/// The keys of some material: there is at least one.
+/// The keys in the material, at least one.
 pub struct Imported {
     /// The keys that can be used.
     pub keys: Vec<ImportedKey>,
@@ -18,9 +18,9 @@ pub struct Imported {
 /// A key of a set that cannot be used (RFC 7517 section 5), and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SkippedKey {
-    /// Its `kid`, cut off after 128 characters; empty if it has none.
+    /// Its `kid`, truncated after 128 characters; empty if it has none.
     pub key_id: String,
-    /// What is wrong with it. The text holds nothing of the key's material.
+    /// The problem. The text contains nothing of the key material.
     pub problem: String,
 }
 
@@ -35,22 +35,22 @@ impl fmt::Display for SkippedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.key_id.as_str() {
             "" => f.write_str(&self.problem),
-            // Somebody else chose the id: what is no printable character is escaped.
+            // The id comes from elsewhere, so it is escaped.
             key_id => write!(f, "{} (`kid` {key_id:?})", self.problem),
         }
     }
 }
 
-/// A key from elsewhere, checked.
+/// An imported key, checked.
 pub struct ImportedKey {
-    /// The JWK's own `kid`.
+    /// The `kid` of the JWK.
     pub key_id: Option<KeyId>,
-    /// The one algorithm that it is for.
+    /// Its algorithm.
     pub algorithm: Algorithm,
-    /// The public half; none for a secret.
+    /// The public part; none for a secret.
     pub public: Option<PublicKey>,
-    /// The private half as `KeyMaterial::parse` reads it, or the secret.
+    /// The private part as [`KeyMaterial::parse`](crate::KeyMaterial::parse) reads it, or the secret.
     pub private: Option<Zeroizing<Vec<u8>>>,
-    /// Whether it can sign, and its `key_ops`, if it has any, do not speak against it.
+    /// Whether it has a private part and its `key_ops`, if any, allow signing.
     pub may_sign: bool,
 }

@@ -5,10 +5,9 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{
-    candidate::Candidate,
+    candidate::{Candidate, Kind},
     check::length,
     imported_key::ImportedKey,
-    kind::Kind,
     private::{Private, RsaPrivate},
     problem::{ImportError, Problem},
     secret,
@@ -18,24 +17,24 @@ use crate::{Algorithm, KeyId, key_type::KeyType, public_key::Parts};
 /// The members of an RSA key that are private (RFC 7518 section 6.3.2).
 const RSA_PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
 
-/// Reads and judges one key.
-pub fn read(members: &Map<String, Value>, said: Option<Algorithm>) -> Result<ImportedKey, ImportError> {
+/// Reads and checks one key.
+pub fn read(members: &Map<String, Value>, requested: Option<Algorithm>) -> Result<ImportedKey, ImportError> {
     let jwk = Jwk(members);
     let key_type = jwk.text("kty")?;
     jwk.check_use()?;
     let may_sign = jwk.may_sign(is_private(members))?;
     let key_id = jwk.optional_text("kid")?.map(KeyId::parse).transpose();
     let key_id = key_id.map_err(|error| Problem::KeyId(error).at("kid"))?;
-    let own = jwk.optional_text("alg")?.map(str::parse::<Algorithm>).transpose();
-    let own = own.map_err(|_| Problem::AlgorithmUnknown.at("alg"))?;
+    let declared = jwk.optional_text("alg")?.map(str::parse::<Algorithm>).transpose();
+    let declared = declared.map_err(|_| Problem::AlgorithmUnknown.at("alg"))?;
     let key = match key_type {
-        "EC" => jwk.ec()?.judge(own, said)?,
-        "OKP" => jwk.okp()?.judge(own, said)?,
-        "RSA" => jwk.rsa()?.judge(own, said)?,
-        "AKP" => jwk.akp(own.ok_or_else(|| Problem::Missing.at("alg"))?)?.judge(own, said)?,
+        "EC" => jwk.ec()?.check(declared, requested)?,
+        "OKP" => jwk.okp()?.check(declared, requested)?,
+        "RSA" => jwk.rsa()?.check(declared, requested)?,
+        "AKP" => jwk.akp(declared.ok_or_else(|| Problem::Missing.at("alg"))?)?.check(declared, requested)?,
         "oct" => {
-            let octets = jwk.octets("k")?;
-            secret::check(&octets, own, said).map_err(|error| match error.problem {
+            let bytes = jwk.bytes("k")?;
+            secret::check(&bytes, declared, requested).map_err(|error| match error.problem {
                 Problem::SecretIsKey | Problem::SecretTooShort { .. } => error.inside("k"),
                 _ => error,
             })?
@@ -45,12 +44,12 @@ pub fn read(members: &Map<String, Value>, said: Option<Algorithm>) -> Result<Imp
     Ok(ImportedKey { key_id, may_sign: may_sign && key.may_sign, ..key })
 }
 
-/// Whether the key holds anything private.
+/// Whether the key has a private member.
 pub(super) fn is_private(members: &Map<String, Value>) -> bool {
     ["priv", "k"].iter().chain(&RSA_PRIVATE).any(|name| member(members, name).is_some())
 }
 
-/// A member's value. Tools write `null` and empty lists for members that are absent.
+/// The value of a member. `null` and empty lists count as absent, because some tools write them for absent members.
 fn member<'m>(members: &'m Map<String, Value>, name: &str) -> Option<&'m Value> {
     let is_absent = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
     members.get(name).filter(|value| !is_absent(value))
@@ -65,7 +64,7 @@ impl<'m> Jwk<'m> {
             "P-384" => Kind::P384,
             _ => return Err(Problem::EcCurve.at("crv")),
         };
-        let public = Parts::Ec { x: self.octets("x")?.to_vec(), y: self.octets("y")?.to_vec() };
+        let public = Parts::Ec { x: self.bytes("x")?.to_vec(), y: self.bytes("y")?.to_vec() };
         let private = self.private_number("d", kind.number_len())?.map(Private::Ec);
         Ok(Candidate { kind, public: Some(public), private })
     }
@@ -74,7 +73,7 @@ impl<'m> Jwk<'m> {
         if self.text("crv")? != "Ed25519" {
             return Err(Problem::OkpCurve.at("crv"));
         }
-        let public = Parts::Okp { x: self.octets("x")?.to_vec() };
+        let public = Parts::Okp { x: self.bytes("x")?.to_vec() };
         let private = self.private_number("d", Kind::Ed25519.number_len())?.map(Private::Okp);
         Ok(Candidate { kind: Kind::Ed25519, public: Some(public), private })
     }
@@ -86,7 +85,7 @@ impl<'m> Jwk<'m> {
         }
         let private = if RSA_PRIVATE.iter().any(|name| member(self.0, name).is_some()) {
             let part = |name| match member(self.0, name) {
-                Some(_) => self.octets(name),
+                Some(_) => self.bytes(name),
                 None => Err(Problem::RsaIncomplete.into()),
             };
             Some(Private::Rsa(Box::new(RsaPrivate {
@@ -107,7 +106,7 @@ impl<'m> Jwk<'m> {
         if KeyType::of(algorithm) != KeyType::Akp {
             return Err(Problem::AlgorithmUnfit(algorithm).at("alg"));
         }
-        let public = Parts::Akp { public: self.octets("pub")?.to_vec() };
+        let public = Parts::Akp { public: self.bytes("pub")?.to_vec() };
         let private = self.private_number("priv", 32)?.map(Private::Seed);
         Ok(Candidate { kind: Kind::MlDsa(algorithm), public: Some(public), private })
     }
@@ -120,8 +119,8 @@ impl<'m> Jwk<'m> {
         }
     }
 
-    /// Whether `key_ops` (RFC 7517 section 4.3) allow signing. A public key must be one to verify with, a private one or a secret
-    /// one to sign or to verify with: WebCrypto gives each half its own operation.
+    /// Whether `key_ops` (RFC 7517 section 4.3) allow signing. A public key must allow `verify`, a private key or a secret `sign` or
+    /// `verify`: WebCrypto gives each part its own operation.
     fn may_sign(&self, is_private: bool) -> Result<bool, ImportError> {
         let Some(operations) = member(self.0, "key_ops") else { return Ok(true) };
         let texts = operations.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
@@ -151,27 +150,27 @@ impl<'m> Jwk<'m> {
         self.optional_text(name)?.ok_or_else(|| Problem::Missing.at(name))
     }
 
-    fn octets(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
-        let octets = URL_SAFE_NO_PAD.decode(self.text(name)?);
-        Ok(Zeroizing::new(octets.map_err(|_| Problem::Base64.at(name))?))
+    fn bytes(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, ImportError> {
+        let bytes = URL_SAFE_NO_PAD.decode(self.text(name)?);
+        Ok(Zeroizing::new(bytes.map_err(|_| Problem::Base64.at(name))?))
     }
 
-    /// A public number, in as few bytes as it needs (RFC 7518 section 2, Base64urlUInt).
+    /// A public number in its shortest form (RFC 7518 section 2, Base64urlUInt).
     fn number(&self, name: &str) -> Result<Vec<u8>, ImportError> {
-        let octets = self.octets(name)?;
-        match octets.first() {
+        let bytes = self.bytes(name)?;
+        match bytes.first() {
             None | Some(0) => Err(Problem::Number.at(name)),
-            Some(_) => Ok(octets.to_vec()),
+            Some(_) => Ok(bytes.to_vec()),
         }
     }
 
-    /// A private number in its full length, if there is one.
+    /// A private number in its full length, if the member is there.
     fn private_number(&self, name: &str, len: usize) -> Result<Option<Zeroizing<Vec<u8>>>, ImportError> {
         if member(self.0, name).is_none() {
             return Ok(None);
         }
-        let octets = self.octets(name)?;
-        length(&octets, len).map_err(|problem| problem.at(name))?;
-        Ok(Some(octets))
+        let bytes = self.bytes(name)?;
+        length(&bytes, len).map_err(|problem| problem.at(name))?;
+        Ok(Some(bytes))
     }
 }

@@ -1,4 +1,4 @@
-//! JSON that may hold private parts: read strictly, wiped when it is dropped.
+//! JSON that may contain private keys: read strictly, erased when it is dropped.
 
 use std::ops::Deref;
 
@@ -13,7 +13,7 @@ pub(super) struct Members(Map<String, Value>);
 
 impl Members {
     pub(super) fn parse(text: &str) -> Result<Self, ImportError> {
-        // Windows' tools begin a file with a byte order mark.
+        // Tools on Windows begin a file with a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let members = json::object(text.as_bytes()).map_err(|error| Problem::Json(error.to_string()))?;
         Ok(Self(members))

@@ -1,5 +1,5 @@
-//! PEM (RFC 7468): exactly one block. White space is allowed wherever its section 2 lets a reader allow it: files pass through YAML and
-//! environment variables.
+//! PEM (RFC 7468): exactly one block. White space is allowed wherever section 2 allows a parser to accept it, because files pass through
+//! YAML and environment variables.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
@@ -11,34 +11,34 @@ use super::{
 };
 use crate::Algorithm;
 
-/// Reads and judges the one key in `text`.
-pub(super) fn read(text: &str, said: Option<Algorithm>) -> Result<ImportedKey, ImportError> {
+/// Reads and checks the only key in `text`.
+pub(super) fn read(text: &str, requested: Option<Algorithm>) -> Result<ImportedKey, ImportError> {
     let blocks = blocks(text)?;
     let (parameters, block) = match blocks.as_slice() {
         [] => return Err(Problem::PemMissing.into()),
         [block] => (None, block),
         // What `openssl ecparam -genkey` writes.
         [parameters, block] if parameters.label == "EC PARAMETERS" && block.label == "EC PRIVATE KEY" => {
-            (Some(parameters.octets()?), block)
+            (Some(parameters.bytes()?), block)
         }
         _ => return Err(Problem::PemSeveral.into()),
     };
     let candidate = match block.label {
-        "PRIVATE KEY" => der::private_key_info(&block.octets()?)?,
+        "PRIVATE KEY" => der::private_key_info(&block.bytes()?)?,
         "EC PRIVATE KEY" => {
-            der::ec_private_key(&block.octets()?, parameters.as_ref().map(|der| der.as_slice()))?
+            der::ec_private_key(&block.bytes()?, parameters.as_ref().map(|der| der.as_slice()))?
         }
-        "RSA PRIVATE KEY" => der::rsa_private_key(&block.octets()?)?,
-        "PUBLIC KEY" => der::public_key_info(&block.octets()?)?,
-        "RSA PUBLIC KEY" => der::rsa_public_key(&block.octets()?)?,
+        "RSA PRIVATE KEY" => der::rsa_private_key(&block.bytes()?)?,
+        "PUBLIC KEY" => der::public_key_info(&block.bytes()?)?,
+        "RSA PUBLIC KEY" => der::rsa_public_key(&block.bytes()?)?,
         "ENCRYPTED PRIVATE KEY" => return Err(Problem::PemEncrypted.into()),
         "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
             return Err(Problem::PemCertificate.into());
         }
         _ => return Err(Problem::PemLabel.into()),
     };
-    // A place inside of DER says nothing to anybody.
-    candidate.judge(None, said).map_err(|error| error.problem.into())
+    // A path inside of DER would not help the caller.
+    candidate.check(None, requested).map_err(|error| error.problem.into())
 }
 
 struct Block<'t> {
@@ -47,7 +47,7 @@ struct Block<'t> {
 }
 
 impl Block<'_> {
-    fn octets(&self) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, Problem> {
         // The header of OpenSSL's own encryption (RFC 1421 section 4.6.1.1).
         if self.body.contains("Proc-Type:") {
             return Err(Problem::PemEncrypted);
@@ -55,14 +55,14 @@ impl Block<'_> {
         if self.body.contains(r"\n") {
             return Err(Problem::PemEscaped);
         }
-        // Large enough from the start: what grows leaves copies behind.
+        // Allocated once: a buffer that grows would leave copies of the key in memory.
         let mut text = Zeroizing::new(String::with_capacity(self.body.len()));
         text.extend(self.body.chars().filter(|character| !matches!(character, ' ' | '\t'..='\r')));
         STANDARD.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| Problem::PemMalformed)
     }
 }
 
-/// The blocks of `text`, whatever stands between them; a third one is not looked for.
+/// The blocks of `text`, with any text between them; at most two.
 fn blocks(text: &str) -> Result<Vec<Block<'_>>, Problem> {
     let mut blocks = Vec::new();
     let mut rest = text;

@@ -1,4 +1,4 @@
-//! Private halves: parsed by aws-lc, and held against the public half that came with them.
+//! Private parts: parsed by aws-lc, and compared with the public part in the same material.
 
 use std::sync::Arc;
 
@@ -17,55 +17,55 @@ use crate::{
     public_key::{Parts, PublicKey},
 };
 
-type Octets = Zeroizing<Vec<u8>>;
+type SecretBytes = Zeroizing<Vec<u8>>;
 
-/// A private half as it was read.
+/// A private part as it was read.
 pub(super) enum Private {
     /// The private number of an elliptic curve.
-    Ec(Octets),
+    Ec(SecretBytes),
     /// The seed of Ed25519.
-    Okp(Octets),
+    Okp(SecretBytes),
     Rsa(Box<RsaPrivate>),
     /// The seed of ML-DSA.
-    Seed(Octets),
+    Seed(SecretBytes),
     /// PKCS#8 with the seed of ML-DSA, its expanded key, or both.
-    Pkcs8(Octets),
+    Pkcs8(SecretBytes),
 }
 
 /// The private numbers of RSA (RFC 8017 section 3.2).
 pub(super) struct RsaPrivate {
-    pub(super) d: Octets,
-    pub(super) p: Octets,
-    pub(super) q: Octets,
-    pub(super) dp: Octets,
-    pub(super) dq: Octets,
-    pub(super) qi: Octets,
+    pub(super) d: SecretBytes,
+    pub(super) p: SecretBytes,
+    pub(super) q: SecretBytes,
+    pub(super) dp: SecretBytes,
+    pub(super) dq: SecretBytes,
+    pub(super) qi: SecretBytes,
 }
 
 impl Private {
-    /// Parses this half and proves that it belongs to the public one, whose bare parts come with it. Gives back the
-    /// public half, and the private one as `KeyMaterial::parse` reads it.
+    /// Parses the private part, and proves that it belongs to the public part, whose members are `parts`. Returns the public part, and
+    /// the private part as `KeyMaterial::parse` reads it.
     pub(super) fn prove(
         &self,
         algorithm: Algorithm,
         public: Option<&PublicKey>,
         parts: Option<&Parts>,
-    ) -> Result<(PublicKey, Octets), ImportError> {
+    ) -> Result<(PublicKey, SecretBytes), ImportError> {
         let material = self.parse(algorithm, parts)?;
         let derived = material.public_key(algorithm).ok_or(Problem::HalvesDiffer)?;
         if public.is_some_and(|public| public.to_jwk() != derived.to_jwk()) {
             return Err(Problem::HalvesDiffer.into());
         }
-        let octets = match (material.to_pkcs8(), self) {
-            (Some(octets), _) => octets,
-            // Without the seed, the expanded key stays as it came.
-            (None, Self::Pkcs8(octets)) => octets.clone(),
+        let bytes = match (material.to_pkcs8(), self) {
+            (Some(bytes), _) => bytes,
+            // An ML-DSA key without its seed is kept as expanded key.
+            (None, Self::Pkcs8(bytes)) => bytes.clone(),
             (None, _) => return Err(Problem::HalvesDiffer.into()),
         };
-        // Last, for what only shows in use: that a prime number of RSA is none.
+        // Signs once, because only a signature shows that a factor of an RSA key is not prime.
         let message = b"tokend proves an imported key";
         match Signer::in_memory(algorithm, Arc::new(material)).sign(message) {
-            Ok(signature) if derived.verifies(message, &signature) => Ok((derived, octets)),
+            Ok(signature) if derived.verifies(message, &signature) => Ok((derived, bytes)),
             _ => Err(Problem::DoesNotSign.into()),
         }
     }
@@ -73,7 +73,7 @@ impl Private {
     fn parse(&self, algorithm: Algorithm, parts: Option<&Parts>) -> Result<KeyMaterial, Problem> {
         Ok(match self {
             Self::Ec(number) => {
-                // Without its public half (RFC 5915), so that aws-lc computes that.
+                // Without the public part (RFC 5915), so that aws-lc computes it.
                 let key = EcPrivateKey { private_key: number, parameters: None, public_key: None };
                 let der = Zeroizing::new(key.to_der().map_err(|_| Problem::PrivateNumber)?);
                 let pair = EcdsaKeyPair::from_private_key_der(ec_method(algorithm), &der);
@@ -90,7 +90,7 @@ impl Private {
                 let pair = PqdsaKeyPair::from_seed(ml_dsa_method(algorithm), seed);
                 KeyMaterial::MlDsa(pair.map_err(|_| Problem::Length(32))?)
             }
-            Self::Pkcs8(octets) => KeyMaterial::parse(algorithm, octets).map_err(|_| Problem::Der)?,
+            Self::Pkcs8(bytes) => KeyMaterial::parse(algorithm, bytes).map_err(|_| Problem::Der)?,
         })
     }
 }
@@ -99,7 +99,7 @@ impl RsaPrivate {
     /// aws-lc checks that all numbers belong together, but not that the factors are primes.
     fn pair(&self, n: &[u8], e: &[u8]) -> Result<RsaKeyPair, Problem> {
         let numbers = [&self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi];
-        // None is larger than the modulus; to calculate with larger ones only takes time.
+        // No number may be longer than the modulus; arithmetic with longer numbers would only cost time.
         if numbers.iter().any(|number| number.len() > n.len()) {
             return Err(Problem::HalvesDiffer);
         }

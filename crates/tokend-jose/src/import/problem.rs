@@ -1,59 +1,59 @@
-//! Why a key from elsewhere is not taken.
+//! The errors of imports.
 
 use std::fmt;
 
 use crate::{Algorithm, InvalidKeyId};
 
-/// What is wrong with the material, and where. Its text is for the caller.
+/// Why key material cannot be imported. Its text is for the caller.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ImportError {
-    /// The place inside the material (`keys[1].n`); empty if it is the whole of it.
+    /// The path inside the material, such as `keys[1].n`; empty for the material as a whole.
     pub path: String,
-    /// What is wrong there.
+    /// The problem.
     pub problem: Problem,
 }
 
-/// What can be wrong. The texts hold nothing of the material.
+/// The problems of key material. The texts contain nothing of the material.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
     #[error("must be at most 64 KiB")]
     TooLarge,
 
     // The algorithm.
-    #[error("needs an algorithm: the key itself does not tell which of {0} it is for")]
+    #[error("needs an algorithm: the key may be for {0}")]
     AlgorithmNeeded(Choice),
     #[error("must be an algorithm that tokend uses")]
     AlgorithmUnknown,
     #[error("is not a key for {0}")]
     AlgorithmUnfit(Algorithm),
-    #[error("is for {own}, and {said} was asked for")]
+    #[error("is for {declared}, not for the requested {requested}")]
     AlgorithmContradicts {
-        /// What the material says.
-        own: Algorithm,
-        /// What the caller says.
-        said: Algorithm,
+        /// The algorithm in the material.
+        declared: Algorithm,
+        /// The algorithm that the caller requested.
+        requested: Algorithm,
     },
 
-    // PEM and what is inside.
-    #[error("must hold a PEM block, which begins with `-----BEGIN`")]
+    // PEM and DER.
+    #[error("must contain a PEM block, which begins with `-----BEGIN`")]
     PemMissing,
     #[error("must be well-formed PEM (RFC 7468)")]
     PemMalformed,
     #[error("must have line breaks, not a backslash and an `n` for each: `printf '%b'` replaces them")]
     PemEscaped,
-    #[error("must hold one PEM block only")]
+    #[error("must contain one PEM block only")]
     PemSeveral,
-    #[error("must not be encrypted: `openssl pkey` takes the encryption off")]
+    #[error("must not be encrypted: decrypt it with `openssl pkey`")]
     PemEncrypted,
-    #[error("must be a key, not a certificate: `openssl x509 -noout -pubkey` takes the key out of one")]
+    #[error("must be a key, not a certificate: extract its key with `openssl x509 -noout -pubkey`")]
     PemCertificate,
     #[error(
         "must be a `PRIVATE KEY`, `EC PRIVATE KEY`, `RSA PRIVATE KEY`, `PUBLIC KEY` or `RSA PUBLIC KEY` block"
     )]
     PemLabel,
-    #[error("must hold in its PEM block what the block's label says")]
+    #[error("must contain the DER that the label of its PEM block announces")]
     Der,
-    #[error("must name its curve, and not spell out the curve's parameters")]
+    #[error("must name its curve instead of its parameters")]
     CurveUnnamed,
     #[error("must name the same curve everywhere")]
     CurvesDiffer,
@@ -79,32 +79,32 @@ pub enum Problem {
     Use,
     #[error("must be a list of different strings")]
     KeyOps,
-    #[error("must hold `verify`; of a private key, `sign` or `verify`")]
+    #[error("must contain `verify`, or `sign` for a private key")]
     KeyOpsUnfit,
     #[error(
-        "must hold all of `d`, `p`, `q`, `dp`, `dq` and `qi`: PyJWT adds them by `RSAAlgorithm.from_jwk` and `to_jwk`"
+        "must contain all of `d`, `p`, `q`, `dp`, `dq` and `qi`: PyJWT adds them with `RSAAlgorithm.from_jwk` and `to_jwk`"
     )]
     RsaIncomplete,
 
     // JWK sets.
     #[error("must be a list of keys")]
     SetNotList,
-    #[error("must hold at least one key")]
+    #[error("must contain at least one key")]
     SetEmpty,
-    #[error("must hold at most 32 keys")]
+    #[error("must contain at most 32 keys")]
     SetTooLong,
     #[error("must be a JSON object")]
     SetMember,
-    #[error("must not stand in one set with keys of the other kind: secrets and public keys come apart")]
+    #[error("must not be in one set with keys of the other kind: import secrets and public keys separately")]
     SetMixed,
-    #[error("must be public: private keys come one at a time")]
+    #[error("must be public: import private keys one at a time")]
     SetPrivate,
     #[error("must not be the id of another key of the set")]
     SetDuplicate,
-    #[error("must not be another key of the set once more")]
+    #[error("must not be a duplicate of another key of the set")]
     SetSameKey,
 
-    // Keys that are not sound.
+    // Invalid keys.
     #[error("the curve must be P-256 or P-384")]
     EcCurve,
     #[error("the curve must be Ed25519")]
@@ -117,7 +117,7 @@ pub enum Problem {
     Length(usize),
     #[error("the point must be on its curve")]
     PointOffCurve,
-    #[error("the point must be spelled canonically")]
+    #[error("the point must be encoded canonically")]
     PointNotCanonical,
     #[error("the point must not be of small order: anybody could sign for it")]
     PointSmallOrder,
@@ -137,15 +137,15 @@ pub enum Problem {
     RsaMultiPrime,
     #[error("the private number must be one of its curve")]
     PrivateNumber,
-    #[error("must have a private half that belongs to its public half")]
+    #[error("must have a private part that belongs to its public part")]
     HalvesDiffer,
-    #[error("must make signatures that its public half verifies")]
+    #[error("must create signatures that its public part verifies")]
     DoesNotSign,
 
     // Secrets.
     #[error("must have at least {least} bytes for {algorithm} (RFC 7518 section 3.2)")]
     SecretTooShort {
-        /// What it is for.
+        /// The algorithm.
         algorithm: Algorithm,
         /// The length of the hash.
         least: usize,
@@ -154,36 +154,35 @@ pub enum Problem {
     SecretIsKey,
 }
 
-/// Algorithms to choose from.
+/// The algorithms that a key may be for.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Choice(pub(super) Vec<Algorithm>);
 
 impl Problem {
-    /// This problem at that place.
+    /// The problem at a path.
     pub(super) fn at(self, path: impl Into<String>) -> ImportError {
         ImportError { path: path.into(), problem: self }
     }
 }
 
 impl ImportError {
-    /// Whether nothing is wrong but that an algorithm has to be named.
+    /// Whether the import only needs an algorithm.
     pub const fn needs_algorithm(&self) -> bool {
         matches!(self.problem, Problem::AlgorithmNeeded(_))
     }
 
-    /// Whether nothing is wrong but that the key is not for the algorithm that was asked for.
+    /// Whether the key is for another algorithm than the requested one.
     pub const fn is_other_algorithm(&self) -> bool {
         matches!(self.problem, Problem::AlgorithmContradicts { .. } | Problem::AlgorithmUnfit(_))
     }
 
-    /// The same inside of `place`.
+    /// The error with its path inside of `place`.
     pub(super) fn inside(self, place: &str) -> Self {
         let path = if self.path.is_empty() { place.to_owned() } else { format!("{place}.{}", self.path) };
         Self { path, ..self }
     }
 }
 
-/// What is wrong and where, as one sentence.
 impl fmt::Display for ImportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.path.as_str() {

@@ -1,5 +1,4 @@
-//! JWK sets (RFC 7517 section 5): keys that cannot be used are skipped, and named. What shows that the set as a whole is a mistake, is
-//! an error.
+//! JWK sets (RFC 7517 section 5). Keys that cannot be used are skipped and reported. A set that is a mistake as a whole is an error.
 
 use std::collections::HashSet;
 
@@ -13,13 +12,13 @@ use super::{
 };
 use crate::{Algorithm, KeyId, public_key::PublicKey};
 
-/// How many keys are looked at.
+/// The limit of keys in a set.
 const MOST_KEYS: usize = 32;
 
-/// The key, or the keys of the set.
-pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Imported, ImportError> {
+/// Reads a key, or the keys of a set.
+pub(super) fn read(members: &Members, requested: Option<Algorithm>) -> Result<Imported, ImportError> {
     let Some(keys) = members.get("keys") else {
-        return Ok(Imported { keys: vec![jwk::read(members, said)?], skipped: Vec::new() });
+        return Ok(Imported { keys: vec![jwk::read(members, requested)?], skipped: Vec::new() });
     };
     if members.contains_key("kty") {
         return Err(Problem::KeyAndSet.into());
@@ -41,9 +40,9 @@ pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Importe
     let mut first_problem = None;
     let mut ids = HashSet::new();
     for (index, members) in keys.into_iter().enumerate() {
-        let key = match jwk::read(members, said).map_err(|error| error.inside(&place(index))) {
+        let key = match jwk::read(members, requested).map_err(|error| error.inside(&place(index))) {
             Ok(key) => key,
-            // Not a fault of the key, but a question to the caller.
+            // The caller must choose an algorithm; the key is not at fault.
             Err(error) if error.needs_algorithm() => return Err(error),
             Err(error) => {
                 skipped.push(SkippedKey::new(members, &error));
@@ -51,11 +50,11 @@ pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Importe
                 continue;
             }
         };
-        // Two keys without `kid` may be one and the same, too.
+        // Two keys without `kid` may be the same, too.
         if id(&key).is_some_and(|id| !ids.insert(id)) {
             return Err(Problem::SetDuplicate.at("kid").inside(&place(index)));
         }
-        // Under a second id it would outlive the revocation of the first.
+        // Under a second id, the key would remain valid after the revocation of the first id.
         if imported.iter().any(|other| is_same(other, &key)) {
             return Err(Problem::SetSameKey.at(place(index)));
         }
@@ -67,8 +66,8 @@ pub(super) fn read(members: &Members, said: Option<Algorithm>) -> Result<Importe
     }
 }
 
-/// A set is of public keys or of secrets. Together they are a mistake: a set that is published, or verified with, must
-/// hold nothing to sign with, and one private key has no business in a list.
+/// Checks that a set contains either public keys or secrets. A mixture is a mistake: a set that is published or used to verify must
+/// contain no key that signs.
 fn must_be_of_one_kind(keys: &[&Map<String, Value>]) -> Result<(), ImportError> {
     let is_secret = |key: &Map<String, Value>| key.get("kty") == Some(&Value::from("oct"));
     let secret_first = keys.first().is_some_and(|key| is_secret(key));
@@ -82,12 +81,12 @@ fn must_be_of_one_kind(keys: &[&Map<String, Value>]) -> Result<(), ImportError> 
     }
 }
 
-/// The id that the key has, or would be given; none for a secret, whose would be random.
+/// The id that the key has or would get; none for a secret, whose id would be random.
 fn id(key: &ImportedKey) -> Option<KeyId> {
     key.key_id.clone().or_else(|| key.public.as_ref().map(PublicKey::thumbprint))
 }
 
-/// Both came in one request: how long this takes tells nothing to whoever made it.
+/// Whether two keys are equal. Both are in one request, so the comparison need not be constant-time.
 fn is_same(one: &ImportedKey, other: &ImportedKey) -> bool {
     match (&one.public, &other.public) {
         (Some(one), Some(other)) => one.to_jwk() == other.to_jwk(),

@@ -20,15 +20,15 @@ const KINDS: [Algorithm; 5] =
 fn der_that_is_changed_anywhere() {
     let case = (0..KINDS.len(), any::<prop::sample::Index>(), any::<u8>(), 0..3_u8, any::<bool>());
     runner(512)
-        .run(&case, |(kind, at, octet, change, private)| {
+        .run(&case, |(kind, at, byte, change, private)| {
             let made = made(KINDS[kind]);
             let (label, der) =
                 if private { ("PRIVATE KEY", &made.pkcs8) } else { ("PUBLIC KEY", &made.spki) };
             let mut der = der.clone();
             let at = at.index(der.len());
             match change {
-                0 => der[at] = octet,
-                1 => der.insert(at, octet),
+                0 => der[at] = byte,
+                1 => der.insert(at, byte),
                 _ => der.truncate(at),
             }
             let _answer = import(Source::Pem(&pem(label, &der)), Some(KINDS[kind]));
@@ -62,11 +62,11 @@ fn jwks_that_are_changed_anywhere() {
 #[test]
 fn any_text_and_any_bytes() {
     runner(512)
-        .run(&(any::<String>(), prop::collection::vec(any::<u8>(), 0..200)), |(text, octets)| {
+        .run(&(any::<String>(), prop::collection::vec(any::<u8>(), 0..200)), |(text, bytes)| {
             prop_assert!(import(Source::Pem(&text), None).is_err());
             prop_assert!(import(Source::Jwk(&text), None).is_err());
-            prop_assert!(import(Source::Pem(&pem("PRIVATE KEY", &octets)), None).is_err());
-            let _answer = import(Source::Secret(&octets), Some(Algorithm::Hs512));
+            prop_assert!(import(Source::Pem(&pem("PRIVATE KEY", &bytes)), None).is_err());
+            let _answer = import(Source::Secret(&bytes), Some(Algorithm::Hs512));
             Ok(())
         })
         .unwrap();

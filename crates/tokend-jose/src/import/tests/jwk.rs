@@ -88,7 +88,8 @@ fn key_ids_that_could_not_stand_in_a_header() {
 fn the_algorithm_that_the_caller_says() {
     let jwk = with(es256(), &[("alg", json!("ES256"))]).to_string();
     let said = |algorithm| refused(Source::Jwk(&jwk), Some(algorithm));
-    let contradicts = |said| at("", Problem::AlgorithmContradicts { own: Algorithm::Es256, said });
+    let contradicts =
+        |requested| at("", Problem::AlgorithmContradicts { declared: Algorithm::Es256, requested });
     assert_eq!(said(Algorithm::Es384), contradicts(Algorithm::Es384));
     assert_eq!(said(Algorithm::Hs256), contradicts(Algorithm::Hs256));
 
@@ -97,13 +98,13 @@ fn the_algorithm_that_the_caller_says() {
     let fitting = [Algorithm::Rs256, Algorithm::Rs384, Algorithm::Rs512];
     let fitting = fitting.into_iter().chain([Algorithm::Ps256, Algorithm::Ps384, Algorithm::Ps512]);
     assert_eq!(problem, Problem::AlgorithmNeeded(Choice(fitting.collect())));
-    assert!(problem.to_string().ends_with("which of RS256, RS384, RS512, PS256, PS384, PS512 it is for"));
+    assert!(problem.to_string().ends_with("may be for RS256, RS384, RS512, PS256, PS384, PS512"));
     let unfit = at("", Problem::AlgorithmUnfit(Algorithm::Hs256));
     assert_eq!(refused(Source::Jwk(&rsa), Some(Algorithm::Hs256)), unfit);
 }
 
 #[test]
-fn octets_that_are_spelled_otherwise() {
+fn bytes_that_are_spelled_otherwise() {
     let x = es256()["x"].as_str().unwrap();
     // 32 bytes leave two bits of the last character unused.
     let last = x.chars().last().unwrap();
@@ -119,7 +120,7 @@ fn points_that_are_not_on_their_curve() {
     let x = unb64(&es256()["x"]);
     let mut other = x.clone();
     other[31] ^= 1;
-    let jwk = |name, octets: &[u8]| refused_jwk(&with(es256(), &[(name, json!(b64(octets)))]));
+    let jwk = |name, bytes: &[u8]| refused_jwk(&with(es256(), &[(name, json!(b64(bytes)))]));
     assert_eq!(jwk("y", &other), at("x", Problem::PointOffCurve));
     assert_eq!(jwk("y", &[0; 32]), at("x", Problem::PointOffCurve));
     assert_eq!(jwk("x", &x[1..]), at("x", Problem::Length(32)));
@@ -140,7 +141,7 @@ fn points_that_are_not_on_their_curve() {
 #[test]
 fn points_of_ed25519_that_no_private_key_has() {
     let good = &made(Algorithm::EdDsa).public_jwk;
-    let jwk = |octets: &[u8]| refused_jwk(&with(good, &[("x", json!(b64(octets)))]));
+    let jwk = |bytes: &[u8]| refused_jwk(&with(good, &[("x", json!(b64(bytes)))]));
     for point in EIGHT_TORSION {
         assert_eq!(jwk(point.compress().as_bytes()), at("x", Problem::PointSmallOrder));
     }
@@ -156,17 +157,17 @@ fn points_of_ed25519_that_no_private_key_has() {
     (minus_zero[0], minus_zero[31]) = (1, 0x80);
     assert_eq!(jwk(&minus_zero), at("x", Problem::PointNotCanonical));
     // A good point and one of order eight together.
-    let octets: [u8; 32] = unb64(&good["x"]).try_into().unwrap();
-    let mixed = CompressedEdwardsY(octets).decompress().unwrap() + EIGHT_TORSION[1];
+    let bytes: [u8; 32] = unb64(&good["x"]).try_into().unwrap();
+    let mixed = CompressedEdwardsY(bytes).decompress().unwrap() + EIGHT_TORSION[1];
     assert_eq!(jwk(mixed.compress().as_bytes()), at("x", Problem::PointMixedOrder));
-    assert_eq!(jwk(&octets[1..]), at("x", Problem::Length(32)));
+    assert_eq!(jwk(&bytes[1..]), at("x", Problem::Length(32)));
 }
 
 #[test]
 fn moduli_and_exponents_of_rsa() {
     let good = with(&made(Algorithm::Rs256).public_jwk, &[("alg", json!("RS256"))]);
     let n = unb64(&good["n"]);
-    let modulus = |octets: &[u8]| refused_jwk(&with(&good, &[("n", json!(b64(octets)))]));
+    let modulus = |bytes: &[u8]| refused_jwk(&with(&good, &[("n", json!(b64(bytes)))]));
     assert_eq!(modulus(&n[..128]), at("n", Problem::RsaTooSmall));
     // One bit less than 2,048.
     let mut shorter = n.clone();
@@ -181,9 +182,9 @@ fn moduli_and_exponents_of_rsa() {
     assert_eq!(modulus(&[&[0], n.as_slice()].concat()), at("n", Problem::Number));
     assert_eq!(modulus(&[]), at("n", Problem::Number));
 
-    let exponent = |octets: &[u8]| refused_jwk(&with(&good, &[("e", json!(b64(octets)))]));
-    for octets in [&[1][..], &[3], &[0xff, 0xff], &[1, 0, 0], &[1, 0, 2], &[1, 0, 0, 0, 1], &[0xff; 256]] {
-        assert_eq!(exponent(octets), at("e", Problem::RsaExponent), "{octets:?}");
+    let exponent = |bytes: &[u8]| refused_jwk(&with(&good, &[("e", json!(b64(bytes)))]));
+    for bytes in [&[1][..], &[3], &[0xff, 0xff], &[1, 0, 0], &[1, 0, 2], &[1, 0, 0, 0, 1], &[0xff; 256]] {
+        assert_eq!(exponent(bytes), at("e", Problem::RsaExponent), "{bytes:?}");
     }
     assert_eq!(exponent(&[0, 1, 0, 1]), at("e", Problem::Number));
     let largest = with(&good, &[("e", json!(b64([0xff; 4])))]);
@@ -209,6 +210,6 @@ fn keys_of_ml_dsa() {
 }
 
 fn hex(digits: &str) -> Vec<u8> {
-    let digit = |octet: u8| u8::try_from(char::from(octet).to_digit(16).unwrap()).unwrap();
+    let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
     digits.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }

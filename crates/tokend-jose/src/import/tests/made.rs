@@ -48,11 +48,11 @@ pub(super) fn made(algorithm: Algorithm) -> &'static Made {
 
 /// Another key for `algorithm`.
 pub(super) fn make(algorithm: Algorithm) -> Made {
-    let octets = KeyMaterial::generate(algorithm).unwrap();
-    match KeyMaterial::parse(algorithm, &octets).unwrap() {
+    let bytes = KeyMaterial::generate(algorithm).unwrap();
+    match KeyMaterial::parse(algorithm, &bytes).unwrap() {
         KeyMaterial::MlDsa(_) => {
             // From a seed that is known, for a JWK holds the seed.
-            let seed: [u8; 32] = octets[octets.len() - 32..].try_into().unwrap();
+            let seed: [u8; 32] = bytes[bytes.len() - 32..].try_into().unwrap();
             let pair = PqdsaKeyPair::from_seed(ml_dsa_method(algorithm), &seed).unwrap();
             describe(algorithm, &KeyMaterial::MlDsa(pair), &[("priv", &seed)])
         }
@@ -65,7 +65,7 @@ pub(super) fn make(algorithm: Algorithm) -> Made {
             describe(algorithm, &KeyMaterial::Ed(pair), &[("d", seed.as_ref())])
         }
         KeyMaterial::Rsa(pair) => {
-            let info = PrivateKeyInfoRef::try_from(octets.as_slice()).unwrap();
+            let info = PrivateKeyInfoRef::try_from(bytes.as_slice()).unwrap();
             let key = RsaPrivateKeyRef::try_from(info.private_key.as_bytes()).unwrap();
             let members = [
                 ("d", key.private_exponent),
@@ -87,7 +87,7 @@ fn describe(algorithm: Algorithm, material: &KeyMaterial, private: &[(&str, &[u8
     let public_key = material.public_key(algorithm).unwrap();
     let public_jwk: Value = serde_json::from_str(&public_key.to_jwk()).unwrap();
     let private: Vec<(&str, Value)> =
-        private.iter().map(|(name, octets)| (*name, json!(b64(octets)))).collect();
+        private.iter().map(|(name, bytes)| (*name, json!(b64(bytes)))).collect();
     let spki = match material {
         KeyMaterial::Ec(pair) => pair.public_key().as_der().unwrap().as_ref().to_vec(),
         KeyMaterial::Ed(pair) => pair.public_key().as_der().unwrap().as_ref().to_vec(),
@@ -99,8 +99,8 @@ fn describe(algorithm: Algorithm, material: &KeyMaterial, private: &[(&str, &[u8
     Made { public_key, jwk: with(&public_jwk, &private), public_jwk, pkcs8, spki }
 }
 
-pub(super) fn b64(octets: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(octets)
+pub(super) fn b64(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 pub(super) fn unb64(text: &Value) -> Vec<u8> {
@@ -122,7 +122,7 @@ pub(super) fn pkcs8(oid: &str, parameters: Option<&str>, private: &[u8], public:
     let parameters = curve.as_ref().map(AnyRef::from);
     let algorithm = AlgorithmIdentifierRef { oid: ObjectIdentifier::new(oid).unwrap(), parameters };
     let mut info = PrivateKeyInfoRef::new(algorithm, OctetStringRef::new(private).unwrap());
-    info.public_key = public.map(|octets| BitStringRef::from_bytes(octets).unwrap());
+    info.public_key = public.map(|bytes| BitStringRef::from_bytes(bytes).unwrap());
     info.to_der().unwrap()
 }
 
@@ -133,15 +133,15 @@ pub(super) fn spki(oid: &str, parameters: Option<AnyRef<'_>>, public: &[u8]) -> 
     SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der().unwrap()
 }
 
-/// The octets of a public key, out of SPKI.
+/// The bytes of a public key, out of SPKI.
 pub(super) fn bits(spki: &[u8]) -> Vec<u8> {
     let info = SubjectPublicKeyInfoRef::from_der(spki).unwrap();
     info.subject_public_key.as_bytes().unwrap().to_vec()
 }
 
-/// An octet string, as DER.
-pub(super) fn octet_string(octets: &[u8]) -> Vec<u8> {
-    OctetStringRef::new(octets).unwrap().to_der().unwrap()
+/// An byte string, as DER.
+pub(super) fn octet_string(bytes: &[u8]) -> Vec<u8> {
+    OctetStringRef::new(bytes).unwrap().to_der().unwrap()
 }
 
 /// Ed25519 from [`SEED`] as PKCS#8 version 2.

@@ -116,7 +116,7 @@ fn parameters_that_should_be_others() {
 #[test]
 fn public_halves_that_are_not_sound() {
     let curve = ObjectIdentifier::new("1.2.840.10045.3.1.7").unwrap();
-    let ec = |octets: &[u8]| refused_pem(&pem("PUBLIC KEY", &spki(EC, Some((&curve).into()), octets)));
+    let ec = |bytes: &[u8]| refused_pem(&pem("PUBLIC KEY", &spki(EC, Some((&curve).into()), bytes)));
     let point = bits(&made(Algorithm::Es256).spki);
     let mut off = point.clone();
     off[64] ^= 1;
@@ -126,7 +126,7 @@ fn public_halves_that_are_not_sound() {
     assert_eq!(ec(&[0]), Problem::PointForm, "the point at infinity");
     assert_eq!(ec(&bits(&made(Algorithm::Es384).spki)), Problem::Length(32));
 
-    let bare = |oid: &str, octets: &[u8]| refused_pem(&pem("PUBLIC KEY", &spki(oid, None, octets)));
+    let bare = |oid: &str, bytes: &[u8]| refused_pem(&pem("PUBLIC KEY", &spki(oid, None, bytes)));
     assert_eq!(bare("1.3.101.112", &[0; 32]), Problem::PointSmallOrder);
     assert_eq!(bare("1.3.101.112", &[0; 31]), Problem::Length(32));
     assert_eq!(bare("2.16.840.1.101.3.4.3.17", &[0; 1311]), Problem::Length(1312));

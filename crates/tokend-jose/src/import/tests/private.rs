@@ -61,7 +61,7 @@ fn jwks_with_half_a_private_half() {
 #[test]
 fn private_numbers_that_are_none() {
     for (algorithm, len) in [(Algorithm::Es256, 32), (Algorithm::Es384, 48)] {
-        let jwk = |octets: &[u8]| refused_jwk(&with(&made(algorithm).jwk, &[("d", json!(b64(octets)))]));
+        let jwk = |bytes: &[u8]| refused_jwk(&with(&made(algorithm).jwk, &[("d", json!(b64(bytes)))]));
         assert_eq!(jwk(&vec![0; len]), at("", Problem::PrivateNumber));
         // Larger than the order of the curve.
         assert_eq!(jwk(&vec![0xff; len]), at("", Problem::PrivateNumber));

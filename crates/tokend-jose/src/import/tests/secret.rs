@@ -46,7 +46,8 @@ fn a_secret_does_not_tell_its_algorithm() {
     let unfit = at("", Problem::AlgorithmUnfit(Algorithm::Es256));
     assert_eq!(refused(Source::Secret(&[1; 64]), Some(Algorithm::Es256)), unfit);
     let jwk = json!({"kty": "oct", "alg": "HS256", "k": b64([1; 64])}).to_string();
-    let contradicts = Problem::AlgorithmContradicts { own: Algorithm::Hs256, said: Algorithm::Hs512 };
+    let contradicts =
+        Problem::AlgorithmContradicts { declared: Algorithm::Hs256, requested: Algorithm::Hs512 };
     assert_eq!(refused(Source::Jwk(&jwk), Some(Algorithm::Hs512)), at("", contradicts));
     assert_eq!(refused_jwk(&json!({"kty": "oct", "alg": "HS256"})), at("k", Problem::Missing));
 }
@@ -62,7 +63,7 @@ fn a_key_in_place_of_a_secret() {
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDiVDuu6Zc4DnB+LOB5ayyq0rPOhFYjM9CVVTgFbVHgy me".to_owned(),
         "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTY= me@host.example".to_owned(),
     ];
-    let octets = [
+    let bytes = [
         ec.spki.clone(),
         ec.pkcs8.clone(),
         inside(&ec.pkcs8),
@@ -70,10 +71,10 @@ fn a_key_in_place_of_a_secret() {
         inside(&rsa.pkcs8),
         bits(&rsa.spki),
     ];
-    for octets in texts.into_iter().map(String::into_bytes).chain(octets) {
-        let refusal = refused(Source::Secret(&octets), Some(Algorithm::Hs256));
-        assert_eq!(refusal, at("", Problem::SecretIsKey), "{}", String::from_utf8_lossy(&octets));
-        let jwk = json!({"kty": "oct", "alg": "HS256", "k": b64(&octets)});
+    for bytes in texts.into_iter().map(String::into_bytes).chain(bytes) {
+        let refusal = refused(Source::Secret(&bytes), Some(Algorithm::Hs256));
+        assert_eq!(refusal, at("", Problem::SecretIsKey), "{}", String::from_utf8_lossy(&bytes));
+        let jwk = json!({"kty": "oct", "alg": "HS256", "k": b64(&bytes)});
         assert_eq!(refused_jwk(&jwk), at("k", Problem::SecretIsKey));
     }
     // JSON and text that are no key are as good as any other bytes.

@@ -130,6 +130,7 @@ fn what_is_wrong_with_one_key_says_with_which() {
     let (path, problem) = refused(Source::Jwk(&set), None);
     assert!(path == "keys[0]" && matches!(problem, Problem::AlgorithmNeeded(_)));
     let set = json!({"keys": [good]}).to_string();
-    let contradicts = Problem::AlgorithmContradicts { own: Algorithm::Es256, said: Algorithm::Es384 };
+    let contradicts =
+        Problem::AlgorithmContradicts { declared: Algorithm::Es256, requested: Algorithm::Es384 };
     assert_eq!(refused(Source::Jwk(&set), Some(Algorithm::Es384)), at("keys[0]", contradicts));
 }
