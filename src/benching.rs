@@ -203,7 +203,7 @@ fn settings() -> Result<Settings, Failure> {
     let sealing_key = SealingKey::generate()?.to_text();
     let variables = [("TOKEND_SEALING_KEY".into(), sealing_key.as_str().into())].into();
     let config = Inputs { flags, variables, file: None }.resolve().config();
-    Ok(config.map_err(|problems| problems.to_string())?.into())
+    Ok(config.map_err(|problems| problems.to_string())?.within_open_files())
 }
 
 /// A client with the permissions of a usual service.

@@ -1,4 +1,4 @@
-//! The files that operators put beside the server.
+//! Files of the operator: secrets, and their permissions.
 
 use std::{
     fs::{self, File},
@@ -10,20 +10,20 @@ use std::{
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
-/// More than any secret needs: a path that names something else is noticed.
+/// Longer than any secret: the path probably names another file.
 const LONGEST_SECRET: u64 = 64 * 1024;
 
-/// Opens a file to read it. What is no regular file is refused: whoever reads a pipe waits until somebody writes to it.
+/// Opens a regular file. Anything else is rejected, because reading a pipe blocks until another process writes to it.
 ///
 /// # Errors
-/// When there is none, it may not be read, or it is of another kind.
+/// When the file does not exist, cannot be read, or is no regular file.
 pub fn open(path: &Path) -> io::Result<File> {
     let without_waiting = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
     let file = File::options().read(true).custom_flags(without_waiting).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
-/// A path as logs and errors may print it: `…` for what looks like a secret that was given in place of a file's path.
+/// A path for logs and errors: `…` for a text that looks like a secret given instead of a path.
 pub fn printable(path: &Path) -> String {
     let text = path.to_string_lossy();
     let is_secret =
@@ -34,7 +34,7 @@ pub fn printable(path: &Path) -> String {
 /// Reads a secret from a regular file, without the line ends after it.
 ///
 /// # Errors
-/// When the file cannot be read, is empty, or holds no text. The error says nothing of what it holds.
+/// When the file cannot be read, is empty, or is not UTF-8. The error does not quote the file.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
     let file = open(path).map_err(|error| format!("{} cannot be read: {error}", printable(path)))?;
     secret(file, path)
@@ -43,7 +43,7 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, String> {
 /// Reads a secret from an open file, as [`read_secret`] does.
 ///
 /// # Errors
-/// As those of [`read_secret`].
+/// As for [`read_secret`].
 pub fn secret(file: File, path: &Path) -> Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::new());
     file.take(LONGEST_SECRET + 1)
@@ -57,11 +57,11 @@ pub fn secret(file: File, path: &Path) -> Result<Zeroizing<String>, String> {
     if text.is_empty() { Err(format!("{} is empty", printable(path))) } else { Ok(text) }
 }
 
-/// The permissions of a file with a secret that others than its owner can read or change; none if there are no others. As in
-/// PostgreSQL, root's files may be readable by their group: Kubernetes mounts secrets so.
+/// The mode of a file that other users than its owner can read or change; none if only the owner can. As in PostgreSQL, the group
+/// of root's files may read them, because Kubernetes mounts secrets with these permissions.
 ///
 /// # Errors
-/// When nothing is known about the file.
+/// When the mode of the file cannot be read.
 pub fn exposed_mode(path: &Path) -> io::Result<Option<u32>> {
     let metadata = fs::metadata(path)?;
     let others = if metadata.uid() == 0 { 0o037 } else { 0o077 };
@@ -77,13 +77,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_regular_file_is_opened_and_a_link_to_one() {
+    fn only_regular_files_and_links_to_them_are_opened() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::write(at("file"), "text").unwrap();
         std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
         assert_eq!(io::read_to_string(open(&at("link")).unwrap()).unwrap(), "text");
-        // Nobody will ever write to it.
+        // No process writes to the pipe.
         rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::RUSR).unwrap();
         for other in [at("pipe"), folder.path().to_owned()] {
             assert_eq!(open(&other).unwrap_err().to_string(), "it is no regular file");
@@ -98,7 +98,7 @@ mod tests {
         let path = folder.path().join("secret");
         fs::write(&path, "x").unwrap();
         let own = fs::metadata(&path).unwrap().uid();
-        // Only root gives files away.
+        // Only root can change the owner of a file.
         let owners: &[u32] = if own == 0 { &[0, 65534] } else { &[own] };
         for owner in owners {
             chown(&path, Some(*owner), None).unwrap();

@@ -1,8 +1,10 @@
 //! The generated code, and the only file with any.
 
 mod codec;
+mod json;
 
 pub use codec::Codec;
+pub(crate) use json::duration;
 
 /// Package `tokend.v1`.
 #[allow(

@@ -1,5 +1,5 @@
-//! What policy would say, for those who write it: the checks that a call meets, all of them and with their lines, and what
-//! comes of the same functions that a call goes through. No grant leaves this file.
+//! Explains a policy: all checks of a request with the lines that decide them, and the result of the functions that authorize
+//! the request itself. No grant leaves this file.
 
 use std::sync::Arc;
 
@@ -17,108 +17,95 @@ use crate::model::{
     Username, VerifyRequest, foreign_prefix,
 };
 
-/// What a client might ask for. What a request names and only the server can look up is said here.
+/// A request of a client, with what only the server could look up.
 pub(crate) enum Question {
-    /// A token.
+    /// Issue a token.
     Issue(IssueRequest),
-    /// Whether a token is good, which another issuer may have issued.
+    /// Verify a token, which may have another issuer.
     Verify(VerifyRequest, Option<String>),
-    /// The same, where "no" is an answer.
+    /// Introspect a token, which may have another issuer.
     Introspect(IntrospectRequest, Option<String>),
-    /// A method, as a whole; of ClientService also for the client of this id.
+    /// Call a method, of ClientService with the id of the client to administer.
     Call(Method, Option<String>),
-    /// To log a user in who has these scopes.
+    /// Log in a user with these scopes.
     Login(LoginRequest, Vec<String>),
-    /// To refresh this session.
-    Refresh(RefreshRequest, PlannedSession),
-    /// To revoke something.
-    Revoke(RevokeTarget, Whose),
-    /// To exchange a token.
-    Exchange(Box<PlannedExchange>),
+    /// Refresh a session.
+    Refresh(RefreshRequest, AssumedSession),
+    /// Revoke a token, a session, or everything of an owner.
+    Revoke(RevokeTarget, AssumedOwner),
+    /// Exchange a token.
+    Exchange(Box<AssumedExchange>),
 }
 
-/// A session, as far as policy looks at it.
-pub(crate) struct PlannedSession {
-    /// What its tokens may hold.
+/// What policy checks of a session.
+pub(crate) struct AssumedSession {
     pub(crate) scope: SessionScope,
-    /// How it was begun.
-    pub(crate) begun: Begun,
+    pub(crate) start: SessionStart,
 }
 
-/// How a session was begun.
-pub(crate) enum Begun {
-    /// By IssueToken, about this subject.
-    Issued(String),
-    /// By Login, of a user who has these scopes now.
-    LoggedIn(Vec<String>),
+/// How a session began.
+pub(crate) enum SessionStart {
+    /// By IssueToken, for this subject.
+    Issue(String),
+    /// By Login, of a user with these scopes.
+    Login(Vec<String>),
 }
 
-/// Whose the token or the session is that is to be revoked.
-pub(crate) enum Whose {
-    /// The target says it.
-    Said,
-    /// It is about a subject, and a client had it issued.
-    Owned {
+/// The owner of the token or the session to revoke.
+pub(crate) enum AssumedOwner {
+    /// The target names the owner.
+    InTarget,
+    Known {
         /// `sub`
         subject: String,
         /// `client_id`
         client_id: String,
     },
-    /// Another issuer's: nobody's here.
-    Foreign,
+    /// A token of another issuer has no owner here.
+    OtherIssuer,
 }
 
-/// An exchange, as far as policy looks at it. The request need not hold the tokens.
-pub(crate) struct PlannedExchange {
-    /// What is asked for.
+/// What policy checks of an exchange. The request may have placeholders for the tokens.
+pub(crate) struct AssumedExchange {
     pub(crate) request: ExchangeRequest,
-    /// The subject token.
-    pub(crate) subject: PlannedToken,
-    /// The actor token, if there is one.
-    pub(crate) actor: Option<PlannedToken>,
-    /// Who this server is.
+    pub(crate) subject: AssumedToken,
+    pub(crate) actor: Option<AssumedToken>,
+    /// This server's issuer.
     pub(crate) own_issuer: String,
 }
 
-/// A token that is presented, as far as policy looks at it.
-pub(crate) struct PlannedToken {
-    /// Who issued it; none: this server.
+/// What policy checks of a presented token.
+pub(crate) struct AssumedToken {
+    /// The issuer, if it is not this server.
     pub(crate) issuer: Option<String>,
-    /// Whom it is about, as its issuer says.
     pub(crate) subject: String,
-    /// The `subject_prefix` that is set for another issuer; none: the default one.
+    /// The `subject_prefix` of another issuer, if it is not the default.
     pub(crate) subject_prefix: Option<String>,
-    /// Whom it is for.
     pub(crate) audiences: Vec<String>,
-    /// What it allows.
     pub(crate) scopes: Vec<String>,
-    /// Who may act for its subject; none: it does not say.
     pub(crate) may_act: Option<Value>,
 }
 
-/// What policy says to it.
+/// The checks of a request, and the result.
 pub(crate) struct Explanation {
-    /// Each value that is looked at.
     pub(crate) values: Vec<ExplainedValue>,
-    /// What the call would come to.
     pub(crate) outcome: Result<(), PolicyError>,
 }
 
-/// What policy says about one value.
+/// The check of one value.
 pub(crate) struct ExplainedValue {
-    /// Where it stands: `audiences[0]`.
+    /// `audiences[0]`
     pub(crate) place: String,
-    /// The value, where it is a text.
+    /// The value, if it is a text.
     pub(crate) value: Option<String>,
-    /// What it is for a denial.
+    /// The reason of a denial.
     pub(crate) reason: DenialReason,
-    /// Whether it is allowed.
     pub(crate) is_allowed: bool,
-    /// The line that says so; none where no line allows it.
+    /// The line of the policy that decides, if there is one.
     pub(crate) line: Option<String>,
 }
 
-/// What policy says to `question`, were it asked by `client`.
+/// Explains whether `client` may make the request of `question`.
 pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRules) -> Explanation {
     match question {
         Question::Issue(request) => Explanation {
@@ -155,8 +142,8 @@ pub(crate) fn explain(client: &Arc<Client>, question: Question, rules: &IssueRul
         }
         Question::Login(request, user_scopes) => explain_login(client, request, &user_scopes, rules),
         Question::Refresh(request, session) => explain_refresh(client, request, session, rules),
-        Question::Revoke(target, whose) => explain_revoke(client, target, &whose),
-        Question::Exchange(planned) => explain_exchange(client, *planned, rules),
+        Question::Revoke(target, owner) => explain_revoke(client, target, &owner),
+        Question::Exchange(assumed) => explain_exchange(client, *assumed, rules),
     }
 }
 
@@ -178,13 +165,13 @@ fn explain_login(
 fn explain_refresh(
     client: &Arc<Client>,
     request: RefreshRequest,
-    planned: PlannedSession,
+    assumed: AssumedSession,
     rules: &IssueRules,
 ) -> Explanation {
-    let (subject, user) = match planned.begun {
-        Begun::Issued(subject) => (subject, None),
-        // Nobody looks at whom it is about.
-        Begun::LoggedIn(scopes) => (String::new(), Some(user(scopes))),
+    let (subject, user) = match assumed.start {
+        SessionStart::Issue(subject) => (subject, None),
+        // No check depends on the subject.
+        SessionStart::Login(scopes) => (String::new(), Some(user(scopes))),
     };
     let never = UnixTime::from_seconds(0);
     let session = Session {
@@ -192,7 +179,7 @@ fn explain_refresh(
         client_id: client.client_id.clone(),
         subject,
         user_id: None,
-        scope: planned.scope,
+        scope: assumed.scope,
         create_time: never,
         refresh_time: never,
         idle_expire_time: never,
@@ -209,29 +196,31 @@ fn explain_refresh(
     }
 }
 
-fn explain_revoke(client: &Arc<Client>, target: RevokeTarget, whose: &Whose) -> Explanation {
+fn explain_revoke(client: &Arc<Client>, target: RevokeTarget, owner: &AssumedOwner) -> Explanation {
     const METHOD: Method = Method::RevokeToken;
-    let found = match whose {
-        Whose::Said => None,
-        Whose::Owned { subject, client_id } => {
-            Some(revoke::of_owner(client, METHOD, &target, owner(subject, client_id)))
+    let owner_check = match owner {
+        AssumedOwner::InTarget => None,
+        AssumedOwner::Known { subject, client_id } => {
+            Some(revoke::of_owner(client, METHOD, &target, known_owner(subject, client_id)))
         }
-        Whose::Foreign => Some(revoke::of_any_owner(client, METHOD, &target)),
+        AssumedOwner::OtherIssuer => Some(revoke::of_any_owner(client, METHOD, &target)),
     };
-    let values = values(client, revoke::at_once(client, METHOD, &target).chain(found));
+    let values = values(client, revoke::at_once(client, METHOD, &target).chain(owner_check));
     let outcome = revoke(client, METHOD, Some(target)).and_then(|grant| {
         let Some(grant) = grant else { return Ok(()) };
-        match whose {
-            Whose::Said => Ok(()),
-            Whose::Owned { subject, client_id } => grant.allows(owner(subject, client_id)).map(drop),
-            Whose::Foreign => grant.allows_any_owner().map(drop),
+        match owner {
+            AssumedOwner::InTarget => Ok(()),
+            AssumedOwner::Known { subject, client_id } => {
+                grant.allows(known_owner(subject, client_id)).map(drop)
+            }
+            AssumedOwner::OtherIssuer => grant.allows_any_owner().map(drop),
         }
     });
     Explanation { values, outcome: outcome.map_err(PolicyError::from) }
 }
 
-fn explain_exchange(client: &Arc<Client>, planned: PlannedExchange, rules: &IssueRules) -> Explanation {
-    let PlannedExchange { request, subject, actor, own_issuer } = planned;
+fn explain_exchange(client: &Arc<Client>, assumed: AssumedExchange, rules: &IssueRules) -> Explanation {
+    let AssumedExchange { request, subject, actor, own_issuer } = assumed;
     let subject = subject.presented(&own_issuer);
     let actor = actor.map(|actor| actor.presented(&own_issuer));
     let actor = actor.as_ref();
@@ -249,7 +238,7 @@ fn explain_exchange(client: &Arc<Client>, planned: PlannedExchange, rules: &Issu
     }
 }
 
-impl PlannedToken {
+impl AssumedToken {
     fn presented(self, own_issuer: &str) -> PresentedToken {
         let other = self.issuer.as_deref().filter(|issuer| *issuer != own_issuer);
         let is_own = other.is_none();
@@ -277,7 +266,7 @@ impl PlannedToken {
     }
 }
 
-const fn owner<'a>(subject: &'a str, client_id: &'a str) -> Owner<'a> {
+const fn known_owner<'a>(subject: &'a str, client_id: &'a str) -> Owner<'a> {
     Owner { client_id: Some(client_id), subject }
 }
 

@@ -45,8 +45,8 @@ pub use denial::{Denial, DenialReason, PolicyError};
 pub use directory::Directory;
 pub(crate) use exchange::{ExchangeGrant, MAY_ACT, PresentedToken, exchange};
 pub(crate) use explain::{
-    Begun, ExplainedValue, Explanation, PlannedExchange, PlannedSession, PlannedToken, Question, Whose,
-    explain,
+    AssumedExchange, AssumedOwner, AssumedSession, AssumedToken, ExplainedValue, Explanation, Question,
+    SessionStart, explain,
 };
 pub(crate) use grant::{AdminGrant, IntrospectGrant, IssueGrant, VerifyGrant};
 pub use key_registry::{KeyRegistry, KeyView};

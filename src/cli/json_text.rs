@@ -1,14 +1,14 @@
-//! JSON for people, without a change to what it says.
+//! Indents JSON text without a change to its values.
 
 use std::iter;
 
 use serde::de::IgnoredAny;
 
-/// Indents a JSON text. Order, numbers and texts stay exactly as they are, which a round trip through a parsed value
-/// would not promise. Control characters beyond ASCII are escaped, for a terminal might obey them.
+/// Indents JSON text. Order, numbers and texts stay exactly as they are, which a parsed value would not guarantee. Control
+/// characters beyond ASCII are escaped, because a terminal might interpret them.
 ///
 /// # Errors
-/// When it is no JSON.
+/// When the text is no JSON.
 pub(super) fn indented(json: &str) -> Result<String, serde_json::Error> {
     serde_json::from_str::<IgnoredAny>(json)?;
     let mut text = String::with_capacity(json.len() * 2);
@@ -67,7 +67,7 @@ mod tests {
     use super::indented;
 
     #[test]
-    fn nothing_but_white_space_changes() {
+    fn only_white_space_changes() {
         let json = r#"{"z":9007199254740993,"a":[ ],"b":{},"c":[1.0e2,"x:{\",\\",null], "d" : {"e":true}}"#;
         let expected = "{\n  \"z\": 9007199254740993,\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1.0e2,\n    \
                         \"x:{\\\",\\\\\",\n    null\n  ],\n  \"d\": {\n    \"e\": true\n  }\n}";

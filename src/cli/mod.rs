@@ -1,81 +1,172 @@
-//! The command line: one file a noun, and what they share.
+//! The command line: a folder for each noun, and what they share.
 //!
-//! May import everything. Invariant: stdout is data, stderr is talk; the process ends with 0 for done, 1 for refused
-//! or failed, 2 for a wrong question. Arguments have no `Debug`: some are tokens and secrets.
+//! May import everything. Invariant: data goes to stdout and messages to stderr; the exit status is 0 for success, 1 for a
+//! rejection or failure, 2 for wrong usage. Arguments have no `Debug`, because some are tokens and secrets.
 
-mod address;
 mod client;
-mod client_apply;
-mod client_diff;
-mod client_export;
-mod client_file;
-mod client_flags;
-mod client_lists;
-mod client_plan;
-mod client_secrets;
-mod client_tls;
-mod client_update;
-mod client_view;
-mod command;
-mod completions;
-mod config;
-mod confirm;
 mod connection;
-mod dev;
-mod dev_banner;
-mod exchange;
-mod failure;
-mod healthcheck;
-mod healthcheck_tls;
-mod init;
-mod init_file;
-mod inspect;
-mod introspect;
+mod error;
 mod json_text;
 mod key;
-mod key_clock;
-mod key_import;
-mod key_material;
-mod key_reseal;
-mod key_view;
-mod key_view_trusted;
-mod login;
 mod output;
-mod password_input;
 mod policy;
-mod policy_flags;
-mod policy_question;
-mod policy_view;
 mod private_file;
-mod profile;
-mod refresh;
-mod refresh_input;
-mod remote;
-mod revoke;
-mod serve;
+mod server;
 mod session;
-mod session_view;
-mod setting_flags;
-mod signals;
-mod table;
 mod time_text;
 mod token;
-mod token_flags;
-mod token_input;
-mod token_revoke;
-mod toml_section;
-mod unreachable;
 mod user;
-mod user_claims;
-mod user_update;
-mod user_view;
-mod version;
 
-pub use command::run;
+use std::{ffi::OsString, process::ExitCode, time::Instant};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+use serde_json::json;
+
+use self::{
+    client::ClientCommand,
+    error::CliError,
+    key::KeyCommand,
+    output::{Output, final_message, print, print_json},
+    policy::PolicyCommand,
+    server::{ConfigCommand, Dev, Healthcheck, Init, RevokeCommand, Serve},
+    session::SessionCommand,
+    token::TokenCommand,
+    user::UserCommand,
+};
+
 pub use policy::explained;
 
-/// Whether a file with clients is one that could be applied.
+/// A standalone token service: issues and verifies JSON Web Tokens over gRPC.
+#[derive(Parser)]
+#[command(name = "tokend", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Exit status: 0 success, 1 rejected or failed, 2 wrong usage or settings. \
+                        Data goes to stdout, messages go to stderr.")]
+struct Tokend {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a development server on this machine
+    Dev(Dev),
+    /// Run a production server
+    Serve(Serve),
+    /// Create a sealing key, a configuration and the client `admin`
+    Init(Init),
+    /// Issue, verify and inspect tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// List and change the signing keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Register the services that may call tokend
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Register the users who log in with name and password
+    #[command(subcommand)]
+    User(UserCommand),
+    /// List and end sessions
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// Revoke tokens in the store itself, for example after restoring a backup
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
+    /// Explain what a client's policy allows
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Check and show the settings of `tokend serve`
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check whether a running tokend is ready
+    Healthcheck(Healthcheck),
+    /// Print the version
+    Version(Version),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+impl Command {
+    fn run(self, started: Instant) -> Result<(), CliError> {
+        match self {
+            Self::Dev(command) => command.run(started),
+            Self::Serve(command) => command.run(),
+            Self::Init(command) => command.run(),
+            Self::Token(command) => command.run(),
+            Self::Key(command) => command.run(),
+            Self::Client(command) => command.run(),
+            Self::User(command) => command.run(),
+            Self::Session(command) => command.run(),
+            Self::Revoke(command) => command.run(),
+            Self::Policy(command) => command.run(),
+            Self::Config(command) => command.run(),
+            Self::Healthcheck(command) => command.run(),
+            Self::Version(command) => command.run(),
+            Self::Completions(command) => command.run(),
+        }
+    }
+}
+
+#[derive(Args)]
+struct Version {
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Version {
+    fn run(self) -> Result<(), CliError> {
+        let version = env!("CARGO_PKG_VERSION");
+        if self.output.is_json() {
+            return print_json(&json!({ "name": "tokend", "version": version, "api": "tokend.v1" }));
+        }
+        print(&format!("tokend {version}"))
+    }
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  tokend completions bash > /etc/bash_completion.d/tokend
+  tokend completions zsh > ~/.zfunc/_tokend
+  tokend completions fish > ~/.config/fish/completions/tokend.fish")]
+struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+impl Completions {
+    fn run(self) -> Result<(), CliError> {
+        // Into memory first: the generator panics when its writer fails.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Tokend::command(), "tokend", &mut script);
+        print(String::from_utf8_lossy(&script).trim_end())
+    }
+}
+
+/// Runs the command in `arguments`, which begin with the program's name. Returns the exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let started = Instant::now();
+    match Tokend::try_parse_from(arguments) {
+        Ok(tokend) => match tokend.command.run(started) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                if let Some(message) = error.message() {
+                    final_message(&format!("error: {message}"));
+                }
+                error.exit_code()
+            }
+        },
+        Err(error) => {
+            // Help that cannot be printed is no failure.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+/// Whether a file with clients is valid.
 #[cfg(fuzzing)]
 pub(crate) fn reads_client_file(path: &std::path::Path) -> bool {
-    client_file::read(path).is_ok()
+    client::read_file(path).is_ok()
 }

@@ -1,66 +1,45 @@
 //! Files that only their owner may read.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
 };
 
-/// Makes a file that must not be there yet; only its owner may read it.
+use tempfile::NamedTempFile;
+
+/// Creates a file that only its owner may read.
 ///
 /// # Errors
-/// `AlreadyExists` when it is there: nothing is ever overwritten. A file that could not be written whole is removed.
+/// `AlreadyExists` if the file exists, because it is never overwritten.
 pub(super) fn create(path: &Path, content: &str) -> io::Result<()> {
-    let mut file = open_new(path)?;
-    let written = file.write_all(content.as_bytes()).and_then(|()| file.sync_all());
-    if written.is_err() {
-        // Half a file would be read at the next start; the first error says more than a second one.
-        let _ = fs::remove_file(path);
-    }
-    written
+    temporary(path, content)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
 }
 
-/// Makes or replaces a file in one step, so that a reader sees the old one or the new one.
+/// Creates or replaces a file atomically: a reader sees the old file or the new one.
 ///
 /// # Errors
-/// When a file cannot be made beside it, or cannot take its place.
+/// When a temporary file beside it cannot be created or renamed.
 pub(super) fn replace(path: &Path, content: &str) -> io::Result<()> {
-    let beside = beside(path);
-    match create(&beside, content) {
-        // Left by a process that was stopped in the middle.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(&beside)?;
-            create(&beside, content)?;
-        }
-        made => made?,
-    }
-    fs::rename(&beside, path)
+    temporary(path, content)?.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Makes a folder and those above it; only its owner may look into those that are new.
+/// A temporary file in the same folder, which is removed unless it is renamed. Its mode is 0600.
+fn temporary(path: &Path, content: &str) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(content.as_bytes())?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Creates a folder and its parents. Only the owner may read a new folder.
 ///
 /// # Errors
-/// When one cannot be made.
+/// When one cannot be created.
 pub(super) fn create_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-fn open_new(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    PathBuf::from(name)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 #[cfg(test)]
@@ -82,7 +61,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         replace(&path, "three").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "three");
-        assert_eq!(fs::read_dir(&inner).unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 1, "the temporary file is gone");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! The configuration file: flat TOML, where an unknown key is an error.
+//! The configuration file: flat TOML, in which an unknown key is an error.
 
 use std::{fs, path::Path};
 
@@ -6,20 +6,20 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     Origin, Problems,
-    nearest::nearest,
-    table::{Kind, Setting, settings},
+    problems::nearest,
+    setting::{Kind, Setting},
+    table::settings,
 };
 
-/// A value of the file, as text in the form that flags and variables use.
-pub(super) struct FromFile {
+/// A value of the file, as text in the form of flags and variables.
+pub(super) struct FileValue {
     pub(super) setting: &'static Setting,
     pub(super) text: String,
     pub(super) origin: Origin,
 }
 
-/// Reads the file at `path`; what is wrong with it goes to `problems`. None when nothing of it can be read: what it would have set
-/// is not missing then.
-pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<FromFile>> {
+/// Reads the file, and adds its problems to `problems`. None if it cannot be read at all: then its settings are not missing.
+pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<FileValue>> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<FromFile>
     let table = match DeTable::parse(&text) {
         Ok(table) => table,
         Err(error) => {
-            // Its message only: the whole error would quote the line, and with it what stands there.
+            // Only the message: the whole error quotes the line, which may hold a secret.
             let line = error.span().map_or(1, |span| line_of(&text, span.start));
             problems.add(format!("{}, line {line}: {}", path.display(), error.message().replace('\n', ", ")));
             return None;
@@ -48,24 +48,24 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<FromFile>
         match text_of(setting, value.get_ref()) {
             Ok(text) => {
                 let text = relative_to(folder(path), setting, text);
-                values.push(FromFile { setting, text, origin });
+                values.push(FileValue { setting, text, origin });
             }
-            Err(wanted) => problems.add(format!("{}: {wanted} ({origin})", setting.name)),
+            Err(problem) => problems.add(format!("{}: {problem} ({origin})", setting.name)),
         }
     }
     Some(values)
 }
 
-/// The folder that relative paths in the file start from. A pipe has none, such as a shell's `<(…)`.
+/// The folder of relative paths in the file. A pipe has none, such as a shell's `<(…)`.
 fn folder(path: &Path) -> Option<&Path> {
     path.is_file().then(|| path.parent()).flatten().filter(|folder| !folder.as_os_str().is_empty())
 }
 
-/// The value, in which a relative path starts from `folder`.
+/// The value, with a relative path joined to `folder`.
 fn relative_to(folder: Option<&Path>, setting: &Setting, text: String) -> String {
     let Some(folder) = folder else { return text };
     let joined = |path: &str| folder.join(path).to_str().map(str::to_owned);
-    // A path that is empty, or no path, is refused where it is read.
+    // An empty path is rejected where it is used.
     let joined = match (setting.kind, text.strip_prefix("sqlite:")) {
         (Kind::Path | Kind::Secret, _) if !text.is_empty() => joined(&text),
         (_, Some(path)) if setting.name == "store" => {
@@ -81,7 +81,7 @@ fn relative_to(folder: Option<&Path>, setting: &Setting, text: String) -> String
 fn unknown(key: &str) -> String {
     if let Some(setting) = settings().find(|setting| setting.is_secret() && setting.name == key) {
         return format!(
-            "the secret `{key}` cannot stand in the file: name a file that holds it as `{}`",
+            "the file cannot hold the secret `{key}`: name a file that holds it as `{}`",
             setting.key()
         );
     }
@@ -92,7 +92,7 @@ fn unknown(key: &str) -> String {
     }
 }
 
-/// The value as text, or what it should be.
+/// The value as text, or the expected form.
 fn text_of(setting: &Setting, value: &DeValue<'_>) -> Result<String, &'static str> {
     match (setting.kind, value) {
         (Kind::Bool, DeValue::Boolean(value)) => Ok(value.to_string()),

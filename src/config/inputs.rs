@@ -1,24 +1,36 @@
-//! From flags, variables and file to one value for each setting.
+//! The value of each setting from flags, variables and the file.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
 
 use super::{
     Origin, Problems, Resolved,
-    file::{self, FromFile},
-    resolved::Value,
+    file::{self, FileValue},
+    problems::nearest,
+    resolved::{Resolution, Value},
     secret::Secret,
-    table::{Setting, settings},
-    variables,
+    setting::Setting,
+    table::settings,
 };
 
-/// All that can give a setting its value. It has no `Debug`: the environment holds secrets.
+/// Variables of the command line that are no settings.
+const OTHER_VARIABLES: [&str; 7] = [
+    Inputs::FILE_VARIABLE,
+    "TOKEND_ADDR",
+    "TOKEND_CLIENT_SECRET",
+    "TOKEND_CLIENT_SECRET_FILE",
+    "TOKEND_CA_FILE",
+    "TOKEND_CERT_FILE",
+    "TOKEND_KEY_FILE",
+];
+
+/// The sources of the settings. It has no `Debug`, because the environment holds secrets.
 #[derive(Default)]
 pub struct Inputs {
-    /// The texts of the flags that were given, by the settings' names.
+    /// The values of the given flags, by the names of the settings.
     pub flags: HashMap<&'static str, String>,
     /// The environment.
     pub variables: HashMap<OsString, OsString>,
@@ -27,14 +39,13 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// The variable that names the configuration file when no flag does.
+    /// The variable that names the configuration file, if no flag does.
     pub const FILE_VARIABLE: &'static str = "TOKEND_CONFIG";
 
-    /// These flags and this file, with the environment of the process.
+    /// The given flags and file, with the environment of the process.
     pub fn of_process(flags: HashMap<&'static str, String>, file: Option<PathBuf>) -> Self {
         let variables: HashMap<OsString, OsString> = std::env::vars_os().collect();
-        let named =
-            variables.get(Self::FILE_VARIABLE.as_ref() as &std::ffi::OsStr).filter(|path| !path.is_empty());
+        let named = variables.get(OsStr::new(Self::FILE_VARIABLE)).filter(|path| !path.is_empty());
         let file = file.or_else(|| named.map(PathBuf::from));
         Self { flags, variables, file }
     }
@@ -48,26 +59,23 @@ impl Inputs {
         let mut values = BTreeMap::new();
         let mut secret_files = Vec::new();
         for setting in settings() {
-            let value = if setting.is_secret() {
+            let resolution = if setting.is_secret() {
                 self.secret(setting, &from_file, &mut secret_files, &mut problems)
             } else {
                 self.plain(setting, &setting.variable(), &from_file, &mut problems)
                     .or_else(|| setting.default.map(|text| (text.to_owned(), Origin::Default)))
-                    .map(|(text, origin)| Value::Plain(text, origin))
+                    .map(|(text, origin)| Resolution { value: Value::Plain(text), origin })
             };
-            if let Some(value) = value {
-                values.insert(setting.name, value);
-            }
+            values.extend(resolution.map(|resolution| (setting.name, resolution)));
         }
-        let warnings = variables::unknown(&self.variables);
-        Resolved { values, secret_files, problems, is_file_unreadable, warnings }
+        Resolved { values, secret_files, problems, is_file_unreadable, warnings: self.unknown_variables() }
     }
 
     fn plain(
         &self,
         setting: &Setting,
         variable: &str,
-        from_file: &[FromFile],
+        from_file: &[FileValue],
         problems: &mut Problems,
     ) -> Option<(String, Origin)> {
         if let Some(text) = self.flags.get(setting.name) {
@@ -83,49 +91,93 @@ impl Inputs {
     fn secret(
         &self,
         setting: &Setting,
-        from_file: &[FromFile],
+        from_file: &[FileValue],
         secret_files: &mut Vec<(String, PathBuf)>,
         problems: &mut Problems,
-    ) -> Option<Value> {
-        let in_place = self.variable(setting, &setting.variable(), problems);
+    ) -> Option<Resolution> {
+        let text = self.variable(setting, &setting.variable(), problems);
         let file_variable = setting.file_variable().unwrap_or_default();
-        let named = self.plain(setting, &file_variable, from_file, problems);
-        match (in_place, named) {
-            (None, None) => None,
+        let file = self.plain(setting, &file_variable, from_file, problems);
+        let (value, origin) = match (text, file) {
+            (None, None) => return None,
             (Some(text), None) => {
-                Some(Value::Secret(Secret::from_text(text), Origin::Variable(setting.variable())))
+                (Value::Secret(Secret::from_text(text)), Origin::Variable(setting.variable()))
             }
             (None, Some((path, origin))) if matches!(Path::new(&path).try_exists(), Ok(false)) => {
-                Some(Value::Absent(path.into(), origin))
+                (Value::Absent(path.into()), origin)
             }
             (None, Some((path, origin))) => match Secret::from_file(Path::new(&path)) {
                 Ok(secret) => {
                     secret_files.push((setting.key(), path.into()));
-                    Some(Value::Secret(secret, origin))
+                    (Value::Secret(secret), origin)
                 }
                 Err(problem) => {
                     problems.add(format!("{}: {problem} ({origin})", setting.name));
-                    Some(Value::Unreadable(origin))
+                    (Value::Unreadable, origin)
                 }
             },
             (Some(_), Some((_, origin))) => {
                 problems.add(format!(
-                    "{}: given twice, by variable {} and by {origin}: leave one out",
+                    "{}: given twice, by variable {} and by {origin}: remove one",
                     setting.name,
                     setting.variable()
                 ));
-                Some(Value::Unreadable(origin))
+                (Value::Unreadable, origin)
             }
-        }
+        };
+        Some(Resolution { value, origin })
     }
 
-    /// A variable's text. An empty one counts as not set, for that is how many tools unset one.
+    /// The text of a variable. An empty variable counts as not set, because many tools unset a variable that way.
     fn variable(&self, setting: &Setting, name: &str, problems: &mut Problems) -> Option<String> {
-        let text = self.variables.get(std::ffi::OsStr::new(name)).filter(|text| !text.is_empty())?;
+        let text = self.variables.get(OsStr::new(name)).filter(|text| !text.is_empty())?;
         let text = text.to_str().map(str::to_owned);
         if text.is_none() {
             problems.add(format!("{}: is not UTF-8 (variable {name})", setting.name));
         }
         text
     }
+
+    /// A warning for each variable that begins with `TOKEND_` and is no setting, sorted by name.
+    fn unknown_variables(&self) -> Vec<String> {
+        let known: Vec<String> = settings()
+            .flat_map(|setting| [Some(setting.variable()), setting.file_variable()])
+            .flatten()
+            .chain(OTHER_VARIABLES.map(str::to_owned))
+            .collect();
+        let variables = self.variables.iter();
+        let named =
+            variables.filter_map(|(name, value)| Some((name.to_str()?, value.to_str().unwrap_or_default())));
+        let mut unknown: Vec<&str> = named
+            .filter(|(name, value)| {
+                // Names are case-sensitive: `tokend_issuer` is no setting either.
+                name.to_ascii_uppercase().starts_with("TOKEND_")
+                    && !known.iter().any(|known| known == name)
+                    && !is_of_kubernetes(name, value)
+            })
+            .map(|(name, _)| name)
+            .collect();
+        unknown.sort_unstable();
+        let warning = |name: &str| match nearest(&name.to_ascii_uppercase(), known.iter().map(String::as_str))
+        {
+            Some(near) => format!("the variable {name} sets nothing; did you mean {near}?"),
+            None => format!("the variable {name} sets nothing: there is no such setting"),
+        };
+        unknown.into_iter().map(warning).collect()
+    }
+}
+
+/// Whether Kubernetes sets the variable for a Service: `TOKEND_SERVICE_HOST`, `TOKEND_PORT=tcp://…` and
+/// `TOKEND_PORT_50051_TCP_ADDR` for a Service named tokend, `TOKEND_GRPC_SERVICE_HOST` for one named tokend-grpc.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    let is_protocol = |rest: &str| {
+        let rest = rest.trim_start_matches(|character: char| character.is_ascii_digit());
+        ["_TCP", "_UDP", "_SCTP"].into_iter().any(|protocol| rest.starts_with(protocol))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.split("_PORT_").skip(1).any(is_protocol)
+        || (name.ends_with("_PORT")
+            && ["tcp://", "udp://", "sctp://"].into_iter().any(|scheme| value.starts_with(scheme)))
 }

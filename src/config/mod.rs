@@ -1,43 +1,31 @@
 //! Settings: one table, four sources, one typed result.
 //!
 //! [`settings()`] names each setting once; its flag, its variable and its key in the file follow from the name.
-//! [`Inputs::resolve`] finds the value of each and where it came from, [`Resolved::config`] turns them into a
-//! [`Config`] and says everything that is wrong with them at once.
+//! [`Inputs::resolve`] finds the value of each setting and its source, [`Resolved::config`] turns the values into a [`Config`] and
+//! reports all problems at once.
 //!
-//! May import everything; is imported by `cli` alone. Invariant: the value of a secret is in no text made here.
+//! May import everything; is imported by `cli` alone. Invariant: no text made here contains a secret.
 
-mod callers;
 mod file;
 mod inputs;
-mod issuer;
-mod markdown;
-mod nearest;
-mod origin;
-mod people;
+mod keys;
 mod problems;
 mod reader;
 mod resolved;
-mod rotation;
-mod sealing;
 mod secret;
-mod sessions;
-mod settings;
+mod services;
+mod setting;
 mod table;
-mod trace;
-mod transport;
 mod trusted_issuers;
 mod typed;
-mod variables;
+mod urls;
 
 pub use inputs::Inputs;
-pub use markdown::markdown_table;
-pub(crate) use nearest::nearest;
-pub use origin::Origin;
+pub(crate) use keys::audience_rules;
 pub use problems::Problems;
-pub use resolved::{Resolved, Shown};
-pub(crate) use rotation::audience_rules;
-pub use secret::{Secret, SharedSecret};
-pub use table::{Kind, Setting, settings};
-pub use trace::TraceConfig;
-pub use transport::{ConnectionSettings, Transport};
+pub(crate) use problems::nearest;
+pub use resolved::{Origin, Resolved, Shown};
+pub use secret::Secret;
+pub use setting::{Kind, Setting};
+pub use table::{markdown_table, settings};
 pub use typed::{Config, Metrics};

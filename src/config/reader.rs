@@ -1,17 +1,17 @@
-//! Reads values as what they must be, and notes whatever is wrong with them.
+//! Parses values, and collects the problems.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
     Origin, Problems, Resolved,
-    resolved::Value,
     secret::Secret,
-    table::{Kind, Setting, settings},
+    setting::{Kind, Setting},
+    table::find,
 };
 use crate::model::Ttl;
 
-/// Reads one value after the other; what cannot be read is noted and answered with a stand-in, so that all
-/// problems come to light at once.
+/// Parses one value after the other. A value that cannot be parsed adds a problem and becomes a placeholder, so that all problems
+/// are reported at once.
 pub(super) struct Reader<'a> {
     resolved: &'a Resolved,
     pub(super) problems: Problems,
@@ -22,41 +22,42 @@ impl<'a> Reader<'a> {
         Self { resolved, problems: resolved.problems() }
     }
 
-    /// Whether anything gave the setting a value, be it a bad one.
+    /// Whether the setting has a value, valid or not.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.resolved.values.contains_key(name)
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        match self.resolved.values.get(name) {
-            Some(Value::Plain(text, _)) => Some(text),
-            _ => None,
-        }
+        self.resolved.text(name)
     }
 
     pub(super) fn secret(&self, name: &str) -> Option<&'a Secret> {
-        match self.resolved.values.get(name) {
-            Some(Value::Secret(secret, _)) => Some(secret),
-            _ => None,
-        }
+        self.resolved.secret(name)
     }
 
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         self.text(name).map(PathBuf::from)
     }
 
-    pub(super) fn address(&mut self, name: &str) -> Option<SocketAddr> {
-        let text = self.text(name)?;
-        self.note(
-            name,
-            text.parse()
-                .map_err(|_| format!("`{text}` is not an IP address with a port, such as 0.0.0.0:50051")),
-        )
+    /// The words of a list.
+    pub(super) fn words(&self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.text(name).unwrap_or_default().split(',').map(str::trim)
     }
 
-    pub(super) fn bool(&mut self, name: &str) -> Option<bool> {
+    pub(super) fn address(&mut self, name: &str) -> Option<SocketAddr> {
+        let text = self.text(name)?;
+        let wanted = |_| format!("`{text}` is not an IP address with a port, such as 0.0.0.0:50051");
+        self.ok_or_problem(name, text.parse().map_err(wanted))
+    }
+
+    pub(super) fn bool(&mut self, name: &str) -> bool {
+        self.valid_bool(name).unwrap_or_default()
+    }
+
+    /// A value on which other settings depend: none if it is invalid, so that it causes no further problems.
+    pub(super) fn valid_bool(&mut self, name: &str) -> Option<bool> {
         let text = self.text(name).unwrap_or("false");
-        self.note(name, text.parse().map_err(|_| format!("`{text}` is neither true nor false")))
+        self.ok_or_problem(name, text.parse().map_err(|_| format!("`{text}` is neither true nor false")))
     }
 
     pub(super) fn number<N: TryFrom<u64> + Default>(&mut self, name: &str) -> N {
@@ -65,7 +66,7 @@ impl<'a> Reader<'a> {
         let number = text.parse::<u64>().ok().filter(|number| (least..=most).contains(number));
         let read = number.and_then(|number| N::try_from(number).ok());
         let wanted = || format!("`{text}` is not a whole number from {least} to {most}");
-        self.note(name, read.ok_or_else(wanted)).unwrap_or_default()
+        self.ok_or_problem(name, read.ok_or_else(wanted)).unwrap_or_default()
     }
 
     pub(super) fn duration(&mut self, name: &str) -> Duration {
@@ -87,51 +88,43 @@ impl<'a> Reader<'a> {
                     Ok(duration)
                 }
             });
-        self.note(name, read).unwrap_or_default()
+        self.ok_or_problem(name, read).unwrap_or_default()
     }
 
-    /// A life of whole seconds, at least one.
+    /// A lifetime of at least one second.
     pub(super) fn ttl(&mut self, name: &str) -> Option<Ttl> {
         let ttl = Ttl::from_seconds(self.duration(name).as_secs());
         if ttl.is_none() && self.problems.is_empty() {
-            self.wrong(name, "must be at least one second");
+            self.problem(name, "must be at least one second");
         }
         ttl
     }
 
-    pub(super) fn word<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Option<T> {
+    pub(super) fn parsed<T: FromStr<Err: std::fmt::Display>>(&mut self, name: &str) -> Option<T> {
         let text = self.text(name)?;
-        self.note(name, text.parse().map_err(|error| format!("`{text}`: {error}")))
+        self.ok_or_problem(name, text.parse().map_err(|error| format!("`{text}`: {error}")))
     }
 
-    /// Takes the value, or notes the problem with the setting's name and where the value came from.
-    pub(super) fn note<T>(&mut self, name: &str, read: Result<T, String>) -> Option<T> {
-        read.map_err(|problem| self.wrong(name, &problem)).ok()
+    /// The value, or none after adding the problem.
+    pub(super) fn ok_or_problem<T>(&mut self, name: &str, read: Result<T, String>) -> Option<T> {
+        read.map_err(|problem| self.problem(name, &problem)).ok()
     }
 
-    pub(super) fn wrong(&mut self, name: &str, problem: &str) {
-        let origin = match self.resolved.values.get(name) {
-            Some(
-                Value::Plain(_, origin)
-                | Value::Secret(_, origin)
-                | Value::Absent(_, origin)
-                | Value::Unreadable(origin),
-            ) => origin,
-            None => &Origin::Default,
-        };
+    /// Adds a problem with the name of the setting and the origin of its value.
+    pub(super) fn problem(&mut self, name: &str, problem: &str) {
+        let origin = self.resolved.values.get(name).map_or(&Origin::Default, |resolution| &resolution.origin);
         self.problems.add(format!("{name}: {problem} ({origin})"));
     }
 
-    /// Notes that the setting has no value, and all that can give it one.
+    /// Adds the problem that a required setting has no value.
     pub(super) fn missing(&mut self, name: &str) {
-        if let Some(setting) = find(name) {
-            self.problems.add(format!("{name} is missing: set it by {}", setting.given_by()));
-        }
+        self.problems.add(format!("{name} is missing: set it by {}", sources(name)));
     }
 }
 
-pub(super) fn find(name: &str) -> Option<&'static Setting> {
-    settings().find(|setting| setting.name == name)
+/// Everything that can set the setting.
+pub(super) fn sources(name: &str) -> String {
+    find(name).map(Setting::sources).unwrap_or_default()
 }
 
 fn kind(name: &str) -> Option<Kind> {

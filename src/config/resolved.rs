@@ -1,39 +1,76 @@
-//! The value of each setting with its origin.
+//! The value of each setting with its origin, not yet parsed.
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
 };
 
 use super::{
-    Origin, Problems,
+    Problems,
     secret::Secret,
-    table::{Kind, Setting, settings},
+    setting::{Kind, Setting},
+    table::settings,
 };
 use crate::{database::printable, files, store::Location};
 
-/// The settings with the path of a file that holds a secret, and is read where it is used.
+/// The settings with the path of a file with a secret that is read where the secret is used.
 const SECRET_PATHS: [&str; 3] = ["store_file", "tls_key_file", "vault_token_file"];
 
-/// A setting's value as it was given.
-#[derive(Debug, Clone)]
-pub(super) enum Value {
-    Plain(String, Origin),
-    Secret(Secret, Origin),
-    /// A file was named for a secret, and does not exist.
-    Absent(PathBuf, Origin),
-    /// Something gave one that could not be had; the problem is noted already.
-    Unreadable(Origin),
+/// The source of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag, named without its dashes.
+    Flag(String),
+    /// An environment variable.
+    Variable(String),
+    /// A key of the configuration file.
+    Key {
+        /// The key.
+        key: String,
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The default.
+    Default,
 }
 
-/// The value of each setting, not yet checked, and where it came from.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "flag --{name}"),
+            Self::Variable(name) => write!(f, "variable {name}"),
+            Self::Key { key, file, line } => write!(f, "key {key} in {}, line {line}", file.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Resolution {
+    pub(super) value: Value,
+    pub(super) origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Plain(String),
+    Secret(Secret),
+    /// The file of the secret does not exist.
+    Absent(PathBuf),
+    /// The value cannot be read, and the problem is already reported.
+    Unreadable,
+}
+
+/// The value of each setting and its origin.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    pub(super) values: BTreeMap<&'static str, Value>,
-    /// The files that secrets were read from, by the settings' keys.
+    pub(super) values: BTreeMap<&'static str, Resolution>,
+    /// The files of secrets that were read, by the keys of the settings.
     pub(super) secret_files: Vec<(String, PathBuf)>,
     pub(super) problems: Problems,
-    /// Whether nothing of the configuration file could be read.
     pub(super) is_file_unreadable: bool,
     pub(super) warnings: Vec<String>,
 }
@@ -41,22 +78,22 @@ pub struct Resolved {
 /// One setting as an operator may see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// Its value; nothing when it has none. `set` for a secret.
+    /// The value, if there is one; `set` for a secret.
     pub value: Option<String>,
-    /// Where the value came from.
+    /// The source of the value.
     pub origin: Origin,
     /// Whether it is a secret.
     pub secret: bool,
 }
 
 impl Resolved {
-    /// What is wrong with the sources themselves: the file, or a secret's file.
+    /// The problems of the sources: the file, or the file of a secret.
     pub fn problems(&self) -> Problems {
         let mut problems = self.problems.clone();
-        for (name, value) in &self.values {
-            if let Value::Absent(path, origin) = value {
+        for (name, Resolution { value, origin }) in &self.values {
+            if let Value::Absent(path) = value {
                 let path = files::printable(path);
                 problems.add(format!("{name}: {path} cannot be read: it does not exist ({origin})"));
             }
@@ -64,12 +101,12 @@ impl Resolved {
         problems
     }
 
-    /// What is probably a mistake, and stops nothing: variables that look like settings and are none.
+    /// Probable mistakes that prevent nothing: variables that look like settings.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// What is wrong with the permissions of files that hold secrets: others than their owner can read or change them.
+    /// The files with secrets that other users than the owner can read or change.
     pub fn exposed_files(&self) -> Vec<String> {
         let paths =
             SECRET_PATHS.iter().filter_map(|name| Some(((*name).to_owned(), self.text(name)?.into())));
@@ -81,65 +118,60 @@ impl Resolved {
         }).collect()
     }
 
-    /// Takes the file out that was named for the secret and does not exist, for the one who will make it: from here on
-    /// it is no problem, and the secret is not set.
+    /// Removes and returns the file of the secret if it does not exist, for a caller that creates the file.
     pub fn take_absent(&mut self, name: &str) -> Option<PathBuf> {
-        if !matches!(self.values.get(name), Some(Value::Absent(..))) {
-            return None;
-        }
-        match self.values.remove(name) {
-            Some(Value::Absent(path, _)) => Some(path),
-            _ => None,
-        }
+        let Value::Absent(path) = &self.values.get(name)?.value else { return None };
+        let path = path.clone();
+        self.values.remove(name);
+        Some(path)
     }
 
-    /// A setting's text, as it was given; none for a secret.
+    /// The given text of a setting that is no secret.
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.values.get(name) {
-            Some(Value::Plain(text, _)) => Some(text),
+        match &self.values.get(name)?.value {
+            Value::Plain(text) => Some(text),
             _ => None,
         }
     }
 
-    /// A secret's text, for the one who may see it.
+    pub(super) fn secret(&self, name: &str) -> Option<&Secret> {
+        match &self.values.get(name)?.value {
+            Value::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// The text of a secret.
     pub fn secret_text(&self, name: &str) -> Option<&str> {
-        match self.values.get(name) {
-            Some(Value::Secret(secret, _)) => Some(secret.reveal()),
-            _ => None,
-        }
+        self.secret(name).map(Secret::reveal)
     }
 
-    /// Every setting in the order of the table, no secret among the values.
+    /// All settings in the order of the table, without the values of secrets.
     pub fn shown(&self) -> Vec<Shown> {
-        let issuer = match self.values.get("issuer") {
-            Some(Value::Plain(issuer, _)) => Some(issuer),
-            _ => None,
+        let shown = |setting: &'static Setting| {
+            let resolution = self.values.get(setting.name);
+            let value = match resolution.map(|resolution| &resolution.value) {
+                Some(Value::Plain(text)) => Some(printable_value(setting, text)),
+                Some(_) => Some("set".to_owned()),
+                None if setting.name == "jwks_uri" => {
+                    self.text("issuer").map(|issuer| printable(&default_jwks_uri(issuer)))
+                }
+                None => None,
+            };
+            let origin = resolution.map_or(Origin::Default, |resolution| resolution.origin.clone());
+            Shown { name: setting.name, value, origin, secret: setting.is_secret() }
         };
-        settings()
-            .map(|setting| {
-                let (value, origin) = match self.values.get(setting.name) {
-                    Some(Value::Plain(text, origin)) => (Some(shown(setting, text)), origin.clone()),
-                    Some(Value::Secret(_, origin) | Value::Absent(_, origin) | Value::Unreadable(origin)) => {
-                        (Some("set".to_owned()), origin.clone())
-                    }
-                    None if setting.name == "jwks_uri" => {
-                        (issuer.map(|issuer| printable(&default_jwks_uri(issuer))), Origin::Default)
-                    }
-                    None => (None, Origin::Default),
-                };
-                Shown { name: setting.name, value, origin, secret: setting.is_secret() }
-            })
-            .collect()
+        settings().map(shown).collect()
     }
 }
 
-/// Where the JWK set is when nothing says otherwise.
+/// The URL of the JWK set if `jwks_uri` is not set.
 pub(super) fn default_jwks_uri(issuer: &str) -> String {
     format!("{issuer}/.well-known/jwks.json")
 }
 
-/// A value without what could be a password.
-fn shown(setting: &Setting, text: &str) -> String {
+/// A value without a possible password.
+fn printable_value(setting: &Setting, text: &str) -> String {
     match (setting.name, setting.kind) {
         ("store", _) => {
             text.parse::<Location>().map_or_else(|_| "not a store".to_owned(), |at| at.to_string())

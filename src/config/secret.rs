@@ -1,4 +1,4 @@
-//! Values that cannot be printed.
+//! Secrets, which cannot be printed.
 
 use std::{
     fmt,
@@ -9,9 +9,9 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::{files, model::Algorithm};
+use crate::{files, keys::SharedSecret, model::Algorithm};
 
-/// A secret's text. Its memory is wiped.
+/// The text of a secret. Its memory is wiped.
 #[derive(Clone)]
 pub struct Secret {
     text: Zeroizing<String>,
@@ -24,23 +24,23 @@ impl Secret {
         Self { text: Zeroizing::new(text.into()), file: None }
     }
 
-    /// Reads a secret from a file; line ends after it are left out.
+    /// Reads a secret from a file, without the line ends after it.
     ///
     /// # Errors
-    /// When the file cannot be read, is empty, or holds no text. The error says nothing of what it holds.
+    /// When the file cannot be read, is empty, or is not UTF-8. The error does not quote the file.
     pub fn from_file(path: &Path) -> Result<Self, String> {
-        // A pipe will do, such as a shell's `<(…)`.
+        // The file may be a pipe, such as a shell's `<(…)`.
         let file = File::open(path)
             .map_err(|error| format!("{} cannot be read: {error}", files::printable(path)))?;
         files::secret(file, path).map(|text| Self { text, file: Some(path.to_owned()) })
     }
 
-    /// The text itself, for the one who may see it.
+    /// The text itself.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// The file that it was read from.
+    /// The file of the secret.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
@@ -52,42 +52,25 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An HMAC secret that other services hold too.
-#[derive(Clone)]
-pub struct SharedSecret {
-    /// What it signs with.
-    pub algorithm: Algorithm,
-    /// Its bytes.
-    pub bytes: Zeroizing<Vec<u8>>,
-}
-
-impl SharedSecret {
-    /// Reads a shared secret for the HS algorithm among `algorithms`.
-    ///
-    /// # Errors
-    /// When there is not exactly one, when the text is not base64url, or when it is shorter than the hash
-    /// (RFC 7518 section 3.2). The error says nothing of the secret.
-    pub fn read(secret: &Secret, algorithms: &[Algorithm]) -> Result<Self, String> {
-        let mut symmetric = algorithms.iter().copied().filter(|algorithm| algorithm.is_symmetric());
-        let (Some(algorithm), None) = (symmetric.next(), symmetric.next()) else {
-            return Err("needs exactly one of HS256, HS384 and HS512 in `algorithms`".to_owned());
-        };
-        let text = secret.reveal().trim_end_matches('=');
-        let bytes = URL_SAFE_NO_PAD.decode(text).map(Zeroizing::new).map_err(|_| "must be base64url")?;
-        let least = match algorithm {
-            Algorithm::Hs512 => 64,
-            Algorithm::Hs384 => 48,
-            _ => 32,
-        };
-        if bytes.len() < least {
-            return Err(format!("must hold at least {least} bytes for {algorithm}"));
-        }
-        Ok(Self { algorithm, bytes })
+/// Parses a secret that other services share, for the HS algorithm among `algorithms`.
+///
+/// # Errors
+/// When there is not exactly one such algorithm, when the text is not base64url, or when the secret is shorter than the hash
+/// (RFC 7518 section 3.2). The error does not quote the secret.
+pub(super) fn shared_secret(secret: &Secret, algorithms: &[Algorithm]) -> Result<SharedSecret, String> {
+    let mut symmetric = algorithms.iter().copied().filter(|algorithm| algorithm.is_symmetric());
+    let (Some(algorithm), None) = (symmetric.next(), symmetric.next()) else {
+        return Err("needs exactly one of HS256, HS384 and HS512 in `algorithms`".to_owned());
+    };
+    let text = secret.reveal().trim_end_matches('=');
+    let bytes = URL_SAFE_NO_PAD.decode(text).map(Zeroizing::new).map_err(|_| "must be base64url")?;
+    let least = match algorithm {
+        Algorithm::Hs512 => 64,
+        Algorithm::Hs384 => 48,
+        _ => 32,
+    };
+    if bytes.len() < least {
+        return Err(format!("must hold at least {least} bytes for {algorithm}"));
     }
-}
-
-impl fmt::Debug for SharedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SharedSecret({}, redacted)", self.algorithm)
-    }
+    Ok(SharedSecret(bytes))
 }

@@ -1,10 +1,10 @@
-//! The file with trusted issuers: TOML, a table `[[issuer]]` for each.
+//! The file with trusted issuers: TOML with a table `[[issuer]]` for each.
 
 use std::{fs, path::Path};
 
 use serde::Deserialize;
 
-use super::issuer::check_address;
+use super::urls::check_address;
 use crate::{
     access::{KeySource, TrustedIssuerSettings},
     database::printable,
@@ -12,13 +12,13 @@ use crate::{
     model::{Algorithm, ClientId, FOREIGN_SUBJECT, foreign_prefix},
 };
 
-/// What an issuer's tokens may be signed with when nothing is said.
+/// The default algorithms of an issuer's tokens.
 const ALGORITHMS: [Algorithm; 4] = [Algorithm::Rs256, Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa];
 
-/// The longest prefix of an issuer's subjects, in bytes: it leaves half of a subject to the issuer.
+/// The longest prefix of an issuer's subjects, in bytes: half of the longest subject.
 const LONGEST_PREFIX: usize = 127;
 
-/// The longest file that is read, in bytes.
+/// The longest file, in bytes.
 const LONGEST_FILE: usize = 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -42,37 +42,33 @@ struct Entry {
     token_types: Vec<String>,
 }
 
-/// Reads the file. `own` is this server's own issuer, whose tokens are no credentials.
+/// Reads the file. `own` is this server's issuer, whose tokens are no credentials.
 ///
 /// # Errors
-/// The first thing that is wrong, with the file, the entry and the key.
+/// The first problem, with the file, the entry and the key.
 pub(super) fn read(path: &Path, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, String> {
     let shown = path.display();
     let text = fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
     let mut issuers = parse(&text, own).map_err(|problem| format!("{shown}: {problem}"))?;
+    // Relative paths start from the folder of the file.
     let folder = path.parent().unwrap_or(path);
     for issuer in &mut issuers {
-        start_from(folder, &mut issuer.source);
+        let paths = match &mut issuer.source {
+            KeySource::Uri { ca_file, bearer_token_file, .. } => {
+                [ca_file.as_mut(), bearer_token_file.as_mut()]
+            }
+            KeySource::File(path) => [Some(path), None],
+        };
+        paths.into_iter().flatten().for_each(|path| *path = folder.join(&*path));
     }
     Ok(issuers)
-}
-
-/// Has relative paths start from the folder of the file that names them.
-fn start_from(folder: &Path, source: &mut KeySource) {
-    let paths = match source {
-        KeySource::Uri { ca_file, bearer_token_file, .. } => [ca_file.as_mut(), bearer_token_file.as_mut()],
-        KeySource::File(path) => [Some(path), None],
-    };
-    for path in paths.into_iter().flatten() {
-        *path = folder.join(&*path);
-    }
 }
 
 fn parse(text: &str, own: Option<&str>) -> Result<Vec<TrustedIssuerSettings>, String> {
     if text.len() > LONGEST_FILE {
         return Err("is larger than 1 MiB".to_owned());
     }
-    // Its message only: the whole error would quote the line, and with it what stands there.
+    // Only the message: the whole error quotes the line, which may hold a secret.
     let file: File = toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         format!("line {}: {}", before.matches('\n').count() + 1, error.message())
@@ -115,8 +111,8 @@ impl Entry {
         if Some(self.issuer.as_str()) == own {
             return Err("issuer: is this server's own; its tokens are no credentials".to_owned());
         }
-        // A host's name, as `accounts.google.com`, is an issuer too. Its tokens are never taken for assertions of a client of that id:
-        // a trusted issuer is looked for first.
+        // A host name such as `accounts.google.com` may be an issuer. Its tokens are not used as assertions of a client with that id,
+        // because trusted issuers are looked up first.
         if ClientId::parse(self.issuer.as_str()).is_ok() && !self.issuer.contains('.') {
             return Err("issuer: looks like a client's id, whose assertions it could be taken for".to_owned());
         }
@@ -137,7 +133,7 @@ impl Entry {
                 KeySource::File(path.into())
             }
             (Some(_), Some(_)) => {
-                return Err("jwks_file: given together with jwks_uri: leave one out".to_owned());
+                return Err("jwks_file: given together with jwks_uri: remove one".to_owned());
             }
             (None, None) => return Err("jwks_uri: is missing; or give a jwks_file".to_owned()),
         };
@@ -180,8 +176,8 @@ fn check_prefix(prefix: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the two have prefixes of their own with which a subject of one could be a subject of the other. Without a prefix, an
-/// issuer names subjects of this server on purpose.
+/// Whether both have prefixes with which a subject of one could be a subject of the other. An issuer with an empty prefix names
+/// subjects of this server intentionally.
 fn share_subjects(one: &TrustedIssuerSettings, other: &TrustedIssuerSettings) -> bool {
     let given = |settings: &TrustedIssuerSettings| {
         settings.subject_prefix.clone().filter(|prefix| !prefix.is_empty())
@@ -219,7 +215,7 @@ mod tests {
     const OWN: Option<&str> = Some("https://tokend.test");
 
     #[test]
-    fn a_file_says_where_each_issuers_keys_are() {
+    fn a_file_names_the_source_of_each_issuers_keys() {
         let text = r#"
             [[issuer]]
             issuer = "https://kubernetes.default.svc"
@@ -258,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_the_entry_and_the_key() {
+    fn a_problem_names_the_entry_and_the_key() {
         let entry = |lines: &str| format!("[[issuer]]\nissuer = \"https://a.example\"\n{lines}\n");
         let uri = "jwks_uri = \"https://a.example/jwks\"\n";
         for (text, expected) in [

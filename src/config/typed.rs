@@ -4,218 +4,232 @@ use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Problems, Resolved,
-    callers::callers,
-    issuer::{check_issuer, check_jwks_uri},
-    people::people,
-    reader::{Reader, find},
+    keys::{algorithms, audience_algorithms, schedule, sealing},
+    reader::{Reader, sources},
     resolved::default_jwks_uri,
-    rotation::{algorithms, audience_algorithms, schedule},
-    sealing::sealing,
-    secret::{Secret, SharedSecret},
-    sessions::{revocations, sessions},
-    trace::{TraceConfig, trace},
-    transport::{ConnectionSettings, Transport, call_memory, connections, transport},
+    secret::{Secret, shared_secret},
+    services::{audit, callers, people, serving, tls, traces},
+    urls::{check_issuer, check_scheme_of},
 };
 use crate::{
-    access::CallerSettings,
-    grpc::TrustPrivacy,
-    keys::{RotationSchedule, SealingSettings, VerifierCaps},
-    model::{Algorithm, Pattern, Ttl},
+    access::IssueRules,
+    admission::AdmissionLimits,
+    grpc::{Limits, TrustPrivacy, WatchLimits},
+    http::Discovery,
+    keys::{KeySettings, VerifierCaps},
+    listen::{ConnectionCaps, share_descriptors},
+    model::ClientLimits,
     revocations::RevocationSettings,
-    server::{CallerSources, PeopleSettings},
+    server::Settings,
     store::Location,
     telemetry::{LogFilter, LogFormat},
-    tokens::SessionPolicy,
+    tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
+
+/// The shortest time between two look-ups in the store for unknown keys, because anybody can name unknown keys.
+const KEY_LOOKUP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a call waits for such a look-up: one interval, and a slow store. A longer wait does not help a caller while the store
+/// hangs.
+const KEY_LOOKUP_WAIT: Duration = Duration::from_millis(100);
+
+/// How often a watching verifier gets a heartbeat: it may treat a longer silence as a broken connection.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long a watching verifier may leave messages unread.
+const UNREAD: Duration = Duration::from_secs(30);
 
 /// Where the metrics are served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metrics {
-    /// Nowhere.
+    /// Not served.
     Off,
     /// On the HTTP port.
     WithHttp,
-    /// On a port of their own.
+    /// On their own port.
     At(SocketAddr),
 }
 
-/// Everything that `tokend serve` needs to know. Each field is the setting of its name.
+/// All settings of `tokend serve`.
 #[derive(Debug)]
-#[expect(missing_docs, reason = "the table of settings documents each")]
 pub struct Config {
-    pub issuer: String,
-    pub jwks_uri: String,
-    pub store: Location,
-    pub sealing: SealingSettings,
-    /// At least one; the first is the default.
-    pub algorithms: Vec<Algorithm>,
-    pub shared_secret: Option<SharedSecret>,
-    pub audience_algorithms: Vec<(Pattern, Algorithm)>,
-    /// `rotation_period`, `publish_ahead`, `retire_window` and `await_verifiers`, which must fit each other.
-    pub schedule: RotationSchedule,
-    pub max_ttl: Ttl,
+    /// The settings of the server.
+    pub settings: Settings,
+    /// `grpc_addr`
     pub grpc_addr: SocketAddr,
+    /// `http_addr`
     pub http_addr: SocketAddr,
+    /// `metrics_addr`
     pub metrics: Metrics,
-    pub transport: Transport,
-    pub connections: ConnectionSettings,
-    pub leeway: Duration,
-    pub max_leeway: Duration,
-    pub cache_ttl: Duration,
-    /// `verify_cache_bytes`
-    pub verify_cache_bytes: u64,
-    pub jwks_max_age: Duration,
-    pub max_token_bytes: usize,
-    pub max_message_bytes: usize,
-    pub request_timeout: Duration,
-    pub ready_when_degraded: bool,
-    pub drain_delay: Duration,
-    pub drain_timeout: Duration,
-    pub max_watches: VerifierCaps,
-    /// `trust_bundle_…`.
-    pub trust_privacy: TrustPrivacy,
-    pub refresh_interval: Duration,
-    /// The settings of the audit log, of traces, and of how much is taken on.
-    pub trace: TraceConfig,
-    /// What steers authentication, and where it reads.
-    pub callers: (CallerSettings, CallerSources),
-    /// `password_…` and `login_…`.
-    pub people: PeopleSettings,
-    /// How long sessions last.
-    pub sessions: SessionPolicy,
-    /// How old the view of the revocations may be.
-    pub revocations: RevocationSettings,
+    /// `log`
     pub log: LogFilter,
+    /// `log_format`
     pub log_format: LogFormat,
 }
 
+impl Config {
+    /// The settings of the server, with as many connections as the limit of open files allows. Logs a warning if that is less than
+    /// `max_connections`.
+    pub fn within_open_files(mut self) -> Settings {
+        let wanted = self.settings.serving.grpc_connections;
+        let (grpc, http) = share_descriptors(wanted.all);
+        // With fewer connections, one source gets the same share of them.
+        let caps = |all: usize| ConnectionCaps {
+            all,
+            of_one_source: match all < wanted.all {
+                true => (wanted.of_one_source.saturating_mul(all) / wanted.all).max(1),
+                false => wanted.of_one_source,
+            },
+        };
+        if grpc < wanted.all {
+            tracing::warn!(
+                max_connections = wanted.all,
+                grpc,
+                http,
+                grpc_per_source = caps(grpc).of_one_source,
+                "the limit of open files allows fewer connections: raise it (ulimit -n) or lower max_connections"
+            );
+        }
+        self.settings.serving.grpc_connections = caps(grpc);
+        self.settings.serving.http_connections = caps(http);
+        self.settings
+    }
+}
+
 impl Resolved {
-    /// The settings as types, if they are complete and right.
+    /// Parses and checks all settings.
     ///
     /// # Errors
     /// Everything that is missing or wrong, at once.
     pub fn config(&self) -> Result<Config, Problems> {
-        // What the file sets would be called missing.
+        // The settings of the file would be reported as missing.
         if self.is_file_unreadable {
             return Err(self.problems.clone());
         }
         let mut reader = Reader::new(self);
-        let transport = transport(&mut reader);
-        let mut connections = connections(&mut reader);
-        let issuer = issuer(&mut reader);
-        let store = store(&mut reader);
-        let sealing = sealing(&mut reader);
-        let algorithms = algorithms(&mut reader);
-        let shared_secret = reader.secret("shared_secret").and_then(|secret| {
-            let read = SharedSecret::read(secret, &algorithms);
-            reader.note("shared_secret", read)
-        });
-        let (grpc_addr, http_addr) = (reader.address("grpc_addr"), reader.address("http_addr"));
-        if grpc_addr.is_some_and(|address| address.port() != 0) && grpc_addr == http_addr {
-            reader.wrong("http_addr", "is the address of grpc_addr too");
-        }
-        let metrics = metrics(&mut reader, grpc_addr, http_addr);
-        let (leeway, max_leeway) = (reader.duration("leeway"), reader.duration("max_leeway"));
-        if leeway > max_leeway {
-            reader.wrong("leeway", "is larger than max_leeway");
-        }
-        let max_token_bytes = reader.number("max_token_bytes");
-        let max_message_bytes = reader.number("max_message_bytes");
-        if max_token_bytes > max_message_bytes {
-            reader.wrong("max_token_bytes", "is larger than max_message_bytes");
-        }
-        // A token that may be verified may also be a credential, which is a header.
-        let of_token = u32::try_from(max_token_bytes).unwrap_or(u32::MAX).saturating_add(4096);
-        connections.max_header_bytes = connections.max_header_bytes.max(of_token);
-        call_memory(&mut reader, &connections, max_message_bytes);
-        let audience_algorithms = audience_algorithms(&mut reader, &algorithms);
-        let max_ttl = reader.ttl("max_ttl");
-        let jwks_max_age = reader.duration("jwks_max_age");
-        let schedule = schedule(&mut reader, max_ttl, max_leeway, jwks_max_age);
-        let jwks_uri = jwks_uri(&mut reader, &issuer);
-        let log = reader.word("log");
-        let log_format = reader.word("log_format");
-        let cache_ttl = reader.duration("cache_ttl");
-        let verify_cache_bytes = reader.number("verify_cache_bytes");
-        let max_watches = VerifierCaps {
-            all: reader.number("max_watches"),
-            of_one_source: reader.number("max_watches_per_source"),
-        };
-        let trust_privacy = TrustPrivacy {
-            requires_credential: reader.bool("trust_bundle_requires_credential").unwrap_or_default(),
-            hashes_subjects: reader.bool("trust_bundle_hashes_subjects").unwrap_or_default(),
-        };
-        let request_timeout = reader.duration("request_timeout");
-        let ready_when_degraded = reader.bool("ready_when_degraded").unwrap_or_default();
-        let (drain_delay, drain_timeout) = (reader.duration("drain_delay"), reader.duration("drain_timeout"));
-        let refresh_interval = reader.duration("refresh_interval");
-        let trace = trace(&mut reader, store.as_ref());
-        let callers = callers(&mut reader, issuer.as_deref(), max_token_bytes);
-        let people = people(&mut reader);
-        let (sessions, revocations) = (sessions(&mut reader), revocations(&mut reader));
-        let problems = reader.problems;
-        let rotation = schedule.zip(max_ttl);
-        match (transport, issuer, store, sealing, rotation, grpc_addr, http_addr, log, log_format) {
-            (
-                Some(transport),
-                Some(issuer),
-                Some(store),
-                Some(sealing),
-                Some((schedule, max_ttl)),
-                Some(grpc_addr),
-                Some(http_addr),
-                Some(log),
-                Some(log_format),
-            ) if problems.is_empty() => Ok(Config {
-                issuer,
-                jwks_uri,
-                store,
-                sealing,
-                algorithms,
-                shared_secret,
-                audience_algorithms,
-                schedule,
-                max_ttl,
-                grpc_addr,
-                http_addr,
-                metrics,
-                transport,
-                connections,
-                leeway,
-                max_leeway,
-                cache_ttl,
-                verify_cache_bytes,
-                jwks_max_age,
-                max_token_bytes,
-                max_message_bytes,
-                request_timeout,
-                ready_when_degraded,
-                drain_delay,
-                drain_timeout,
-                max_watches,
-                trust_privacy,
-                refresh_interval,
-                trace,
-                callers,
-                people,
-                sessions,
-                revocations,
-                log,
-                log_format,
-            }),
-            _ => Err(problems),
+        match config(&mut reader) {
+            Some(config) if reader.problems.is_empty() => Ok(config),
+            _ => Err(reader.problems),
         }
     }
 }
 
-/// Port 0 is a port of its own wherever it stands.
+/// Reads all settings. Each is read before the first `?`, so that its problems are reported.
+fn config(reader: &mut Reader<'_>) -> Option<Config> {
+    let tls = tls(reader);
+    let issuer = issuer(reader);
+    let jwks_uri = jwks_uri(reader, issuer.as_deref());
+    let store = store(reader);
+    let sealing = sealing(reader);
+    let algorithms = algorithms(reader);
+    let shared_secret = reader.secret("shared_secret").and_then(|secret| {
+        let read = shared_secret(secret, &algorithms);
+        reader.ok_or_problem("shared_secret", read)
+    });
+    let (grpc_addr, http_addr) = (reader.address("grpc_addr"), reader.address("http_addr"));
+    if grpc_addr.is_some_and(|address| address.port() != 0) && grpc_addr == http_addr {
+        reader.problem("http_addr", "is the address of grpc_addr too");
+    }
+    let metrics = metrics(reader, grpc_addr, http_addr);
+    let (leeway, max_leeway) = (reader.duration("leeway"), reader.duration("max_leeway"));
+    if leeway > max_leeway {
+        reader.problem("leeway", "is larger than max_leeway");
+    }
+    let (max_token_bytes, max_message_bytes) =
+        (reader.number("max_token_bytes"), reader.number("max_message_bytes"));
+    if max_token_bytes > max_message_bytes {
+        reader.problem("max_token_bytes", "is larger than max_message_bytes");
+    }
+    let mut serving = serving(reader, max_token_bytes, max_message_bytes);
+    serving.http_tls = tls.as_ref().is_some_and(|(_, http)| *http);
+    serving.metrics_on_http = metrics == Metrics::WithHttp;
+    let audience_algorithms = audience_algorithms(reader, &algorithms);
+    let max_ttl = reader.ttl("max_ttl");
+    let jwks_max_age = reader.duration("jwks_max_age");
+    let schedule = schedule(reader, max_ttl, max_leeway, jwks_max_age);
+    let (log, log_format) = (reader.parsed("log"), reader.parsed("log_format"));
+    let own_issuer = issuer.clone().unwrap_or_default();
+    let verify = VerifyPolicy {
+        issuer: own_issuer.clone(),
+        max_token_bytes,
+        leeway,
+        max_leeway,
+        cache_ttl: reader.duration("cache_ttl"),
+        cache_bytes: reader.number("verify_cache_bytes"),
+    };
+    let watches = WatchLimits {
+        most: VerifierCaps {
+            all: reader.number("max_watches"),
+            of_one_source: reader.number("max_watches_per_source"),
+        },
+        heartbeat: HEARTBEAT,
+        unread: UNREAD,
+    };
+    let trust_privacy = TrustPrivacy {
+        requires_credential: reader.bool("trust_bundle_requires_credential"),
+        hashes_subjects: reader.bool("trust_bundle_hashes_subjects"),
+    };
+    let calls = Limits { request_timeout: reader.duration("request_timeout") };
+    let client = ClientLimits {
+        calls_per_second: reader.number::<u32>("client_calls_per_second").try_into().ok(),
+        concurrent_calls: reader.number::<u32>("client_concurrent_calls").try_into().ok(),
+    };
+    let admission = AdmissionLimits { client, waiting: reader.number("lane_queue") };
+    let audit = audit(reader, store.as_ref());
+    let traces = traces(reader);
+    let (callers, caller_sources) = callers(reader, issuer.as_deref(), max_token_bytes);
+    let people = people(reader);
+    let sessions = SessionPolicy {
+        idle_ttl: reader.duration("session_idle_ttl"),
+        max_ttl: reader.duration("session_max_ttl"),
+        reuse_window: reader.duration("refresh_reuse_window"),
+    };
+    let revocations = RevocationSettings {
+        staleness_bound: reader.duration("staleness_bound"),
+        serve_stale: reader.bool("serve_stale"),
+    };
+    let settings = Settings {
+        store: store?,
+        keys: KeySettings {
+            sealing,
+            algorithms,
+            shared_secret,
+            lookup_interval: KEY_LOOKUP_INTERVAL,
+            lookup_wait: KEY_LOOKUP_WAIT,
+            jwks_max_age,
+            schedule: schedule?,
+        },
+        rules: IssueRules { max_ttl: max_ttl?, audience_algorithms },
+        callers,
+        caller_sources,
+        issue: IssuePolicy { issuer: own_issuer, max_token_bytes },
+        verify,
+        discovery: Discovery { issuer: issuer?, jwks_uri },
+        tls: tls?.0,
+        calls,
+        admission,
+        audit,
+        traces,
+        people,
+        sessions,
+        revocations,
+        watches,
+        trust_privacy,
+        max_message_bytes,
+        serving,
+    };
+    let (grpc_addr, http_addr, log, log_format) = (grpc_addr?, http_addr?, log?, log_format?);
+    Some(Config { settings, grpc_addr, http_addr, metrics, log, log_format })
+}
+
+/// Port 0 never is the port of another address.
 fn metrics(reader: &mut Reader<'_>, grpc: Option<SocketAddr>, http: Option<SocketAddr>) -> Metrics {
     let Some(address) = reader.address("metrics_addr") else { return Metrics::Off };
     if address.port() != 0 && Some(address) == http {
         return Metrics::WithHttp;
     }
     if address.port() != 0 && Some(address) == grpc {
-        reader.wrong("metrics_addr", "is the address of grpc_addr too");
+        reader.problem("metrics_addr", "is the address of grpc_addr too");
     }
     Metrics::At(address)
 }
@@ -226,47 +240,40 @@ fn issuer(reader: &mut Reader<'_>) -> Option<String> {
         return None;
     };
     let allow_http = reader.text("allow_plaintext") == Some("true");
-    reader.note("issuer", check_issuer(text, allow_http))?;
+    reader.ok_or_problem("issuer", check_issuer(text, allow_http))?;
     Some(text.to_owned())
 }
 
-fn jwks_uri(reader: &mut Reader<'_>, issuer: &Option<String>) -> String {
+fn jwks_uri(reader: &mut Reader<'_>, issuer: Option<&str>) -> String {
+    let Some(text) = reader.text("jwks_uri") else { return default_jwks_uri(issuer.unwrap_or_default()) };
     let allow_http = reader.text("allow_plaintext") == Some("true");
-    match reader.text("jwks_uri") {
-        Some(text) => {
-            reader.note("jwks_uri", check_jwks_uri(text, allow_http));
-            text.to_owned()
-        }
-        None => default_jwks_uri(issuer.as_deref().unwrap_or_default()),
-    }
+    reader.ok_or_problem("jwks_uri", check_scheme_of(text, allow_http));
+    text.to_owned()
 }
 
 fn store(reader: &mut Reader<'_>) -> Option<Location> {
-    let admits_read_only = reader.bool("allow_read_only_store").unwrap_or_default();
+    let admits_read_only = reader.bool("allow_read_only_store");
     let (name, text) = match (reader.text("store"), reader.path("store_file")) {
         (Some(text), None) => ("store", Secret::from_text(text)),
-        (None, Some(path)) => ("store_file", reader.note("store_file", Secret::from_file(&path))?),
+        (None, Some(path)) => ("store_file", reader.ok_or_problem("store_file", Secret::from_file(&path))?),
         (Some(_), Some(_)) => {
-            reader.wrong("store_file", "given together with store: leave one out");
+            reader.problem("store_file", "given together with store: remove one");
             return None;
         }
         (None, None) => {
-            let given_by = |name| find(name).map(super::Setting::given_by).unwrap_or_default();
-            reader.problems.add(format!(
-                "store is missing: set it by {}, or a file that holds it by {}",
-                given_by("store"),
-                given_by("store_file")
-            ));
+            let (store, file) = (sources("store"), sources("store_file"));
+            reader
+                .problems
+                .add(format!("store is missing: set it by {store}, or a file that holds it by {file}"));
             return None;
         }
     };
-    // A location's own errors quote nothing of it.
+    // The errors of a location do not quote it.
     match text.reveal().parse() {
         Ok(Location::Memory) => {
-            reader.wrong(
-                name,
-                "`memory` would lose every key and client at a restart: use sqlite:PATH or postgres://…",
-            );
+            let problem =
+                "`memory` would lose every key and client at a restart: use sqlite:PATH or postgres://…";
+            reader.problem(name, problem);
             None
         }
         Ok(Location::Postgres(database)) => {
@@ -276,6 +283,6 @@ fn store(reader: &mut Reader<'_>) -> Option<Location> {
                 None => database,
             }))
         }
-        read => reader.note(name, read.map_err(|error| error.to_string())),
+        read => reader.ok_or_problem(name, read.map_err(|error| error.to_string())),
     }
 }

@@ -59,7 +59,7 @@ fn every_setting_has_its_flag() {
         ],
     );
     assert_eq!((created.status.code(), stdout(&created)), (Some(0), ""), "{}", stderr(&created));
-    assert!(stderr(&created).contains("was given none"), "{}", stderr(&created));
+    assert!(stderr(&created).contains("it has no secret"), "{}", stderr(&created));
     let web = show(folder, "web");
     assert_eq!(
         web["authentication"],

@@ -25,7 +25,7 @@ fn done(folder: &Path, arguments: &[&str]) -> (String, String) {
     (stdout(&output).to_owned(), stderr(&output).to_owned())
 }
 
-/// A server that says this to whoever connects, whatever it is sent.
+/// A server that sends this text on each connection, whatever it receives.
 fn speaking(bytes: &'static [u8]) -> String {
     use std::io::{Read as _, Write as _};
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -47,7 +47,7 @@ fn a_server_that_cannot_be_called_is_named_with_what_to_do() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let said = fails(folder, &["client", "list", "--addr", &free]);
     assert!(said.starts_with(&format!("error: cannot call http://{free} (--addr): ")), "{said}");
-    assert!(said.contains("refused") && said.ends_with("give the address of another with --addr"), "{said}");
+    assert!(said.contains("refused") && said.ends_with("give another address with --addr"), "{said}");
     let by_variable = tokend(folder, &["client", "list"])
         .env("TOKEND_ADDR", &free)
         .env("TOKEND_CLIENT_SECRET", "tkd_a_b")
@@ -181,7 +181,7 @@ fn an_item_of_a_list_is_added_and_removed_and_the_difference_is_printed() {
     );
     assert_eq!(
         said, "~ web permissions.audiences: + billing-*\n~ web permissions.scopes: - write\n",
-        "what is there already is no difference"
+        "an existing item is no difference"
     );
     let (shown, _) = done(folder, &["client", "show", "web", "-o", "json"]);
     let shown: Value = serde_json::from_str(&shown).unwrap();
@@ -201,11 +201,11 @@ fn an_item_of_a_list_is_added_and_removed_and_the_difference_is_printed() {
         assert!(said.contains(path), "{said}");
     }
     done(folder, &["client", "update", "web", "--remove-default-audience", "orders"]);
-    // A replaced list says what it lost.
+    // The difference of a replaced list shows the removed items.
     let (_, said) = done(folder, &["client", "update", "web", "--audience", "mail"]);
     assert_eq!(said, "~ web permissions.audiences: + mail, - orders, - billing-*\n");
     let (_, said) = done(folder, &["client", "update", "web", "--audience", "mail"]);
-    assert_eq!(said, "client web is as it was: nothing differs\n");
+    assert_eq!(said, "client web is unchanged\n");
 
     let both = run(folder, &["client", "update", "web", "--audience", "a", "--add-audience", "b"]);
     assert_eq!(both.status.code(), Some(2), "{}", stderr(&both));
@@ -213,9 +213,9 @@ fn an_item_of_a_list_is_added_and_removed_and_the_difference_is_printed() {
     assert_eq!(cleared.status.code(), Some(2), "{}", stderr(&cleared));
     let misspelt = run(folder, &["client", "update", "web", "--remove-audience", "mial", "--add-scope", "x"]);
     assert_eq!(misspelt.status.code(), Some(1));
-    assert!(stderr(&misspelt).contains("permissions.audiences does not hold `mial`; it holds: mail"));
+    assert!(stderr(&misspelt).contains("permissions.audiences does not contain `mial`; it contains: mail"));
     let (_, said) = done(folder, &["client", "update", "web", "--add-scope", "read"]);
-    assert!(said.contains("nothing differs"), "nothing was changed before: {said}");
+    assert!(said.contains("is unchanged"), "the failed update changed nothing: {said}");
     let stale = run(folder, &["client", "update", "web", "--add-scope", "x", "--etag", "\"0-0\""]);
     assert!(stderr(&stale).contains("ETAG_MISMATCH"), "{}", stderr(&stale));
 }
@@ -368,7 +368,7 @@ fn a_session_is_ended_by_its_id() {
 }
 
 #[test]
-fn an_algorithm_that_is_unknown_or_not_kept_is_told_what_there_is() {
+fn an_unknown_or_unavailable_algorithm_fails_with_the_available_ones() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let (_server, _) = dev(folder, &[]);

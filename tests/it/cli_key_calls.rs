@@ -184,7 +184,7 @@ impl Story {
         output
     }
 
-    /// That these arguments are wrong, and that nobody is asked.
+    /// Asserts that these arguments are wrong, and that no server is called.
     fn wrong(&self, arguments: &[&str], words: &str) {
         let output = self.run(arguments, b"");
         assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{arguments:?}");
@@ -256,7 +256,7 @@ fn keys_are_made_rotated_and_revoked_as_asked() {
     let rotated = story.done(&["rotate"], b"");
     assert_eq!(stdout(&rotated), "next\\u{1b}");
     assert!(
-        stderr(&rotated).trim().ends_with("at the earliest; until then active does"),
+        stderr(&rotated).trim().ends_with("at the earliest; until then active signs"),
         "{}",
         stderr(&rotated)
     );
@@ -280,7 +280,7 @@ fn keys_are_made_rotated_and_revoked_as_asked() {
     let revoked = story.done(&["revoke", "active", "--reason", "leaked", "--yes"], b"");
     assert_eq!(
         (stdout(&revoked), stderr(&revoked).trim()),
-        ("", "key active is revoked: its tokens are refused")
+        ("", "key active is revoked: its tokens are rejected")
     );
     story.asked(&revoke("active"));
     // Base64url may begin with a dash, and even look like flags.
@@ -292,7 +292,7 @@ fn keys_are_made_rotated_and_revoked_as_asked() {
         assert_eq!((json["key_id"].as_str(), json["state"].as_str()), (Some(id), Some("REVOKED")));
         story.asked(&revoke(id));
     }
-    story.wrong(&["revoke", "active", "--reason", "leaked"], "say --yes");
+    story.wrong(&["revoke", "active", "--reason", "leaked"], "give --yes");
     story.wrong(&["revoke", "active", "--yes"], "--reason");
 }
 
@@ -339,10 +339,10 @@ fn material_comes_from_files_and_stdin_and_is_never_printed() {
         ..import(Material::JwkJson("{\"the\":\"jwk\"}".to_owned()))
     }));
     let read = story.done(&["import", "--secret-file", "text"], b"");
-    assert!(stderr(&read).starts_with("the secret is 32 bytes, read as base64url\n"), "{}", stderr(&read));
+    assert!(stderr(&read).starts_with("the secret has 32 bytes, read as base64url\n"), "{}", stderr(&read));
     story.asked(&Asked::Import(import(secret())));
     let read = story.done(&["import", "--secret-file", "base64"], b"");
-    assert!(stderr(&read).starts_with("the secret is 33 bytes, read as base64\n"), "{}", stderr(&read));
+    assert!(stderr(&read).starts_with("the secret has 33 bytes, read as base64\n"), "{}", stderr(&read));
     story.asked(&Asked::Import(import(Material::Secret(
         STANDARD.decode("+//7//v/+//7//v/+//7//v/+//7//v/+//7//v/+//7").unwrap(),
     ))));

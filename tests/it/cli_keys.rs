@@ -80,7 +80,7 @@ fn a_key_is_listed_rotated_and_revoked() {
 
     let (old, signer) = keys.token();
     assert_eq!(signer, first);
-    // It was published a moment ago: too short for a rotation that nobody notices.
+    // The key was published only just now, so that the rotation must wait.
     let (next, said) = keys.done(&["key", "rotate"]);
     assert_eq!(next, second);
     assert!(said.contains("at the earliest") && said.contains(&first), "{said}");
@@ -96,7 +96,7 @@ fn a_key_is_listed_rotated_and_revoked() {
     }
 
     let unsure = run(folder.path(), &["key", "revoke", "--reason", "leaked", "--", &second]);
-    assert_eq!(unsure.status.code(), Some(2), "nobody can be asked");
+    assert_eq!(unsure.status.code(), Some(2), "there is no terminal to ask");
     let third = keys.the("ES256", "PENDING");
     let (printed, said) =
         keys.done(&["key", "revoke", "--reason", "a backup leaked", "--yes", "--", &second]);

@@ -96,7 +96,7 @@ fn the_client_commands_keep_clients() {
     let rotated = run(&["client", "rotate-secret", "login", "--overlap", "0s"]);
     assert!(stdout(&rotated).starts_with("tkd_login_") && stdout(&rotated) != secret);
     assert!(stderr(&as_login(&issue)).contains("CREDENTIALS_INVALID"));
-    assert_eq!(run(&["client", "delete", "login"]).status.code(), Some(2), "nobody can be asked");
+    assert_eq!(run(&["client", "delete", "login"]).status.code(), Some(2), "there is no terminal to ask");
     assert_eq!(run(&["client", "delete", "login", "--yes"]).status.code(), Some(0));
     assert_eq!(run(&["client", "show", "login"]).status.code(), Some(1));
     let bad = run(&["client", "create", "BAD", "--method", "a*b"]);
@@ -236,7 +236,7 @@ fn init_makes_the_files_that_the_environment_names() {
 }
 
 #[test]
-fn serve_serves_what_init_made_and_stops_when_told() {
+fn serve_runs_what_init_created_and_stops_on_a_signal() {
     let folder = TempDir::new().unwrap();
     let made = run(folder.path(), &["init", "--issuer", "https://id.example.com"]);
     let secret = stdout(&made);
@@ -315,7 +315,7 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[tokio::test]
-async fn whoever_holds_the_store_can_make_the_administrator_one_again() {
+async fn init_restores_the_administrator_of_an_existing_store() {
     let folder = TempDir::new().unwrap();
     let first = init(folder.path());
     let admin = ClientId::parse("admin").unwrap();
@@ -329,7 +329,7 @@ async fn whoever_holds_the_store_can_make_the_administrator_one_again() {
         store.close().await;
         record
     };
-    // Somebody takes everything from it but its name.
+    // The client loses all permissions and is disabled.
     record(|settings| {
         settings.disabled = true;
         settings.display_name = "the first".to_owned();
@@ -351,7 +351,7 @@ async fn whoever_holds_the_store_can_make_the_administrator_one_again() {
 }
 
 #[test]
-fn serve_ends_when_told_though_it_still_waits_for_the_store() {
+fn serve_stops_on_a_signal_while_it_waits_for_the_store() {
     let folder = TempDir::new().unwrap();
     init(folder.path());
     // A database that takes connections, and says nothing.
@@ -363,5 +363,5 @@ fn serve_ends_when_told_though_it_still_waits_for_the_store() {
     server.running.signal("-TERM");
     let ended = server.ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.iter().any(|line| line.contains("stopped before it served")), "{ended:?}");
+    assert!(ended.stderr.iter().any(|line| line.contains("stopped before serving")), "{ended:?}");
 }

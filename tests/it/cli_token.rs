@@ -108,7 +108,7 @@ fn a_server_and_a_secret_are_wanted() {
 }
 
 #[test]
-fn nobody_there_is_a_failure_in_one_line() {
+fn an_unreachable_server_is_a_failure_in_one_line() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let given = [("TOKEND_ADDR", free.as_str()), ("TOKEND_CLIENT_SECRET", SECRET)];
     for arguments in [
@@ -137,11 +137,7 @@ fn the_profile_of_dev_is_found_and_never_quoted() {
         "addr = \"http://{free}\"\nclient_id = \"dev\"\nclient_secret = \"{SECRET}\"\nhttp_addr = \"127.0.0.1:1\"\n"
     );
     fs::write(&profile, &text).unwrap();
-    assert_eq!(
-        run_in(&folder, &["token", "issue"], &[], "").status.code(),
-        Some(1),
-        "it connects, to nobody"
-    );
+    assert_eq!(run_in(&folder, &["token", "issue"], &[], "").status.code(), Some(1), "it tries to connect");
     let elsewhere = run_in(&folder, &["token", "issue", "--addr", "127.0.0.1:1"], &[], "");
     assert_eq!(elsewhere.status.code(), Some(2), "a profile's secret is for its own server alone");
     fs::write(&profile, format!("{text}nonsense\n")).unwrap();

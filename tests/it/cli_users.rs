@@ -76,7 +76,7 @@ fn a_user_from_the_first_to_the_last_command() {
         serde_json::from_str(&done(folder, &[&login[..], &["-o", "json"]].concat(), PASSWORD)).unwrap();
     assert_eq!(answer["token_type"], "Bearer");
 
-    // A change: what is said, and nothing else.
+    // An update changes only the given fields.
     done(folder, &["user", "update", &id, "--disable", "--scope", "a", "--scope", "b"], "");
     assert!(refused(folder, 1, &login, PASSWORD).contains("LOGIN_FAILED"));
     let changed = json(folder, &["user", "show", &id]);
@@ -102,7 +102,7 @@ fn a_user_from_the_first_to_the_last_command() {
     done(folder, &first, PASSWORD);
     let set = ["user", "set-password", &id, "--password-stdin"];
     let kept = fed(folder, &[&set[..], &["--keep-sessions"]].concat(), PASSWORD);
-    assert!(stderr(&kept).contains("and the sessions of before"), "{kept:?}");
+    assert!(stderr(&kept).contains("the sessions continue"), "{kept:?}");
     assert_eq!(json(folder, &["session", "list"]).as_array().unwrap().len(), 2);
     let ended = fed(folder, &set, PASSWORD);
     assert!(stderr(&ended).contains("a new password; 2 sessions ended"), "{ended:?}");
@@ -136,7 +136,7 @@ fn a_password_is_never_an_argument_and_never_repeated() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let (_running, _) = dev(folder, &[]);
-    // Nobody to ask, and no word of where the password is.
+    // There is no terminal to ask, and no flag names the source of the password.
     for arguments in [
         ["user", "create", "alice"].as_slice(),
         &["user", "set-password", "u-1"],

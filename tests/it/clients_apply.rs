@@ -1,4 +1,4 @@
-//! `tokend client apply`: from a file to the server's clients, with the difference said first.
+//! `tokend client apply`: changes the server's clients to the state of a file, and prints the difference first.
 
 use std::{fs, path::Path, process::Output};
 
@@ -42,7 +42,7 @@ login_usernames = ["staff-*"]
 max_ttl = "10m"
 "#;
 
-/// What is said of them while they are not there.
+/// The difference while the clients do not exist.
 const NEW: &str = r#"+ orders (new)
 + orders display_name: - -> Orders
 + orders permissions.methods: + TokenService/VerifyToken
@@ -85,7 +85,7 @@ fn show(folder: &Path, client_id: &str) -> Value {
 }
 
 #[test]
-fn a_file_is_applied_once_and_then_there_is_nothing_to_change() {
+fn a_second_apply_changes_nothing() {
     let folder = TempDir::new().unwrap();
     let (_server, _) = dev(folder.path(), &[]);
     let folder = folder.path();
@@ -120,7 +120,7 @@ fn a_file_is_applied_once_and_then_there_is_nothing_to_change() {
 }
 
 #[test]
-fn of_a_new_client_programs_are_told_what_it_may_do() {
+fn json_lists_the_fields_of_a_new_client() {
     let folder = TempDir::new().unwrap();
     let (_server, _) = dev(folder.path(), &[]);
     let folder = folder.path();
@@ -149,7 +149,7 @@ fn of_a_new_client_programs_are_told_what_it_may_do() {
     let shorter = field("permissions.max_ttl", "1h".into(), "10m".into());
     assert!(web["fields"].as_array().unwrap().contains(&shorter), "{web}");
     assert_eq!(change("nothing")["fields"], serde_json::json!([]));
-    // Made, each is what was said of it.
+    // Each created client has the listed fields.
     let applied = json(&apply(folder, &file, &["-o", "json"]));
     assert_eq!(applied["changes"], planned["changes"]);
     for change in planned["changes"].as_array().unwrap() {
@@ -162,7 +162,7 @@ fn of_a_new_client_programs_are_told_what_it_may_do() {
 }
 
 #[test]
-fn what_differs_is_said_field_by_field_and_nothing_else_changes() {
+fn only_differing_fields_are_listed_and_changed() {
     let folder = TempDir::new().unwrap();
     let (_server, _) = dev(folder.path(), &[]);
     let folder = folder.path();
@@ -199,7 +199,7 @@ fn what_differs_is_said_field_by_field_and_nothing_else_changes() {
 }
 
 #[test]
-fn a_broken_file_changes_nothing_and_all_that_is_wrong_is_named() {
+fn an_invalid_file_changes_nothing_and_all_problems_are_listed() {
     let folder = TempDir::new().unwrap();
     let (_server, _) = dev(folder.path(), &[]);
     let folder = folder.path();
@@ -238,7 +238,7 @@ client_id = "Web"
         "client `orders`: disabled: must be true or false",
         "client `orders`: authentication.certificate.uris[0]: must be an absolute URI",
         "client `orders`: authentication.certificate: must not be given unless `MUTUAL_TLS`",
-        "client `orders`: stands in the file twice",
+        "client `orders`: appears twice in the file",
         "client 4: client_id: must be given",
         "client `Web`: client_id: must be 1 to 63 characters",
     ] {
@@ -256,7 +256,7 @@ client_id = "Web"
 }
 
 #[test]
-fn clients_that_are_not_in_the_file_go_only_when_told_and_the_caller_never() {
+fn prune_deletes_clients_that_are_not_in_the_file_except_for_the_caller() {
     let folder = TempDir::new().unwrap();
     let (_server, _) = dev(folder.path(), &[]);
     let folder = folder.path();
@@ -288,7 +288,7 @@ fn clients_that_are_not_in_the_file_go_only_when_told_and_the_caller_never() {
 }
 
 #[test]
-fn nobody_is_pruned_by_a_caller_who_cannot_be_told() {
+fn prune_needs_the_id_of_the_caller() {
     let folder = TempDir::new().unwrap();
     let (_server, lines) = dev(folder.path(), &["--secret", "dev-secret"]);
     let folder = folder.path();
@@ -301,7 +301,7 @@ fn nobody_is_pruned_by_a_caller_who_cannot_be_told() {
             [&["client", "apply", "-f", "clients.toml", "--prune", "--addr", &addr], arguments].concat();
         tokend(folder, &all).env("TOKEND_CLIENT_SECRET", "dev-secret").output().unwrap()
     };
-    // To keep somebody says nothing of who that is.
+    // --keep does not name the caller.
     for arguments in [&[][..], &["--keep", "dev"]] {
         let refused = prune(arguments);
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
@@ -342,7 +342,7 @@ fn secrets_are_never_lost() {
 }
 
 #[test]
-fn what_was_made_before_a_failure_is_shown() {
+fn created_clients_are_printed_after_a_failure() {
     let folder = TempDir::new().unwrap();
     let (_server, _) = dev(folder.path(), &[]);
     let folder = folder.path();

@@ -23,7 +23,8 @@ fn relative_paths_in_a_file_start_from_its_folder() {
     assert_eq!(resolved.text("tls_key_file").unwrap(), "/etc/tls.key");
     // The secret was found beside the file.
     let config = resolved.config().unwrap();
-    let Location::Sqlite(path) = config.store else { panic!("{:?}", config.store) };
+    let store = config.settings.store;
+    let Location::Sqlite(path) = store else { panic!("{store:?}") };
     assert_eq!(path.display().to_string(), at("tokend.db"));
     // What is no path stays as it is, and so does what a flag or a variable says.
     for (given, kept) in [
@@ -106,7 +107,7 @@ fn a_file_that_cannot_be_read_is_one_problem() {
 }
 
 #[test]
-fn an_unknown_algorithm_is_told_the_known_ones() {
+fn an_unknown_algorithm_fails_with_the_known_ones() {
     for name in ["XS256", "es256", "none", "HS1"] {
         let flags = [("algorithms", format!("ES256,{name}"))].into();
         let problems = Inputs { flags, ..Inputs::default() }.resolve().config().err().unwrap();

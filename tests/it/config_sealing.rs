@@ -1,4 +1,4 @@
-//! The settings of sealing: what is missing is named exactly, and which of two seals is said or follows.
+//! The settings of sealing: missing settings are named, and the sealing provider is explicit or derived.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ fn read(variables: &[(&str, &str)]) -> Result<SealingSettings, Vec<String>> {
     }
     let inputs = Inputs { flags: HashMap::new(), variables: all, file: None };
     let problems = |found: tokend::config::Problems| found.iter().map(str::to_owned).collect();
-    inputs.resolve().config().map(|config| config.sealing).map_err(problems)
+    inputs.resolve().config().map(|config| config.settings.keys.sealing).map_err(problems)
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn several_sealing_keys_are_one_setting() {
 }
 
 #[test]
-fn vault_seals_where_it_is_set_up_unless_it_is_told_not_to() {
+fn vault_encrypts_if_configured_unless_local_is_selected() {
     let seals = |variables: &[(&str, &str)]| read(variables).unwrap().seal_with;
     assert_eq!(seals(&[LOCAL]), SealWith::Local);
     assert_eq!(seals(&[ADDR, TOKEN, KEY]), SealWith::Vault);

@@ -30,16 +30,16 @@ fn config(flags: &[(&'static str, &str)]) -> Result<Config, Vec<String>> {
 }
 
 fn sinks(config: &Config) -> Vec<&'static str> {
-    config.trace.audit.sinks.iter().map(SinkSettings::name).collect()
+    config.settings.audit.sinks.iter().map(SinkSettings::name).collect()
 }
 
 #[test]
 fn without_a_word_events_are_buffered_to_stdout_and_nothing_else_is_on() {
     let config = config(&[]).unwrap();
-    assert_eq!((config.trace.audit.mode, config.trace.audit.buffer), (AuditMode::Buffered, 8192));
+    assert_eq!((config.settings.audit.mode, config.settings.audit.buffer), (AuditMode::Buffered, 8192));
     assert_eq!(sinks(&config), ["stdout"]);
-    assert!(config.trace.traces.is_none());
-    let client = config.trace.admission.client;
+    assert!(config.settings.traces.is_none());
+    let client = config.settings.admission.client;
     assert_eq!((client.calls_per_second, client.concurrent_calls), (None, None));
 }
 
@@ -52,7 +52,7 @@ async fn the_audit_database_is_its_own_or_the_stores() {
         path.display().to_string()
     };
     let own = file("own", "postgres://audit:hunter2@a/audit\n");
-    let url = |config: &Config| match &config.trace.audit.sinks[..] {
+    let url = |config: &Config| match &config.settings.audit.sinks[..] {
         [SinkSettings::Postgres(url)] => url.to_string(),
         other => panic!("{other:?}"),
     };
@@ -62,9 +62,9 @@ async fn the_audit_database_is_its_own_or_the_stores() {
     let both = config(&[postgres, store, ("audit_postgres", &own)]).unwrap();
     assert_eq!(url(&both), "postgres://a:5432/audit");
     // Read again for each connection, as the store's file is.
-    let [SinkSettings::Postgres(database)] = &both.trace.audit.sinks[..] else { panic!("no sink") };
+    let [SinkSettings::Postgres(database)] = &both.settings.audit.sinks[..] else { panic!("no sink") };
     assert!(!database.has_changed().await);
-    let of_store = config(&[("store_file", &own)]).unwrap().store;
+    let of_store = config(&[("store_file", &own)]).unwrap().settings.store;
     let Location::Postgres(store_database) = of_store else { panic!("{of_store}") };
     assert!(!store_database.has_changed().await);
     file("own", "postgres://audit:another@a/audit\n");
@@ -72,7 +72,7 @@ async fn the_audit_database_is_its_own_or_the_stores() {
     assert!(!format!("{both:?}").contains("hunter2"));
     let missing = config(&[postgres]).unwrap_err().join("\n");
     assert!(
-        missing.contains("audit_postgres is missing, for the store is no PostgreSQL database"),
+        missing.contains("audit_postgres is missing, because the store is no PostgreSQL database"),
         "{missing}"
     );
     assert!(missing.contains("TOKEND_AUDIT_POSTGRES_FILE"), "{missing}");
@@ -92,7 +92,7 @@ fn what_is_wrong_is_named() {
         (&[("audit_sinks", "stdout, stdout")], "audit_sinks: stdout is there twice"),
         (&[("audit_sinks", "")], "audit_sinks: "),
         (&[("audit_sinks", "file")], "audit_file is missing: set it by flag --audit-file"),
-        (&[("audit_file", "a.jsonl")], "audit_file: is given, but `file` does not stand in audit_sinks"),
+        (&[("audit_file", "a.jsonl")], "audit_file: is given, but `file` is not in audit_sinks"),
         (&[("audit_buffer", "0")], "audit_buffer: `0` is not a whole number from 1"),
         (&[("trace_sample_ratio", "1.5")], "trace_sample_ratio: `1.5` is no number from 0 to 1"),
         (&[("trace_sample_ratio", "NaN")], "trace_sample_ratio: `NaN` is no number"),

@@ -273,7 +273,7 @@ fn flags(name: &str, values: &[String]) -> Vec<String> {
     values.iter().map(|value| format!("{name}={value}")).collect()
 }
 
-/// What somebody has, be it nothing.
+/// A list, which may be empty.
 fn held(name: &str, values: &[&str]) -> Vec<String> {
     let values = if values.is_empty() { &[""][..] } else { values };
     values.iter().map(|value| format!("{name}={value}")).collect()

@@ -77,7 +77,7 @@ fn each_value_has_its_line() {
     ];
     assert_eq!(lines, expected);
 
-    // All that is denied is said, not only the first.
+    // All denials are listed, not only the first.
     let denied = by_file(
         folder.path(),
         &["web", "issue", "--audience", "billing", "--scope", "write", "--ttl", "11m", "-o", "json"],

@@ -20,7 +20,7 @@ exchange_issuers = ["https://cluster"]
 max_ttl = "10m"
 "#;
 
-/// The exit status, and what is said on stdout and stderr.
+/// The exit status, with the text of stdout and stderr.
 fn explained(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     fs::write(folder.join("clients.toml"), FILE).unwrap();
     let command = ["policy", "explain", "orders", "exchange", "-f", "clients.toml"];
@@ -99,7 +99,7 @@ fn an_exchange_is_what_its_tokens_make_it() {
             0,
             "permissions.exchange_issuers[0]",
         ),
-        // Who acts.
+        // The actor.
         (
             &["--audience", "billing", "--actor-subject", "job", "--actor-audience", "bank"],
             1,

@@ -34,7 +34,7 @@ permissions.methods = ["*"]
 permissions.revoke_subjects = ["*"]
 "#;
 
-/// Exit status, and what is said.
+/// The exit status and the output.
 fn by_file(folder: &Path, line: &str) -> (Option<i32>, String) {
     fs::write(folder.join("clients.toml"), FILE).unwrap();
     let words: Vec<&str> = line.split(' ').map(|word| if word == "NONE" { "" } else { word }).collect();
@@ -154,7 +154,7 @@ fn a_refresh_is_of_a_session() {
         (
             "shop refresh --session-audience orders --by-login --subject x",
             2,
-            "--by-login: they are the user's",
+            "--by-login: the session has the user's",
         ),
         (
             "shop refresh --session-audience orders --subject x --user-scope a",
@@ -177,7 +177,7 @@ fn who_may_revoke_what() {
         ("shop revoke --token --subject alice --client bank", 1, "SUBJECT_NOT_ALLOWED token"),
         ("shop revoke --session --subject alice --client shop", 0, "the client's own id"),
         ("shop revoke --session --subject alice --client bank", 1, "SUBJECT_NOT_ALLOWED session_id"),
-        // Whose it is, nobody knows.
+        // The owner is unknown.
         ("shop revoke --jwt-id x", 1, "SUBJECT_NOT_ALLOWED jwt_id"),
         ("all revoke --jwt-id x", 0, r#"permissions.revoke_subjects[0] "*""#),
         ("shop revoke --token --token-issuer https://old", 1, "SUBJECT_NOT_ALLOWED token"),
@@ -195,7 +195,7 @@ fn who_may_revoke_what() {
 }
 
 #[test]
-fn programs_are_told_reason_and_field() {
+fn json_has_reason_and_field() {
     let folder = TempDir::new().unwrap();
     let told = |line: &str| -> Value {
         let (_, text) = by_file(folder.path(), &format!("{line} -o json"));

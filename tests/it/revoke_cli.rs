@@ -85,7 +85,7 @@ fn the_command_says_what_it_did_and_asks_before() {
     init(folder.path());
     let unasked = everything_before(folder.path(), &["now"]);
     assert_eq!(unasked.status.code(), Some(2), "{}", stderr(&unasked));
-    assert!(stderr(&unasked).contains("say --yes"), "{}", stderr(&unasked));
+    assert!(stderr(&unasked).contains("give --yes"), "{}", stderr(&unasked));
     for (instant, problem) in
         [("soon", "RFC 3339"), ("9999999999", "more than a minute ahead"), ("-5", "unexpected argument")]
     {
@@ -114,7 +114,7 @@ fn the_command_says_what_it_did_and_asks_before() {
     assert!(done.status.success(), "{}", stderr(&done));
     assert!(stdout(&done).is_empty());
     for said in
-        ["tokens issued before 2026-01-31T12:00:00Z are refused", "sessions begun before it have ended"]
+        ["tokens issued before 2026-01-31T12:00:00Z are rejected", "sessions that began before it have ended"]
     {
         assert!(stderr(&done).contains(said), "{}", stderr(&done));
     }
@@ -125,7 +125,7 @@ fn the_command_says_what_it_did_and_asks_before() {
     // An earlier instant takes nothing back.
     let done = everything_before(folder.path(), &["1769860000", "--yes"]);
     assert!(
-        stderr(&done).contains("2026-01-31T12:00:00Z was revoked already, which is later"),
+        stderr(&done).contains("everything before 2026-01-31T12:00:00Z, which is later, was already revoked"),
         "{}",
         stderr(&done)
     );
