@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{TrustedIssuerSettings, trusted_issuers::IssuerKeys};
 use crate::{
     jose::{self, Compact, ForeignHeader, JsonObject, JsonValue, SetLookup},
-    model::{ClaimCondition, Reason, InvalidToken, TokenClaims, UnixTime},
+    model::{ClaimCondition, InvalidToken, Reason, TokenClaims, UnixTime},
 };
 
 /// A parsed JWT whose signature is not verified.

@@ -166,7 +166,8 @@ impl Exchanger {
             return Err(refused(InvalidToken::new(Reason::ClaimInvalid, detail)));
         }
         let token = self.identified(claims, is_own).map_err(refused)?;
-        let token = PresentedToken { may_act: members.get(MAY_ACT).cloned().map(Value::from), extra, ..token };
+        let token =
+            PresentedToken { may_act: members.get(MAY_ACT).cloned().map(Value::from), extra, ..token };
         // Without leeway: the new token expires with the presented one.
         if token.claims.expire_time <= now {
             return Err(refused(InvalidToken::expired(token.claims.expire_time)));
@@ -221,8 +222,9 @@ impl Exchanger {
 
 /// The extra claims of a payload, with their exact JSON.
 fn extra_claims(payload: &str) -> Result<ExtraClaims, InvalidToken> {
-    let members = jose::object_members(payload)
-        .map_err(|_| InvalidToken::new(Reason::Malformed, "the token's payload is not a strict JSON object"))?;
+    let members = jose::object_members(payload).map_err(|_| {
+        InvalidToken::new(Reason::Malformed, "the token's payload is not a strict JSON object")
+    })?;
     let is_extra = |name: &str| name != MAY_ACT && !ExtraClaims::REGISTERED.contains(&name);
     Ok(ExtraClaims::from_members(members.into_iter().filter(|(name, _)| is_extra(name)).collect()))
 }

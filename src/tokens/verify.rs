@@ -299,7 +299,7 @@ impl Verifier {
     }
 
     /// Checks the times and the revocation of an examined token. The caller has checked the audience.
-    pub(super) fn check_good(&self, token: &ExaminedToken) -> Result<(), VerifyError> {
+    pub(super) fn check_good<P>(&self, token: &ExaminedToken<P>) -> Result<(), VerifyError> {
         let now = self.now();
         check_times(&token.claims, token.key.verifies_only, now, self.policy.leeway)?;
         self.check_revoked(&token.claims, token.is_own, now)

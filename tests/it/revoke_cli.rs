@@ -57,7 +57,7 @@ async fn after_a_backup_was_restored_what_was_issued_before_can_be_refused_as_a_
     let now = UnixTime::from_seconds(clock.seconds());
     let before = UnixTime::from_seconds(clock.seconds() + 1);
     let other = open(&file).await;
-    let made = revoke_everything(&*other, &schedule, before, now).await.unwrap();
+    let made = revoke_everything(&other, &schedule, before, now).await.unwrap();
     other.close().await;
     assert_eq!(made.revocation.target, RevocationTarget::Everything(before));
     server.rounds.make().await.unwrap();

@@ -55,7 +55,7 @@ async fn followers_miss_nothing(replicas: [Arc<Store>; 2], each: usize) {
         writer.unwrap();
     }
     done.store(true, SeqCst);
-    let held = all(&*replicas[0]).await;
+    let held = all(&replicas[0]).await;
     assert!(held.len() > each * WRITERS / 2);
     for known in followers.join_all().await {
         assert_eq!(known.len(), held.len());

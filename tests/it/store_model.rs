@@ -152,8 +152,8 @@ async fn the_store_does_what_the_model_does(store: Arc<Store>) {
     tokio::task::block_in_place(|| {
         let mut runner =
             TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
-        let result = runner
-            .run(&vec(actions(), 1..30), |actions| Handle::current().block_on(check(&store, &actions)));
+        let result =
+            runner.run(&vec(actions(), 1..30), |actions| Handle::current().block_on(check(&store, &actions)));
         if let Err(failure) = result {
             panic!("{failure}");
         }

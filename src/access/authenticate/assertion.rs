@@ -9,7 +9,7 @@ use crate::{
         snapshot::KnownClient,
     },
     jose::{DummyKeys, SetLookup},
-    model::{AssertionDigest, Client, ClientId, Reason, InvalidToken, UnixTime},
+    model::{AssertionDigest, Client, ClientId, InvalidToken, Reason, UnixTime},
 };
 
 /// The longest `jti`, in bytes.

@@ -18,7 +18,7 @@ use crate::{
     },
     clock::Clock,
     jose::DummyKeys,
-    model::{AuthenticationMethod, Client, ClientId, Peer, Reason, InvalidToken, UnixTime},
+    model::{AuthenticationMethod, Client, ClientId, InvalidToken, Peer, Reason, UnixTime},
     random::RandomError,
 };
 

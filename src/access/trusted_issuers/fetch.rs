@@ -65,7 +65,8 @@ async fn get(
         request = request.header(AUTHORIZATION, token);
     }
     let request = request.body(Full::<Bytes>::default()).map_err(|error| error.to_string())?;
-    let response = client.request(request).await.map_err(|error| format!("{shown}: {}", error_chain(&error)))?;
+    let response =
+        client.request(request).await.map_err(|error| format!("{shown}: {}", error_chain(&error)))?;
     // A redirect is not followed: the server must not choose the source of the keys.
     if response.status() != http::StatusCode::OK {
         return Err(format!("{shown}: the response is {}", response.status()));

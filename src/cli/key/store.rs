@@ -43,7 +43,7 @@ impl Reseal {
             if self.new_data_key {
                 sealer.renew().await?;
             }
-            reseal(&**store, &sealer).await
+            reseal(store, &sealer).await
         })?;
         let failed = |outcome: &&Outcome| matches!(outcome, Outcome::Failed(_));
         let keys = done.keys.iter().map(|key| &key.outcome).filter(failed).count();

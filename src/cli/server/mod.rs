@@ -58,7 +58,7 @@ impl From<Problems> for CliError {
 /// Opens the store of the settings, works on it, and closes it.
 pub(super) fn with_store<T, E: Display>(
     config: &Config,
-    work: impl AsyncFnOnce(&Arc<dyn Store>) -> Result<T, E>,
+    work: impl AsyncFnOnce(&Arc<Store>) -> Result<T, E>,
 ) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

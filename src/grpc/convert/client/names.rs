@@ -14,9 +14,8 @@ const MAX_URI: usize = 2048;
 pub(super) fn certificate(message: v1::CertificateNames, violations: &mut Violations) -> CertificateNames {
     const URIS: &str = "authentication.certificate.uris";
     const DNS_NAMES: &str = "authentication.certificate.dns_names";
-    let description = format!(
-        "must be an absolute URI, such as `spiffe://example.org/orders`, of at most {MAX_URI} bytes"
-    );
+    let description =
+        format!("must be an absolute URI, such as `spiffe://example.org/orders`, of at most {MAX_URI} bytes");
     check_each(&message.uris, URIS, is_absolute_uri, &description, violations);
     let description = "must be a DNS name in lower case, without wildcard";
     check_each(&message.dns_names, DNS_NAMES, is_dns_name, description, violations);

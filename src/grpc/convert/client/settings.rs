@@ -15,9 +15,7 @@ const MAX_NAME: usize = 128;
 /// Reads the settings of a client.
 pub(in crate::grpc) fn client_settings(message: v1::Client) -> Checked<ClientSettings> {
     let mut violations = Violations::default();
-    if message.display_name.chars().count() > MAX_NAME
-        || message.display_name.chars().any(char::is_control)
-    {
+    if message.display_name.chars().count() > MAX_NAME || message.display_name.chars().any(char::is_control) {
         violations.add("display_name", "must be at most 128 characters without control characters");
     }
     let permissions = permissions::read(message.permissions.unwrap_or_default(), &mut violations);
