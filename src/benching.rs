@@ -9,8 +9,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
     access::{
-        self, AuthenticationMetrics, Authenticator, Caller, ClientRegistry, Directory, IssueRules,
-        TrustedIssuers, UsedAssertions,
+        self, Authenticator, Caller, ClientRegistry, Directory, IssueRules, TrustedIssuers, UsedAssertions,
     },
     admission::Admission,
     clock::{Clock, SystemClock},
@@ -18,6 +17,7 @@ use crate::{
     grpc,
     jose::{self, Compact, Header, KeyMaterial, Signer},
     keys::{KeyRing, SealingKey},
+    metrics::MetricsRegistry,
     model::{Algorithm, ClientId, ClientSettings, IssueRequest, Pattern, Permissions, VerifyRequest},
     revocations::{RevocationSettings, Revocations},
     server::Settings,
@@ -99,7 +99,7 @@ impl Scene {
             directory,
             Arc::new(UsedAssertions::new(store, Arc::clone(&clock))),
             issuers,
-            Arc::new(AuthenticationMetrics::default()),
+            &mut MetricsRegistry::default(),
             Arc::clone(&clock),
         )?;
         let mut headers = HeaderMap::new();

@@ -37,8 +37,7 @@ pub(crate) use authenticate::Caller;
 #[cfg(fuzzing)]
 pub(crate) use authenticate::reads_credential;
 pub use authenticate::{
-    Authenticated, AuthenticationError, AuthenticationMetrics, Authenticator, CallerSettings,
-    InvalidCredential,
+    Authenticated, AuthenticationError, Authenticator, CallerSettings, InvalidCredential,
 };
 pub use clients::{ClientRegistry, NewSecret, RegistryError};
 pub use denial::{Denial, DenialReason, PolicyError};

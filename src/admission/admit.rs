@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
-    AdmissionMetrics, CallClass,
+    CallClass,
     concurrency::ConcurrencyLimits,
     rate::Rate,
     traffic::{ClientTraffic, Traffic},
@@ -56,8 +56,8 @@ impl Overloaded {
 #[derive(Debug)]
 pub struct Admission {
     defaults: ClientLimits,
-    limits: Arc<ConcurrencyLimits>,
-    traffic: Arc<Traffic>,
+    pub(super) limits: Arc<ConcurrencyLimits>,
+    pub(super) traffic: Arc<Traffic>,
     clock: Arc<dyn Clock>,
 }
 
@@ -126,10 +126,6 @@ impl Admission {
         Ok(Permit { limits: Arc::clone(&self.limits), of_class, _active: active })
     }
 
-    /// A collector of the metrics of clients and classes.
-    pub fn metrics(&self) -> AdmissionMetrics {
-        AdmissionMetrics { limits: Arc::clone(&self.limits), traffic: Arc::clone(&self.traffic) }
-    }
 }
 
 /// One of a client's calls in flight.

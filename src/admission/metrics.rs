@@ -1,84 +1,40 @@
 //! Metrics of clients and call classes.
 
-use std::{
-    fmt::Error,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-};
+use super::{Admission, CallClass, ResultClass};
+use crate::metrics::MetricsRegistry;
 
-use super::{
-    concurrency::{CallClass, ConcurrencyLimits},
-    traffic::{ResultClass, Traffic},
-};
-
-/// Calls and tokens by client; running, waiting and refused calls by class.
-#[derive(Debug)]
-pub struct AdmissionMetrics {
-    pub(super) limits: Arc<ConcurrencyLimits>,
-    pub(super) traffic: Arc<Traffic>,
-}
-
-impl AdmissionMetrics {
-    fn encode_clients(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let series = self.traffic.series();
-        let help = "Calls by client and result; clients beyond 1,000, and deleted clients, share a series";
-        let mut calls = encoder.encode_descriptor("tokend_client_calls", help, None, MetricType::Counter)?;
-        for (client_id, counts) in &series {
-            for class in ResultClass::ALL {
-                let count = counts.calls(class).load(Relaxed);
-                if count > 0 {
+impl Admission {
+    /// Registers calls and tokens by client, and the calls of each class that run and wait.
+    pub fn register_metrics(&self, metrics: &mut MetricsRegistry) {
+        let traffic = Arc::clone(&self.traffic);
+        metrics.on_scrape(move |scrape| {
+            let clients = traffic.series();
+            let calls = clients.iter().flat_map(|(client_id, counts)| {
+                ResultClass::ALL.map(|class| {
                     let labels = [("client_id", client_id.as_str()), ("result", class.name())];
-                    ConstCounter::new(count).encode(calls.encode_family(&labels)?)?;
-                }
-            }
-        }
-        let help = "Issued tokens by client; clients beyond 1,000, and deleted clients, share a series";
-        let mut tokens =
-            encoder.encode_descriptor("tokend_client_tokens_issued", help, None, MetricType::Counter)?;
-        for (client_id, counts) in &series {
-            let count = counts.tokens.load(Relaxed);
-            if count > 0 {
-                let labels = [("client_id", client_id.as_str())];
-                ConstCounter::new(count).encode(tokens.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn encode_classes(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let counts = CallClass::ALL.map(|class| (class.name(), self.limits.of(class).counts()));
-        let counts = counts.map(|(name, (running, waiting, refused))| {
-            let [running, waiting] = [running, waiting].map(|count| u64::try_from(count).unwrap_or(u64::MAX));
-            ([("lane", name)], running, waiting, refused)
+                    (labels, counts.calls(class).load(Relaxed))
+                })
+            });
+            let help = "Calls by client and result; clients beyond 1,000, and deleted clients, share a series";
+            scrape.counters("tokend_client_calls", help, calls.filter(|(_, count)| *count > 0))?;
+            let tokens = clients.iter().map(|(client_id, counts)| {
+                ([("client_id", client_id.as_str())], counts.tokens.load(Relaxed))
+            });
+            let help = "Issued tokens by client; clients beyond 1,000, and deleted clients, share a series";
+            scrape.counters("tokend_client_tokens_issued", help, tokens.filter(|(_, count)| *count > 0))
         });
-        let help = "Running calls by class";
-        let mut busy = encoder.encode_descriptor("tokend_lane_busy", help, None, MetricType::Gauge)?;
-        for (label, running, _, _) in &counts {
-            ConstGauge::new(*running).encode(busy.encode_family(label)?)?;
-        }
-        let help = "Calls that wait for a permit, by class";
-        let mut queued = encoder.encode_descriptor("tokend_lane_waiting", help, None, MetricType::Gauge)?;
-        for (label, _, waiting, _) in &counts {
-            ConstGauge::new(*waiting).encode(queued.encode_family(label)?)?;
-        }
-        let help = "Calls that were refused because the queue of their class was full, by class";
-        let mut rejected =
-            encoder.encode_descriptor("tokend_lane_refused", help, None, MetricType::Counter)?;
-        for (label, _, _, refused) in &counts {
-            ConstCounter::new(*refused).encode(rejected.encode_family(label)?)?;
-        }
-        Ok(())
-    }
-}
-
-impl Collector for AdmissionMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        self.encode_clients(&mut encoder)?;
-        self.encode_classes(&mut encoder)
+        let limits = Arc::clone(&self.limits);
+        metrics.on_scrape(move |scrape| {
+            let classes = CallClass::ALL.map(|class| ([("lane", class.name())], limits.of(class).counts()));
+            let running = classes.map(|(lane, (running, _, _))| (lane, running));
+            scrape.gauges("tokend_lane_busy", "Running calls by class", running)?;
+            let waiting = classes.map(|(lane, (_, waiting, _))| (lane, waiting));
+            scrape.gauges("tokend_lane_waiting", "Calls that wait for a permit, by class", waiting)?;
+            let refused = classes.map(|(lane, (_, _, refused))| (lane, refused));
+            let help = "Calls that were refused because the queue of their class was full, by class";
+            scrape.counters("tokend_lane_refused", help, refused)
+        });
     }
 }

@@ -11,6 +11,5 @@ mod traffic;
 pub use admit::{Admission, AdmissionLimits};
 pub(crate) use admit::{Overloaded, Permit};
 pub(crate) use concurrency::CallClass;
-pub use metrics::AdmissionMetrics;
 pub(crate) use rate::{Rate, TokenBucket};
 pub(crate) use traffic::{ClientTraffic, ResultClass};

@@ -14,13 +14,12 @@ use tokio::{
 };
 
 use super::{
-    AuditMetrics, AuditMode, AuditOpenError, AuditSettings, Event, PlannedChange,
-    metrics::SinkCounts,
+    AuditMode, AuditOpenError, AuditSettings, Event, PlannedChange,
     record::{AuditRecord, Sequencer},
     sink,
     writer::{Entry, Writer},
 };
-use crate::{clock::Clock, random, spans};
+use crate::{clock::Clock, metrics::MetricsRegistry, random, spans};
 
 /// The time without any write after which the shutdown does not wait for a sink.
 const STALLED: Duration = Duration::from_secs(3);
@@ -39,7 +38,6 @@ pub struct AuditLog {
     mode: AuditMode,
     queues: Vec<Queue>,
     sequencer: Arc<Sequencer>,
-    metrics: Arc<AuditMetrics>,
     closing: watch::Sender<bool>,
 }
 
@@ -54,6 +52,15 @@ struct Queue {
     failing: Arc<AtomicBool>,
     counts: Arc<SinkCounts>,
     ended: watch::Receiver<bool>,
+}
+
+/// The counters of one sink, in events.
+#[derive(Debug, Default)]
+pub(super) struct SinkCounts {
+    pub(super) written: AtomicU64,
+    /// Failed attempts; the same event may be tried again.
+    pub(super) failed: AtomicU64,
+    pub(super) lost: AtomicU64,
 }
 
 impl Queue {
@@ -98,8 +105,7 @@ impl AuditLog {
             start(writer, end)?;
             queues.push(Queue { name, entries, unreported, failing, counts, ended });
         }
-        let sinks = queues.iter().map(|queue| (queue.name, Arc::clone(&queue.counts))).collect();
-        Ok(Self { mode, queues, sequencer, metrics: Arc::new(AuditMetrics { sinks }), closing })
+        Ok(Self { mode, queues, sequencer, closing })
     }
 
     /// Whether there are sinks.
@@ -175,9 +181,20 @@ impl AuditLog {
         Ok(())
     }
 
-    /// The metrics.
-    pub fn metrics(&self) -> Arc<AuditMetrics> {
-        Arc::clone(&self.metrics)
+    /// Registers the counters of every sink.
+    pub fn register_metrics(&self, metrics: &mut MetricsRegistry) {
+        let sinks: Vec<_> = self.queues.iter().map(|queue| (queue.name, Arc::clone(&queue.counts))).collect();
+        metrics.on_scrape(move |scrape| {
+            let events = sinks.iter().flat_map(|(sink, counts)| {
+                let results = [("written", &counts.written), ("failed", &counts.failed)];
+                results.map(|(result, count)| ([("sink", *sink), ("result", result)], count.load(Relaxed)))
+            });
+            let help = "Events of the audit log, by sink and result; one that failed may be tried again";
+            scrape.counters("tokend_audit_events", help, events)?;
+            let lost = sinks.iter().map(|(sink, counts)| ([("sink", *sink)], counts.lost.load(Relaxed)));
+            let help = "Events of the audit log that a sink did not get and will not get, by sink";
+            scrape.counters("tokend_audit_events_lost", help, lost)
+        });
     }
 
     /// Accepts no more records, and waits until the queued ones are written, at most `bound`, and not for stalled sinks.

@@ -6,7 +6,6 @@
 mod event;
 mod file;
 mod log;
-mod metrics;
 mod postgres;
 mod record;
 mod settings;
@@ -16,7 +15,6 @@ mod writer;
 
 pub use event::{Event, Items, Outcome, PlannedChange, Policy, Target};
 pub use log::{AuditLog, AuditUnavailable};
-pub use metrics::AuditMetrics;
 pub use settings::{AuditMode, AuditSettings, SinkSettings, UnknownAuditMode};
 pub use sink::AuditOpenError;
 pub use text::Text;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     AuditMode,
-    metrics::SinkCounts,
+    log::SinkCounts,
     record::{AuditRecord, Sequencer},
     sink::{Sink, SinkError},
 };

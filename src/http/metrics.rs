@@ -1,6 +1,6 @@
 //! The metrics page, in the format that the scraper accepts: OpenMetrics text, or Prometheus' classic text format.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::State,
@@ -11,14 +11,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Writes the metrics in the OpenMetrics text format.
-pub type WriteMetrics = dyn Fn() -> Result<String, fmt::Error> + Send + Sync;
+use crate::metrics::MetricsRegistry;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-pub(super) async fn metrics(State(write): State<Arc<WriteMetrics>>, headers: HeaderMap) -> Response {
-    let Ok(text) = write() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+pub(super) async fn metrics(State(metrics): State<Arc<MetricsRegistry>>, headers: HeaderMap) -> Response {
+    let Ok(text) = metrics.write() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let (content_type, text) =
         if prefers_open_metrics(&headers) { (OPEN_METRICS, text) } else { (CLASSIC, classic(&text)) };
     ([(CONTENT_TYPE, content_type), (VARY, "accept")], text).into_response()

@@ -12,10 +12,9 @@ use std::sync::Arc;
 use axum::{Router, routing::get};
 
 pub use documents::Discovery;
-pub use metrics::WriteMetrics;
 pub use readiness::{NotReady, Readiness};
 
-use crate::keys::KeyRing;
+use crate::{keys::KeyRing, metrics::MetricsRegistry};
 
 /// What the routes work with.
 #[derive(Clone)]
@@ -29,7 +28,7 @@ pub struct Parts {
 }
 
 /// Every route on the HTTP port, `/metrics` among them if they are served there.
-pub fn routes(parts: Parts, metrics: Option<Arc<WriteMetrics>>) -> Router {
+pub fn routes(parts: Parts, metrics: Option<Arc<MetricsRegistry>>) -> Router {
     let of_issuer = get(documents::of_issuer).options(documents::options_of_issuer);
     let routes = Router::new()
         .route(documents::JWK_SET, get(documents::jwk_set).options(documents::options))
@@ -40,12 +39,12 @@ pub fn routes(parts: Parts, metrics: Option<Arc<WriteMetrics>>) -> Router {
         .route("/readyz", get(probes::ready))
         .with_state(parts);
     match metrics {
-        Some(write) => routes.merge(metrics_routes(write)),
+        Some(metrics) => routes.merge(metrics_routes(metrics)),
         None => routes,
     }
 }
 
 /// `/metrics`, for a port of its own: the metrics name clients and keys, which are not public.
-pub fn metrics_routes(write: Arc<WriteMetrics>) -> Router {
-    Router::new().route("/metrics", get(metrics::metrics)).with_state(write)
+pub fn metrics_routes(metrics: Arc<MetricsRegistry>) -> Router {
+    Router::new().route("/metrics", get(metrics::metrics)).with_state(metrics)
 }

@@ -69,7 +69,7 @@ impl<P: Protocol> Acceptor<P> {
                 biased;
                 () = &mut stop => break,
                 Some(_) = tasks.join_next() => {
-                    self.metrics.open(admission.count());
+                    self.metrics.set_open(admission.count());
                     continue;
                 }
                 accepted = self.listener.accept() => accepted,
@@ -93,7 +93,7 @@ impl<P: Protocol> Acceptor<P> {
                     continue;
                 }
             };
-            self.metrics.open(admission.count());
+            self.metrics.set_open(admission.count());
             let (protocol, tls, mut stop) = (self.protocol.clone(), self.tls.clone(), stopper.listener());
             let (handshake_timeout, metrics) = (self.handshake_timeout, Arc::clone(&self.metrics));
             tasks.spawn(async move {
@@ -105,7 +105,7 @@ impl<P: Protocol> Acceptor<P> {
                 match secured {
                     Some((stream, peer)) => protocol.serve(stream, peer, stop).await,
                     None => {
-                        metrics.refused(Refused::Handshake);
+                        metrics.refuse(Refused::Handshake);
                     }
                 }
                 drop(place);
@@ -121,7 +121,7 @@ impl<P: Protocol> Acceptor<P> {
             Full::Source => (Refused::SourceFull, "max_connections_per_source"),
         };
         // At the first, the second, the fourth and so on: a flood must not fill the log.
-        if self.metrics.refused(refused).is_power_of_two() {
+        if self.metrics.refuse(refused).is_power_of_two() {
             tracing::warn!(source = %address.ip(), setting, "connections are closed at once: there are too many");
         }
     }
@@ -150,7 +150,7 @@ impl Pauses {
         if is_of_one_connection(error) {
             return Duration::ZERO;
         }
-        metrics.refused(Refused::Exhausted);
+        metrics.refuse(Refused::Exhausted);
         if self.last.is_none() {
             self.begun += 1;
             // As seldom as refusals are told: where files are scarce, they come and go with each connection.
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn rests_grow_to_a_second_while_there_are_no_files_and_begin_anew() {
-        let (mut pauses, metrics) = (Pauses::default(), ListenMetrics::new("grpc"));
+        let (mut pauses, metrics) = (Pauses::default(), ListenMetrics::default());
         let no_files = || io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
         for expected in [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
             assert_eq!(pauses.after(&no_files(), &metrics), Duration::from_millis(expected));
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(pauses.after(&io::ErrorKind::ConnectionAborted.into(), &metrics), Duration::ZERO);
         pauses.over();
         assert_eq!(pauses.after(&no_files(), &metrics), FIRST_PAUSE);
-        assert_eq!(metrics.refused(Refused::Exhausted), 12, "each is counted");
+        assert_eq!(metrics.refuse(Refused::Exhausted), 12, "each is counted");
         assert_eq!(pauses.begun, 2, "and each time that it begins");
     }
 }

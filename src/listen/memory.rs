@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Error,
     net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -13,13 +12,10 @@ use std::{
     },
 };
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+use crate::{
+    metrics::MetricsRegistry,
+    model::{NoRoom, Source},
 };
-
-use crate::model::{NoRoom, Source};
 
 /// What a call takes beside its octets until it is answered: the streams of h2 and of tonic, its buffer, its future.
 const OF_ONE_CALL: usize = 16 * 1024;
@@ -74,6 +70,19 @@ impl CallMemory {
             refused_all: AtomicU64::new(0),
             refused_source: AtomicU64::new(0),
         }
+    }
+
+    /// Registers the bytes in use and the refused calls.
+    pub fn register_metrics(self: &Arc<Self>, metrics: &mut MetricsRegistry) {
+        let memory = Arc::clone(self);
+        metrics.on_scrape(move |scrape| {
+            let help = "What gRPC calls hold in memory, in bytes";
+            scrape.gauge("tokend_call_memory_bytes", help, memory.all.load(Relaxed))?;
+            let bounds = [("all", &memory.refused_all), ("source", &memory.refused_source)];
+            let refused = bounds.map(|(bound, count)| ([("bound", bound)], count.load(Relaxed)));
+            let help = "gRPC calls that were refused for what those under way hold in memory, by the bound that was reached";
+            scrape.counters("tokend_call_memory_refused", help, refused)
+        });
     }
 
     /// The share of the source that `address` belongs to.
@@ -172,26 +181,6 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.share.give_back(*self.octets.get_mut());
-    }
-}
-
-/// What calls hold in memory, for the exposition.
-#[derive(Debug)]
-pub struct CallMemoryMetrics(pub Arc<CallMemory>);
-
-impl Collector for CallMemoryMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let memory = &self.0;
-        let help = "What gRPC calls hold in memory, in bytes";
-        let held = encoder.encode_descriptor("tokend_call_memory_bytes", help, None, MetricType::Gauge)?;
-        ConstGauge::new(u64::try_from(memory.all.load(Relaxed)).unwrap_or(u64::MAX)).encode(held)?;
-        let help = "gRPC calls that were refused for what those under way hold in memory, by the bound that was reached";
-        let name = "tokend_call_memory_refused";
-        let mut refused = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (bound, count) in [("all", &memory.refused_all), ("source", &memory.refused_source)] {
-            ConstCounter::new(count.load(Relaxed)).encode(refused.encode_family(&[("bound", bound)])?)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,87 +1,63 @@
-//! What is counted of connections.
+//! Metrics of connections, by port.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
-
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
+
+use crate::metrics::MetricsRegistry;
 
 /// Why a connection was not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// There were as many as there may be.
+    /// `max_connections` are open.
     Full,
-    /// There were as many of its source as there may be.
+    /// `max_connections_per_source` are open.
     SourceFull,
-    /// The TLS handshake failed, or took too long.
+    /// The TLS handshake failed, or timed out.
     Handshake,
-    /// The system had no file or memory for it.
+    /// The system has no file descriptor or memory for it.
     Exhausted,
 }
 
-impl Refused {
-    const ALL: [Self; 4] = [Self::Full, Self::SourceFull, Self::Handshake, Self::Exhausted];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::SourceFull => "source_full",
-            Self::Handshake => "handshake",
-            Self::Exhausted => "exhausted",
-        }
-    }
-}
+const REASONS: [&str; 4] = ["full", "source_full", "handshake", "exhausted"];
 
 /// The connections of one port.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ListenMetrics {
-    port: &'static str,
     open: AtomicUsize,
-    refused: [AtomicU64; Refused::ALL.len()],
+    refused: [AtomicU64; REASONS.len()],
 }
 
 impl ListenMetrics {
-    /// Counts for the port of this name.
-    pub fn new(port: &'static str) -> Self {
-        Self { port, open: AtomicUsize::new(0), refused: Default::default() }
+    /// Registers the metrics of the ports with these names.
+    pub fn register<const N: usize>(
+        metrics: &mut MetricsRegistry,
+        names: [&'static str; N],
+    ) -> [Arc<Self>; N] {
+        let ports = names.map(|_| Arc::<Self>::default());
+        let registered = ports.clone();
+        metrics.on_scrape(move |scrape| {
+            let ports = || names.into_iter().zip(&registered);
+            let open = ports().map(|(name, port)| ([("port", name)], port.open.load(Relaxed)));
+            scrape.gauges("tokend_connections", "Connections that are open, by port", open)?;
+            let refused = ports().flat_map(|(name, port)| {
+                let reasons = REASONS.into_iter().zip(&port.refused);
+                reasons
+                    .map(move |(reason, count)| ([("port", name), ("reason", reason)], count.load(Relaxed)))
+            });
+            let help = "Connections that were not served, by port and reason";
+            scrape.counters("tokend_connections_refused", help, refused)
+        });
+        ports
     }
 
-    pub(super) fn open(&self, count: usize) {
+    pub(super) fn set_open(&self, count: usize) {
         self.open.store(count, Relaxed);
     }
 
-    /// Counts one more, and answers how many there have been.
-    pub(super) fn refused(&self, why: Refused) -> u64 {
-        let all = Refused::ALL.iter().zip(&self.refused);
-        all.filter(|(one, _)| **one == why).map(|(_, count)| count.fetch_add(1, Relaxed) + 1).sum()
+    /// Counts a connection that is not served, and returns the number for this reason.
+    pub(super) fn refuse(&self, reason: Refused) -> u64 {
+        self.refused.get(reason as usize).map_or(0, |count| count.fetch_add(1, Relaxed) + 1)
     }
 }
-
-/// The connections of every port, for the exposition.
-impl Collector for ListenMetricsOf {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let help = "Connections that are open, by port";
-        let mut open = encoder.encode_descriptor("tokend_connections", help, None, MetricType::Gauge)?;
-        for port in &self.0 {
-            let labels = [("port", port.port)];
-            let count = u64::try_from(port.open.load(Relaxed)).unwrap_or(u64::MAX);
-            ConstGauge::new(count).encode(open.encode_family(&labels)?)?;
-        }
-        let help = "Connections that were not served, by port and reason";
-        let name = "tokend_connections_refused";
-        let mut refused = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for port in &self.0 {
-            for (why, count) in Refused::ALL.iter().zip(&port.refused) {
-                let labels = [("port", port.port), ("reason", why.name())];
-                ConstCounter::new(count.load(Relaxed)).encode(refused.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The connections of these ports.
-#[derive(Debug)]
-pub struct ListenMetricsOf(pub Vec<std::sync::Arc<ListenMetrics>>);

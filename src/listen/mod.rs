@@ -22,6 +22,6 @@ pub use admission::ConnectionCaps;
 pub use descriptors::share as share_descriptors;
 pub use grpc::{Grpc, GrpcLimits, Lifetime};
 pub use http::Http;
-pub use memory::{CallMemory, CallMemoryCaps, CallMemoryMetrics};
-pub use metrics::{ListenMetrics, ListenMetricsOf};
+pub use memory::{CallMemory, CallMemoryCaps};
+pub use metrics::ListenMetrics;
 pub use tls::{ClientAuth, TlsError, TlsFiles, TlsKeeper, TlsUse};

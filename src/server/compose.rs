@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{CallerSources, Serving, Settings, exposition::Exposition, follow::Follower};
+use super::{CallerSources, Serving, Settings, follow::Follower, gauges};
 use crate::{
     access::{
-        AuthenticationMetrics, Authenticator, ClientRegistry, Directory, KeyRegistry, LoginLimits,
-        PasswordHasher, RegistryError, TrustedIssuers, UsedAssertions, UserRegistry,
+        Authenticator, ClientRegistry, Directory, KeyRegistry, LoginLimits, PasswordHasher, RegistryError,
+        TrustedIssuers, UsedAssertions, UserRegistry,
     },
     admission::Admission,
     audit::{AuditLog, AuditOpenError},
@@ -20,11 +20,12 @@ use crate::{
     http::{self, Readiness},
     keys::{KeyError, KeyManager, KeyRing, Verifiers},
     listen::{CallMemory, ListenMetrics, TlsError, TlsKeeper},
+    metrics::MetricsRegistry,
     model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
     random::RandomError,
     revocations::Revocations,
     store::{self, ClockGuard, OpenError, Store, StoreError},
-    telemetry::{TraceError, Traces},
+    telemetry::{TraceError, Traces, register_log_metrics},
     tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions},
 };
 
@@ -139,7 +140,8 @@ impl Server {
     ) -> Result<Self, StartError> {
         let audit = Arc::new(audit);
         let traces = settings.traces.as_ref().map(Traces::start).transpose()?;
-        let store_metrics = Arc::clone(store.metrics());
+        let mut metrics = MetricsRegistry::default();
+        store.register_metrics(&mut metrics);
         let admits_read_only = settings.store.admits_read_only();
         let Settings {
             keys,
@@ -208,13 +210,12 @@ impl Server {
             guard: Arc::clone(&guard),
             seen: Mutex::default(),
         });
-        let authentications = Arc::new(AuthenticationMetrics::default());
         let authenticator = Authenticator::new(
             callers,
             Arc::clone(&directory),
             used_assertions,
             Arc::clone(&issuers),
-            Arc::clone(&authentications),
+            &mut metrics,
             Arc::clone(&clock),
         )?;
         let clients =
@@ -258,32 +259,29 @@ impl Server {
         );
 
         let (calls, tokens) = (Arc::new(RpcMetrics::default()), Arc::new(TokenMetrics::default()));
-        let port_metrics = ["grpc", "http", "metrics"].map(|port| Arc::new(ListenMetrics::new(port)));
+        let port_metrics = ListenMetrics::register(&mut metrics, ["grpc", "http", "metrics"]);
         let call_memory = Arc::new(CallMemory::new(serving.call_memory));
         let login_metrics = Arc::new(LoginMetrics::default());
         let revoke_metrics = Arc::new(RevokeMetrics::default());
         let session_metrics = Arc::new(SessionMetrics::default());
-        let exposition = Exposition {
-            calls: Arc::clone(&calls),
-            admission: admission.metrics(),
-            audit: audit.metrics(),
-            tokens: Arc::clone(&tokens),
-            authentications,
-            logins: Arc::clone(&login_metrics),
-            revoked: Arc::clone(&revoke_metrics),
-            sessions: Arc::clone(&session_metrics),
-            issuers: Arc::clone(&issuers),
-            store: store_metrics,
-            ring: Arc::clone(&ring),
-            directory: Arc::clone(&directory),
-            clock: guard,
-            verifiers: Arc::clone(&verifiers),
-            revocations: Arc::clone(&revocations),
-            verify_cache: Arc::clone(verifier.cache()),
-            call_memory: Arc::clone(&call_memory),
-            ports: port_metrics.to_vec(),
-            tls: tls.clone(),
-        };
+        metrics.collector(Arc::clone(&calls));
+        metrics.collector(Arc::clone(&tokens));
+        metrics.collector(Arc::clone(&login_metrics));
+        metrics.collector(Arc::clone(&revoke_metrics));
+        metrics.collector(Arc::clone(&session_metrics));
+        admission.register_metrics(&mut metrics);
+        audit.register_metrics(&mut metrics);
+        register_log_metrics(&mut metrics);
+        issuers.register_metrics(&mut metrics);
+        verifier.cache().register_metrics(&mut metrics);
+        call_memory.register_metrics(&mut metrics);
+        if let Some(tls) = &tls {
+            tls.register_metrics(&mut metrics);
+        }
+        gauges::register_keys(&mut metrics, Arc::clone(&ring), Arc::clone(&verifiers));
+        gauges::register_rows(&mut metrics, Arc::clone(&ring), Arc::clone(&directory));
+        gauges::register_revocations(&mut metrics, Arc::clone(&revocations));
+        gauges::register_process(&mut metrics, guard);
         let responses = Arc::new(RequestResponses::new(Arc::clone(&clock))?);
         let parts = grpc::Api {
             authenticator: Arc::new(authenticator),
@@ -325,7 +323,7 @@ impl Server {
             discovery: Arc::new(discovery),
             readiness: readiness.clone(),
         };
-        let metrics = exposition.into_writer();
+        let metrics = Arc::new(metrics);
         let http = http::routes(parts, serving.metrics_on_http.then(|| Arc::clone(&metrics)));
         Ok(Self {
             serving,

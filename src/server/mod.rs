@@ -4,9 +4,8 @@
 //! May import everything below. Invariant: nothing is served before everything that can be wrong has been checked.
 
 mod compose;
-mod exposition;
 mod follow;
-mod revocation_gauges;
+mod gauges;
 mod run;
 mod settings;
 

@@ -1,20 +1,18 @@
 //! The actions of the store, and their metrics.
 
 use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter},
-    registry::Unit,
-};
-
 use super::StoreError;
-use crate::{metrics::Durations, spans};
+use crate::{
+    metrics::{Durations, MetricsRegistry},
+    spans,
+};
 
 /// Defines [`Action`] from each action's name in the metrics.
 macro_rules! actions {
@@ -111,26 +109,20 @@ impl StoreMetrics {
         result
     }
 
+    /// Registers the metrics, from the start with all actions.
+    pub(super) fn register(self: &Arc<Self>, metrics: &mut MetricsRegistry) {
+        let scraped = Arc::clone(self);
+        metrics.on_scrape(move |scrape| {
+            let durations = scraped.by_name().map(|(labels, action)| (labels, &action.durations));
+            let help = "How long the store's actions took, by action";
+            scrape.durations("tokend_store_action_duration", help, durations)?;
+            let errors = scraped.by_name().map(|(labels, action)| (labels, action.errors.load(Relaxed)));
+            let help = "Store actions that failed: the store was unavailable, or a row was invalid";
+            scrape.counters("tokend_store_errors", help, errors)
+        });
+    }
+
     fn by_name(&self) -> impl Iterator<Item = ([(&'static str, &'static str); 1], &ActionMetrics)> {
         Action::NAMES.into_iter().map(|name| [("action", name)]).zip(&self.0)
-    }
-}
-
-impl Collector for StoreMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let help = "How long the store's actions took, by action";
-        let name = "tokend_store_action_duration";
-        let mut family =
-            encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
-        for (labels, action) in self.by_name().filter(|(_, action)| !action.durations.is_empty()) {
-            action.durations.encode(&mut family.encode_family(&labels)?)?;
-        }
-        let help = "Store actions that failed: the store was unavailable, or a row was invalid";
-        let mut family = encoder.encode_descriptor("tokend_store_errors", help, None, MetricType::Counter)?;
-        for (labels, action) in self.by_name() {
-            // From the start, with 0: a rate needs a value to rise from.
-            ConstCounter::new(action.errors.load(Relaxed)).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
     }
 }

@@ -20,12 +20,14 @@ use std::{fmt, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-pub use action::{Action, StoreMetrics};
+pub use action::Action;
+use action::StoreMetrics;
 pub use clock_guard::ClockGuard;
 pub use error::{OpenError, StoreError, StoreFailure};
 pub use location::Location;
 
 use self::backend::Backend;
+use crate::metrics::MetricsRegistry;
 
 /// The durable state of tokend. Its actions are in `queries/`, by aggregate.
 #[derive(Debug)]
@@ -66,9 +68,9 @@ impl Store {
         Arc::new(Self { backend: Arc::clone(&self.backend), metrics: Arc::default(), hook: Some(hook) })
     }
 
-    /// The metrics of the actions.
-    pub const fn metrics(&self) -> &Arc<StoreMetrics> {
-        &self.metrics
+    /// Registers the metrics of the actions.
+    pub fn register_metrics(&self, metrics: &mut MetricsRegistry) {
+        self.metrics.register(metrics);
     }
 
     /// Executes an action within the limits of the database, and counts it. The future is boxed: it is large, and its callers need

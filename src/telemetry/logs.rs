@@ -14,11 +14,6 @@ use std::{
     time::Duration,
 };
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter},
-};
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     filter::{FilterFn, ParseError, Targets, filter_fn},
@@ -27,6 +22,7 @@ use tracing_subscriber::{
 };
 
 use super::log_queue::LogQueue;
+use crate::metrics::MetricsRegistry;
 
 /// The queue before stderr: one, as there is one stderr and one subscriber in a process.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
@@ -180,17 +176,12 @@ pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<Logs, LogError
     Ok(Logs(()))
 }
 
-/// Counts what became of log lines.
-#[derive(Debug)]
-pub struct LogMetrics;
-
-impl Collector for LogMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+/// Registers the count of dropped log lines.
+pub fn register_log_metrics(metrics: &mut MetricsRegistry) {
+    metrics.on_scrape(|scrape| {
         let help = "Log lines that were dropped because stderr was not read fast enough, or failed";
-        let dropped =
-            encoder.encode_descriptor("tokend_log_lines_dropped", help, None, MetricType::Counter)?;
-        ConstCounter::new(QUEUE.get().map_or(0, LogQueue::dropped)).encode(dropped)
-    }
+        scrape.counter("tokend_log_lines_dropped", help, QUEUE.get().map_or(0, LogQueue::dropped))
+    });
 }
 
 #[cfg(test)]

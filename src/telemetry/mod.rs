@@ -8,5 +8,7 @@ mod log_queue;
 mod logs;
 mod traces;
 
-pub use logs::{LogError, LogFilter, LogFormat, LogMetrics, Logs, UnknownLogFormat, flush_logs, init_logs};
+pub use logs::{
+    LogError, LogFilter, LogFormat, Logs, UnknownLogFormat, flush_logs, init_logs, register_log_metrics,
+};
 pub use traces::{TraceError, TraceSettings, Traces};

@@ -12,14 +12,10 @@ use std::{
     },
 };
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-};
 use quick_cache::{Lifecycle, Weighter, sync::Cache};
 
 use super::{EncodedClaims, verify::KnownToken};
+use crate::metrics::MetricsRegistry;
 
 /// The usual size of a token with its entry in bytes, for the initial capacity.
 const USUAL_ENTRY: u64 = 2048;
@@ -82,19 +78,20 @@ impl<E> fmt::Debug for TokenCache<E> {
     }
 }
 
-impl Collector for TokenCache {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        for (name, help, count) in [
-            ("tokend_verify_cache_hits", "Verified tokens that were in the verified-token cache", &self.hits),
-            ("tokend_verify_cache_misses", "Tokens that were not in the verified-token cache", &self.misses),
-            ("tokend_verify_cache_evictions", "Verified tokens that made room for others", &self.evictions),
-        ] {
-            let counter = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(count.load(Relaxed)).encode(counter)?;
-        }
-        let help = "Memory that the verified-token cache takes, as it is estimated";
-        let bytes = encoder.encode_descriptor("tokend_verify_cache_bytes", help, None, MetricType::Gauge)?;
-        ConstGauge::new(self.entries.as_ref().map_or(0, Cache::weight)).encode(bytes)
+impl TokenCache {
+    /// Registers the hits, misses, evictions and the estimated memory.
+    pub(crate) fn register_metrics(self: &Arc<Self>, metrics: &mut MetricsRegistry) {
+        let cache = Arc::clone(self);
+        metrics.on_scrape(move |scrape| {
+            let help = "Verified tokens that were in the verified-token cache";
+            scrape.counter("tokend_verify_cache_hits", help, cache.hits.load(Relaxed))?;
+            let help = "Tokens that were not in the verified-token cache";
+            scrape.counter("tokend_verify_cache_misses", help, cache.misses.load(Relaxed))?;
+            let help = "Verified tokens that made room for others";
+            scrape.counter("tokend_verify_cache_evictions", help, cache.evictions.load(Relaxed))?;
+            let help = "Memory that the verified-token cache takes, as it is estimated";
+            scrape.gauge("tokend_verify_cache_bytes", help, cache.entries.as_ref().map_or(0, Cache::weight))
+        });
     }
 }
 

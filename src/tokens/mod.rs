@@ -12,7 +12,6 @@ mod revoke;
 mod sessions;
 mod verify;
 
-pub(crate) use cache::TokenCache;
 pub use exchange::Exchanger;
 pub(crate) use exchange::{ExchangeError, KeysOf, PresentedTokens};
 pub use introspect::Introspector;

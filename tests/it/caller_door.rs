@@ -4,10 +4,9 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use http::{HeaderMap, header::AUTHORIZATION};
 use tokend::{
-    access::{
-        AuthenticationError, AuthenticationMetrics, Authenticator, Directory, TrustedIssuers, UsedAssertions,
-    },
+    access::{AuthenticationError, Authenticator, Directory, TrustedIssuers, UsedAssertions},
     keys::Sealer,
+    metrics::MetricsRegistry,
     model::{ClientSettings, Peer},
     store::{self, Location, Store},
 };
@@ -37,7 +36,7 @@ impl Door {
         let issuers = Arc::new(TrustedIssuers::new(Vec::new(), refresh, clock.clone()));
         let mut settings = settings().callers;
         settings.failures_per_minute = NonZeroU32::new(failures).unwrap();
-        let metrics = Arc::new(AuthenticationMetrics::default());
+        let metrics = &mut MetricsRegistry::default();
         let authenticator =
             Authenticator::new(settings, Arc::clone(&directory), used, issuers, metrics, clock.clone())
                 .unwrap();

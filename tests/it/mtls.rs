@@ -16,7 +16,7 @@ use rustls::{ClientConfig, NamedGroup, ProtocolVersion, version::TLS12, version:
 use tokend::{
     listen::{
         Acceptor, CallMemory, CallMemoryCaps, ClientAuth, ConnectionCaps, Grpc, GrpcLimits, Lifetime,
-        ListenMetrics, TlsKeeper, TlsUse,
+        TlsKeeper, TlsUse,
     },
     model::{FromPeer, Peer, PeerCertificate},
 };
@@ -80,7 +80,7 @@ impl Port {
             ))),
             handshake_timeout: day,
             caps: ConnectionCaps { all: 100, of_one_source: 100 },
-            metrics: Arc::new(ListenMetrics::new("grpc")),
+            metrics: Arc::default(),
         };
         tokio::spawn(acceptor.run(std::future::pending()));
         Self { address, notes }

@@ -2,35 +2,23 @@
 
 use std::sync::Arc;
 
-use prometheus_client::{encoding::text, registry::Registry};
-use tokend::store::Store;
+use tokend::metrics::MetricsRegistry;
 
 use crate::store_backends::{
     self, add_secret, at, client, ensure_key, id, key, sealing_key, secret, stored_keys,
 };
 
-fn registry(store: &Store) -> Registry {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(Arc::clone(store.metrics())));
-    registry
-}
-
-fn scrape(registry: &Registry) -> String {
-    let mut text = String::new();
-    text::encode(&mut text, registry).unwrap();
-    text
-}
-
 #[tokio::test]
 async fn durations_and_errors_are_counted_by_action() {
     let backend = store_backends::memory().await.unwrap();
     let store = backend.store;
-    let registry = registry(&store);
+    let mut metrics = MetricsRegistry::default();
+    store.register_metrics(&mut metrics);
 
     store.create_client(&client("billing", vec![])).await.unwrap();
     store.create_client(&client("billing", vec![])).await.unwrap_err();
     store.client(&id("nobody")).await.unwrap_err();
-    let text = scrape(&registry);
+    let text = metrics.write().unwrap();
     for line in [
         "# TYPE tokend_store_action_duration_seconds histogram",
         "# TYPE tokend_store_errors counter",
@@ -46,14 +34,15 @@ async fn durations_and_errors_are_counted_by_action() {
 
     store.close().await;
     store.create_client(&client("billing", vec![])).await.unwrap_err();
-    assert!(scrape(&registry).contains("tokend_store_errors_total{action=\"create_client\"} 1"));
+    assert!(metrics.write().unwrap().contains("tokend_store_errors_total{action=\"create_client\"} 1"));
 }
 
 #[tokio::test]
 async fn each_action_is_counted_under_its_name() {
     let backend = store_backends::memory().await.unwrap();
     let store = backend.store;
-    let registry = registry(&store);
+    let mut metrics = MetricsRegistry::default();
+    store.register_metrics(&mut metrics);
     let billing = id("billing");
 
     store.create_client(&client("billing", vec![])).await.unwrap();
@@ -73,7 +62,7 @@ async fn each_action_is_counted_under_its_name() {
     assert_eq!(store.sealing_keys().await.unwrap(), [wrapped]);
     assert_eq!(store.change_sequence().await.unwrap().0, 7);
 
-    let text = scrape(&registry);
+    let text = metrics.write().unwrap();
     for (action, count) in [
         ("change_sequence", 1),
         ("keys", 3),

@@ -5,9 +5,10 @@ use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use http::HeaderMap;
 
 use super::{
-    Authenticated, AuthenticationError, AuthenticationMetrics, InvalidCredential, assertion,
+    Authenticated, AuthenticationError, InvalidCredential, assertion,
     credential::Credential,
     failure_limits::{Attempt, FailureLimits},
+    metrics::AuthenticationMetrics,
 };
 use crate::{
     access::{
@@ -18,6 +19,7 @@ use crate::{
     },
     clock::Clock,
     jose::DummyKeys,
+    metrics::MetricsRegistry,
     model::{AuthenticationMethod, Client, ClientId, InvalidToken, Peer, Reason, UnixTime},
     random::RandomError,
 };
@@ -72,11 +74,12 @@ impl Authenticator {
         directory: Arc<Directory>,
         used: Arc<UsedAssertions>,
         issuers: Arc<TrustedIssuers>,
-        metrics: Arc<AuthenticationMetrics>,
+        metrics: &mut MetricsRegistry,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, RandomError> {
         let failures = FailureLimits::new(settings.failures_per_minute);
         let dummy_keys = DummyKeys::generate().map_err(|_| RandomError)?;
+        let metrics = AuthenticationMetrics::register(metrics);
         Ok(Self { settings, directory, used, issuers, metrics, failures, dummy_keys, clock })
     }
 

@@ -1,31 +1,42 @@
 //! Metrics of authentication.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
-
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use super::{Authenticated, AuthenticationError};
-use crate::model::AuthenticationMethod;
+use crate::{metrics::MetricsRegistry, model::AuthenticationMethod};
+
+const METHODS: usize = AuthenticationMethod::ALL.len() + 1;
 
 /// The values of label `result`.
 const RESULTS: [&str; 4] = ["ok", "refused", "rate_limited", "unavailable"];
 
 /// Authentications by method and result. An unrecognised credential has the method `none`.
 #[derive(Debug, Default)]
-pub struct AuthenticationMetrics {
+pub(super) struct AuthenticationMetrics {
     counters: [[AtomicU64; RESULTS.len()]; METHODS],
 }
 
-const METHODS: usize = AuthenticationMethod::ALL.len() + 1;
-
 impl AuthenticationMetrics {
+    pub(super) fn register(metrics: &mut MetricsRegistry) -> Arc<Self> {
+        let counted = Arc::<Self>::default();
+        let scraped = Arc::clone(&counted);
+        metrics.on_scrape(move |scrape| {
+            let methods = AuthenticationMethod::ALL.iter().map(|method| method.name()).chain(["none"]);
+            let series = methods.zip(&scraped.counters).flat_map(|(method, counters)| {
+                let results = RESULTS.into_iter().zip(counters);
+                results.map(move |(result, count)| {
+                    ([("method", method), ("result", result)], count.load(Relaxed))
+                })
+            });
+            let help = "Authentications of callers, by method and result";
+            scrape.counters("tokend_authentications", help, series)
+        });
+        counted
+    }
+
     pub(super) fn count(&self, result: &Result<Authenticated, AuthenticationError>) {
         let (method, result) = match result {
             Ok(client) => (Some(client.method), 0),
@@ -42,21 +53,5 @@ impl AuthenticationMetrics {
         if let Some(counter) = counters.and_then(|counters| counters.get(result)) {
             counter.fetch_add(1, Relaxed);
         }
-    }
-}
-
-impl Collector for AuthenticationMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let help = "Authentications of callers, by method and result";
-        let mut family =
-            encoder.encode_descriptor("tokend_authentications", help, None, MetricType::Counter)?;
-        let methods = AuthenticationMethod::ALL.iter().map(|method| method.name()).chain(["none"]);
-        for (method, counters) in methods.zip(&self.counters) {
-            for (result, counter) in RESULTS.iter().zip(counters) {
-                let labels = [("method", method), ("result", *result)];
-                ConstCounter::new(counter.load(Relaxed)).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
     }
 }

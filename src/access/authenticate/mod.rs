@@ -14,7 +14,6 @@ pub use authenticator::{Authenticator, CallerSettings};
 pub use caller::Authenticated;
 pub(crate) use caller::Caller;
 pub use error::{AuthenticationError, InvalidCredential};
-pub use metrics::AuthenticationMetrics;
 
 /// Whether the metadata contains one well-formed credential.
 #[cfg(fuzzing)]

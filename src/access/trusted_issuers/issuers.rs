@@ -2,21 +2,15 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
-};
-
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 
 use super::{KeysUnavailable, RefreshSettings, TrustedIssuer, TrustedIssuerSettings};
 use crate::{
     access::jwt::{UnverifiedJwt, VerifiedJwt},
     clock::Clock,
+    metrics::MetricsRegistry,
     model::{Algorithm, InvalidToken, UnixTime, foreign_prefix},
 };
 
@@ -146,42 +140,42 @@ impl TrustedIssuers {
             issuer.settled().await;
         }
     }
-}
 
-impl Collector for TrustedIssuers {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+    /// Registers the age of each issuer's keys, the keys that cannot be used, and the fetches.
+    pub fn register_metrics(self: &Arc<Self>, metrics: &mut MetricsRegistry) {
         if self.by_name.is_empty() {
-            return Ok(());
+            return;
         }
-        let help = "Age of a trusted issuer's keys; absent without keys";
-        let name = "tokend_issuer_keys_age_seconds";
-        let mut ages = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (issuer, state) in &self.by_name {
-            if let Some(keys) = state.keys_in_memory() {
-                let age = self.clock.steady().since(keys.fetch_time).as_secs();
-                ConstGauge::new(age).encode(ages.encode_family(&[("issuer", issuer.as_str())])?)?;
-            }
-        }
-        let help = "Unusable keys of trusted issuers, with the reason: 1 each";
-        let name = "tokend_issuer_skipped_keys";
-        let mut skipped = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (issuer, state) in &self.by_name {
-            for key in state.keys_in_memory().iter().flat_map(|keys| keys.set.skipped()) {
-                let labels =
-                    [("issuer", issuer.as_str()), ("key_id", &key.key_id), ("problem", &key.problem)];
-                ConstGauge::new(1).encode(skipped.encode_family(&labels)?)?;
-            }
-        }
-        let help = "Fetches of trusted issuers' keys, by result";
-        let mut fetches =
-            encoder.encode_descriptor("tokend_issuer_fetches", help, None, MetricType::Counter)?;
-        for (issuer, state) in &self.by_name {
-            let counted = state.fetches();
-            for (result, count) in [("ok", &counted.good), ("failed", &counted.failed)] {
-                let labels = [("issuer", issuer.as_str()), ("result", result)];
-                ConstCounter::new(count.load(Relaxed)).encode(fetches.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
+        let issuers = Arc::clone(self);
+        metrics.on_scrape(move |scrape| {
+            let keys = || {
+                let states = issuers.by_name.iter();
+                states.filter_map(|(issuer, state)| Some((issuer.as_str(), state.keys_in_memory()?)))
+            };
+            let now = issuers.clock.steady();
+            let ages =
+                keys().map(|(issuer, keys)| ([("issuer", issuer)], now.since(keys.fetch_time).as_secs()));
+            let help = "Age of a trusted issuer's keys; absent without keys";
+            scrape.gauges("tokend_issuer_keys_age_seconds", help, ages)?;
+            let skipped = keys().flat_map(|(issuer, keys)| {
+                let labels = keys.set.skipped().iter().map(|key| {
+                    [
+                        ("issuer", issuer.to_owned()),
+                        ("key_id", key.key_id.clone()),
+                        ("problem", key.problem.clone()),
+                    ]
+                });
+                labels.map(|labels| (labels, 1)).collect::<Vec<_>>()
+            });
+            let help = "Unusable keys of trusted issuers, with the reason: 1 each";
+            scrape.gauges("tokend_issuer_skipped_keys", help, skipped)?;
+            let fetches = issuers.by_name.iter().flat_map(|(issuer, state)| {
+                let fetches = state.fetches();
+                [("ok", &fetches.good), ("failed", &fetches.failed)].map(|(result, count)| {
+                    ([("issuer", issuer.as_str()), ("result", result)], count.load(Relaxed))
+                })
+            });
+            scrape.counters("tokend_issuer_fetches", "Fetches of trusted issuers' keys, by result", fetches)
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! Keeping TLS up to date with its files.
 
 use std::{
-    fmt::{self, Error},
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -10,18 +10,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     configs::Configs,
     files::{Contents, TlsError, TlsFiles},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, metrics::MetricsRegistry};
 
 /// Contents are read again until they are twice the same, and so often at the most: between two files of one set, another set
 /// may have been put in place.
@@ -135,6 +130,22 @@ impl TlsKeeper {
         })
     }
 
+    /// Registers the reloads, and the state of the files and of the certificate.
+    pub fn register_metrics(self: &Arc<Self>, metrics: &mut MetricsRegistry) {
+        let keeper = Arc::clone(self);
+        metrics.on_scrape(move |scrape| {
+            let reloads = [("replaced", &keeper.replaced), ("failed", &keeper.failed)];
+            let reloads = reloads.map(|(result, count)| ([("result", result)], count.load(Relaxed)));
+            let help = "Times that changed TLS files were taken over, or could not be used";
+            scrape.counters("tokend_tls_reloads", help, reloads)?;
+            let help = "Whether the TLS files are such as can be used: 0 while older contents are in use, or expired ones";
+            scrape.gauge("tokend_tls_files_usable", help, keeper.usable.load(Relaxed))?;
+            let Some(validity) = keeper.current.load().validity else { return Ok(()) };
+            let help = "When the server's certificate expires, in seconds since 1970";
+            scrape.gauge("tokend_tls_certificate_expires_at_seconds", help, validity.expires_at().seconds())
+        });
+    }
+
     /// Checks every `interval`, for ever. What Kubernetes does to files in a volume (it swaps a symbolic link above them)
     /// makes no difference: the contents are looked at.
     pub async fn run(self: Arc<Self>, interval: Duration) {
@@ -184,26 +195,5 @@ impl TlsUse {
             Self::Grpc(keeper) => Arc::clone(&keeper.current.load().grpc),
             Self::Http(keeper) => Arc::clone(&keeper.current.load().http),
         })
-    }
-}
-
-impl Collector for TlsKeeper {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let help = "Times that changed TLS files were taken over, or could not be used";
-        let mut reloads = encoder.encode_descriptor("tokend_tls_reloads", help, None, MetricType::Counter)?;
-        for (result, count) in [("replaced", &self.replaced), ("failed", &self.failed)] {
-            let labels = [("result", result)];
-            ConstCounter::new(count.load(Relaxed)).encode(reloads.encode_family(&labels)?)?;
-        }
-        let help = "Whether the TLS files are such as can be used: 0 while older contents are in use, or expired ones";
-        let usable = encoder.encode_descriptor("tokend_tls_files_usable", help, None, MetricType::Gauge)?;
-        ConstGauge::new(u64::from(self.usable.load(Relaxed))).encode(usable)?;
-        if let Some(validity) = self.current.load().validity {
-            let name = "tokend_tls_certificate_expires_at_seconds";
-            let help = "When the server's certificate expires, in seconds since 1970";
-            let expires = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(validity.expires_at().seconds()).encode(expires)?;
-        }
-        Ok(())
     }
 }
