@@ -1,6 +1,6 @@
-//! What `benches/` measures: the steps of IssueToken and VerifyToken, one by one, on a server's own settings with a store in memory.
+//! The steps of IssueToken and VerifyToken that `benches/` measures, with the default settings and a store in memory.
 //!
-//! May import everything. Invariant: a step does what a call does, and nothing of its preparation.
+//! May import everything. Invariant: a step does what a call does, without the setup.
 
 use std::{collections::HashMap, error::Error, sync::Arc};
 
@@ -28,16 +28,16 @@ use crate::{
 const CLIENT: &str = "bench";
 const AUDIENCE: &str = "orders";
 
-/// Any failure of the preparation.
+/// A failure of the setup.
 pub type Failure = Box<dyn Error>;
 
-/// Signs, as a key in the ring does.
+/// Signs like a key of the ring.
 pub fn signing(algorithm: Algorithm) -> Result<impl Fn() -> bool, Failure> {
     let (signer, _, message) = key(algorithm)?;
     Ok(move || signer.sign(&message).is_ok())
 }
 
-/// Verifies, as a key in the ring does.
+/// Verifies like a key of the ring.
 pub fn verifying(algorithm: Algorithm) -> Result<impl Fn() -> bool, Failure> {
     let (signer, verifier, message) = key(algorithm)?;
     let signature = signer.sign(&message)?;
@@ -50,11 +50,11 @@ fn key(algorithm: Algorithm) -> Result<(Signer, jose::Verifier, Vec<u8>), Failur
         Some(public) => jose::Verifier::public(public),
         None => jose::Verifier::secret(algorithm, &material),
     };
-    // As long as the header and the claims of a usual token.
+    // The length of a usual token's header and claims.
     Ok((Signer::in_memory(algorithm, material), verifier, vec![b'x'; 400]))
 }
 
-/// A server's parts, without the server.
+/// The parts of a server that issue and verify.
 pub struct Scene {
     caller: Caller,
     rules: IssueRules,
@@ -69,7 +69,7 @@ impl Scene {
     /// tokens.
     ///
     /// # Errors
-    /// Whatever keeps a server from starting.
+    /// As the start of a server.
     pub fn new() -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         runtime.block_on(Self::open())
@@ -81,7 +81,7 @@ impl Scene {
         let store = store::open(&Location::Memory).await?;
         let ring = Arc::new(KeyRing::open(Arc::clone(&store), settings.keys, Arc::clone(&clock)).await?);
         let guard = Arc::new(ClockGuard::new(Arc::clone(&store), Arc::clone(&clock)));
-        // Nothing follows the store here.
+        // There is no `Follower`.
         let serve_stale = RevocationSettings { serve_stale: true, ..settings.revocations };
         let opening = Revocations::open(Arc::clone(&store), serve_stale, Arc::clone(&clock), guard);
         let revocations = Arc::new(opening.await?);
@@ -116,24 +116,24 @@ impl Scene {
         let issuer = Issuer::new(settings.issue, Arc::clone(&ring), Arc::clone(&clock));
         let mut scene = Self { caller, rules: settings.rules, issuer, cold, warm, token: String::new() };
         scene.token = scene.issue()?;
-        // The first call puts the token into the cache.
+        // The first call caches the token.
         scene.verify(&scene.warm)?;
         Ok(scene)
     }
 
-    /// Reads a token and checks nothing: compact form, header, claims.
+    /// Parses a token: compact form, header, claims.
     pub fn parse(&self) -> bool {
         let Ok(token) = Compact::parse(&self.token, 8192) else { return false };
         let Ok((_, claims)) = token.claims() else { return false };
         Header::parse(&token.header).is_ok() && jose::read_claims(&claims).is_ok()
     }
 
-    /// Decides whether the caller may have a token.
+    /// Decides whether the caller may issue a token.
     pub fn decide_issue(&self) -> bool {
         access::issue(self.caller.client(), issue_request(), &self.rules).is_ok()
     }
 
-    /// Decides whether the caller may see whether a token is good.
+    /// Decides whether the caller may verify a token.
     pub fn decide_verify(&self) -> bool {
         access::verify(self.caller.client(), self.verify_request()).is_ok()
     }
@@ -152,7 +152,7 @@ impl Scene {
         self.verify(&self.cold).is_ok()
     }
 
-    /// Verifies the token that is in the cache of verified tokens.
+    /// Verifies the token with the verified-token cache.
     pub fn verify_warm(&self) -> bool {
         self.verify(&self.warm).is_ok()
     }

@@ -1,4 +1,4 @@
-//! Time as a parameter: whatever needs the time is given a [`Clock`].
+//! Time as a parameter: code that needs the time takes a [`Clock`].
 
 use std::{
     sync::LazyLock,
@@ -7,37 +7,35 @@ use std::{
 
 use crate::model::UnixTime;
 
-/// Where the time comes from.
+/// A source of time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The present instant, cut off to whole seconds.
+    /// The current time, truncated to seconds.
     fn now(&self) -> UnixTime;
 
-    /// An instant of a clock that never goes back, in whole seconds: for what lasts a while. It is to be compared with its own
-    /// kind alone.
+    /// The time of a monotonic clock, in seconds. Compare it only with other values of this method.
     fn steady(&self) -> UnixTime {
         UnixTime::from_seconds(i64::try_from(self.monotonic().as_secs()).unwrap_or(i64::MAX))
     }
 
-    /// The time since the machine was booted, its sleep included: for comparison with [`Self::now`].
+    /// The time since boot, including suspend, for comparison with [`Self::now`].
     fn boot(&self) -> Duration {
         self.monotonic()
     }
 
-    /// The time since some instant, which never goes back: for rates. A clock that is moved by hand need only say its
-    /// seconds.
+    /// The time since an unspecified instant; it never decreases. For rates.
     fn monotonic(&self) -> Duration {
         Duration::from_secs(u64::try_from(self.now().seconds()).unwrap_or_default())
     }
 }
 
-/// The machine's own clock.
+/// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
     fn now(&self) -> UnixTime {
-        // A clock before 1970 reads as 1970: every token is then "not yet valid", which fails closed.
+        // A time before 1970 counts as 1970. Every token is then "not yet valid", which fails closed.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         UnixTime::from_seconds(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
     }

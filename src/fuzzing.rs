@@ -1,7 +1,6 @@
-//! What the fuzz targets of `fuzz/` call: the parsers of this crate that a stranger or an operator's file reaches, each with what
-//! must hold of an accepted input. Built with `--cfg fuzzing` alone.
+//! Fuzz targets for `fuzz/`: the parsers of untrusted input, each with the properties of an accepted input. Built with `--cfg fuzzing`.
 //!
-//! May import everything. Invariant: a function here panics when, and only when, a parser accepts what it must refuse.
+//! May import everything. Invariant: a function here panics if and only if a parser accepts what it must reject.
 
 use std::path::Path;
 
@@ -15,18 +14,18 @@ use crate::{
     model::{Algorithm, CREDENTIAL_PREFIXES, holds_credential, redact},
 };
 
-/// The most that is looked at of a token.
+/// Size limit of a token.
 const MAX_TOKEN_BYTES: usize = 8192;
 
-/// The compact serialisation: an accepted token has one spelling, which is this one.
+/// Compact serialization: an accepted token has exactly one encoding.
 pub fn compact(text: &str) {
     let Ok(token) = Compact::parse(text, MAX_TOKEN_BYTES) else { return };
     let parts = [&token.header, &token.payload, &token.signature].map(|part| URL_SAFE_NO_PAD.encode(part));
-    assert_eq!(parts.join("."), text, "a token has one spelling");
+    assert_eq!(parts.join("."), text, "a token has one encoding");
     assert!(text.as_bytes().starts_with(token.signing_input) && text.len() <= MAX_TOKEN_BYTES);
 }
 
-/// A JOSE header: an accepted one asks for no extension and names a key.
+/// JOSE headers: an accepted header has no extensions, and names a key.
 pub fn header(bytes: &[u8]) {
     let own = Header::parse(bytes);
     let foreign = ForeignHeader::parse(bytes);
@@ -44,16 +43,16 @@ pub fn header(bytes: &[u8]) {
     }
 }
 
-/// Strict JSON: what is accepted, serde_json accepts too and reads alike, and no member is there twice.
+/// Strict JSON: serde_json parses accepted input to the same value, and no member is duplicated.
 pub fn json(bytes: &[u8]) {
     let borrowed = std::str::from_utf8(bytes).ok().and_then(|text| JsonObject::parse(text).ok());
     assert_eq!(borrowed.map(Map::from), jose::object(bytes).ok(), "both readers accept the same");
     let Ok(members) = jose::object(bytes) else { return };
     assert_eq!(members, plain_object(bytes));
-    assert_eq!(count(&Value::Object(members)), names_in(bytes), "a member is there twice");
+    assert_eq!(count(&Value::Object(members)), names_in(bytes), "a member is duplicated");
 }
 
-/// Claims: an accepted token says by whom it was issued, about whom, for whom and until when.
+/// Claims: an accepted token has `iss`, `sub`, `aud` and `exp`.
 pub fn claims(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(members) = JsonObject::parse(text) else { return };
@@ -73,7 +72,7 @@ pub fn claims(bytes: &[u8]) {
     assert!(read <= expires && expires - read < 1.0, "{read} is not {expires}");
 }
 
-/// JWKs, JWK sets and HMAC secrets, as ImportKey and client registrations take them.
+/// JWKs, JWK sets and HMAC secrets of ImportKey and of client registrations.
 pub fn jwk_set(bytes: &[u8]) {
     let _ = PublicKeySet::lenient(bytes, &Algorithm::ALL);
     for algorithm in [None, Some(Algorithm::Hs256), Some(Algorithm::Es256)] {
@@ -110,7 +109,7 @@ pub fn pem(text: &str) {
     }
 }
 
-/// `authorization` values: each line is one.
+/// `authorization` values, one a line.
 pub fn credentials(bytes: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in bytes.split(|byte| *byte == b'\n') {
@@ -132,28 +131,28 @@ pub fn client_file(path: &Path) {
     let _ = crate::cli::reads_client_file(path);
 }
 
-/// Redaction: nothing is left of a credential, and a second time changes nothing.
+/// Redaction: no credential remains, and redaction is idempotent.
 pub fn redaction(text: &str) {
     let shown = redact(text);
     assert_eq!(redact(&shown), shown);
     for prefix in CREDENTIAL_PREFIXES {
-        // Those with a dot could begin a host's name.
+        // A prefix with a dot can also begin a host name.
         if !prefix.ends_with('.') {
-            assert!(!shown.contains(prefix), "{prefix} is left");
+            assert!(!shown.contains(prefix), "{prefix} remains");
             assert!(holds_credential(&format!("{text} {prefix}{text}")));
         }
     }
 }
 
-/// An object as serde_json reads it: leniently, the last of two members of a name.
+/// Parses an object with serde_json, which keeps the last of duplicate members.
 fn plain_object(bytes: &[u8]) -> Map<String, Value> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(members)) => members,
-        other => panic!("no JSON object was accepted: {other:?}"),
+        other => panic!("accepted, but not a JSON object: {other:?}"),
     }
 }
 
-/// The members at all depths.
+/// Counts the members at all depths.
 fn count(value: &Value) -> usize {
     match value {
         Value::Object(members) => members.len() + members.values().map(count).sum::<usize>(),
@@ -162,7 +161,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// The members in well-formed JSON, by the colons outside of its strings.
+/// Counts the members in well-formed JSON: the colons outside of strings.
 fn names_in(bytes: &[u8]) -> usize {
     let (mut names, mut in_string, mut escaped) = (0, false, false);
     for byte in bytes {

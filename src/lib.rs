@@ -3,14 +3,14 @@
 //! # Layout
 //! A file imports only from floors below its own.
 //!
-//! | floor | modules | what lives there |
+//! | floor | modules | contents |
 //! |---|---|---|
-//! | 5 assembly | [`cli`], [`server`], [`config`], [`telemetry`] | knows everyone, is known by nobody |
-//! | 4 transport | [`grpc`], [`http`], [`listen`] | wire to model and back; the only place with status codes |
-//! | 3 decisions | [`access`], [`tokens`] | who may; issue, verify, refresh, revoke, exchange |
-//! | 2 state | [`keys`], [`revocations`] | signing keys: ring, sealing, JWK set; what is revoked |
-//! | 1 store | [`store`], [`audit`], [`database`], [`files`], `https_client` | persistence: the trait, SQLite, PostgreSQL; the audit log; connections to PostgreSQL; operators' files; HTTPS to other servers |
-//! | 0 plain | [`model`], [`clock`], [`random`], [`metrics`], the package `tokend-jose` | data and rules; no I/O, no async |
+//! | 5 assembly | [`cli`], [`server`], [`config`], [`telemetry`] | command line, settings, start and stop; imports everything |
+//! | 4 transport | [`grpc`], [`http`], [`listen`] | gRPC, HTTP, connections; the only floor with status codes |
+//! | 3 decisions | [`access`], [`tokens`] | authentication, policy; issue, verify, refresh, revoke, exchange |
+//! | 2 state | [`admission`], [`keys`], [`revocations`] | limits of calls; signing keys: ring, sealing, JWK set; revocations |
+//! | 1 store | [`store`], [`audit`], [`database`], [`files`], `https_client` | SQLite and PostgreSQL; audit log; PostgreSQL connections; files; HTTPS to other servers |
+//! | 0 base | [`model`], [`clock`], [`random`], [`metrics`], [`spans`], the package `tokend-jose` | data and rules; no I/O |
 //!
 //! [`proto`] holds the generated code, for the floors above the third.
 

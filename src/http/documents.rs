@@ -20,41 +20,41 @@ use url::Url;
 use super::Parts;
 use crate::keys;
 
-/// Where things are.
+/// URLs for the discovery documents.
 #[derive(Debug, Clone)]
 pub struct Discovery {
     /// `iss` of every token.
     pub issuer: String,
-    /// Where the JWK set is.
+    /// URL of the JWK set.
     pub jwks_uri: String,
 }
 
-/// The JWK set's path, for an issuer without one.
+/// The path of the JWK set, for an issuer without a path.
 pub(super) const JWK_SET: &str = "/.well-known/jwks.json";
-/// The paths of the discovery documents: what clients of OpenID Connect and of OAuth 2.0 look for.
+/// The paths of the discovery documents for clients of OpenID Connect and of OAuth 2.0.
 pub(super) const DISCOVERY: [&str; 2] =
     ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
 
-/// The documents are public, and the same for every page of a browser.
+/// The documents are public, and scripts of any origin may read them.
 const ANY_ORIGIN: (HeaderName, &str) = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 
 impl Discovery {
-    /// The path of the issuer, without a slash at its end: empty for most.
+    /// The path of the issuer without a trailing slash: usually empty.
     fn issuer_path(&self) -> String {
         let path = Url::parse(&self.issuer).map(|url| url.path().to_owned()).unwrap_or_default();
         path.trim_end_matches('/').to_owned()
     }
 
-    /// Whether the JWK set is announced at this path of the issuer's own origin.
+    /// Whether `jwks_uri` is this path on the issuer's origin.
     fn announces(&self, path: &str) -> bool {
         let urls = Url::parse(&self.issuer).and_then(|issuer| Ok((issuer, Url::parse(&self.jwks_uri)?)));
         urls.is_ok_and(|(issuer, jwks)| issuer.origin() == jwks.origin() && jwks.path() == path)
     }
 }
 
-/// The document of an issuer with a path: OpenID Connect Discovery 1.0 puts it after the issuer's path (section 4), and RFC 8414
-/// between host and path (section 3.1). Clients ask for either in both ways.
-pub(super) async fn of_issuer(parts: State<Parts>, uri: Uri, headers: HeaderMap) -> Response {
+/// Documents of an issuer with a path. OpenID Connect Discovery 1.0 appends to the issuer's path (section 4); RFC 8414 inserts before
+/// the path (section 3.1). Clients request either document in both ways.
+pub(super) async fn issuer_document(parts: State<Parts>, uri: Uri, headers: HeaderMap) -> Response {
     match document_at(&parts.discovery, uri.path()) {
         Some(DocumentKind::JwkSet) => jwk_set(parts, headers).await,
         Some(DocumentKind::Discovery) => discovery(parts, headers).await,
@@ -62,7 +62,6 @@ pub(super) async fn of_issuer(parts: State<Parts>, uri: Uri, headers: HeaderMap)
     }
 }
 
-/// What is at a path that is not the same for every issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum DocumentKind {
     JwkSet,
@@ -80,7 +79,7 @@ fn document_at(discovery: &Discovery, path: &str) -> Option<DocumentKind> {
     (!issuer.is_empty() && DISCOVERY.into_iter().any(is_at)).then_some(DocumentKind::Discovery)
 }
 
-/// OPTIONS: what a page of any origin may send (Fetch standard, CORS).
+/// Answers a CORS preflight request of any origin (Fetch standard).
 pub(super) async fn options() -> Response {
     let allowed = [
         ANY_ORIGIN,
@@ -91,8 +90,8 @@ pub(super) async fn options() -> Response {
     (StatusCode::NO_CONTENT, allowed).into_response()
 }
 
-/// The same for the documents of an issuer with a path.
-pub(super) async fn options_of_issuer(parts: State<Parts>, uri: Uri) -> Response {
+/// Answers a CORS preflight request for a document of an issuer with a path.
+pub(super) async fn issuer_document_options(parts: State<Parts>, uri: Uri) -> Response {
     match document_at(&parts.discovery, uri.path()) {
         Some(_) => options().await,
         None => StatusCode::NOT_FOUND.into_response(),
@@ -101,7 +100,7 @@ pub(super) async fn options_of_issuer(parts: State<Parts>, uri: Uri) -> Response
 
 pub(super) async fn jwk_set(State(parts): State<Parts>, headers: HeaderMap) -> Response {
     let document = parts.ring.jwk_set();
-    cached(
+    conditional(
         &headers,
         "application/jwk-set+json",
         document.json.clone(),
@@ -122,13 +121,13 @@ pub(super) async fn discovery(State(parts): State<Parts>, headers: HeaderMap) ->
     match serde_json::to_string(&document) {
         Ok(json) => {
             let etag = keys::etag(&json);
-            cached(&headers, "application/json", json, &etag, parts.ring.max_age(&keys))
+            conditional(&headers, "application/json", json, &etag, parts.ring.max_age(&keys))
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-/// The five fields that Kubernetes' own issuer serves: what validators need to find the keys.
+/// The fields that validators need to find the keys, as Kubernetes' issuer serves them.
 #[derive(Serialize)]
 struct Document<'d> {
     issuer: &'d str,
@@ -138,10 +137,16 @@ struct Document<'d> {
     id_token_signing_alg_values_supported: &'d [&'static str],
 }
 
-/// The document, or 304 for one who has it already (RFC 9110 section 13.1.2).
-fn cached(headers: &HeaderMap, content_type: &str, json: String, etag: &str, max_age: Duration) -> Response {
+/// Returns the document, or 304 if `If-None-Match` has its tag (RFC 9110 section 13.1.2).
+fn conditional(
+    headers: &HeaderMap,
+    content_type: &str,
+    json: String,
+    etag: &str,
+    max_age: Duration,
+) -> Response {
     let cache_control = format!("public, max-age={}", max_age.as_secs());
-    let described = [
+    let headers_of_document = [
         (CACHE_CONTROL, cache_control),
         (ETAG, etag.to_owned()),
         (ANY_ORIGIN.0, ANY_ORIGIN.1.to_owned()),
@@ -150,9 +155,9 @@ fn cached(headers: &HeaderMap, content_type: &str, json: String, etag: &str, max
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = known.flat_map(|value| value.split(',')).map(str::trim);
     if tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag) {
-        return (StatusCode::NOT_MODIFIED, described).into_response();
+        return (StatusCode::NOT_MODIFIED, headers_of_document).into_response();
     }
-    (described, [(CONTENT_TYPE, content_type.to_owned())], json).into_response()
+    (headers_of_document, [(CONTENT_TYPE, content_type.to_owned())], json).into_response()
 }
 
 #[cfg(test)]
@@ -160,7 +165,7 @@ mod tests {
     use super::{Discovery, DocumentKind, document_at};
 
     #[test]
-    fn an_issuer_with_a_path_has_its_documents_where_clients_look() {
+    fn documents_of_an_issuer_with_a_path_are_at_both_locations() {
         let at = |issuer: &str, jwks_uri: &str, path: &str| {
             let discovery = Discovery { issuer: issuer.to_owned(), jwks_uri: jwks_uri.to_owned() };
             document_at(&discovery, path)
@@ -187,7 +192,7 @@ mod tests {
         ] {
             assert_eq!(auth(path), None, "{path}");
         }
-        // A set that is announced elsewhere on the issuer's origin is there; one of another origin is another server's.
+        // `jwks_uri` is served if it is on the issuer's origin, and belongs to another server otherwise.
         assert_eq!(
             at("https://example.com", "https://example.com/keys", "/keys"),
             Some(DocumentKind::JwkSet)

@@ -1,4 +1,4 @@
-//! The metrics page, in the format that the scraper accepts: OpenMetrics text, or Prometheus' classic text format.
+//! The metrics page, in the format that the scraper accepts: OpenMetrics text, or Prometheus text format.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use axum::{
 use crate::metrics::MetricsRegistry;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn metrics(State(metrics): State<Arc<MetricsRegistry>>, headers: HeaderMap) -> Response {
     let Ok(text) = metrics.write() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     let (content_type, text) =
-        if prefers_open_metrics(&headers) { (OPEN_METRICS, text) } else { (CLASSIC, classic(&text)) };
+        if prefers_open_metrics(&headers) { (OPEN_METRICS, text) } else { (PROMETHEUS, prometheus(&text)) };
     ([(CONTENT_TYPE, content_type), (VARY, "accept")], text).into_response()
 }
 
-/// Whether `Accept` (RFC 9110 section 12.5.1) names a version of OpenMetrics that is written here, and prefers nothing to it that
-/// the classic format satisfies. Every scraper reads the classic format, so it is the default.
+/// Whether `Accept` (RFC 9110 section 12.5.1) admits a supported version of OpenMetrics, and prefers it to the Prometheus text format.
+/// The latter is the default, since every scraper reads it.
 fn prefers_open_metrics(headers: &HeaderMap) -> bool {
-    let (mut open_metrics, mut classic) = (0.0, 0.0);
+    let (mut open_metrics, mut prometheus) = (0.0, 0.0);
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     for range in values.flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
@@ -39,16 +39,16 @@ fn prefers_open_metrics(headers: &HeaderMap) -> bool {
         let quality = parameter("q").map_or(1.0, |quality| quality.parse::<f32>().unwrap_or(0.0));
         let best = match (media_type.as_str(), parameter("version")) {
             ("application/openmetrics-text", None | Some("1.0.0" | "0.0.1")) => &mut open_metrics,
-            ("text/plain", None | Some("0.0.4")) | ("text/*" | "*/*", _) => &mut classic,
+            ("text/plain", None | Some("0.0.4")) | ("text/*" | "*/*", _) => &mut prometheus,
             _ => continue,
         };
         *best = quality.max(*best);
     }
-    open_metrics > 0.0 && open_metrics >= classic
+    open_metrics > 0.0 && open_metrics >= prometheus
 }
 
-/// The same metrics in the classic text format: a counter has the name of its samples, and units and the end are not marked.
-fn classic(open_metrics: &str) -> String {
+/// Converts to the Prometheus text format: a counter has the name of its samples, and there are no `# UNIT` and `# EOF` lines.
+fn prometheus(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = None;
     for line in open_metrics.lines() {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_is_what_accept_asks_for() {
+    fn accept_selects_the_format() {
         for open_metrics in [
             &["application/openmetrics-text"][..],
             &["application/openmetrics-text; version=1.0.0; charset=utf-8"],
@@ -94,7 +94,7 @@ mod tests {
         ] {
             assert!(accepts(open_metrics), "{open_metrics:?}");
         }
-        for classic in [
+        for prometheus in [
             &[][..],
             &["*/*"],
             &["text/plain"],
@@ -105,18 +105,18 @@ mod tests {
             &["application/openmetrics-text;q=0.3,text/plain;q=0.5"],
             &["text/html, application/xhtml+xml, */*;q=0.8"],
         ] {
-            assert!(!accepts(classic), "{classic:?}");
+            assert!(!accepts(prometheus), "{prometheus:?}");
         }
     }
 
     #[test]
-    fn the_classic_format_names_counters_after_their_samples() {
+    fn the_prometheus_format_names_counters_after_their_samples() {
         let open_metrics = "# HELP calls Calls, by \\\"code\\\".\n# TYPE calls counter\ncalls_total{code=\"a # b\"} 3\n\
                             # HELP age_seconds Age.\n# TYPE age_seconds gauge\n# UNIT age_seconds seconds\nage_seconds 1.5\n\
                             # TYPE bare counter\nbare_total 1\n# EOF\n";
         let expected = "# HELP calls_total Calls, by \\\"code\\\".\n# TYPE calls_total counter\ncalls_total{code=\"a # b\"} 3\n\
                         # HELP age_seconds Age.\n# TYPE age_seconds gauge\nage_seconds 1.5\n\
                         # TYPE bare_total counter\nbare_total 1\n";
-        assert_eq!(classic(open_metrics), expected);
+        assert_eq!(prometheus(open_metrics), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP: the public documents and probes, in plaintext on purpose, as nothing secret is there; and the metrics, on a port of their own.
+//! HTTP: public documents and probes, by default in plaintext because nothing there is secret; and metrics, by default on a port of their own.
 //!
 //! May import everything below, but not `grpc`.
 
@@ -16,25 +16,25 @@ pub use readiness::{NotReady, Readiness};
 
 use crate::{keys::KeyRing, metrics::MetricsRegistry};
 
-/// What the routes work with.
+/// State of the routes.
 #[derive(Clone)]
 pub struct Parts {
-    /// The keys to publish.
+    /// Published keys.
     pub ring: Arc<KeyRing>,
-    /// Where things are.
+    /// URLs for the discovery documents.
     pub discovery: Arc<Discovery>,
-    /// Whether the replica is ready.
+    /// Readiness of this replica.
     pub readiness: Readiness,
 }
 
-/// Every route on the HTTP port, `/metrics` among them if they are served there.
+/// The routes of the HTTP port, with `/metrics` if it serves them.
 pub fn routes(parts: Parts, metrics: Option<Arc<MetricsRegistry>>) -> Router {
-    let of_issuer = get(documents::of_issuer).options(documents::options_of_issuer);
+    let issuer_documents = get(documents::issuer_document).options(documents::issuer_document_options);
     let routes = Router::new()
         .route(documents::JWK_SET, get(documents::jwk_set).options(documents::options))
         .route(documents::DISCOVERY[0], get(documents::discovery).options(documents::options))
         .route(documents::DISCOVERY[1], get(documents::discovery).options(documents::options))
-        .fallback_service(of_issuer.with_state(parts.clone()))
+        .fallback_service(issuer_documents.with_state(parts.clone()))
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .with_state(parts);
@@ -44,7 +44,7 @@ pub fn routes(parts: Parts, metrics: Option<Arc<MetricsRegistry>>) -> Router {
     }
 }
 
-/// `/metrics`, for a port of its own: the metrics name clients and keys, which are not public.
+/// `/metrics`. Metrics name clients and keys, and are not public.
 pub fn metrics_routes(metrics: Arc<MetricsRegistry>) -> Router {
     Router::new().route("/metrics", get(metrics::metrics)).with_state(metrics)
 }

@@ -1,10 +1,10 @@
-//! Readiness: whether this replica can do its job, and if not, why.
+//! Readiness: whether this replica serves calls, and the causes if it does not.
 
 use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 
-/// A cause for which a replica is not ready. Several can hold at once.
+/// A cause for which the replica is not ready. Several can hold at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NotReady {
     /// The server has not finished starting.
@@ -13,14 +13,14 @@ pub enum NotReady {
     ShuttingDown,
     /// The revocations in memory are older than `staleness_bound`: VerifyToken returns STATE_STALE.
     StateStale,
-    /// The audit log is required and cannot be written: calls that need an audit event are refused.
+    /// The audit log is required and cannot be written: calls that need an audit event fail.
     AuditUnavailable,
-    /// The store accepts no writes: keys cannot rotate, and what changes something fails.
+    /// The store is read-only: keys cannot rotate, and calls that write fail.
     StoreReadOnly,
 }
 
 impl NotReady {
-    /// The reason in the response body. Where calls fail for the same cause, it is the reason of their errors.
+    /// The reason in the response body, and in the errors of calls that fail for this cause.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Starting => "STARTING",
@@ -31,7 +31,7 @@ impl NotReady {
         }
     }
 
-    /// What is wrong, in one line that is fit for the public.
+    /// The text in the response body, which is public.
     const fn text(self) -> &'static str {
         match self {
             Self::Starting => "the server has not finished starting",
@@ -44,13 +44,13 @@ impl NotReady {
         }
     }
 
-    /// Whether the server still takes calls, and fails some of them only: a server that is told to stay ready then does.
+    /// Whether some calls still succeed. `ready_when_degraded` tolerates such a cause.
     const fn is_degraded(self) -> bool {
         !matches!(self, Self::Starting | Self::ShuttingDown)
     }
 }
 
-/// Why the replica is not ready now; ready without any cause.
+/// The causes for which the replica is not ready now.
 #[derive(Debug, Clone)]
 pub struct Readiness {
     causes: watch::Sender<BTreeSet<NotReady>>,
@@ -58,13 +58,13 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// A server that has not started. With `ready_when_degraded`, only [`NotReady::Starting`] and
-    /// [`NotReady::ShuttingDown`] make it not ready.
+    /// The readiness of a starting server. With `ready_when_degraded`, only [`NotReady::Starting`] and [`NotReady::ShuttingDown`] make
+    /// it not ready.
     pub fn starting(ready_when_degraded: bool) -> Self {
         Self { causes: watch::Sender::new(BTreeSet::from([NotReady::Starting])), ready_when_degraded }
     }
 
-    /// Says whether a cause holds now, and returns whether that is a change. A change is logged once.
+    /// Sets or clears a cause, and returns whether that is a change. Logs changes.
     pub fn set(&self, cause: NotReady, holds: bool) -> bool {
         let changed = self
             .causes
@@ -85,12 +85,12 @@ impl Readiness {
         self.causes.borrow().iter().all(|cause| self.tolerates(*cause))
     }
 
-    /// Resolves when the causes have changed since the last call on the same receiver.
+    /// Notifies of changed causes.
     pub fn changes(&self) -> watch::Receiver<BTreeSet<NotReady>> {
         self.causes.subscribe()
     }
 
-    /// The response body: one line for each cause, those that are tolerated included.
+    /// The response body: one line for each cause, tolerated ones included.
     pub(super) fn body(&self) -> String {
         let causes = self.causes.borrow();
         let mut body = String::new();

@@ -1,9 +1,9 @@
-//! The accept loop.
+//! The accept loop of one port.
 
 use std::{
-    future::Future,
     io,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -12,64 +12,65 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    admission::{Admission, ConnectionCaps, Full},
+    connection_limits::{ConnectionLimiter, ConnectionLimits, LimitReached},
     metrics::{ListenMetrics, Refused},
-    stop::{Stop, Stopper},
     stream::Stream,
-    tls::{TlsUse, peer_certificate},
+    tls::{PortTls, peer_certificate},
 };
 use crate::model::Peer;
 
-/// How long the loop rests at first when the system has no file or memory for another connection.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-/// And at the longest: the pause doubles.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The delay after the first failure to accept a connection for want of file descriptors or memory; it doubles from there.
+const FIRST_DELAY: Duration = Duration::from_millis(5);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// Serves one connection until its end.
+/// A connection without traffic is dropped this long after a graceful shutdown began.
+pub(super) const SHUTDOWN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Serves one connection.
 pub trait Protocol: Clone + Send + 'static {
-    /// Serves `stream` for `peer`; `stop` tells when to finish.
-    #[expect(private_interfaces, reason = "streams are made and served on this floor only")]
-    fn serve(self, stream: Stream, peer: Peer, stop: Stop) -> impl Future<Output = ()> + Send;
+    /// Serves `stream` until it ends, and shuts it down gracefully when `shutdown` is cancelled.
+    #[expect(private_interfaces, reason = "only this module makes and serves streams")]
+    fn serve(
+        self,
+        stream: Stream,
+        peer: Peer,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + Send;
 }
 
-/// Accepts connections on one listener.
+/// Accepts and serves the connections of one port.
 pub struct Acceptor<P> {
-    /// Where they come in.
+    /// The bound port.
     pub listener: TcpListener,
-    /// What is spoken.
+    /// The protocol of its connections.
     pub protocol: P,
-    /// TLS, or none.
-    pub tls: Option<TlsUse>,
-    /// The longest that a TLS handshake may take.
+    /// TLS; none: plaintext.
+    pub tls: Option<PortTls>,
+    /// TLS handshake timeout.
     pub handshake_timeout: Duration,
-    /// Connections at once.
-    pub caps: ConnectionCaps,
-    /// Where it is counted.
+    /// Open connections.
+    pub limits: ConnectionLimits,
+    /// The port's metrics.
     pub metrics: Arc<ListenMetrics>,
 }
 
-/// The connections that are left when no other is accepted.
-pub struct Connections {
-    stopper: Stopper,
-    tasks: JoinSet<()>,
-}
-
 impl<P: Protocol> Acceptor<P> {
-    /// Accepts connections until `stop` resolves, and answers those that are open then.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Connections {
-        let stopper = Stopper::new();
-        let admission = Admission::new(self.caps);
-        let mut tasks = JoinSet::new();
-        let mut pauses = Pauses::default();
-        let mut stop = std::pin::pin!(stop);
+    /// Accepts connections until `shutdown` is cancelled, and then waits until the open ones have shut down gracefully. Dropping the
+    /// future drops all connections.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let limiter = ConnectionLimiter::new(self.limits);
+        let mut connections = JoinSet::new();
+        let mut backoff = Backoff::default();
+        let mut cancelled = pin!(shutdown.cancelled());
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut stop => break,
-                Some(_) = tasks.join_next() => {
-                    self.metrics.set_open(admission.count());
+                () = &mut cancelled => break,
+                Some(_) = connections.join_next() => {
+                    self.metrics.set_open(limiter.count());
                     continue;
                 }
                 accepted = self.listener.accept() => accepted,
@@ -77,115 +78,115 @@ impl<P: Protocol> Acceptor<P> {
             let (connection, address) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    let pause = pauses.after(&error, &self.metrics);
+                    let delay = backoff.failed(&error, &self.metrics);
                     tokio::select! {
                         biased;
-                        () = &mut stop => break,
-                        () = tokio::time::sleep(pause) => continue,
+                        () = &mut cancelled => break,
+                        () = tokio::time::sleep(delay) => continue,
                     }
                 }
             };
-            pauses.over();
-            let place = match admission.admit(address.ip()) {
-                Ok(place) => place,
-                Err(full) => {
-                    self.refuse(full, address);
-                    continue;
+            backoff.succeeded();
+            match limiter.acquire(address.ip()) {
+                Ok(permit) => {
+                    self.metrics.set_open(limiter.count());
+                    let served = self.serve(connection, address.ip(), shutdown.clone());
+                    connections.spawn(async move {
+                        served.await;
+                        drop(permit);
+                    });
                 }
-            };
-            self.metrics.set_open(admission.count());
-            let (protocol, tls, mut stop) = (self.protocol.clone(), self.tls.clone(), stopper.listener());
-            let (handshake_timeout, metrics) = (self.handshake_timeout, Arc::clone(&self.metrics));
-            tasks.spawn(async move {
-                let secured = tokio::select! {
-                    secured = secure(connection, address.ip(), tls, handshake_timeout) => secured,
-                    // Nothing has been asked on it yet.
-                    () = stop.asked() => return,
-                };
-                match secured {
-                    Some((stream, peer)) => protocol.serve(stream, peer, stop).await,
-                    None => {
-                        metrics.refuse(Refused::Handshake);
-                    }
-                }
-                drop(place);
-            });
+                Err(reached) => self.refuse(reached, address),
+            }
         }
-        Connections { stopper, tasks }
+        // The port is closed while the connections end.
+        drop(self);
+        while connections.join_next().await.is_some() {}
     }
 
-    /// The connection is closed by being dropped.
-    fn refuse(&self, full: Full, address: SocketAddr) {
-        let (refused, setting) = match full {
-            Full::All => (Refused::Full, "max_connections"),
-            Full::Source => (Refused::SourceFull, "max_connections_per_source"),
+    /// Shakes hands and serves the connection.
+    fn serve(
+        &self,
+        connection: TcpStream,
+        address: IpAddr,
+        shutdown: CancellationToken,
+    ) -> impl Future<Output = ()> + use<P> {
+        let (protocol, tls, metrics) = (self.protocol.clone(), self.tls.clone(), Arc::clone(&self.metrics));
+        let handshake = handshake(connection, address, tls, self.handshake_timeout);
+        async move {
+            // A connection in its handshake has no call in flight.
+            match shutdown.run_until_cancelled(handshake).await {
+                Some(Some((stream, peer))) => protocol.serve(stream, peer, shutdown).await,
+                Some(None) => {
+                    metrics.refuse(Refused::Handshake);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Counts and logs a connection that is closed at once.
+    fn refuse(&self, reached: LimitReached, address: SocketAddr) {
+        let (reason, setting) = match reached {
+            LimitReached::Total => (Refused::Full, "max_connections"),
+            LimitReached::PerSource => (Refused::SourceFull, "max_connections_per_source"),
         };
-        // At the first, the second, the fourth and so on: a flood must not fill the log.
-        if self.metrics.refuse(refused).is_power_of_two() {
-            tracing::warn!(source = %address.ip(), setting, "connections are closed at once: there are too many");
+        // The 1st, 2nd, 4th, 8th ...: a flood must not fill the log.
+        if self.metrics.refuse(reason).is_power_of_two() {
+            tracing::warn!(source = %address.ip(), setting, "connection limit reached; new connections are closed at once");
         }
     }
 }
 
-impl Connections {
-    /// Tells each connection to finish what it is serving and to close, and waits until all have.
-    pub async fn finish(self) {
-        let Self { stopper, mut tasks } = self;
-        stopper.stop();
-        while tasks.join_next().await.is_some() {}
-    }
-}
-
-/// The rests after failures to accept.
+/// Delays between failures to accept.
 #[derive(Default)]
-struct Pauses {
-    last: Option<Duration>,
-    /// How often it has begun to fail.
-    begun: u64,
+struct Backoff {
+    delay: Option<Duration>,
+    /// Number of times that accepting began to fail.
+    outages: u64,
 }
 
-impl Pauses {
-    /// How long to wait after `error` before the next connection is accepted.
-    fn after(&mut self, error: &io::Error, metrics: &ListenMetrics) -> Duration {
-        if is_of_one_connection(error) {
+impl Backoff {
+    /// Counts and logs the error, and returns the delay before the next connection is accepted.
+    fn failed(&mut self, error: &io::Error, metrics: &ListenMetrics) -> Duration {
+        if is_connection_error(error) {
             return Duration::ZERO;
         }
         metrics.refuse(Refused::Exhausted);
-        if self.last.is_none() {
-            self.begun += 1;
-            // As seldom as refusals are told: where files are scarce, they come and go with each connection.
-            if self.begun.is_power_of_two() {
-                tracing::warn!(%error, times = self.begun, "no connection can be accepted");
+        if self.delay.is_none() {
+            self.outages += 1;
+            // As rarely as refused connections: where descriptors are scarce, outages come and go with each connection.
+            if self.outages.is_power_of_two() {
+                tracing::warn!(%error, times = self.outages, "connections cannot be accepted");
             }
         }
-        let pause = self.last.map_or(FIRST_PAUSE, |last| (2 * last).min(LONGEST_PAUSE));
-        self.last = Some(pause);
-        pause
+        let delay = self.delay.map_or(FIRST_DELAY, |delay| (2 * delay).min(MAX_DELAY));
+        self.delay = Some(delay);
+        delay
     }
 
-    fn over(&mut self) {
-        if self.last.take().is_some() && self.begun.is_power_of_two() {
-            tracing::info!("connections can be accepted again");
+    fn succeeded(&mut self) {
+        if self.delay.take().is_some() && self.outages.is_power_of_two() {
+            tracing::info!("connections are accepted again");
         }
     }
 }
 
-/// Whether the error is about the connection that would have been accepted, so that the next may well succeed.
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Whether the error concerns the accepted connection alone, so that the next one may succeed.
+fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
     )
 }
 
-/// The connection's octets, and who is at its other end.
-async fn secure(
+async fn handshake(
     connection: TcpStream,
     address: IpAddr,
-    tls: Option<TlsUse>,
+    tls: Option<PortTls>,
     timeout: Duration,
 ) -> Option<(Stream, Peer)> {
-    // Replies are small and wanted at once.
+    // Responses are small, and must not wait for more data.
     let _ = connection.set_nodelay(true);
     let address = address.to_canonical();
     let Some(tls) = tls else {
@@ -209,17 +210,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rests_grow_to_a_second_while_there_are_no_files_and_begin_anew() {
-        let (mut pauses, metrics) = (Pauses::default(), ListenMetrics::default());
+    fn delays_double_up_to_a_second_and_restart_after_a_success() {
+        let (mut backoff, metrics) = (Backoff::default(), ListenMetrics::default());
         let no_files = || io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
         for expected in [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000] {
-            assert_eq!(pauses.after(&no_files(), &metrics), Duration::from_millis(expected));
+            assert_eq!(backoff.failed(&no_files(), &metrics), Duration::from_millis(expected));
         }
-        // One that went away before it was accepted is no reason to rest.
-        assert_eq!(pauses.after(&io::ErrorKind::ConnectionAborted.into(), &metrics), Duration::ZERO);
-        pauses.over();
-        assert_eq!(pauses.after(&no_files(), &metrics), FIRST_PAUSE);
-        assert_eq!(metrics.refuse(Refused::Exhausted), 12, "each is counted");
-        assert_eq!(pauses.begun, 2, "and each time that it begins");
+        // A client that left before its connection was accepted causes no delay.
+        assert_eq!(backoff.failed(&io::ErrorKind::ConnectionAborted.into(), &metrics), Duration::ZERO);
+        backoff.succeeded();
+        assert_eq!(backoff.failed(&no_files(), &metrics), FIRST_DELAY);
+        assert_eq!(metrics.refuse(Refused::Exhausted), 12, "every failure is counted");
+        assert_eq!(backoff.outages, 2);
     }
 }

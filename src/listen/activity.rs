@@ -1,4 +1,4 @@
-//! What goes on on one connection: enough to tell an idle one and a hostile one from one at work.
+//! The activity of one connection: tells idle and abusive connections from working ones.
 
 use std::sync::{
     Arc,
@@ -7,81 +7,79 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-/// Calls that a client may take back beyond half of those that it begins. Who takes back more keeps the server at work for
-/// nothing (CVE-2023-44487); hedging and short deadlines take back a few among many.
-const MOST_TAKEN_BACK: u64 = 500;
+/// Stream resets (RST_STREAM) that a client may send beyond half of its calls. More keep the server busy without results
+/// (CVE-2023-44487); hedging and short deadlines reset a few streams among many.
+const RESET_ALLOWANCE: u64 = 500;
 
-/// Counts what goes on on one connection.
+/// Counts the calls of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    begun: AtomicU64,
-    /// Calls that have not come to their end.
+    calls: AtomicU64,
+    /// Calls in flight.
     open: AtomicU64,
-    answered: AtomicU64,
-    taken_back: AtomicU64,
-    /// Parts of answers that the client made room for.
-    parts: AtomicU64,
+    completed: AtomicU64,
+    resets: AtomicU64,
+    /// Response messages that the client's flow-control window had room for.
+    messages: AtomicU64,
     abused: Notify,
 }
 
-/// One call, from its headers to its answer's end.
+/// A call in flight, from its headers to the end of its response.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct OpenCall {
     activity: Arc<Activity>,
-    answered: bool,
+    completed: bool,
 }
 
 impl Activity {
-    /// A call begins.
-    pub(super) fn call(self: &Arc<Self>) -> Call {
-        self.begun.fetch_add(1, Relaxed);
+    pub(super) fn begin_call(self: &Arc<Self>) -> OpenCall {
+        self.calls.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
-        Call { activity: Arc::clone(self), answered: false }
+        OpenCall { activity: Arc::clone(self), completed: false }
     }
 
-    /// The client takes back a call: resets its stream before the answer's end.
-    pub(super) fn take_back(&self) {
-        let taken_back = self.taken_back.fetch_add(1, Relaxed) + 1;
-        if taken_back > self.begun.load(Relaxed) / 2 + MOST_TAKEN_BACK {
+    /// Counts a stream that the client reset before the end of the response.
+    pub(super) fn reset(&self) {
+        let resets = self.resets.fetch_add(1, Relaxed) + 1;
+        if resets > self.calls.load(Relaxed) / 2 + RESET_ALLOWANCE {
             self.abused.notify_one();
         }
     }
 
-    /// A number that grows as long as anything goes on. An answer that its client makes no room for is no activity.
+    /// A number that changes while calls begin, proceed and complete. A response that its client does not read is no progress.
     pub(super) fn progress(&self) -> u64 {
-        [&self.begun, &self.answered, &self.parts].map(|count| count.load(Relaxed)).iter().sum()
+        [&self.calls, &self.completed, &self.messages].map(|count| count.load(Relaxed)).iter().sum()
     }
 
-    /// Whether any call goes on.
-    pub(super) fn is_open(&self) -> bool {
+    pub(super) fn has_open_calls(&self) -> bool {
         self.open.load(Relaxed) > 0
     }
 
-    /// Resolves when the client has taken back far more calls than it let be answered.
+    /// Resolves when the client has reset too many streams.
     pub(super) async fn abuse(&self) {
         self.abused.notified().await;
     }
 }
 
-impl Call {
-    /// A part of the answer is on its way.
-    pub(super) fn part(&self) {
-        self.activity.parts.fetch_add(1, Relaxed);
+impl OpenCall {
+    /// Counts a response message.
+    pub(super) fn message(&self) {
+        self.activity.messages.fetch_add(1, Relaxed);
     }
 
-    /// The answer is on its way to its end.
-    pub(super) const fn answered(&mut self) {
-        self.answered = true;
+    /// Marks the response as complete.
+    pub(super) const fn complete(&mut self) {
+        self.completed = true;
     }
 }
 
-impl Drop for Call {
+impl Drop for OpenCall {
     fn drop(&mut self) {
         self.activity.open.fetch_sub(1, Relaxed);
-        if self.answered {
-            self.activity.answered.fetch_add(1, Relaxed);
+        if self.completed {
+            self.activity.completed.fetch_add(1, Relaxed);
         } else {
-            self.activity.take_back();
+            self.activity.reset();
         }
     }
 }
@@ -99,15 +97,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_back_half_of_the_calls_is_no_attacker() {
+    async fn a_client_may_reset_half_of_its_calls() {
         let activity = Arc::new(Activity::default());
-        for _ in 0..5 * MOST_TAKEN_BACK {
-            drop(activity.call());
-            activity.call().answered();
+        for _ in 0..5 * RESET_ALLOWANCE {
+            drop(activity.begin_call());
+            activity.begin_call().complete();
         }
         assert!(!is_abused(&activity).await);
-        for _ in 0..=2 * MOST_TAKEN_BACK {
-            drop(activity.call());
+        for _ in 0..=2 * RESET_ALLOWANCE {
+            drop(activity.begin_call());
         }
         assert!(is_abused(&activity).await);
     }

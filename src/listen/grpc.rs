@@ -1,4 +1,4 @@
-//! gRPC over HTTP/2, and how long a connection lives.
+//! gRPC connections (HTTP/2), and their lifetime.
 
 use std::{convert::Infallible, future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
@@ -9,74 +9,74 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::{
-    accept::Protocol,
+    accept::{Protocol, SHUTDOWN_IDLE_TIMEOUT},
     activity::Activity,
-    calls::Calls,
-    counted::{Counted, Question},
+    executor::CallExecutor,
+    instrument::{InstrumentedService, RequestBody},
     memory::CallMemory,
-    stop::{LEAVE, Stop},
     stream::Stream,
 };
 use crate::{model::Peer, random};
 
-/// The octets that every client begins with (RFC 9113 section 3.4).
-const PREFACE_LENGTH: usize = 24;
+/// Bytes of the connection preface (RFC 9113 section 3.4).
+const PREFACE_BYTES: usize = 24;
 
-/// The bounds of a gRPC connection.
+/// Limits of a gRPC connection.
 #[derive(Debug, Clone, Copy)]
 pub struct GrpcLimits {
-    /// Calls at once on one connection.
+    /// Concurrent calls on one connection.
     pub max_concurrent_streams: u32,
     /// Metadata of one call, in bytes.
     pub max_header_bytes: u32,
-    /// A silent connection is asked for a sign of life after this time.
+    /// A connection without traffic for this time is pinged.
     pub keepalive_interval: Duration,
-    /// And closed if none comes within this.
+    /// A ping must be answered within this time.
     pub keepalive_timeout: Duration,
-    /// How long it lives.
+    /// The lifetime of a connection.
     pub lifetime: Lifetime,
 }
 
-/// How long a connection lives.
+/// The lifetime of a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Lifetime {
-    /// A connection on which nothing goes on for this time is closed: within twice the time at the latest.
+    /// A connection without progress for this time is shut down, after twice as long at the latest.
     pub idle_timeout: Duration,
-    /// An older connection is closed, give or take a tenth: else all that were opened together would come back together.
-    /// It is also how long a client certificate is trusted after its authority was taken off the server's list.
+    /// An older connection is shut down. The age varies by a tenth, so that connections opened together do not reconnect together.
+    /// It also bounds how long a client certificate is accepted after its authority was removed.
     pub max_age: Duration,
-    /// How long the calls on a connection that is being closed may go on.
+    /// The calls of a connection that is shut down for age or idleness must end within this time.
     pub grace: Duration,
 }
 
-/// gRPC over HTTP/2.
+/// Serves gRPC over HTTP/2.
 #[derive(Debug, Clone)]
 pub struct Grpc<S> {
     limits: GrpcLimits,
-    greeting_timeout: Duration,
+    preface_timeout: Duration,
     memory: Arc<CallMemory>,
     service: S,
 }
 
 impl<S> Grpc<S> {
-    /// Serves `service` within `limits`, and within `memory` for all calls; the preface that begins a connection must arrive
-    /// within `greeting_timeout`.
+    /// Serves `service` within `limits`, and within `memory` for all connections. The connection preface must arrive within
+    /// `preface_timeout`.
     pub const fn new(
         service: S,
         limits: GrpcLimits,
         memory: Arc<CallMemory>,
-        greeting_timeout: Duration,
+        preface_timeout: Duration,
     ) -> Self {
-        Self { limits, greeting_timeout, memory, service }
+        Self { limits, preface_timeout, memory, service }
     }
 }
 
 impl GrpcLimits {
-    fn builder(&self, calls: Calls) -> http2::Builder<Calls> {
-        let mut builder = http2::Builder::new(calls);
+    fn builder(&self, executor: CallExecutor) -> http2::Builder<CallExecutor> {
+        let mut builder = http2::Builder::new(executor);
         builder
             .timer(TokioTimer::new())
             // gRPC has no use for it, and hyper panics where the machine's clock is past the year 9999.
@@ -85,13 +85,13 @@ impl GrpcLimits {
             .max_header_list_size(self.max_header_bytes)
             .keep_alive_interval(self.keepalive_interval)
             .keep_alive_timeout(self.keepalive_timeout)
-            // Bounds what one stream or connection may send before it is read. Messages are small, and read at once.
+            // Bytes that a stream or connection may receive before they are read. Messages are small, and read at once.
             .initial_stream_window_size(64 * 1024)
             .initial_connection_window_size(256 * 1024)
-            // And what waits for a client that does not read.
+            // Bytes that wait for a client that does not read.
             .max_send_buf_size(64 * 1024)
-            // Streams that are reset before they were looked at: a flood ends the connection (CVE-2023-44487). Those
-            // that are reset later are counted in `activity.rs`.
+            // Streams that are reset before hyper has accepted them: more end the connection (CVE-2023-44487). `Activity` counts
+            // those that are reset later.
             .max_pending_accept_reset_streams(64);
         builder
     }
@@ -99,7 +99,7 @@ impl GrpcLimits {
 
 impl<S, B> Protocol for Grpc<S>
 where
-    S: Service<Request<Question<Incoming>>, Response = Response<B>, Error = Infallible>
+    S: Service<Request<RequestBody<Incoming>>, Response = Response<B>, Error = Infallible>
         + Clone
         + Send
         + 'static,
@@ -107,95 +107,96 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    #[expect(private_interfaces, reason = "streams are made and served on this floor only")]
-    async fn serve(self, stream: Stream, peer: Peer, mut stop: Stop) {
+    #[expect(private_interfaces, reason = "only this module makes and serves streams")]
+    async fn serve(self, stream: Stream, peer: Peer, shutdown: CancellationToken) {
         let activity = Arc::new(Activity::default());
-        let memory = self.memory.share(peer.address);
-        let service = Counted { service: self.service, peer, activity: Arc::clone(&activity), memory };
-        let traffic = stream.traffic();
-        let calls = Calls::default();
-        let builder = self.limits.builder(calls.clone());
+        let memory = self.memory.source(peer.address);
+        let service =
+            InstrumentedService { service: self.service, peer, activity: Arc::clone(&activity), memory };
+        let byte_counts = stream.byte_counts();
+        let executor = CallExecutor::default();
+        let builder = self.limits.builder(executor.clone());
         let lifetime = self.limits.lifetime;
         let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = pin!(connection);
-        let mut greeting = pin!(tokio::time::sleep(self.greeting_timeout));
-        let mut end = pin!(end(lifetime, &activity));
-        let mut grace = pin!(sleep_until(far()));
-        let (mut leave, mut moved) = (pin!(sleep_until(far())), 0);
-        let (mut greeted, mut ending, mut stopping) = (false, false, false);
+        let mut preface = pin!(tokio::time::sleep(self.preface_timeout));
+        let mut end_of_life = pin!(end_of_life(lifetime, &activity));
+        let mut grace = pin!(sleep_until(never()));
+        let mut cancelled = pin!(shutdown.cancelled());
+        let (mut idle_check, mut bytes_before) = (pin!(sleep_until(never())), 0);
+        let (mut has_preface, mut is_ending, mut is_shutting_down) = (false, false, false);
         let ended = loop {
             tokio::select! {
-                ended = poll_fn(|context| calls.serve(connection.as_mut(), context)) => break ended,
-                () = &mut greeting, if !greeted => {
-                    // Until the preface is there, hyper neither pings nor heeds a shutdown: a connection that says nothing
-                    // would keep its place for ever.
-                    if traffic.read() < PREFACE_LENGTH {
+                ended = poll_fn(|context| executor.poll(connection.as_mut(), context)) => break ended,
+                () = &mut preface, if !has_preface => {
+                    // Before the preface has arrived, hyper neither pings nor shuts down gracefully.
+                    if byte_counts.read() < PREFACE_BYTES {
                         return;
                     }
-                    greeted = true;
+                    has_preface = true;
                 }
-                () = stop.asked(), if !stopping => {
-                    if traffic.read() < PREFACE_LENGTH {
+                () = &mut cancelled, if !is_shutting_down => {
+                    if byte_counts.read() < PREFACE_BYTES {
                         return;
                     }
-                    stopping = true;
-                    leave.as_mut().reset(Instant::now() + LEAVE);
+                    is_shutting_down = true;
+                    idle_check.as_mut().reset(Instant::now() + SHUTDOWN_IDLE_TIMEOUT);
                     connection.as_mut().graceful_shutdown();
                 }
-                // hyper waits for its client's word, which may never come.
-                () = &mut leave, if stopping => {
-                    let now = traffic.progress();
-                    if !activity.is_open() && now == moved {
+                // hyper waits for the client to acknowledge, which may never happen.
+                () = &mut idle_check, if is_shutting_down => {
+                    let bytes = byte_counts.total();
+                    if !activity.has_open_calls() && bytes == bytes_before {
                         return;
                     }
-                    moved = now;
-                    leave.as_mut().reset(Instant::now() + LEAVE);
+                    bytes_before = bytes;
+                    idle_check.as_mut().reset(Instant::now() + SHUTDOWN_IDLE_TIMEOUT);
                 }
-                () = &mut end, if !ending => {
-                    ending = true;
+                () = &mut end_of_life, if !is_ending => {
+                    is_ending = true;
                     grace.as_mut().reset(Instant::now() + lifetime.grace);
                     connection.as_mut().graceful_shutdown();
                 }
-                () = &mut grace, if ending => return,
+                () = &mut grace, if is_ending => return,
                 () = activity.abuse() => {
-                    tracing::info!("connection closed: its client took back far more calls than it let be answered");
+                    tracing::info!("connection closed: the client reset too many streams");
                     return;
                 }
             }
         };
-        // How a connection ends is its client's business: resets and timeouts are no news.
+        // Resets and timeouts are ordinary.
         if let Err(error) = ended {
             tracing::debug!(%error, "gRPC connection ended");
         }
     }
 }
 
-/// Resolves when the connection is too old, or has been idle for too long.
-async fn end(lifetime: Lifetime, activity: &Activity) {
-    let mut age = pin!(sleep_until(Instant::now() + jittered(lifetime.max_age)));
-    let mut seen = activity.progress();
+/// Resolves when the connection has reached its age, or was idle for too long.
+async fn end_of_life(lifetime: Lifetime, activity: &Activity) {
+    let mut age = pin!(sleep_until(Instant::now() + with_jitter(lifetime.max_age)));
+    let mut before = activity.progress();
     loop {
         tokio::select! {
             () = &mut age => return,
             () = tokio::time::sleep(lifetime.idle_timeout) => {
                 let now = activity.progress();
-                if now == seen {
+                if now == before {
                     return;
                 }
-                seen = now;
+                before = now;
             }
         }
     }
 }
 
-/// Give or take a tenth.
-fn jittered(age: Duration) -> Duration {
-    let [octet] = random::bytes::<1>().unwrap_or([128]);
-    age.mul_f64(0.9 + 0.2 * f64::from(octet) / 255.0)
+/// Varies the age by up to a tenth.
+fn with_jitter(age: Duration) -> Duration {
+    let [byte] = random::bytes::<1>().unwrap_or([128]);
+    age.mul_f64(0.9 + 0.2 * f64::from(byte) / 255.0)
 }
 
-/// As far away as no connection lives.
-fn far() -> Instant {
+/// An instant after the end of any connection.
+fn never() -> Instant {
     Instant::now() + Duration::from_secs(30 * 365 * 86_400)
 }
 
@@ -204,8 +205,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_differ_by_up_to_a_tenth() {
-        let ages: Vec<u64> = (0..200).map(|_| jittered(Duration::from_secs(1000)).as_secs()).collect();
+    fn ages_vary_by_up_to_a_tenth() {
+        let ages: Vec<u64> = (0..200).map(|_| with_jitter(Duration::from_secs(1000)).as_secs()).collect();
         assert!(ages.iter().all(|age| (900..=1100).contains(age)), "{ages:?}");
         assert!(ages.iter().any(|age| *age < 960) && ages.iter().any(|age| *age > 1040), "{ages:?}");
     }

@@ -1,4 +1,4 @@
-//! HTTP/1.1, for documents and probes.
+//! HTTP/1.1 connections, for documents, probes and metrics.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -8,30 +8,30 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::{
-    accept::Protocol,
-    stop::{LEAVE, Stop},
-    stream::{Stream, Traffic},
+    accept::{Protocol, SHUTDOWN_IDLE_TIMEOUT},
+    stream::{ByteCounts, Stream},
 };
 use crate::{
     clock::{Clock as _, SystemClock},
     model::{Peer, UnixTime},
 };
 
-/// HTTP/1.1, for documents and probes.
+/// Serves HTTP/1.1 connections.
 #[derive(Debug, Clone)]
 pub struct Http<S> {
-    patience: Duration,
+    timeout: Duration,
     service: S,
 }
 
 impl<S> Http<S> {
-    /// Serves `service`. A request's head must arrive within `patience`, and so long at the most does an answer wait for a
-    /// client that reads nothing of it: twice as long in the worst case.
-    pub const fn new(service: S, patience: Duration) -> Self {
-        Self { patience, service }
+    /// Serves `service`. The headers of a request must arrive within `timeout`; a response whose client does not read is dropped after
+    /// `timeout`, or at the latest after twice as long.
+    pub const fn new(service: S, timeout: Duration) -> Self {
+        Self { timeout, service }
     }
 }
 
@@ -42,27 +42,28 @@ where
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    #[expect(private_interfaces, reason = "streams are made and served on this floor only")]
-    async fn serve(self, stream: Stream, _peer: Peer, mut stop: Stop) {
+    #[expect(private_interfaces, reason = "only this module makes and serves streams")]
+    async fn serve(self, stream: Stream, _peer: Peer, shutdown: CancellationToken) {
         let service = TowerToHyperService::new(self.service);
-        let traffic = stream.traffic();
+        let byte_counts = stream.byte_counts();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             // hyper panics where the machine's clock is past the year 9999.
             .auto_date_header(SystemClock.now() < UnixTime::MAX)
-            .header_read_timeout(self.patience)
+            .header_read_timeout(self.timeout)
             .max_buf_size(16 * 1024)
             .serve_connection(TokioIo::new(stream), service);
         let mut connection = pin!(connection);
-        let mut stalled = pin!(stalled(self.patience, &traffic));
-        let mut stopping = false;
+        let mut stalled = pin!(stalled(self.timeout, &byte_counts));
+        let mut cancelled = pin!(shutdown.cancelled());
+        let mut is_shutting_down = false;
         let ended = loop {
             tokio::select! {
                 ended = &mut connection => break ended,
-                () = stop.asked(), if !stopping => {
-                    stopping = true;
-                    // A head that is not whole may never be.
-                    stalled.set(self::stalled(LEAVE, &traffic));
+                () = &mut cancelled, if !is_shutting_down => {
+                    is_shutting_down = true;
+                    // hyper waits for the rest of incomplete headers.
+                    stalled.set(self::stalled(SHUTDOWN_IDLE_TIMEOUT, &byte_counts));
                     connection.as_mut().graceful_shutdown();
                 }
                 () = &mut stalled => return,
@@ -74,15 +75,15 @@ where
     }
 }
 
-/// Resolves when nothing was read or written for `patience`: hyper waits for ever until its client reads an answer.
-async fn stalled(patience: Duration, traffic: &Traffic) {
-    let mut seen = traffic.progress();
+/// Resolves when nothing was read or written for `timeout`: hyper sets no limit to the time in which a client reads a response.
+async fn stalled(timeout: Duration, byte_counts: &ByteCounts) {
+    let mut before = byte_counts.total();
     loop {
-        tokio::time::sleep(patience).await;
-        let now = traffic.progress();
-        if now == seen {
+        tokio::time::sleep(timeout).await;
+        let now = byte_counts.total();
+        if now == before {
             return;
         }
-        seen = now;
+        before = now;
     }
 }

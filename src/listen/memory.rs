@@ -1,7 +1,8 @@
-//! How much the calls of one source, and all calls, may hold in memory.
+//! Limits of the memory that calls hold, in total and per source.
 //!
-//! A call's metadata and message are read before it is known who calls, and an answer waits until its client makes room for it:
-//! both are counted from the first octet on, so that strangers share what is set aside for it, and no source takes it all.
+//! The metadata and messages of a call arrive before its caller is authenticated, and a response waits until its client's
+//! flow-control window has room. Both count from the first byte, so that unauthenticated callers share a bounded memory, and no
+//! source uses all of it.
 
 use std::{
     collections::HashMap,
@@ -17,58 +18,58 @@ use crate::{
     model::{NoRoom, Source},
 };
 
-/// What a call takes beside its octets until it is answered: the streams of h2 and of tonic, its buffer, its future.
-const OF_ONE_CALL: usize = 16 * 1024;
+/// Memory of a call beside its metadata and messages until it is answered: h2's and tonic's streams, its buffers, its future.
+const CALL_BYTES: usize = 16 * 1024;
 
-/// What is left of that while an answer goes on or waits to be read: a watch, for example.
-const OF_ONE_ANSWER: usize = 6 * 1024;
+/// Memory that remains while a response is sent or waits to be read, as that of a watch.
+const RESPONSE_BYTES: usize = 6 * 1024;
 
-/// So much is any source's, whatever the others hold: a few attackers cannot keep everybody out.
-const OWN: usize = 128 * 1024;
+/// Each source may hold this much even when the total is reached: a few attackers cannot lock out everyone else.
+const GUARANTEED_BYTES: usize = 128 * 1024;
 
-/// What calls may hold in memory, in bytes.
+/// Limits of the memory that calls hold, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct CallMemoryCaps {
-    /// All calls; beyond it each source may still hold a little.
-    pub all: usize,
-    /// Those of one source: an IPv4 address, or the /64 network of an IPv6 address.
-    pub of_one_source: usize,
+pub struct CallMemoryLimits {
+    /// All calls; beyond it, each source may still hold [`GUARANTEED_BYTES`].
+    pub total: usize,
+    /// Calls of one source: an IPv4 address, or the /64 network of an IPv6 address.
+    pub per_source: usize,
 }
 
-/// Counts what calls hold in memory.
+/// Counts the memory of all calls.
 #[derive(Debug)]
 pub struct CallMemory {
-    caps: CallMemoryCaps,
-    all: AtomicUsize,
-    sources: Mutex<HashMap<Source, Weak<Share>>>,
-    refused_all: AtomicU64,
-    refused_source: AtomicU64,
+    limits: CallMemoryLimits,
+    total: AtomicUsize,
+    sources: Mutex<HashMap<Source, Weak<SourceMemory>>>,
+    refused_total: AtomicU64,
+    refused_per_source: AtomicU64,
 }
 
-/// What the calls of one source hold.
+/// Counts the memory of one source's calls.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct SourceMemory {
     memory: Arc<CallMemory>,
     source: Source,
-    held: AtomicUsize,
+    reserved: AtomicUsize,
 }
 
-/// What one call, or a part of its answer, holds. It is given back when this is dropped.
+/// The memory of a call, or of a frame of its response. Dropping it releases the memory.
 #[derive(Debug)]
-pub(super) struct Held {
-    share: Arc<Share>,
-    octets: AtomicUsize,
+pub(super) struct Reservation {
+    source: Arc<SourceMemory>,
+    bytes: AtomicUsize,
 }
 
 impl CallMemory {
-    /// Counts within `caps`.
-    pub fn new(caps: CallMemoryCaps) -> Self {
+    /// Counts within `limits`.
+    pub fn new(limits: CallMemoryLimits) -> Self {
         Self {
-            caps,
-            all: AtomicUsize::new(0),
+            limits,
+            total: AtomicUsize::new(0),
             sources: Mutex::default(),
-            refused_all: AtomicU64::new(0),
-            refused_source: AtomicU64::new(0),
+            refused_total: AtomicU64::new(0),
+            refused_per_source: AtomicU64::new(0),
         }
     }
 
@@ -77,110 +78,110 @@ impl CallMemory {
         let memory = Arc::clone(self);
         metrics.on_scrape(move |scrape| {
             let help = "What gRPC calls hold in memory, in bytes";
-            scrape.gauge("tokend_call_memory_bytes", help, memory.all.load(Relaxed))?;
-            let bounds = [("all", &memory.refused_all), ("source", &memory.refused_source)];
+            scrape.gauge("tokend_call_memory_bytes", help, memory.total.load(Relaxed))?;
+            let bounds = [("all", &memory.refused_total), ("source", &memory.refused_per_source)];
             let refused = bounds.map(|(bound, count)| ([("bound", bound)], count.load(Relaxed)));
             let help = "gRPC calls that were refused for what those under way hold in memory, by the bound that was reached";
             scrape.counters("tokend_call_memory_refused", help, refused)
         });
     }
 
-    /// The share of the source that `address` belongs to.
-    pub(super) fn share(self: &Arc<Self>, address: IpAddr) -> Arc<Share> {
+    /// Returns the counter of the source that `address` belongs to.
+    pub(super) fn source(self: &Arc<Self>, address: IpAddr) -> Arc<SourceMemory> {
         let source = Source::of(address);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = sources.get(&source).and_then(Weak::upgrade) {
-            return share;
+        if let Some(known) = sources.get(&source).and_then(Weak::upgrade) {
+            return known;
         }
-        let share = Arc::new(Share { memory: Arc::clone(self), source, held: AtomicUsize::new(0) });
-        sources.insert(source, Arc::downgrade(&share));
-        share
+        let memory = Arc::clone(self);
+        let new = Arc::new(SourceMemory { memory, source, reserved: AtomicUsize::new(0) });
+        sources.insert(source, Arc::downgrade(&new));
+        new
     }
 
-    /// At the first, the second, the fourth and so on: a flood must not fill the log.
+    /// Counts and logs a refusal: the 1st, 2nd, 4th, 8th ..., so that a flood does not fill the log.
     fn refuse(&self, refused: &AtomicU64, setting: &'static str, source: Source) -> NoRoom {
         if (refused.fetch_add(1, Relaxed) + 1).is_power_of_two() {
-            tracing::warn!(%source, setting, "calls are refused: those under way hold too much memory");
+            tracing::warn!(%source, setting, "call memory limit reached; calls are refused");
         }
         NoRoom
     }
 }
 
-impl Share {
-    /// Room for a call whose metadata has so many octets.
-    pub(super) fn call(self: &Arc<Self>, metadata: usize) -> Result<Held, NoRoom> {
-        self.hold(metadata.saturating_add(OF_ONE_CALL))
+impl SourceMemory {
+    /// Reserves the memory of a call with this much metadata.
+    pub(super) fn reserve_call(self: &Arc<Self>, metadata: usize) -> Result<Reservation, NoRoom> {
+        self.reserve(metadata.saturating_add(CALL_BYTES))
     }
 
-    /// Room for so many octets.
-    pub(super) fn hold(self: &Arc<Self>, octets: usize) -> Result<Held, NoRoom> {
-        self.take(octets)?;
-        Ok(Held { share: Arc::clone(self), octets: AtomicUsize::new(octets) })
+    pub(super) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, NoRoom> {
+        self.add(bytes)?;
+        Ok(Reservation { source: Arc::clone(self), bytes: AtomicUsize::new(bytes) })
     }
 
-    fn take(&self, octets: usize) -> Result<(), NoRoom> {
-        let Self { memory, source, held } = self;
-        let caps = memory.caps;
-        let own = held.fetch_add(octets, Relaxed).saturating_add(octets);
-        if own > caps.of_one_source {
-            held.fetch_sub(octets, Relaxed);
-            return Err(memory.refuse(&memory.refused_source, "max_call_memory_per_source", *source));
+    fn add(&self, bytes: usize) -> Result<(), NoRoom> {
+        let Self { memory, source, reserved } = self;
+        let limits = memory.limits;
+        let own = reserved.fetch_add(bytes, Relaxed).saturating_add(bytes);
+        if own > limits.per_source {
+            reserved.fetch_sub(bytes, Relaxed);
+            return Err(memory.refuse(&memory.refused_per_source, "max_call_memory_per_source", *source));
         }
-        if memory.all.fetch_add(octets, Relaxed).saturating_add(octets) > caps.all && own > OWN {
-            self.give_back(octets);
-            return Err(memory.refuse(&memory.refused_all, "max_call_memory", *source));
+        let total = memory.total.fetch_add(bytes, Relaxed).saturating_add(bytes);
+        if total > limits.total && own > GUARANTEED_BYTES {
+            self.release(bytes);
+            return Err(memory.refuse(&memory.refused_total, "max_call_memory", *source));
         }
         Ok(())
     }
 
-    fn give_back(&self, octets: usize) {
-        self.held.fetch_sub(octets, Relaxed);
-        self.memory.all.fetch_sub(octets, Relaxed);
+    fn release(&self, bytes: usize) {
+        self.reserved.fetch_sub(bytes, Relaxed);
+        self.memory.total.fetch_sub(bytes, Relaxed);
     }
 }
 
-impl Drop for Share {
+impl Drop for SourceMemory {
     fn drop(&mut self) {
         let mut sources = self.memory.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another share of this source may have been begun in between.
-        if sources.get(&self.source).is_some_and(|share| share.strong_count() == 0) {
+        // A new connection of this source may have replaced the entry.
+        if sources.get(&self.source).is_some_and(|known| known.strong_count() == 0) {
             sources.remove(&self.source);
         }
     }
 }
 
-impl Held {
-    /// A message of so many octets begins, and room is made for it at once. They count twice: as they come, and as what they
-    /// mean. One that no source could hold is refused for its size by whoever reads it.
-    pub(super) fn message(&self, octets: usize) -> Result<(), NoRoom> {
-        let octets = octets.saturating_mul(2);
-        if octets > self.share.memory.caps.of_one_source {
+impl Reservation {
+    /// Reserves a message when it begins. It counts twice: as encoded bytes, and decoded. A message that exceeds the limit of any
+    /// source does not count: its reader rejects it for its size.
+    pub(super) fn add_message(&self, length: usize) -> Result<(), NoRoom> {
+        let bytes = length.saturating_mul(2);
+        if bytes > self.source.memory.limits.per_source {
             return Ok(());
         }
-        self.share.take(octets)?;
-        self.octets.fetch_add(octets, Relaxed);
+        self.source.add(bytes)?;
+        self.bytes.fetch_add(bytes, Relaxed);
         Ok(())
     }
 
-    /// What came so far has been answered: of the call there is left what its answer takes.
-    pub(super) fn answered(&self) {
-        let held = self.octets.load(Relaxed);
-        let left = held.min(OF_ONE_ANSWER);
-        // What comes at this moment is given back with the rest.
-        if self.octets.compare_exchange(held, left, Relaxed, Relaxed).is_ok() {
-            self.share.give_back(held - left);
+    /// Releases the memory of the answered request, and keeps that of its response.
+    pub(super) fn release_request(&self) {
+        let reserved = self.bytes.load(Relaxed);
+        let kept = reserved.min(RESPONSE_BYTES);
+        // If a message arrives at this moment, the drop releases it all.
+        if self.bytes.compare_exchange(reserved, kept, Relaxed, Relaxed).is_ok() {
+            self.source.release(reserved - kept);
         }
     }
 
-    /// Whose it is.
-    pub(super) const fn share(&self) -> &Arc<Share> {
-        &self.share
+    pub(super) const fn source(&self) -> &Arc<SourceMemory> {
+        &self.source
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.share.give_back(*self.octets.get_mut());
+        self.source.release(*self.bytes.get_mut());
     }
 }
 
@@ -189,48 +190,47 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
-    fn memory(all: usize, of_one_source: usize) -> Arc<CallMemory> {
-        Arc::new(CallMemory::new(CallMemoryCaps { all, of_one_source }))
+    fn memory(total: usize, per_source: usize) -> Arc<CallMemory> {
+        Arc::new(CallMemory::new(CallMemoryLimits { total, per_source }))
     }
 
-    fn held(memory: &CallMemory) -> usize {
-        memory.all.load(Relaxed)
+    fn reserved(memory: &CallMemory) -> usize {
+        memory.total.load(Relaxed)
     }
 
     #[test]
-    fn one_source_cannot_take_all_of_it() {
-        let memory = memory(3 * OWN, 2 * OWN);
-        let of = |text: &str| memory.share(text.parse().unwrap());
+    fn one_source_cannot_use_all_memory() {
+        let memory = memory(3 * GUARANTEED_BYTES, 2 * GUARANTEED_BYTES);
+        let of = |text: &str| memory.source(text.parse().unwrap());
         let (first, same, other) = (of("10.0.0.1"), of("::ffff:10.0.0.1"), of("10.0.0.2"));
-        let _most = first.hold(2 * OWN - 50).unwrap();
-        assert!(same.hold(51).is_err());
-        let rest = same.hold(50).unwrap();
-        let _others = other.hold(OWN).unwrap();
-        assert!(other.hold(1).is_err(), "all of it is taken");
-        // But for a little, which is anybody's.
+        let _most = first.reserve(2 * GUARANTEED_BYTES - 50).unwrap();
+        assert!(same.reserve(51).is_err());
+        let rest = same.reserve(50).unwrap();
+        let _others = other.reserve(GUARANTEED_BYTES).unwrap();
+        assert!(other.reserve(1).is_err(), "the total is reached");
         let third = of("10.0.0.3");
-        let _own = third.hold(OWN).unwrap();
-        assert!(third.hold(1).is_err());
-        drop((rest, _own));
-        let _again = other.hold(50).unwrap();
-        assert_eq!((memory.refused_source.load(Relaxed), memory.refused_all.load(Relaxed)), (1, 2));
+        let guaranteed = third.reserve(GUARANTEED_BYTES).unwrap();
+        assert!(third.reserve(1).is_err());
+        drop((rest, guaranteed));
+        let _again = other.reserve(50).unwrap();
+        assert_eq!((memory.refused_per_source.load(Relaxed), memory.refused_total.load(Relaxed)), (1, 2));
     }
 
     #[test]
-    fn what_is_held_is_given_back_once() {
+    fn a_reservation_is_released_once() {
         let memory = memory(100_000, 100_000);
-        let share = memory.share("10.0.0.1".parse().unwrap());
-        let call = share.call(1_000).unwrap();
-        call.message(500).unwrap();
-        assert_eq!(held(&memory), OF_ONE_CALL + 2_000);
-        assert!(call.message(45_000).is_err());
-        assert_eq!(held(&memory), OF_ONE_CALL + 2_000, "what found no room is not held");
-        call.message(1 << 30).unwrap();
-        assert_eq!(held(&memory), OF_ONE_CALL + 2_000, "nor is what will be refused for its size");
-        call.answered();
-        assert_eq!(held(&memory), OF_ONE_ANSWER);
-        call.message(10).unwrap();
-        drop((call, share));
-        assert_eq!((held(&memory), memory.sources.lock().unwrap().len()), (0, 0));
+        let source = memory.source("10.0.0.1".parse().unwrap());
+        let call = source.reserve_call(1_000).unwrap();
+        call.add_message(500).unwrap();
+        assert_eq!(reserved(&memory), CALL_BYTES + 2_000);
+        assert!(call.add_message(45_000).is_err());
+        assert_eq!(reserved(&memory), CALL_BYTES + 2_000, "a refused message is not reserved");
+        call.add_message(1 << 30).unwrap();
+        assert_eq!(reserved(&memory), CALL_BYTES + 2_000, "nor is one that is rejected for its size");
+        call.release_request();
+        assert_eq!(reserved(&memory), RESPONSE_BYTES);
+        call.add_message(10).unwrap();
+        drop((call, source));
+        assert_eq!((reserved(&memory), memory.sources.lock().unwrap().len()), (0, 0));
     }
 }

@@ -1,27 +1,26 @@
-//! From listeners to connections: the accept loop, TLS, and the bounds on what a stranger can open.
+//! Listeners and connections: the accept loop, TLS, HTTP/2 and HTTP/1.1, and the limits of what a client may open.
 //!
-//! May import: `model`, `random`, `clock`, `files`. Invariant: a stranger can cost a bounded number of connections, each a bounded time and
-//! memory, and none of that is taken from other callers.
+//! May import: `model`, `random`, `clock`, `files`, `metrics`. Invariant: an unauthenticated client costs a bounded number of
+//! connections, each with bounded time and memory, and takes none of that from other clients.
 
 mod accept;
 mod activity;
-mod admission;
-mod calls;
-mod counted;
+mod connection_limits;
 mod descriptors;
+mod executor;
 mod grpc;
 mod http;
+mod instrument;
 mod memory;
 mod metrics;
-mod stop;
 mod stream;
 mod tls;
 
-pub use accept::{Acceptor, Connections, Protocol};
-pub use admission::ConnectionCaps;
-pub use descriptors::share as share_descriptors;
+pub use accept::{Acceptor, Protocol};
+pub use connection_limits::ConnectionLimits;
+pub use descriptors::divide_descriptors;
 pub use grpc::{Grpc, GrpcLimits, Lifetime};
 pub use http::Http;
-pub use memory::{CallMemory, CallMemoryCaps};
+pub use memory::{CallMemory, CallMemoryLimits};
 pub use metrics::ListenMetrics;
-pub use tls::{ClientAuth, TlsError, TlsFiles, TlsKeeper, TlsUse};
+pub use tls::{ClientAuth, PortTls, TlsError, TlsFiles, TlsReloader};

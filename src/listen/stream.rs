@@ -1,4 +1,4 @@
-//! A connection's octets, plain or through TLS.
+//! The byte stream of a connection, plaintext or TLS.
 
 use std::{
     io,
@@ -16,30 +16,30 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-/// So much is read of a connection before the others have their turn. A frame takes its sender nothing: who sends without end
-/// is to hold nobody up for longer than these take to be answered.
-const TURN: usize = 64 * 1024;
+/// Bytes that are read of one connection before other tasks get their turn: frames cost their sender nothing, and a client that
+/// sends without pause must not delay other connections.
+const READ_BUDGET: usize = 64 * 1024;
 
-/// A connection's octets.
+/// The byte stream of a connection.
 ///
-/// It says that it cannot write vectored, though it could: h2 then copies replies of up to 1,024 bytes behind their
-/// headers and sends many of them with one `write`. With vectored writing, each reply of 256 bytes or more costs a `writev`
-/// of its own, which halves the throughput of replies that hold a token.
+/// `is_write_vectored` stays false: h2 then copies responses of up to 1,024 bytes behind their headers and sends many of them with
+/// one `write`. With vectored writes, each response of 256 bytes or more costs a `writev` of its own, which halves the throughput
+/// of responses that hold a token.
 pub(super) struct Stream {
-    octets: Octets,
-    traffic: Traffic,
-    /// What was read in this turn.
-    turn: usize,
+    transport: Transport,
+    byte_counts: ByteCounts,
+    /// Bytes read since this task last gave way.
+    read: usize,
 }
 
-enum Octets {
+enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How much a connection has carried so far.
+/// The number of bytes that a connection has carried.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Traffic(Arc<Counts>);
+pub(super) struct ByteCounts(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -47,43 +47,43 @@ struct Counts {
     written: AtomicUsize,
 }
 
-impl Traffic {
-    /// The octets that were read.
+impl ByteCounts {
     pub(super) fn read(&self) -> usize {
         self.0.read.load(Relaxed)
     }
 
-    /// A number that grows whenever any octet is read or written.
-    pub(super) fn progress(&self) -> usize {
+    /// Bytes read and written.
+    pub(super) fn total(&self) -> usize {
         self.read().wrapping_add(self.0.written.load(Relaxed))
     }
 }
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { octets: Octets::Plain(stream), traffic: Traffic::default(), turn: 0 }
+        Self { transport: Transport::Plain(stream), byte_counts: ByteCounts::default(), read: 0 }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        Self { octets: Octets::Tls(Box::new(stream)), traffic: Traffic::default(), turn: 0 }
+        let transport = Transport::Tls(Box::new(stream));
+        Self { transport, byte_counts: ByteCounts::default(), read: 0 }
     }
 
-    /// Counts on while the stream is read and written.
-    pub(super) fn traffic(&self) -> Traffic {
-        self.traffic.clone()
+    /// Returns the counters, which follow the stream.
+    pub(super) fn byte_counts(&self) -> ByteCounts {
+        self.byte_counts.clone()
     }
 }
 
 impl Drop for Stream {
-    /// Reads what has arrived and was not read. A socket that is closed with unread bytes is reset (RFC 1122 section
-    /// 4.2.2.13), and its client loses the last answer.
+    /// Reads the bytes that have arrived. A socket that is closed with unread bytes is reset (RFC 1122 section 4.2.2.13), and its
+    /// client loses the last response.
     fn drop(&mut self) {
-        let stream = match &self.octets {
-            Octets::Plain(stream) => stream,
-            Octets::Tls(stream) => stream.get_ref().0,
+        let stream = match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0,
         };
         let mut bytes = [0; 4096];
-        let mut left = TURN;
+        let mut left = READ_BUDGET;
         while let Ok(read @ 1..) = rustix::io::read(stream, &mut bytes) {
             left = left.saturating_sub(read);
             if left == 0 {
@@ -99,48 +99,48 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { octets, traffic, turn } = self.get_mut();
-        if *turn >= TURN {
-            *turn = 0;
+        let Self { transport, byte_counts, read } = self.get_mut();
+        if *read >= READ_BUDGET {
+            *read = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         let before = buffer.filled().len();
-        let polled = match octets {
-            Octets::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Octets::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+        let polled = match transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
         };
-        let read = buffer.filled().len() - before;
-        traffic.0.read.fetch_add(read, Relaxed);
-        *turn = if polled.is_pending() { 0 } else { *turn + read };
+        let count = buffer.filled().len() - before;
+        byte_counts.0.read.fetch_add(count, Relaxed);
+        *read = if polled.is_pending() { 0 } else { *read + count };
         polled
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { octets: stream, traffic, .. } = self.get_mut();
-        let polled = match stream {
-            Octets::Plain(stream) => Pin::new(stream).poll_write(context, octets),
-            Octets::Tls(stream) => Pin::new(stream).poll_write(context, octets),
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { transport, byte_counts, .. } = self.get_mut();
+        let polled = match transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         };
         if let Poll::Ready(Ok(written)) = &polled {
-            traffic.0.written.fetch_add(*written, Relaxed);
+            byte_counts.0.written.fetch_add(*written, Relaxed);
         }
         polled
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().octets {
-            Octets::Plain(stream) => Pin::new(stream).poll_flush(context),
-            Octets::Tls(stream) => Pin::new(stream).poll_flush(context),
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().octets {
-            Octets::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Octets::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        match &mut self.get_mut().transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }
@@ -158,32 +158,32 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_sends_without_end_lets_others_have_their_turn() {
+    async fn a_client_that_sends_without_pause_yields_to_other_tasks() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut stream = Stream::plain(listener.accept().await.unwrap().0);
         let sent = tokio::spawn(async move {
-            sender.write_all(&vec![7; 8 * TURN]).await.unwrap();
+            sender.write_all(&vec![7; 8 * READ_BUDGET]).await.unwrap();
             sender
         });
         let mut read = 0;
-        while read < 8 * TURN {
-            // The system has more, as it may not always.
+        while read < 8 * READ_BUDGET {
+            // Else `poll_read` may be pending for want of data.
             stream.readable().await;
-            let mut turn = 0;
-            let mut octets = [0; 8192];
+            let mut budget = 0;
+            let mut bytes = [0; 8192];
             let mut context = Context::from_waker(Waker::noop());
             loop {
-                let mut buffer = ReadBuf::new(&mut octets);
+                let mut buffer = ReadBuf::new(&mut bytes);
                 if Pin::new(&mut stream).poll_read(&mut context, &mut buffer).is_pending() {
                     break;
                 }
-                turn += buffer.filled().len();
+                budget += buffer.filled().len();
             }
-            assert!(turn < TURN + 8192, "{turn} octets in one turn");
-            read += turn;
+            assert!(budget < READ_BUDGET + 8192, "{budget} bytes in one turn");
+            read += budget;
         }
-        // What is left of a turn does not lame the next one.
+        // The rest of a budget does not stall the next read.
         sent.await.unwrap().write_all(b"last").await.unwrap();
         let mut last = [0; 4];
         stream.read_exact(&mut last).await.unwrap();
@@ -192,7 +192,7 @@ mod tests {
 
     impl Stream {
         async fn readable(&self) {
-            let Octets::Plain(stream) = &self.octets else { return };
+            let Transport::Plain(stream) = &self.transport else { return };
             stream.readable().await.unwrap();
         }
     }

@@ -1,5 +1,5 @@
-//! Following the store: what other replicas changed is in memory here as soon as the store tells of it, and within the
-//! refresh interval at the latest. On the same rounds the keys are kept as planned, and it is told what is held here.
+//! Follows the store: loads what other replicas changed, as soon as the store notifies of it and every `refresh_interval` at the
+//! latest. The same rounds execute due key operations and report this replica to the others.
 
 use std::{
     sync::{
@@ -14,82 +14,81 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use super::StartError;
+use super::{StartError, state::State};
 use crate::{
-    access::{Directory, TrustedIssuers, UsedAssertions},
     admission::Admission,
     audit::AuditLog,
-    clock::Clock,
     grpc::Health,
     http::{NotReady, Readiness},
-    keys::{KeyManager, KeyRing},
     model::ChangeSequence,
-    revocations::Revocations,
-    store::{ClockGuard, Store},
 };
 
-/// Follows the store's changes.
+/// Keeps the state up to date with the store.
 #[derive(Debug)]
 pub(super) struct Follower {
-    pub(super) store: Arc<Store>,
-    pub(super) revocations: Arc<Revocations>,
-    pub(super) ring: Arc<KeyRing>,
-    pub(super) directory: Arc<Directory>,
-    pub(super) admission: Arc<Admission>,
-    pub(super) used_assertions: Arc<UsedAssertions>,
-    pub(super) issuers: Arc<TrustedIssuers>,
-    pub(super) key_manager: Arc<KeyManager>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) audit: Arc<AuditLog>,
-    pub(super) readiness: Readiness,
-    pub(super) health: Health,
-    /// Whether a store that accepts no writes is one to be ready with.
-    pub(super) admits_read_only: bool,
-    /// Whether the store accepted writes when it was last asked.
-    pub(super) accepts_writes: AtomicBool,
-    pub(super) guard: Arc<ClockGuard>,
-    /// What was followed of the keys and clients. Held through a round, so that rounds do not overlap.
-    pub(super) seen: Mutex<Option<ChangeSequence>>,
+    state: State,
+    admission: Arc<Admission>,
+    audit: Arc<AuditLog>,
+    readiness: Readiness,
+    health: Health,
+    /// Whether a read-only store leaves this replica ready.
+    admits_read_only: bool,
+    /// Whether the store accepted writes in the last round.
+    accepts_writes: AtomicBool,
+    /// The change up to which keys and clients were loaded. Locked through a round, so that rounds do not overlap.
+    loaded: Mutex<Option<ChangeSequence>>,
 }
 
 impl Follower {
-    /// Resolves when nothing that a round began is under way any more.
-    pub(super) async fn settled(&self) {
-        self.issuers.settled().await;
+    pub(super) fn new(
+        state: State,
+        admission: Arc<Admission>,
+        audit: Arc<AuditLog>,
+        readiness: Readiness,
+        health: Health,
+        admits_read_only: bool,
+    ) -> Self {
+        let (accepts_writes, loaded) = (true.into(), Mutex::default());
+        Self { state, admission, audit, readiness, health, admits_read_only, accepts_writes, loaded }
     }
 
-    /// One round. What fails of it keeps nothing else from being done that can be.
+    /// Waits for the fetches of trusted issuers' keys that a round has begun.
+    pub(super) async fn wait_for_fetches(&self) {
+        self.state.issuers.settled().await;
+    }
+
+    /// Runs one round. A step that fails does not prevent the others.
     pub(super) async fn round(&self) -> Result<(), StartError> {
-        let revocations = self.revocations.catch_up().await;
-        let others = self.other_round().await;
-        self.look_at_readiness();
+        let revocations = self.state.revocations.catch_up().await;
+        let others = self.follow_and_tend_all().await;
+        self.update_readiness();
         self.health.report(|| self.readiness.is_ready()).await;
         revocations?;
         others
     }
 
-    /// Finds out what keeps this replica from doing its job. Asks nothing but memory.
-    fn look_at_readiness(&self) {
-        self.readiness.set(NotReady::StateStale, self.revocations.is_stale());
+    /// Updates the causes that are known from memory.
+    fn update_readiness(&self) {
+        self.readiness.set(NotReady::StateStale, self.state.revocations.is_stale());
         self.readiness.set(NotReady::AuditUnavailable, self.audit.is_blocked());
     }
 
-    /// A round but for the revocations.
-    async fn other_round(&self) -> Result<(), StartError> {
-        // They need no store.
-        self.issuers.tend();
-        let clocks = self.guard.observe().await;
-        self.directory.follow_files().await;
+    /// Runs a round without the revocations.
+    async fn follow_and_tend_all(&self) -> Result<(), StartError> {
+        // Needs no store.
+        self.state.issuers.reconcile();
+        let clocks = self.state.guard.observe().await;
+        self.state.directory.follow_files().await;
         self.follow().await?;
-        let asked = self.ask_for_writes().await;
-        self.tend().await?;
-        asked?;
+        let checked = self.check_writes().await;
+        self.reconcile().await?;
+        checked?;
         Ok(clocks?)
     }
 
-    /// Finds out whether the store accepts writes.
-    async fn ask_for_writes(&self) -> Result<(), StartError> {
-        let problem = self.store.write_problem().await?;
+    /// Checks whether the store accepts writes.
+    async fn check_writes(&self) -> Result<(), StartError> {
+        let problem = self.state.store.write_problem().await?;
         self.accepts_writes.store(problem.is_none(), Relaxed);
         let not_ready = problem.is_some() && !self.admits_read_only;
         let changed = self.readiness.set(NotReady::StoreReadOnly, not_ready);
@@ -99,50 +98,50 @@ impl Follower {
         Ok(())
     }
 
-    /// Brings keys and clients in memory to the store's state. Answers whether they have changed.
+    /// Loads keys and clients if they have changed, and returns whether they have.
     async fn follow(&self) -> Result<bool, StartError> {
-        let mut seen = self.seen.lock().await;
-        // Every revocation up to this change is in memory, and what follows reads every other change up to it.
-        let held = *self.revocations.loaded().borrow();
-        let asked = self.clock.now();
-        // Read before the rows: a change in between is then seen twice rather than never.
-        let sequence = self.store.change_sequence().await?;
-        let changed = *seen != Some(sequence);
+        let mut loaded = self.loaded.lock().await;
+        // All revocations up to this change are in memory; the steps below load all other changes up to it.
+        let held = *self.state.revocations.loaded().borrow();
+        let start = self.state.clock.now();
+        // Read before the rows: a change in between is loaded twice rather than never.
+        let sequence = self.state.store.change_sequence().await?;
+        let changed = *loaded != Some(sequence);
         if changed {
-            self.ring.refresh().await?;
-            self.directory.refresh().await?;
-            self.admission.forget_others(|client_id| self.directory.has(client_id));
-            *seen = Some(sequence);
+            self.state.ring.refresh().await?;
+            self.state.directory.refresh().await?;
+            self.admission.forget_others(|client_id| self.state.directory.has(client_id));
+            *loaded = Some(sequence);
         }
-        self.ring.confirm(asked);
-        self.revocations.publish(held);
+        self.state.ring.confirm(start);
+        self.state.revocations.publish(held);
         Ok(changed)
     }
 
-    /// Does what is due.
+    /// Executes what is due.
     async fn tend(&self) -> Result<(), StartError> {
-        self.ring.retry().await;
-        let clients = self.directory.retry().await;
+        self.state.ring.retry().await;
+        let clients = self.state.directory.retry().await;
         if !self.accepts_writes.load(Relaxed) {
-            // All of what follows would fail.
+            // The steps below would fail.
             return Ok(clients?);
         }
-        // One step that fails keeps none of the others from being taken.
-        let kept = self.key_manager.reconcile().await;
-        let reported = self.key_manager.report().await;
-        let swept = match self.guard.deletion_time() {
-            Some(now) => self.used_assertions.tidy(now).await,
+        // Every step runs, whether or not an earlier one fails.
+        let kept = self.state.key_manager.reconcile().await;
+        let reported = self.state.key_manager.report().await;
+        let swept = match self.state.guard.deletion_time() {
+            Some(now) => self.state.used_assertions.tidy(now).await,
             None => Ok(()),
         };
-        self.revocations.clean_up().await?;
+        self.state.revocations.clean_up().await?;
         swept?;
         clients?;
         kept?;
         Ok(reported?)
     }
 
-    /// Follows the store whenever it tells of a change and every `interval`, for ever, and then does what is due. The revocations
-    /// are followed for themselves, so that nothing else that is done holds them up.
+    /// Follows the store at each change and every `interval`, for ever, and executes what is due. The revocations have a loop of their
+    /// own, so that no other step delays them.
     pub(super) async fn run(self: Arc<Self>, interval: Duration, failing: bool) {
         tokio::join!(
             self.follow_revocations(interval, Failures { of: "revocations", failing }),
@@ -151,52 +150,53 @@ impl Follower {
         );
     }
 
-    /// Apart from what asks the store: a store that hangs must not keep health from saying so.
+    /// A loop of its own: a store that hangs must not keep health from reporting it.
     async fn follow_readiness(&self, interval: Duration) {
         let mut changes = self.readiness.changes();
         let mut ticks = ticks(interval);
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.look_at_readiness(),
+                _ = ticks.tick() => self.update_readiness(),
                 Ok(_) = changes.changed() => self.health.report(|| self.readiness.is_ready()).await,
             }
         }
     }
 
     async fn follow_revocations(&self, interval: Duration, mut failures: Failures) {
-        let mut changes = self.store.changes();
+        let mut changes = self.state.store.changes();
         let mut ticks = ticks(interval);
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 Ok(()) = changes.changed() => {}
             }
-            failures.note(self.revocations.catch_up().await.map(|_| ()).map_err(StartError::from));
+            failures.note(self.state.revocations.catch_up().await.map(|_| ()).map_err(StartError::from));
         }
     }
 
     async fn follow_others(&self, interval: Duration, mut failures: Failures) {
-        let mut changes = self.store.changes();
-        let mut held = self.revocations.loaded();
+        let mut changes = self.state.store.changes();
+        let mut held = self.state.revocations.loaded();
         let mut ticks = ticks(interval);
         loop {
             tokio::select! {
-                _ = ticks.tick() => failures.note(self.other_round().await),
+                _ = ticks.tick() => failures.note(self.follow_and_tend_all().await),
                 Ok(()) = changes.changed() => failures.note(self.follow_and_tend().await),
-                // More of what is in memory is then known to be all.
+                // `publish` can then announce a later change as complete.
                 Ok(()) = held.changed() => failures.note(self.follow_and_tend().await),
             }
         }
     }
 
-    /// Most changes are revocations, after which nothing else is due.
+    /// Most changes are revocations, after which nothing is due.
     async fn follow_and_tend(&self) -> Result<(), StartError> {
-        if self.follow().await? { self.tend().await } else { Ok(()) }
+        if self.follow().await? { self.reconcile().await } else { Ok(()) }
     }
 }
 
-/// What is followed, and whether that fails. Of failures, the first and the recovery are logged.
+/// Logs the first failure of a loop, and the recovery.
 struct Failures {
+    /// The state that the loop follows.
     of: &'static str,
     failing: bool,
 }

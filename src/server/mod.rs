@@ -1,14 +1,16 @@
-//! The composition root: opens the store, loads the keys, builds the services, and runs them on given listeners until a
-//! given shutdown.
+//! The server: opens the store, loads the state, builds the services, and runs them on bound ports until the shutdown.
 //!
-//! May import everything below. Invariant: nothing is served before everything that can be wrong has been checked.
+//! May import everything below. Invariant: everything that can be wrong is checked before anything is served.
 
-mod compose;
+mod error;
 mod follow;
 mod gauges;
+mod open;
 mod run;
 mod settings;
+mod state;
 
-pub use compose::{Rounds, Server, StartError};
-pub use run::{Listeners, RunError};
+pub use error::{RunError, StartError};
+pub use open::{Rounds, Server};
+pub use run::Listeners;
 pub use settings::{CallerSources, PeopleSettings, Serving, Settings};

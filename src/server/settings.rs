@@ -1,4 +1,4 @@
-//! What a server is made from.
+//! Settings of a server.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,103 +12,103 @@ use crate::{
     grpc::{self, TrustPrivacy, WatchLimits},
     http::Discovery,
     keys::KeySettings,
-    listen::{CallMemoryCaps, ConnectionCaps, GrpcLimits, TlsFiles},
+    listen::{CallMemoryLimits, ConnectionLimits, GrpcLimits, TlsFiles},
     revocations::RevocationSettings,
     store::Location,
     telemetry::TraceSettings,
     tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
 
-/// What a server is made from: each floor's own settings.
+/// Settings of a server: those of each module.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where the state is.
+    /// The store.
     pub store: Location,
-    /// What steers the keys.
+    /// Signing keys.
     pub keys: KeySettings,
-    /// What holds for every client's tokens.
+    /// Rules for the tokens of all clients.
     pub rules: IssueRules,
-    /// What steers authentication.
+    /// Authentication of callers.
     pub callers: CallerSettings,
-    /// Where authentication reads, besides the store.
+    /// Sources of callers' keys besides the store.
     pub caller_sources: CallerSources,
-    /// What steers issuing.
+    /// Issuing.
     pub issue: IssuePolicy,
-    /// What steers verifying.
+    /// Verifying.
     pub verify: VerifyPolicy,
-    /// What the public documents say.
+    /// Discovery documents.
     pub discovery: Discovery,
-    /// TLS on the gRPC port; none means plaintext.
+    /// TLS files; none: plaintext.
     pub tls: Option<TlsFiles>,
-    /// The bounds of a call.
+    /// Limits of a call.
     pub calls: grpc::Limits,
-    /// How much is taken on at once.
+    /// Rates and concurrency of calls.
     pub admission: AdmissionLimits,
-    /// What steers the audit log.
+    /// Audit log.
     pub audit: AuditSettings,
-    /// Where traces are sent; none: nothing is traced.
+    /// Traces; none: calls are not traced.
     pub traces: Option<TraceSettings>,
-    /// How people log in.
+    /// Login of users.
     pub people: PeopleSettings,
-    /// What steers sessions.
+    /// Sessions.
     pub sessions: SessionPolicy,
-    /// What steers the view of the revocations.
+    /// Revocations in memory.
     pub revocations: RevocationSettings,
-    /// The bounds of a watch of the trust bundle.
+    /// Limits of trust bundle watches.
     pub watches: WatchLimits,
-    /// What keeps the trust bundle from strangers.
+    /// Access to the trust bundle.
     pub trust_privacy: TrustPrivacy,
-    /// The largest message, in bytes.
+    /// Size limit of a message, in bytes.
     pub max_message_bytes: usize,
-    /// How connections are served, and how serving ends.
+    /// Connections, rounds and shutdown.
     pub serving: Serving,
 }
 
-/// Where authentication reads, besides the store.
+/// Sources of callers' keys besides the store.
 #[derive(Debug, Clone)]
 pub struct CallerSources {
-    /// The folder with clients' JWK sets.
+    /// Directory of clients' JWK sets.
     pub jwks_dir: Option<PathBuf>,
-    /// The issuers whose tokens stand for clients.
+    /// Issuers whose tokens authenticate clients.
     pub trusted_issuers: Vec<TrustedIssuerSettings>,
-    /// How their keys are kept up to date.
+    /// Refresh of the issuers' keys.
     pub refresh: RefreshSettings,
 }
 
-/// How people log in.
+/// Login of users.
 #[derive(Debug, Clone, Copy)]
 pub struct PeopleSettings {
-    /// How passwords are hashed.
+    /// Password hashing.
     pub hashing: HashingSettings,
-    /// How often they may be guessed.
+    /// Limits of failed logins.
     pub limits: LoginLimitSettings,
 }
 
-/// How connections are served, and how serving ends.
+/// Connections, rounds and shutdown.
 #[derive(Debug, Clone, Copy)]
 pub struct Serving {
-    /// The bounds of a connection.
+    /// Limits of a gRPC connection.
     pub connections: GrpcLimits,
-    /// Connections at once, on the gRPC port.
-    pub grpc_connections: ConnectionCaps,
-    /// Connections at once, on the HTTP port.
-    pub http_connections: ConnectionCaps,
-    /// What calls may hold in memory.
-    pub call_memory: CallMemoryCaps,
-    /// Whether the HTTP port, and that of the metrics, are served over TLS too.
+    /// Connections of the gRPC port.
+    pub grpc_connections: ConnectionLimits,
+    /// Connections of the HTTP port.
+    pub http_connections: ConnectionLimits,
+    /// Memory of calls.
+    pub call_memory: CallMemoryLimits,
+    /// Whether the ports for HTTP and metrics use TLS too.
     pub http_tls: bool,
-    /// Whether the metrics are served on the HTTP port.
+    /// Whether the HTTP port serves the metrics.
     pub metrics_on_http: bool,
-    /// How often changed TLS files are looked for.
+    /// Interval between checks of the TLS files.
     pub tls_check_interval: Duration,
-    /// The longest that a TLS handshake, the preface of HTTP/2 or an HTTP request's head may take.
+    /// Timeout of a TLS handshake, of the HTTP/2 preface, and of the headers of an HTTP request.
     pub handshake_timeout: Duration,
-    /// How often other replicas' changes are looked for in the store.
+    /// Interval between rounds that read other replicas' changes.
     pub refresh_interval: Duration,
-    /// Whether the replica stays ready while it fails some calls.
+    /// Whether the replica stays ready while some calls fail.
     pub ready_when_degraded: bool,
-    /// How long calls are still taken after the server said that it is not ready.
+    /// How long calls are accepted after readiness reports the shutdown.
     pub drain_delay: Duration,
-    /// How long calls that are being served then have to finish.
+    /// How long calls in flight have to complete after that.
     pub drain_timeout: Duration,
 }

@@ -1,4 +1,4 @@
-//! The span of a call, and of its steps.
+//! Spans of calls and of their steps.
 
 use std::{
     fmt,
@@ -14,13 +14,13 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use super::{
     Sampling,
-    parent::{TRACEPARENT, TRACESTATE, parent},
+    trace_context::{TRACEPARENT, TRACESTATE, extract},
 };
 
-/// Whether this process traces any calls: if not, a step costs one look at this.
+/// Whether this process traces calls. If it does not, a step costs one load of this flag.
 static TRACES: AtomicBool = AtomicBool::new(false);
 
-/// Begins the spans of calls.
+/// Starts the spans of calls.
 pub struct Spans {
     tracer: SdkTracer,
     sampling: Sampling,
@@ -33,19 +33,19 @@ impl fmt::Debug for Spans {
 }
 
 impl Spans {
-    /// Begins them with `tracer`, which must record whatever it is given.
+    /// Uses `tracer`, whose sampler must record every span.
     pub fn new(tracer: SdkTracer, sampling: Sampling) -> Self {
         TRACES.store(true, Relaxed);
         Self { tracer, sampling }
     }
 
-    /// The span of a call to the method at `path`, in its caller's trace or in one of its own; none if it is not traced.
+    /// Starts the span of a call to the method at `path`, in the caller's trace or a new one. None: the call is not traced.
     pub fn begin(&self, headers: &HeaderMap, path: &'static str) -> Option<CallSpan> {
-        let parent = parent(headers);
+        let parent = extract(headers);
         if !self.sampling.decide(parent.as_ref().map(SpanContext::is_sampled)) {
             return None;
         }
-        let around = match parent {
+        let parent_context = match parent {
             Some(parent) => Context::new().with_remote_span_context(parent),
             None => Context::new(),
         };
@@ -58,17 +58,17 @@ impl Spans {
             KeyValue::new("rpc.method", method),
         ];
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Server).with_attributes(attributes);
-        let span = self.tracer.build_with_context(builder, &around);
-        Some(CallSpan { context: around.with_span(span).with_value(StepTracer(self.tracer.clone())) })
+        let span = self.tracer.build_with_context(builder, &parent_context);
+        Some(CallSpan { context: parent_context.with_span(span).with_value(StepTracer(self.tracer.clone())) })
     }
 }
 
-/// The span of a call. It ends with [`CallSpan::end`], or when the call is dropped.
+/// The span of a call. [`CallSpan::end`] ends it, or dropping it.
 pub struct CallSpan {
     context: Context,
 }
 
-/// What makes the spans of the steps within a context.
+/// The tracer for steps, kept in the context of the call.
 struct StepTracer(SdkTracer);
 
 impl fmt::Debug for CallSpan {
@@ -78,17 +78,17 @@ impl fmt::Debug for CallSpan {
 }
 
 impl CallSpan {
-    /// The trace that it is in, as hexadecimal.
+    /// The trace id in hexadecimal.
     pub fn trace_id(&self) -> String {
         self.context.span().span_context().trace_id().to_string()
     }
 
-    /// Runs a call within the span: its steps are part of it.
+    /// Runs a call with this span as the parent of its steps.
     pub async fn run<T>(&self, call: impl Future<Output = T>) -> T {
         call.with_context(self.context.clone()).await
     }
 
-    /// Ends it with the call's status code; `failed` when that is the server's fault.
+    /// Ends the span with the call's status code. `failed`: the server is at fault.
     pub fn end(&self, code: i32, failed: bool) {
         let span = self.context.span();
         span.set_attribute(KeyValue::new("rpc.grpc.status_code", i64::from(code)));
@@ -99,40 +99,40 @@ impl CallSpan {
     }
 }
 
-/// A step of a call; it ends when it is dropped.
-pub struct Step(Span);
+/// The span of a step. Dropping it ends it.
+pub struct StepSpan(Span);
 
-impl fmt::Debug for Step {
+impl fmt::Debug for StepSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Step({:?})", self.0)
+        write!(f, "StepSpan({:?})", self.0)
     }
 }
 
-/// Begins a step of the call that this task serves, if that is traced.
-pub fn step(name: &'static str) -> Option<Step> {
+/// Starts the span of a step, if the current task serves a traced call.
+pub fn step(name: &'static str) -> Option<StepSpan> {
     if !TRACES.load(Relaxed) {
         return None;
     }
     Context::map_current(|context| {
         let StepTracer(tracer) = context.get()?;
         let builder = SpanBuilder::from_name(name).with_kind(SpanKind::Internal);
-        Some(Step(tracer.build_with_context(builder, context)))
+        Some(StepSpan(tracer.build_with_context(builder, context)))
     })
 }
 
-/// Adds to a request of tokend's own what ties it to the trace of the call that this task serves, if that is traced.
+/// Adds `traceparent` and `tracestate` to an outgoing request, if the current task serves a traced call.
 pub fn inject(headers: &mut HeaderMap) {
     Context::map_current(|context| {
         if !context.has_active_span() {
             return;
         }
         let span = context.span();
-        let own = span.span_context();
-        let parent = format!("00-{}-{}-01", own.trace_id(), own.span_id());
+        let current = span.span_context();
+        let parent = format!("00-{}-{}-01", current.trace_id(), current.span_id());
         if let Ok(value) = HeaderValue::try_from(parent) {
             headers.insert(TRACEPARENT, value);
         }
-        let state = own.trace_state().header();
+        let state = current.trace_state().header();
         if !state.is_empty()
             && let Ok(value) = HeaderValue::try_from(state)
         {
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_of_our_own_is_tied_to_the_call_and_to_nothing_without_one() {
+    async fn an_outgoing_request_carries_the_trace_context_of_its_call() {
         let provider = SdkTracerProvider::builder().build();
         let spans = Spans::new(provider.tracer("test"), Sampling::new(0.0, true, 1));
         let mut caller = HeaderMap::new();
@@ -159,14 +159,14 @@ mod tests {
         caller.insert(TRACESTATE, "congo=t61".parse().unwrap());
         let call = spans.begin(&caller, "/tokend.v1.TokenService/IssueToken").unwrap();
         assert_eq!(call.trace_id(), trace);
-        let mut own = HeaderMap::new();
-        inject(&mut own);
-        assert!(own.is_empty() && step("nothing").is_none());
-        call.run(async { inject(&mut own) }).await;
-        let parent = own.get(TRACEPARENT).unwrap().to_str().unwrap();
+        let mut outgoing = HeaderMap::new();
+        inject(&mut outgoing);
+        assert!(outgoing.is_empty() && step("nothing").is_none());
+        call.run(async { inject(&mut outgoing) }).await;
+        let parent = outgoing.get(TRACEPARENT).unwrap().to_str().unwrap();
         assert!(parent.starts_with(&format!("00-{trace}-")) && parent.ends_with("-01"), "{parent}");
-        assert!(!parent.contains("00f067aa0ba902b7"), "its own span, not the caller's: {parent}");
-        assert_eq!(own.get(TRACESTATE).unwrap(), "congo=t61");
+        assert!(!parent.contains("00f067aa0ba902b7"), "the call's span, not the caller's: {parent}");
+        assert_eq!(outgoing.get(TRACESTATE).unwrap(), "congo=t61");
         assert!(spans.begin(&HeaderMap::new(), "/a/b").is_none());
     }
 }

@@ -1,11 +1,11 @@
-//! Spans of the calls that are traced, and where they stand in somebody else's trace.
+//! Spans of traced calls, within the caller's trace.
 //!
-//! Imports nothing of the house. Invariant: whether a call is traced is decided before any span is made, and a call that is
-//! not costs a look at its headers and one atomic.
+//! May import: `model`. Invariant: sampling is decided before any span is made; a call that is not traced costs one look-up in its
+//! headers and one atomic operation.
 
 mod call;
-mod parent;
 mod sampling;
+mod trace_context;
 
-pub use call::{CallSpan, Spans, Step, inject, step};
+pub use call::{CallSpan, Spans, StepSpan, inject, step};
 pub use sampling::Sampling;

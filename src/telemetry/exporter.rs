@@ -1,4 +1,4 @@
-//! An exporter whose failures harm nothing, and are logged once.
+//! A span exporter that logs the first failure and the recovery.
 
 use std::{
     fmt,
@@ -17,34 +17,34 @@ use opentelemetry_sdk::{
 };
 use tokio::runtime::Handle;
 
-/// Sends on the runtime, for it is asked on a thread that has none; of failures the first and the recovery are logged.
-pub(super) struct CalmExporter {
+/// Exports on the runtime, since the SDK calls it on a thread without one. Logs the first failure and the recovery.
+pub(super) struct LoggedExporter {
     inner: Arc<Otlp>,
     runtime: Handle,
     failing: AtomicBool,
 }
 
-impl CalmExporter {
+impl LoggedExporter {
     pub(super) fn new(inner: Otlp) -> Self {
         Self { inner: Arc::new(inner), runtime: Handle::current(), failing: AtomicBool::new(false) }
     }
 }
 
-impl fmt::Debug for CalmExporter {
+impl fmt::Debug for LoggedExporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CalmExporter")
+        f.write_str("LoggedExporter")
     }
 }
 
-impl SpanExporter for CalmExporter {
+impl SpanExporter for LoggedExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let inner = Arc::clone(&self.inner);
         let sent = self.runtime.spawn(async move { inner.export(batch).await }).await;
         let sent = sent.unwrap_or_else(|error| Err(OTelSdkError::InternalFailure(error.to_string())));
         let failed_before = self.failing.swap(sent.is_err(), Relaxed);
         match &sent {
-            Err(error) if !failed_before => tracing::warn!(%error, "spans cannot be sent"),
-            Ok(()) if failed_before => tracing::info!("spans can be sent again"),
+            Err(error) if !failed_before => tracing::warn!(%error, "spans cannot be exported"),
+            Ok(()) if failed_before => tracing::info!("spans are exported again"),
             _ => {}
         }
         sent
@@ -55,7 +55,7 @@ impl SpanExporter for CalmExporter {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        // Before anything is sent, and so before anybody shares it.
+        // The SDK sets it before the first export, when the exporter is not shared.
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.set_resource(resource);
         }

@@ -31,7 +31,7 @@ enum Message {
     Flush(mpsc::Sender<()>),
 }
 
-/// Takes lines, and has a thread of its own write them.
+/// Queues lines for the thread that writes them.
 #[derive(Debug, Clone)]
 pub(super) struct LogQueue {
     messages: mpsc::Sender<Message>,
@@ -53,7 +53,7 @@ impl Counts {
 }
 
 thread_local! {
-    /// Takes what the writing thread logs itself, which must not wait in the queue that it empties.
+    /// Lines that the writing thread logs itself: they must not wait in the queue that the thread empties.
     static CAPTURED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
@@ -71,11 +71,11 @@ impl LogQueue {
         Ok(Self { messages, counts })
     }
 
-    /// Waits until everything that was logged before is written, up to `bound`.
-    pub(super) fn flush(&self, bound: Duration) {
+    /// Waits until all earlier lines are written, up to `timeout`.
+    pub(super) fn flush(&self, timeout: Duration) {
         let (done, flushed) = mpsc::channel();
         if self.messages.send(Message::Flush(done)).is_ok() {
-            let _ = flushed.recv_timeout(bound);
+            let _ = flushed.recv_timeout(timeout);
         }
     }
 
@@ -102,8 +102,8 @@ impl<'a> MakeWriter<'a> for LogQueue {
     }
 }
 
-/// The layer writes each line in one call. Credentials in it are redacted: what other crates log of a connection or a statement, or an
-/// error quotes of a request, is not in tokend's hands.
+/// The layer writes each line in one call. Credentials are redacted, because other crates log parts of connections and statements, and
+/// errors quote requests.
 impl Write for &LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let (length, line) = (line.len(), String::from_utf8_lossy(line));
@@ -123,7 +123,7 @@ impl Write for &LogQueue {
     }
 }
 
-/// The thread's side.
+/// The writing thread.
 struct QueueWriter<W> {
     output: W,
     messages: Receiver<Message>,
@@ -162,7 +162,7 @@ impl<W: Write> QueueWriter<W> {
                     if writable {
                         writable = self.report();
                     }
-                    // The one who waited may have given up.
+                    // The receiver may have timed out.
                     let _ = done.send(());
                 }
             }

@@ -1,6 +1,6 @@
 //! Logs: to stderr, as text on a terminal and as JSON elsewhere.
 //!
-//! Invariants: no token and no secret is logged, whatever the filter says; and logging never waits, whatever becomes of stderr.
+//! Invariants: no token and no secret is logged, whatever the filter; and logging never blocks, whatever happens to stderr.
 
 use std::{
     env,
@@ -27,22 +27,22 @@ use crate::metrics::MetricsRegistry;
 /// The queue before stderr: one, as there is one stderr and one subscriber in a process.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
-/// How long the last lines have to be written at the end of the process.
+/// How long the process waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// How logs are written.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, JSON elsewhere.
     #[default]
     Auto,
-    /// Lines for people.
+    /// Human-readable lines.
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// A text that names no format.
+/// Unknown log format.
 #[derive(Debug, thiserror::Error)]
 #[error("must be auto, text or json")]
 pub struct UnknownLogFormat;
@@ -60,19 +60,18 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What is logged: a level, or directives such as `info,tokend=debug`. Checked, so that a bad one is found
-/// before anything is started.
+/// A level, or directives such as `info,tokend=debug`. It is validated when settings are read, before anything is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(String);
 
-/// Why logs cannot be set up.
+/// Logs cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The filter cannot be read.
+    /// The filter is invalid.
     #[error("`log` must be a level or a list such as info,tokend=debug: {0}")]
     Filter(String),
-    /// The process has a subscriber.
-    #[error("logs were set up already")]
+    /// The process already has a subscriber.
+    #[error("logs were already started")]
     Twice,
     /// There is no thread or file descriptor for the log.
     #[error("the log cannot be started: {0}")]
@@ -97,8 +96,7 @@ impl LogFilter {
 
 fn parse(filter: &str) -> Result<Targets, LogError> {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-    // A word alone that is no level would be taken for a target, and all others would be silent.
-    // `[` would filter by spans and fields, which `Targets` does not.
+    // `Targets` would read a misspelt level as a target and silence all others. It does not support filters by span and field (`[`).
     let is_known = |word: &str| {
         LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
             || word.contains(['=', ':']) && !word.contains('[')
@@ -112,20 +110,19 @@ fn parse(filter: &str) -> Result<Targets, LogError> {
     words.join(",").parse().map_err(|error: ParseError| LogError::Filter(error.to_string()))
 }
 
-/// Lets through all of tokend's own, and of other crates nothing below INFO: in detail they may write down headers, frames
-/// and statements, which hold tokens and secrets. No filter of an operator's turns that on.
+/// Admits tokend's own lines, and those of other crates from INFO up: their details hold headers, frames and statements, and so tokens
+/// and secrets. No setting of the operator enables them.
 fn cap() -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
     filter_fn(|metadata| is_own(metadata.target()) || *metadata.level() <= Level::INFO)
 }
 
-/// Whether a target is a module of this crate.
 fn is_own(target: &str) -> bool {
     target.strip_prefix("tokend").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Writes the last lines when it is dropped: at the end of the command, and when it panics.
+/// Writes the last lines when dropped: at the end of the command, or when it panics.
 #[derive(Debug)]
-#[must_use = "the last lines are written when it is dropped"]
+#[must_use = "dropping it writes the last lines"]
 pub struct Logs(());
 
 impl Drop for Logs {
@@ -134,28 +131,28 @@ impl Drop for Logs {
     }
 }
 
-/// Waits until the lines that were logged before are written, for a second at most. Returns whether logs were started.
+/// Waits until all earlier lines are written, for a second at most. Returns whether logs were started.
 pub fn flush_logs() -> bool {
     QUEUE.get().map(|queue| queue.flush(LAST_LINES)).is_some()
 }
 
-/// Whether the variable `NO_COLOR` asks for text without colours (no-color.org): an empty one does not.
+/// Whether `NO_COLOR` disables colors (no-color.org): any value but an empty one does.
 fn refuses_color(variable: Option<&OsStr>) -> bool {
     variable.is_some_and(|value| !value.is_empty())
 }
 
-/// Starts to write logs to stderr, panics among them.
+/// Starts to write logs and panics to stderr.
 ///
 /// # Errors
-/// When the filter cannot be read, when the log cannot be started, or when it was done before.
+/// When the filter is invalid, the log cannot be started, or was already started.
 pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<Logs, LogError> {
     let terminal = stderr().is_terminal();
     let color = terminal && !refuses_color(env::var_os("NO_COLOR").as_deref());
     let filter = parse(filter.as_str())?;
-    // A descriptor of its own: the thread that waits for stderr's reader must not hold the lock of the standard library's stderr.
+    // A file descriptor of its own: the writing thread must not hold the standard library's lock of stderr while it waits for the reader.
     let queue = LogQueue::start(File::from(stderr().as_fd().try_clone_to_owned()?))?;
     let registry = tracing_subscriber::registry().with(filter).with(cap());
-    // The layer's own errors would go to stderr directly.
+    // The layer would write its own errors to stderr directly.
     let lines = fmt::layer().log_internal_errors(false).with_writer(queue.clone());
     let done = match format {
         LogFormat::Text => registry.with(lines.with_ansi(color)).try_init(),
@@ -167,7 +164,7 @@ pub fn init_logs(filter: &LogFilter, format: LogFormat) -> Result<Logs, LogError
     };
     done.map_err(|_| LogError::Twice)?;
     QUEUE.set(queue).map_err(|_| LogError::Twice)?;
-    // The standard library's hook writes to stderr directly, and would wait for its reader.
+    // The standard library's hook writes to stderr directly, and blocks.
     panic::set_hook(Box::new(|info| {
         let location = info.location().map(ToString::to_string).unwrap_or_default();
         let message = info.payload_as_str().unwrap_or_default();

@@ -1,7 +1,7 @@
-//! What the process tells of itself: logs on stderr, and traces for a collector.
+//! Logs on stderr, and traces for a collector.
 //!
-//! May import: `model`, `random`, `spans`. Invariants: no token and no secret leaves by either, whatever the settings say, and neither
-//! holds anything up.
+//! May import: `model`, `random`, `spans`, `metrics`. Invariants: neither logs nor traces hold a token or a
+//! secret, whatever the settings, and neither blocks a call.
 
 mod exporter;
 mod log_queue;

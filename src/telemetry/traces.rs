@@ -1,4 +1,4 @@
-//! Traces, sent to a collector over OTLP.
+//! Traces, exported to a collector over OTLP.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,33 +11,32 @@ use opentelemetry_sdk::{
 use tonic::transport::{ClientTlsConfig, Endpoint};
 use url::Url;
 
-use super::exporter::CalmExporter;
+use super::exporter::LoggedExporter;
 use crate::{
     random,
     spans::{Sampling, Spans},
 };
 
-/// How long an export may take, the connection included.
-const EXPORT: Duration = Duration::from_secs(10);
+/// Timeout of an export, and of the connection to the collector.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What steers traces.
+/// Settings of traces.
 #[derive(Debug, Clone)]
 pub struct TraceSettings {
-    /// The collector: OTLP over gRPC.
+    /// The collector, for OTLP over gRPC.
     pub endpoint: Url,
-    /// The share of calls that are traced where nobody else decides: 0 to 1.
+    /// Ratio of calls that are traced unless the caller decides, from 0 to 1.
     pub sample_ratio: f64,
-    /// Whether a caller that traces decides for its call.
+    /// Whether the caller's `traceparent` decides.
     pub follow_callers: bool,
 }
 
-/// Traces cannot be set up.
+/// Traces cannot be exported.
 #[derive(Debug, thiserror::Error)]
 #[error("setting `otlp_endpoint`: {0}")]
 pub struct TraceError(String);
 
-/// Sends spans to a collector. They wait in a bounded queue; where the collector is slow or gone, spans are lost, and nothing
-/// else is.
+/// Exports spans from a bounded queue. When the collector is slow or unavailable, spans are dropped, and calls are unaffected.
 pub struct Traces {
     provider: SdkTracerProvider,
     spans: Arc<Spans>,
@@ -50,16 +49,16 @@ impl fmt::Debug for Traces {
 }
 
 impl Traces {
-    /// Sets traces up; connects when there is something to send. Within a runtime, which does the sending.
+    /// Starts the export on the current runtime. Connects for the first span.
     ///
     /// # Errors
-    /// When the endpoint is none that can be connected to.
+    /// When the endpoint is invalid.
     pub fn start(settings: &TraceSettings) -> Result<Self, TraceError> {
         let failed = |error: &dyn fmt::Display| TraceError(error.to_string());
         let mut endpoint = Endpoint::from_shared(settings.endpoint.to_string())
             .map_err(|error| failed(&error))?
-            .connect_timeout(EXPORT)
-            .timeout(EXPORT);
+            .connect_timeout(EXPORT_TIMEOUT)
+            .timeout(EXPORT_TIMEOUT);
         if settings.endpoint.scheme() == "https" {
             let tls = ClientTlsConfig::new().with_native_roots();
             endpoint = endpoint.tls_config(tls).map_err(|error| failed(&error))?;
@@ -78,9 +77,9 @@ impl Traces {
             ])
             .build();
         let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(CalmExporter::new(exporter))
+            .with_batch_exporter(LoggedExporter::new(exporter))
             .with_resource(resource)
-            // Decided already where a span is begun.
+            // `Sampling` decides before a span is started.
             .with_sampler(Sampler::AlwaysOn)
             .with_id_generator(Ids)
             .build();
@@ -91,23 +90,23 @@ impl Traces {
         Ok(Self { provider, spans })
     }
 
-    /// What begins spans.
+    /// Starts spans.
     pub fn spans(&self) -> Arc<Spans> {
         Arc::clone(&self.spans)
     }
 
-    /// Sends what waits, for as long as `bound`.
-    pub async fn close(self, bound: Duration) {
+    /// Exports the queue, within `timeout`.
+    pub async fn close(self, timeout: Duration) {
         let provider = self.provider;
-        // It blocks, up to the bound.
-        let closed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(bound));
+        // It blocks.
+        let closed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(timeout));
         if !matches!(closed.await, Ok(Ok(()))) {
-            tracing::warn!("the last spans were not sent in time");
+            tracing::warn!("the last spans were not exported in time");
         }
     }
 }
 
-/// Ids from the one source of randomness. Without it an id is invalid, and its span is not sent.
+/// Ids from [`random`]. Without randomness an id is invalid, and its span is not exported.
 #[derive(Debug)]
 struct Ids;
 

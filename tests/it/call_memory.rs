@@ -13,8 +13,8 @@ const ISSUE: &str = "/tokend.v1.TokenService/IssueToken";
 const MEBI: usize = 1024 * 1024;
 
 const fn little(settings: &mut Settings) {
-    settings.serving.call_memory.all = 3 * MEBI;
-    settings.serving.call_memory.of_one_source = MEBI;
+    settings.serving.call_memory.total = 3 * MEBI;
+    settings.serving.call_memory.per_source = MEBI;
 }
 
 /// Begins a message of 48 KiB on each of so many streams, and ends none.
@@ -135,7 +135,7 @@ async fn a_message_larger_than_what_is_left_is_refused_when_it_begins() {
 async fn answers_that_nobody_reads_count_until_they_are_written() {
     let server = TestServer::with(|settings| {
         little(settings);
-        settings.serving.call_memory.of_one_source = 256 * 1024;
+        settings.serving.call_memory.per_source = 256 * 1024;
     })
     .await;
     let secret = server.root.secret.as_ref().unwrap().reveal();

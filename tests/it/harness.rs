@@ -11,7 +11,7 @@ use std::{
 
 use tokend::{
     clock::Clock,
-    listen::TlsKeeper,
+    listen::TlsReloader,
     model::{ClientId, ClientSecret, UnixTime},
     proto::v1::{
         self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
@@ -101,7 +101,7 @@ pub struct TestServer {
     pub clock: Arc<ManualClock>,
     pub store: Arc<Store>,
     /// What keeps TLS up to date, if there is TLS.
-    pub tls: Option<Arc<TlsKeeper>>,
+    pub tls: Option<Arc<TlsReloader>>,
     /// The server's rounds, which it makes by itself once an hour.
     pub rounds: Rounds,
     /// A client that may do everything.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokend::{
-    listen::{ConnectionCaps, Lifetime},
+    listen::{ConnectionLimits, Lifetime},
     proto::v1,
     server::Settings,
 };
@@ -68,8 +68,8 @@ async fn a_call_without_an_end_does_not_keep_an_old_connection() {
     while let Ok(Some(_)) = watch.message().await {}
 }
 
-fn capped(all: usize, of_one_source: usize) -> impl FnOnce(&mut Settings) {
-    move |settings| settings.serving.grpc_connections = ConnectionCaps { all, of_one_source }
+fn limited(total: usize, per_source: usize) -> impl FnOnce(&mut Settings) {
+    move |settings| settings.serving.grpc_connections = ConnectionLimits { total, per_source }
 }
 
 /// Connects once more, and answers whether the server keeps the connection.
@@ -80,7 +80,7 @@ async fn is_kept(server: &TestServer) -> bool {
 
 #[tokio::test]
 async fn a_connection_too_many_is_closed_at_once_and_the_others_go_on() {
-    for (change, reason) in [(capped(3, 100), "full"), (capped(100, 3), "source_full")] {
+    for (change, reason) in [(limited(3, 100), "full"), (limited(100, 3), "source_full")] {
         // The root client has one.
         let server = TestServer::with(change).await;
         let mut held = Vec::new();
@@ -105,7 +105,7 @@ async fn a_connection_too_many_is_closed_at_once_and_the_others_go_on() {
 async fn who_does_not_greet_or_shake_hands_loses_the_place() {
     let quick = |settings: &mut Settings| {
         settings.serving.handshake_timeout = SOON;
-        settings.serving.grpc_connections = ConnectionCaps { all: 6, of_one_source: 6 };
+        settings.serving.grpc_connections = ConnectionLimits { total: 6, per_source: 6 };
     };
     let authority = TestAuthority::new();
     let files = Files::new(&authority);

@@ -15,8 +15,8 @@ use rcgen::{BasicConstraints, DnType, IsCa, SanType, date_time_ymd};
 use rustls::{ClientConfig, NamedGroup, ProtocolVersion, version::TLS12, version::TLS13};
 use tokend::{
     listen::{
-        Acceptor, CallMemory, CallMemoryCaps, ClientAuth, ConnectionCaps, Grpc, GrpcLimits, Lifetime,
-        TlsKeeper, TlsUse,
+        Acceptor, CallMemory, CallMemoryLimits, ClientAuth, ConnectionLimits, Grpc, GrpcLimits, Lifetime,
+        PortTls, TlsReloader,
     },
     model::{FromPeer, Peer, PeerCertificate},
 };
@@ -25,6 +25,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     harness::manual_clock,
@@ -70,19 +71,19 @@ impl Port {
             keepalive_timeout: day,
             lifetime: Lifetime { idle_timeout: day, max_age: day, grace: day },
         };
-        let caps = CallMemoryCaps { all: 1024 * 1024, of_one_source: 1024 * 1024 };
+        let caps = CallMemoryLimits { total: 1024 * 1024, per_source: 1024 * 1024 };
         let memory = Arc::new(CallMemory::new(caps));
         let acceptor = Acceptor {
             listener,
             protocol: Grpc::new(notes.clone(), limits, memory, day),
-            tls: Some(TlsUse::Grpc(Arc::new(
-                TlsKeeper::open(files.settings(client_auth), manual_clock()).unwrap(),
+            tls: Some(PortTls::Grpc(Arc::new(
+                TlsReloader::open(files.settings(client_auth), manual_clock()).unwrap(),
             ))),
             handshake_timeout: day,
-            caps: ConnectionCaps { all: 100, of_one_source: 100 },
+            limits: ConnectionLimits { total: 100, per_source: 100 },
             metrics: Arc::default(),
         };
-        tokio::spawn(acceptor.run(std::future::pending()));
+        tokio::spawn(acceptor.run(CancellationToken::new()));
         Self { address, notes }
     }
 
@@ -229,7 +230,7 @@ async fn no_session_is_resumed_where_clients_show_certificates() {
     without.client_ca = None;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let acceptor = TlsUse::Grpc(Arc::new(TlsKeeper::open(without, manual_clock()).unwrap())).acceptor();
+    let acceptor = PortTls::Grpc(Arc::new(TlsReloader::open(without, manual_clock()).unwrap())).acceptor();
     tokio::spawn(async move {
         use tokio::io::AsyncWriteExt as _;
         while let Ok((stream, _)) = listener.accept().await {

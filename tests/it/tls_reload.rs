@@ -12,7 +12,7 @@ use std::{
 
 use rcgen::SanType;
 use tokend::{
-    listen::{ClientAuth, TlsFiles, TlsKeeper},
+    listen::{ClientAuth, TlsFiles, TlsReloader},
     server::Settings,
 };
 
@@ -194,7 +194,7 @@ async fn another_authority_for_clients_holds_from_the_next_connection_on() {
     let secret = server.root.secret.clone();
     tls_client(&server, &authority, Some(&old), secret.clone()).await.token().await;
     files.write(&pair, &next.pem);
-    server.tls.as_ref().unwrap().check();
+    server.tls.as_ref().unwrap().reload();
     tls_client(&server, &authority, Some(&new), secret.clone()).await.token().await;
     let trust = authority.trust(Some(&old));
     let refused = tonic::transport::Channel::from_shared(format!("https://{}", server.grpc))
@@ -215,7 +215,7 @@ async fn a_certificate_that_is_not_valid_now_does_not_replace_one_that_is() {
     let authority = TestAuthority::new();
     let files = Files::new(&authority);
     let server = tls_server(&authority, &files, |_| {}).await;
-    let keeper = server.tls.as_ref().unwrap();
+    let reloader = server.tls.as_ref().unwrap();
     let before = shown(&server, &authority).await;
     let expired =
         authority.server_with(&["localhost"], |params| params.not_after = rcgen::date_time_ymd(2025, 12, 31));
@@ -223,8 +223,8 @@ async fn a_certificate_that_is_not_valid_now_does_not_replace_one_that_is() {
         authority.server_with(&["localhost"], |params| params.not_before = rcgen::date_time_ymd(2026, 1, 2));
     for (failed, pair) in [&expired, &coming].into_iter().enumerate() {
         files.write(pair, &authority.pem);
-        keeper.check();
-        keeper.check();
+        reloader.reload();
+        reloader.reload();
         assert_eq!(shown(&server, &authority).await, before);
         let metrics = server.get("/metrics").await.2;
         assert!(metrics.contains(&format!("result=\"failed\"}} {}", failed + 1)), "{metrics}");
@@ -232,7 +232,7 @@ async fn a_certificate_that_is_not_valid_now_does_not_replace_one_that_is() {
     }
     // It is taken over as soon as its time has come, though no file has changed since.
     server.clock.advance(86_400);
-    keeper.check();
+    reloader.reload();
     assert_ne!(shown(&server, &authority).await, before);
     assert!(server.get("/metrics").await.2.contains("tokend_tls_files_usable 1"));
 }
@@ -246,19 +246,19 @@ async fn a_certificate_that_expires_while_it_is_in_use_is_told_of() {
         authority.server_with(&["localhost"], |params| params.not_after = rcgen::date_time_ymd(3000, 1, 1));
     files.write(&pair, &authority.pem);
     let server = tls_server(&authority, &files, |_| {}).await;
-    let keeper = server.tls.as_ref().unwrap();
-    keeper.check();
+    let reloader = server.tls.as_ref().unwrap();
+    reloader.reload();
     assert!(server.get("/metrics").await.2.contains("tokend_tls_files_usable 1"));
     server.clock.advance(1000 * 366 * 86_400);
-    keeper.check();
-    keeper.check();
+    reloader.reload();
+    reloader.reload();
     let metrics = server.get("/metrics").await.2;
     assert!(metrics.contains("tokend_tls_files_usable 0"), "{metrics}");
     assert!(metrics.contains("result=\"failed\"} 1"), "{metrics}");
     // A server that is started with it serves, for there is no other.
-    TlsKeeper::open(files.settings(ClientAuth::Optional), server.clock.clone()).unwrap();
+    TlsReloader::open(files.settings(ClientAuth::Optional), server.clock.clone()).unwrap();
     files.write(&authority.server(), &authority.pem);
-    keeper.check();
+    reloader.reload();
     assert!(server.get("/metrics").await.2.contains("tokend_tls_files_usable 1"));
 }
 

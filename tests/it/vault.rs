@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokend::{
     keys::{Outcome, Patience, SealWith, SealingKey, VaultSettings, reseal},
-    listen::{ClientAuth, TlsFiles, TlsKeeper, TlsUse},
+    listen::{ClientAuth, PortTls, TlsFiles, TlsReloader},
     model::Algorithm,
     server::{Server, Settings},
     store::{self, Location},
@@ -308,7 +308,7 @@ async fn tls_is_checked_against_the_authorities_that_are_configured() {
         client_ca: None,
         client_auth: ClientAuth::Optional,
     };
-    let acceptor = TlsUse::Http(Arc::new(TlsKeeper::open(files, manual_clock()).unwrap())).acceptor();
+    let acceptor = PortTls::Http(Arc::new(TlsReloader::open(files, manual_clock()).unwrap())).acceptor();
     let (ca, other, none) = (path("ca.pem"), path("other.pem"), path("key.pem"));
     story.vault = StandIn::with(Some(acceptor)).await;
     let addr: url::Url = format!("https://localhost:{}", story.vault.addr.port()).parse().unwrap();

@@ -13,7 +13,7 @@ use crate::{
     },
     clock::SystemClock,
     config::{Origin, Problems, Resolved},
-    listen::TlsKeeper,
+    listen::TlsReloader,
 };
 
 #[derive(Subcommand)]
@@ -50,7 +50,7 @@ impl Check {
     fn run(self) -> Result<(), CliError> {
         let resolved = self.settings.resolve();
         let checked = resolved.config().and_then(|config| match config.settings.tls {
-            Some(files) => TlsKeeper::open(files, Arc::new(SystemClock))
+            Some(files) => TlsReloader::open(files, Arc::new(SystemClock))
                 .map(drop)
                 .map_err(|error| Problems::of(error.to_string())),
             None => Ok(()),

@@ -77,7 +77,7 @@ async fn serve(config: Config) -> Result<(), CliError> {
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             if let Some(files) = files.clone() {
-                let _ = tokio::task::spawn_blocking(move || files.check()).await;
+                let _ = tokio::task::spawn_blocking(move || files.reload()).await;
             }
         }
     });

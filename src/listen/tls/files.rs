@@ -1,4 +1,4 @@
-//! The files that TLS is made from.
+//! The TLS files: certificate, key and client CA.
 
 use std::{
     io::Read as _,
@@ -10,59 +10,59 @@ use zeroize::Zeroizing;
 
 use crate::files;
 
-/// No file is larger.
-const LARGEST: u64 = 1024 * 1024;
+/// Size limit of a file.
+const MAX_BYTES: u64 = 1024 * 1024;
 
-/// The files that TLS is made from.
+/// The TLS files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The certificate chain in PEM, leaf first.
     pub certificate: PathBuf,
     /// Its private key in PEM.
     pub key: PathBuf,
-    /// Authorities whose certificates clients may present, in PEM; none: clients are not asked for any.
+    /// Certificate authorities for client certificates, in PEM; none: client certificates are not requested.
     pub client_ca: Option<PathBuf>,
-    /// Whether clients must present one.
+    /// Whether clients must present a certificate.
     pub client_auth: ClientAuth,
 }
 
 /// Whether clients must present a certificate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// They may.
+    /// A certificate is optional.
     #[default]
     Optional,
-    /// They must.
+    /// A certificate is required.
     Required,
 }
 
-/// The files cannot be used.
+/// The TLS files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
     #[error("setting `{setting}`: {path} cannot be read: {problem}")]
     File {
-        /// The setting that names it.
+        /// The setting that names the file.
         setting: &'static str,
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         problem: String,
     },
-    /// The key is not the certificate's, or of an unknown kind.
-    #[error("settings `tls_cert_file` and `tls_key_file` do not go together: {0}")]
+    /// The key does not match the certificate, or has an unknown type.
+    #[error("`tls_key_file` does not match `tls_cert_file`: {0}; use the pair that was issued together")]
     Pair(String),
-    /// The certificate is no longer valid, or not yet.
+    /// The certificate has expired, or is not valid yet.
     #[error("setting `tls_cert_file`: {path}: {problem}")]
     Validity {
         /// The file.
         path: String,
-        /// When it was or will be.
+        /// The end or the beginning of the validity.
         problem: String,
     },
 }
 
-/// What the files held at one time.
+/// The contents of the TLS files at one time.
 pub(super) struct Contents {
     pub(super) certificate: Vec<u8>,
     pub(super) key: Zeroizing<Vec<u8>>,
@@ -79,7 +79,7 @@ impl Contents {
         })
     }
 
-    /// Tells contents from one another, without keeping any.
+    /// A hash to compare contents by, so that no copy of the key is kept.
     pub(super) fn digest(&self) -> [u8; 32] {
         let mut context = Context::new(&SHA256);
         let parts = [Some(&self.certificate), Some(&*self.key), self.client_ca.as_ref()];
@@ -99,11 +99,11 @@ pub(super) fn unreadable(setting: &'static str, path: &Path, problem: &dyn std::
 
 fn read(setting: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |error: std::io::Error| unreadable(setting, path, &error);
-    // Of one size from the start, so that no copy of a key is left where it grew.
-    let mut octets = Vec::with_capacity(64 * 1024);
-    files::open(path).map_err(failed)?.take(LARGEST + 1).read_to_end(&mut octets).map_err(failed)?;
-    if octets.len() as u64 > LARGEST {
+    // Allocated once: growing the vector would leave copies of the key in freed memory.
+    let mut bytes = Vec::with_capacity(64 * 1024);
+    files::open(path).map_err(failed)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(unreadable(setting, path, &"it is larger than 1 MiB"));
     }
-    Ok(octets)
+    Ok(bytes)
 }

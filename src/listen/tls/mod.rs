@@ -1,11 +1,10 @@
-//! TLS: versions 1.3 and 1.2, X25519MLKEM768 preferred; certificate, key and client authority replaced while serving.
+//! TLS 1.3 and 1.2, with X25519MLKEM768 preferred. Certificate, key and client CA are reloaded together while serving.
 
-mod configs;
+mod certificate;
+mod config;
 mod files;
-mod keeper;
-mod peer;
-mod validity;
+mod reload;
 
+pub(super) use certificate::peer_certificate;
 pub use files::{ClientAuth, TlsError, TlsFiles};
-pub use keeper::{TlsKeeper, TlsUse};
-pub(super) use peer::peer_certificate;
+pub use reload::{PortTls, TlsReloader};

@@ -1,4 +1,7 @@
-//! The caller's trace (W3C Trace Context): `traceparent`, strictly, and `tracestate`.
+//! The caller's trace: `traceparent` and `tracestate` (W3C Trace Context).
+//!
+//! `TraceContextPropagator` is laxer: it accepts surrounding spaces, a sign in an id, short flags, a trailing dash and repeated
+//! headers, reads `tracestate` of any length, and allocates for each call.
 
 use std::str::FromStr as _;
 
@@ -13,11 +16,11 @@ use crate::model::holds_credential;
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// A longer `tracestate` is left out: nobody need pass on more (section 3.3.1.5).
-const LONGEST_STATE: usize = 512;
+/// A longer `tracestate` is discarded: vendors must propagate 512 characters (section 3.3.1.5).
+const MAX_STATE: usize = 512;
 
-/// The caller's span, if the headers name one. What is malformed is as good as none (section 3.2.2).
-pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
+/// Reads the caller's span context. A malformed `traceparent` is ignored (section 3.2.2).
+pub(super) fn extract(headers: &HeaderMap) -> Option<SpanContext> {
     let mut values = headers.get_all(TRACEPARENT).iter();
     let value = values.next()?;
     if values.next().is_some() {
@@ -27,7 +30,7 @@ pub(super) fn parent(headers: &HeaderMap) -> Option<SpanContext> {
     Some(SpanContext::new(trace_id, span_id, flags, true, state(headers)))
 }
 
-/// `VERSION-TRACE-PARENT-FLAGS` in lower hexadecimal; a later version may have more behind it.
+/// `version-traceid-parentid-flags` in lowercase hexadecimal. A later version may append fields.
 fn parse(text: &str) -> Option<(TraceId, SpanId, TraceFlags)> {
     let mut fields = text.splitn(5, '-');
     let (version, trace, span, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
@@ -53,7 +56,7 @@ fn state(headers: &HeaderMap) -> TraceState {
     let values: Option<Vec<&str>> =
         headers.get_all(TRACESTATE).iter().map(|value| value.to_str().ok()).collect();
     let joined = values.unwrap_or_default().join(",");
-    if joined.len() > LONGEST_STATE || holds_credential(&joined) {
+    if joined.len() > MAX_STATE || holds_credential(&joined) {
         return TraceState::NONE;
     }
     TraceState::from_str(&joined).unwrap_or(TraceState::NONE)
@@ -78,8 +81,8 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_is_read_strictly() {
-        let of = |value: &str| parent(&headers(&[(TRACEPARENT, value)]));
+    fn traceparent_is_parsed_strictly() {
+        let of = |value: &str| extract(&headers(&[(TRACEPARENT, value)]));
         for (flags, sampled) in [("01", true), ("00", false), ("03", true), ("fe", false)] {
             let parent = of(&format!("00-{TRACE}-{SPAN}-{flags}")).unwrap();
             assert_eq!(
@@ -88,7 +91,7 @@ mod tests {
             );
             assert_eq!((parent.is_sampled(), parent.is_remote()), (sampled, true));
         }
-        assert!(of(&format!("cc-{TRACE}-{SPAN}-01-what-comes-later")).unwrap().is_sampled());
+        assert!(of(&format!("cc-{TRACE}-{SPAN}-01-later-fields")).unwrap().is_sampled());
         for wrong in [
             String::new(),
             "00".to_owned(),
@@ -107,16 +110,16 @@ mod tests {
             assert!(of(&wrong).is_none(), "{wrong}");
         }
         let value = format!("00-{TRACE}-{SPAN}-01");
-        assert!(parent(&headers(&[(TRACEPARENT, &value), (TRACEPARENT, &value)])).is_none());
+        assert!(extract(&headers(&[(TRACEPARENT, &value), (TRACEPARENT, &value)])).is_none());
     }
 
     #[test]
-    fn a_state_is_passed_on_if_it_is_one() {
+    fn a_valid_tracestate_is_kept() {
         let value = format!("00-{TRACE}-{SPAN}-01");
         let of = |states: &[&str]| {
             let mut pairs = vec![(TRACEPARENT, value.as_str())];
             pairs.extend(states.iter().map(|state| (TRACESTATE, *state)));
-            parent(&headers(&pairs)).unwrap().trace_state().header()
+            extract(&headers(&pairs)).unwrap().trace_state().header()
         };
         assert_eq!(of(&[]), "");
         assert_eq!(of(&["rojo=00f067aa0ba902b7, congo=t61"]), "rojo=00f067aa0ba902b7,congo=t61");

@@ -1,4 +1,4 @@
-//! From the files' contents to what rustls works with.
+//! rustls configurations from the contents of the TLS files.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use rustls::{
 use webpki::EndEntityCert;
 
 use super::{
+    certificate::Validity,
     files::{ClientAuth, Contents, TlsError, TlsFiles, unreadable},
-    validity::Validity,
 };
 
-/// Leaf, intermediates and root are four or so.
-const LONGEST_CHAIN: usize = 10;
+/// Certificates in a chain: leaf, intermediates and root are usually two to four.
+const MAX_CHAIN: usize = 10;
 
-/// What both ports work with, of one set of files.
+/// The configurations of both ports, from one set of files.
 pub(super) struct Configs {
     pub(super) grpc: Arc<ServerConfig>,
     pub(super) http: Arc<ServerConfig>,
-    /// Of the server's own certificate, if it could be read.
+    /// The validity of the server's certificate, if it could be parsed.
     pub(super) validity: Option<Validity>,
 }
 
@@ -34,15 +34,15 @@ impl Configs {
                 .map_err(|error| unreadable("tls_key_file", &files.key, &error))
         };
         let client_verifier = match (&files.client_ca, &contents.client_ca) {
-            (Some(path), Some(octets)) => {
-                let authorities = certificates("tls_client_ca_file", path, octets)?;
+            (Some(path), Some(pem)) => {
+                let authorities = certificates("tls_client_ca_file", path, pem)?;
                 let verifier = verifier(authorities, files.client_auth)
                     .map_err(|problem| unreadable("tls_client_ca_file", path, &problem))?;
                 Some(verifier)
             }
             _ => None,
         };
-        // One that cannot be read, or a chain that nobody reads to its end, would fail at every client.
+        // Clients would reject a certificate that cannot be parsed, and a chain that is too long.
         if chain.iter().any(|certificate| EndEntityCert::try_from(certificate).is_err()) {
             return Err(unreadable(
                 "tls_cert_file",
@@ -50,14 +50,14 @@ impl Configs {
                 &"a certificate in it cannot be read",
             ));
         }
-        if chain.len() > LONGEST_CHAIN {
-            let problem = format!("there are more than {LONGEST_CHAIN} certificates in it");
+        if chain.len() > MAX_CHAIN {
+            let problem = format!("there are more than {MAX_CHAIN} certificates in it");
             return Err(unreadable("tls_cert_file", &files.certificate, &problem));
         }
         let validity = chain.first().and_then(Validity::of);
         Ok(Self {
             grpc: config(chain.clone(), key()?, client_verifier, b"h2")?,
-            // Nothing on the HTTP port is for certain clients only, and probes have no certificate.
+            // The HTTP port needs no client certificates, and probes have none.
             http: config(chain, key()?, None, b"http/1.1")?,
             validity,
         })
@@ -82,8 +82,8 @@ fn config(
     let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
     config.alpn_protocols = vec![protocol.to_vec()];
     if is_mutual {
-        // A resumed session brings the client's certificate along without a second look at it: neither whether it has
-        // expired nor whether its authority is still trusted (RFC 8446 section 4.6.1).
+        // A resumed session keeps the client's certificate without another check of its expiry and its authority
+        // (RFC 8446 section 4.6.1).
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
@@ -110,12 +110,12 @@ fn verifier(
 fn certificates(
     setting: &'static str,
     path: &std::path::Path,
-    octets: &[u8],
+    pem: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let chain = CertificateDer::pem_slice_iter(octets)
+    let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| unreadable(setting, path, &error))?;
-    // What is no PEM at all has no sections, which is no error to its reader.
+    // The parser ignores text without PEM sections.
     if chain.is_empty() {
         return Err(unreadable(setting, path, &"there is no certificate in it"));
     }
