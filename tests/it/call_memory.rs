@@ -1,4 +1,4 @@
-//! What calls hold in memory has an end, whoever calls: messages that never end, and answers that nobody reads.
+//! The memory of calls is limited for every caller: endless messages, and unread responses.
 
 use tokend::server::Settings;
 use tonic::Code;
@@ -22,7 +22,7 @@ async fn begin(stranger: &mut Frames, calls: u32) {
     for number in 0..calls {
         let stream = 2 * number + 1;
         stranger.send(&frame(HEADERS, END_HEADERS, stream, &call(ISSUE, "x"))).await;
-        // Its length, and its first octet.
+        // Its length, and its first byte.
         stranger.send(&frame(DATA, 0, stream, &[0, 0, 0, 192, 0, 10])).await;
     }
 }
@@ -58,11 +58,11 @@ async fn unfinished_messages_of_a_stranger_take_a_share_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_message_counts_from_its_first_octets_on() {
+async fn a_message_counts_from_its_first_bytes() {
     let server = TestServer::with(little).await;
     let mut stranger = Frames::connect_from("127.0.0.2", server.grpc).await;
     assert!(stranger.round_trip().await);
-    // 400 KiB are said to come: whoever reads makes room for all of it, twice at the most.
+    // The prefix announces 400 KiB: the reader allocates all of it, twice at most.
     for stream in [1, 3] {
         stranger.send(&frame(HEADERS, END_HEADERS, stream, &call(ISSUE, "x"))).await;
         stranger.send(&frame(DATA, 0, stream, &[0, 0, 6, 64, 0, 10])).await;
@@ -132,7 +132,7 @@ async fn a_message_larger_than_what_is_left_is_refused_when_it_begins() {
 }
 
 #[tokio::test]
-async fn answers_that_nobody_reads_count_until_they_are_written() {
+async fn unread_responses_count_until_they_are_written() {
     let server = TestServer::with(|settings| {
         little(settings);
         settings.serving.call_memory.per_source = 256 * 1024;
@@ -140,14 +140,14 @@ async fn answers_that_nobody_reads_count_until_they_are_written() {
     .await;
     let secret = server.root.secret.as_ref().unwrap().reveal();
     let block = call(ISSUE, &format!("Bearer {secret}"));
-    // SETTINGS_INITIAL_WINDOW_SIZE of one octet.
+    // SETTINGS_INITIAL_WINDOW_SIZE of one byte.
     let mut client = Frames::connect_from("127.0.0.2", server.grpc).await;
     client.settings(&[0, 4, 0, 0, 0, 1]).await;
     // audiences: all
     let message = [&[0, 0, 0, 0, 5, 18, 3][..], b"all"].concat();
     let (mut answered, mut refused) = (0_u32, 0);
     while refused == 0 {
-        assert!(answered < 250, "{} octets held", held(&server).await);
+        assert!(answered < 250, "{} bytes held", held(&server).await);
         let stream = 2 * answered + 1;
         client.send(&frame(HEADERS, END_HEADERS, stream, &block)).await;
         client.send(&frame(DATA, END_STREAM, stream, &message)).await;

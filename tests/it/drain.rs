@@ -61,7 +61,7 @@ async fn a_call_that_does_not_end_is_answered_when_the_drain_does() {
 
 #[tokio::test]
 async fn balancers_see_it_before_callers_do() {
-    // Nobody waits for this delay to end: the test does, by reading what the server says.
+    // The test reads the log instead of waiting for the delay.
     let (mut server, store) = held_server(Duration::from_secs(60), Duration::from_secs(2)).await;
     store.release();
     let mut health = HealthClient::new(server.root.channel.clone());
@@ -81,7 +81,7 @@ async fn balancers_see_it_before_callers_do() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_handshake_that_was_only_begun() {
+async fn the_drain_does_not_wait_for_incomplete_handshakes() {
     let authority = TestAuthority::new();
     let files = Files::new(&authority);
     let day = Duration::from_secs(86_400);
@@ -97,7 +97,7 @@ async fn nobody_waits_for_a_handshake_that_was_only_begun() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_connections_on_which_nothing_goes_on() {
+async fn the_drain_does_not_wait_for_idle_connections() {
     let day = Duration::from_secs(86_400);
     let mut server = TestServer::with(|settings| {
         (settings.serving.handshake_timeout, settings.serving.drain_timeout) = (day, day);

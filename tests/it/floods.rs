@@ -26,10 +26,10 @@ async fn flood(
     server: &TestServer,
     client: &mut Frames,
     most: u32,
-    mut octets: impl FnMut(u32) -> Vec<u8>,
+    mut bytes: impl FnMut(u32) -> Vec<u8>,
 ) -> u32 {
     for sent in 0..most {
-        if !client.send(&octets(sent)).await {
+        if !client.send(&bytes(sent)).await {
             return sent;
         }
         if sent % 1000 == 0 {
@@ -50,9 +50,9 @@ async fn calls_that_are_taken_back_at_once_end_the_connection() {
     let block = call(ISSUE, &authorization(&server));
     let mut client = Frames::connect(server.grpc, &[]).await;
     let sent = flood(&server, &mut client, 100_000, |number| {
-        let mut octets = frame(HEADERS, END_HEADERS, id(number), &block);
-        octets.extend(frame(RST_STREAM, 0, id(number), &CANCEL));
-        octets
+        let mut bytes = frame(HEADERS, END_HEADERS, id(number), &block);
+        bytes.extend(frame(RST_STREAM, 0, id(number), &CANCEL));
+        bytes
     })
     .await;
     assert!(sent < 100_000, "the connection went on");
@@ -101,13 +101,13 @@ async fn a_client_that_asks_and_does_not_listen_is_not_listened_to_either() {
     let server = TestServer::start().await;
     let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0].repeat(8));
     let ping = frame(PING, 0, 0, &[1; 8]);
-    for octets in [settings, ping] {
-        let octets = octets.repeat(100);
+    for bytes in [settings, ping] {
+        let bytes = bytes.repeat(100);
         let mut client = Frames::connect(server.grpc, &[]).await;
         let flooding = tokio::spawn(async move {
             // More than any buffer between the two holds: it waits, or the connection ends.
             for _ in 0..100_000 {
-                if !client.send(&octets).await {
+                if !client.send(&bytes).await {
                     break;
                 }
             }
@@ -127,10 +127,10 @@ const fn impatient(settings: &mut Settings) {
 }
 
 #[tokio::test]
-async fn answers_that_nobody_makes_room_for_are_dropped_with_their_connection() {
+async fn unread_responses_are_dropped_with_their_connection() {
     let server = TestServer::with(impatient).await;
     let block = call(ISSUE, &authorization(&server));
-    // SETTINGS_INITIAL_WINDOW_SIZE of zero: no octet of an answer may be sent.
+    // SETTINGS_INITIAL_WINDOW_SIZE of zero: no byte of a response may be sent.
     let mut client = Frames::connect(server.grpc, &[0, 4, 0, 0, 0, 0]).await;
     // audiences: all
     let message = [&[0, 0, 0, 0, 5, 18, 3][..], b"all"].concat();
@@ -152,7 +152,7 @@ async fn a_message_that_never_ends_meets_the_deadline() {
     let server = TestServer::with(impatient).await;
     let mut client = Frames::connect(server.grpc, &[]).await;
     client.send(&frame(HEADERS, END_HEADERS, 1, &call(ISSUE, &authorization(&server)))).await;
-    // Five octets of a message of a thousand.
+    // Five bytes of a message of a thousand.
     client.send(&frame(DATA, 0, 1, &[0, 0, 0, 3, 232, 18])).await;
     let answer = loop {
         let frame = client.next().await.unwrap();

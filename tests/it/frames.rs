@@ -28,13 +28,13 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
-/// A connection on which any octets may be sent.
+/// A connection that sends arbitrary bytes.
 pub struct Frames {
     pub stream: TcpStream,
 }
 
 impl Frames {
-    /// Connects, and greets with these settings (6 octets each).
+    /// Connects, and sends the preface with these settings (6 bytes each).
     pub async fn connect(address: SocketAddr, settings: &[u8]) -> Self {
         Self::greet(TcpStream::connect(address).await.unwrap(), settings).await
     }
@@ -58,9 +58,9 @@ impl Frames {
         self.send(&frame(SETTINGS, 0, 0, settings)).await;
     }
 
-    /// Sends octets; false if the connection has ended.
-    pub async fn send(&mut self, octets: &[u8]) -> bool {
-        self.stream.write_all(octets).await.is_ok()
+    /// Sends bytes; false if the connection has ended.
+    pub async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
     }
 
     /// The next frame; none at the connection's end.
@@ -102,14 +102,14 @@ impl Frames {
     }
 }
 
-/// A frame's octets.
+/// The bytes of a frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut octets = length[1..].to_vec();
-    octets.extend([kind, flags]);
-    octets.extend(stream.to_be_bytes());
-    octets.extend(payload);
-    octets
+    let mut bytes = length[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend(payload);
+    bytes
 }
 
 /// The header block of a gRPC call (RFC 7541 section 6.2.2: literals without indexing).
@@ -127,7 +127,7 @@ pub fn call(path: &str, authorization: &str) -> Vec<u8> {
     for (name, value) in headers {
         block.push(0);
         for text in [name, value] {
-            assert!(text.len() < 127, "one octet of length");
+            assert!(text.len() < 127, "one byte of length");
             block.push(u8::try_from(text.len()).unwrap());
             block.extend(text.as_bytes());
         }

@@ -103,7 +103,7 @@ impl Port {
                 .map_err(|error| error.to_string())?;
         let ended = tokio::spawn(connection);
         let request = http::Request::post("https://localhost/x")
-            // Of somebody who would like to be another.
+            // An attempt at impersonation.
             .header("x-forwarded-client-cert", "URI=spiffe://example.org/admin")
             .body(Full::new(Bytes::new()))
             .unwrap();
@@ -219,7 +219,7 @@ async fn no_session_is_resumed_where_clients_show_certificates() {
         let config = authority.config(Some(&pair), versions);
         for _ in 0..3 {
             let mut stream = port.connect(config.clone()).await.unwrap();
-            // A ticket would come with the first octets of the server's own.
+            // A session ticket would arrive with the first bytes of the server.
             stream.read_exact(&mut [0; 9]).await.unwrap();
             let kind = stream.get_ref().1.handshake_kind().unwrap();
             assert_eq!(kind, rustls::HandshakeKind::Full, "{versions:?}");

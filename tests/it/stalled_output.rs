@@ -224,7 +224,7 @@ fn dev_stops_though_its_banner_cannot_be_printed() {
 }
 
 #[test]
-fn a_start_that_fails_ends_though_nobody_reads_why() {
+fn a_failed_start_ends_although_stderr_is_not_read() {
     let folder = TempDir::new().unwrap();
     init(folder.path());
     fs::write(folder.path().join("sealing.key"), format!("{}\n", "A".repeat(43))).unwrap();

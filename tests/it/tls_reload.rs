@@ -241,7 +241,7 @@ async fn a_certificate_that_is_not_valid_now_does_not_replace_one_that_is() {
 async fn a_certificate_that_expires_while_it_is_in_use_is_told_of() {
     let authority = TestAuthority::new();
     let files = Files::new(&authority);
-    // Whoever calls here goes by the time of the machine.
+    // The test client uses the time of the machine.
     let pair =
         authority.server_with(&["localhost"], |params| params.not_after = rcgen::date_time_ymd(3000, 1, 1));
     files.write(&pair, &authority.pem);
@@ -269,7 +269,7 @@ async fn a_pipe_in_the_place_of_a_file_holds_nothing_up() {
     let server = tls_server(&authority, &files, checking_all_the_time).await;
     let key = files.path().join("tls.key");
     fs::remove_file(&key).unwrap();
-    // Nobody will ever write to it.
+    // A pipe without a writer.
     rustix::fs::mkfifoat(rustix::fs::CWD, &key, rustix::fs::Mode::RUSR).unwrap();
     while !server.get("/metrics").await.2.contains("tokend_tls_files_usable 0") {}
     let before = shown(&server, &authority).await;

@@ -1,4 +1,4 @@
-//! Traces: whose they continue, which calls are in them, and that a collector which is gone harms nobody.
+//! Traces: the caller's trace, the traced calls, and a collector that is unavailable.
 
 use std::{
     collections::BTreeMap,
@@ -79,8 +79,8 @@ async fn stop(mut server: TestServer) {
     server.stopped().await;
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
@@ -190,12 +190,12 @@ async fn the_ratio_decides_where_callers_do_not() {
     let server = traced(settings(&url, 0.0, false)).await;
     accepted(server.root.tokens().issue_token(with_parent(&server, for_alice(), "01")).await);
     stop(server).await;
-    assert_eq!(collector.calls().len(), 3, "nobody may force a trace where callers do not decide");
+    assert_eq!(collector.calls().len(), 3, "callers cannot force a trace where they do not decide");
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_harms_nobody() {
-    // Nobody listens there any more.
+async fn an_unavailable_collector_affects_no_call() {
+    // The port is closed.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = traced(settings(&format!("http://{gone}"), 1.0, true)).await;
     for _ in 0..50 {
