@@ -53,11 +53,6 @@ impl MetricsRegistry {
         self.0.register_collector(Box::new(OnScrape(write)));
     }
 
-    /// Registers a collector.
-    pub fn collector(&mut self, collector: impl Collector + 'static) {
-        self.0.register_collector(Box::new(collector));
-    }
-
     /// Writes all metrics in the OpenMetrics text format.
     ///
     /// # Errors

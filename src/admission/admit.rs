@@ -125,7 +125,6 @@ impl Admission {
         };
         Ok(Permit { limits: Arc::clone(&self.limits), of_class, _active: active })
     }
-
 }
 
 /// One of a client's calls in flight.

@@ -17,7 +17,8 @@ impl Admission {
                     (labels, counts.calls(class).load(Relaxed))
                 })
             });
-            let help = "Calls by client and result; clients beyond 1,000, and deleted clients, share a series";
+            let help =
+                "Calls by client and result; clients beyond 1,000, and deleted clients, share a series";
             scrape.counters("tokend_client_calls", help, calls.filter(|(_, count)| *count > 0))?;
             let tokens = clients.iter().map(|(client_id, counts)| {
                 ([("client_id", client_id.as_str())], counts.tokens.load(Relaxed))

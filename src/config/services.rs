@@ -15,7 +15,7 @@ use crate::{
     access::{Backoff, CallerSettings, HashCost, HashingSettings, LoginLimitSettings, RefreshSettings},
     audit::{AuditMode, AuditSettings, SinkSettings},
     database::{DatabaseLocation, printable},
-    listen::{CallMemoryCaps, ClientAuth, ConnectionCaps, GrpcLimits, Lifetime, TlsFiles},
+    listen::{CallMemoryLimits, ClientAuth, ConnectionLimits, GrpcLimits, Lifetime, TlsFiles},
     server::{CallerSources, PeopleSettings, Serving},
     store::Location,
     telemetry::TraceSettings,
@@ -98,19 +98,19 @@ pub(super) fn serving(reader: &mut Reader<'_>, max_token_bytes: usize, max_messa
             grace: reader.duration("max_connection_age_grace"),
         },
     };
-    let caps = ConnectionCaps {
-        all: reader.number("max_connections"),
-        of_one_source: reader.number("max_connections_per_source"),
+    let caps = ConnectionLimits {
+        total: reader.number("max_connections"),
+        per_source: reader.number("max_connections_per_source"),
     };
-    let call_memory = CallMemoryCaps {
-        all: reader.number("max_call_memory"),
-        of_one_source: reader.number("max_call_memory_per_source"),
+    let call_memory = CallMemoryLimits {
+        total: reader.number("max_call_memory"),
+        per_source: reader.number("max_call_memory_per_source"),
     };
-    if call_memory.of_one_source > call_memory.all {
+    if call_memory.per_source > call_memory.total {
         reader.problem("max_call_memory_per_source", "is larger than max_call_memory");
     }
     // Each byte of a message counts twice, and the rest of the call needs as much again.
-    if call_memory.of_one_source < max_message_bytes.saturating_mul(4) {
+    if call_memory.per_source < max_message_bytes.saturating_mul(4) {
         reader.problem("max_call_memory_per_source", "is less than four times max_message_bytes");
     }
     Serving {

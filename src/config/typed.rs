@@ -17,7 +17,7 @@ use crate::{
     grpc::{Limits, TrustPrivacy, WatchLimits},
     http::Discovery,
     keys::{KeySettings, VerifierCaps},
-    listen::{ConnectionCaps, share_descriptors},
+    listen::{ConnectionLimits, divide_descriptors},
     model::ClientLimits,
     revocations::RevocationSettings,
     server::Settings,
@@ -72,21 +72,21 @@ impl Config {
     /// `max_connections`.
     pub fn within_open_files(mut self) -> Settings {
         let wanted = self.settings.serving.grpc_connections;
-        let (grpc, http) = share_descriptors(wanted.all);
+        let (grpc, http) = divide_descriptors(wanted.total);
         // With fewer connections, one source gets the same share of them.
-        let caps = |all: usize| ConnectionCaps {
-            all,
-            of_one_source: match all < wanted.all {
-                true => (wanted.of_one_source.saturating_mul(all) / wanted.all).max(1),
-                false => wanted.of_one_source,
+        let caps = |total: usize| ConnectionLimits {
+            total,
+            per_source: match total < wanted.total {
+                true => (wanted.per_source.saturating_mul(total) / wanted.total).max(1),
+                false => wanted.per_source,
             },
         };
-        if grpc < wanted.all {
+        if grpc < wanted.total {
             tracing::warn!(
-                max_connections = wanted.all,
+                max_connections = wanted.total,
                 grpc,
                 http,
-                grpc_per_source = caps(grpc).of_one_source,
+                grpc_per_source = caps(grpc).per_source,
                 "the limit of open files allows fewer connections: raise it (ulimit -n) or lower max_connections"
             );
         }

@@ -1,41 +1,42 @@
-//! What is counted on the gRPC port. Counting is a few atomic additions; names are put together at the scrape.
+//! Metrics of the gRPC port. Counting takes a few atomic additions; labels are made at the scrape.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use prometheus_client::{
-    collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _},
-    metrics::{MetricType, counter::ConstCounter},
-};
 use tonic::Code;
 
 use super::methods::{METHODS, MethodIndex};
 use crate::{
-    metrics::Durations,
-    model::{Algorithm, Reason},
-    tokens::IssuedToken,
+    access::HashError,
+    metrics::{Counter, Durations, MetricsRegistry},
+    model::{Algorithm, Reason, RevocationTarget},
+    tokens::{IssuedToken, LoggedIn, LoginError, RefreshOutcome, RefreshedSession, SessionError},
 };
 
-/// Calls by method and code. A method that is not served counts as `other`, so that inventing names fills no memory.
+/// Calls by method and code. Methods that are not served count as `other`, so that invented names take no memory.
 #[derive(Debug)]
 pub struct RpcMetrics {
-    methods: Vec<Codes>,
-}
-
-type Codes = [Durations; 17];
-
-impl Default for RpcMetrics {
-    fn default() -> Self {
-        // One more, for every method that is not served.
-        Self { methods: (0..=METHODS.len()).map(|_| Codes::default()).collect() }
-    }
+    methods: Vec<[Durations; 17]>,
 }
 
 impl RpcMetrics {
-    /// Counts one call.
+    /// Registers the metrics.
+    pub fn register(metrics: &mut MetricsRegistry) -> Arc<Self> {
+        // The last entry is for methods that are not served.
+        let methods = (0..=METHODS.len()).map(|_| <[Durations; 17]>::default()).collect();
+        let rpc = Arc::new(Self { methods });
+        let scraped = Arc::clone(&rpc);
+        metrics.on_scrape(move |scrape| {
+            let (name, help) = ("grpc_server_handled", "Calls that were answered, by method and code");
+            let counts = scraped.observed().filter(|(_, durations)| !durations.is_empty());
+            scrape.counters(name, help, counts.map(|(labels, durations)| (labels, durations.count())))?;
+            let (name, help) =
+                ("rpc_server_call_duration_seconds", "How long calls took, by method and code");
+            scrape.durations(name, help, scraped.observed())
+        });
+        rpc
+    }
+
+    /// Counts a call.
     pub(super) fn observe(&self, method: MethodIndex, code: Code, duration: Duration) {
         let index = usize::try_from(i32::from(code)).unwrap_or_default();
         if let Some(durations) = self.methods.get(method.0).and_then(|codes| codes.get(index)) {
@@ -43,45 +44,15 @@ impl RpcMetrics {
         }
     }
 
-    fn observed(&self) -> impl Iterator<Item = (Labels, &Durations)> {
+    fn observed(&self) -> impl Iterator<Item = ([(&'static str, &'static str); 3], &Durations)> {
         let paths = METHODS.iter().map(|method| method.path).chain(["other/other"]);
         paths.zip(&self.methods).flat_map(|(path, codes)| {
             let (service, method) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
-            let calls = codes.iter().enumerate().filter(|(_, durations)| !durations.is_empty());
-            calls.map(move |(index, durations)| {
-                let code = Code::from_i32(i32::try_from(index).unwrap_or_default());
-                (
-                    [("grpc_service", service), ("grpc_method", method), ("grpc_code", code_name(code))],
-                    durations,
-                )
+            codes.iter().enumerate().map(move |(index, durations)| {
+                let code = code_name(Code::from_i32(i32::try_from(index).unwrap_or_default()));
+                ([("grpc_service", service), ("grpc_method", method), ("grpc_code", code)], durations)
             })
         })
-    }
-}
-
-type Labels = [(&'static str, &'static str); 3];
-
-impl Collector for RpcMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let mut handled = encoder.encode_descriptor(
-            "grpc_server_handled",
-            "Calls that were answered, by method and code",
-            None,
-            MetricType::Counter,
-        )?;
-        for (labels, durations) in self.observed() {
-            ConstCounter::new(durations.count()).encode(handled.encode_family(&labels)?)?;
-        }
-        let mut latency = encoder.encode_descriptor(
-            "rpc_server_call_duration_seconds",
-            "How long calls took, by method and code",
-            None,
-            MetricType::Histogram,
-        )?;
-        for (labels, durations) in self.observed() {
-            durations.encode(&mut latency.encode_family(&labels)?)?;
-        }
-        Ok(())
     }
 }
 
@@ -108,59 +79,106 @@ pub(super) const fn code_name(code: Code) -> &'static str {
     }
 }
 
-/// Tokens that were issued, by algorithm, and verified, by result.
-#[derive(Debug, Default)]
-pub struct TokenMetrics {
-    issued: [AtomicU64; Algorithm::ALL.len()],
-    trusted: AtomicU64,
-    refused: [AtomicU64; Reason::ALL.len()],
+/// Counters of what the methods did.
+#[derive(Debug)]
+pub struct ApiMetrics {
+    issued: [Counter; Algorithm::ALL.len()],
+    /// The valid tokens, then the refused ones in the order of [`Reason::ALL`].
+    verified: [Counter; Reason::ALL.len() + 1],
+    logins: [Counter; 5],
+    sessions_begun: Counter,
+    refreshes: [Counter; 6],
+    revocations: [Counter; 4],
 }
 
-impl TokenMetrics {
+impl ApiMetrics {
+    /// Registers the metrics.
+    pub fn register(metrics: &mut MetricsRegistry) -> Self {
+        let (name, help) = ("tokend_tokens_issued", "Tokens that were issued, by algorithm");
+        let issued = metrics.counters(name, help, "algorithm", Algorithm::ALL.map(Algorithm::name));
+        let mut results = ["OK"; Reason::ALL.len() + 1];
+        for (result, reason) in results.iter_mut().skip(1).zip(Reason::ALL) {
+            *result = reason.name();
+        }
+        let (name, help) = ("tokend_tokens_verified", "Tokens that were verified, by result");
+        let verified = metrics.counters(name, help, "result", results);
+        let results = ["OK", "LOGIN_FAILED", "RATE_LIMITED", "SCOPE_NOT_ALLOWED", "ERROR"];
+        let logins = metrics.counters("tokend_logins", "Logins, by result", "result", results);
+        let sessions_begun = metrics.counter("tokend_sessions_begun", "Sessions that were begun");
+        let outcomes = ["rotated", "repeated", "invalid", "reused", "denied", "error"];
+        let help = "Uses of refresh tokens, by outcome";
+        let refreshes = metrics.counters("tokend_refreshes", help, "outcome", outcomes);
+        let help = "Revocations that RevokeToken made durable, by what they are of";
+        let targets = ["token", "session", "subject", "client"];
+        let revocations = metrics.counters("tokend_revocations_made", help, "target", targets);
+        Self { issued, verified, logins, sessions_begun, refreshes, revocations }
+    }
+
     pub(super) fn issued(&self, token: &IssuedToken) {
-        count(&Algorithm::ALL, &self.issued, &token.algorithm);
+        increment(&self.issued, Algorithm::ALL.iter().position(|algorithm| *algorithm == token.algorithm));
     }
 
-    /// Counts a token that was verified, or refused for a reason.
+    /// Counts a verified token; `refused` is the reason of a refused one.
     pub(super) fn verified(&self, refused: Option<Reason>) {
-        match refused {
-            None => {
-                self.trusted.fetch_add(1, Relaxed);
-            }
-            Some(reason) => count(&Reason::ALL, &self.refused, &reason),
-        }
+        let index = |reason| Reason::ALL.iter().position(|candidate| *candidate == reason);
+        increment(&self.verified, refused.map_or(Some(0), |reason| index(reason).map(|index| index + 1)));
+    }
+
+    /// Counts a login that the policy allowed the client to try.
+    pub(super) fn login(&self, outcome: &Result<LoggedIn, LoginError>) {
+        let index = match outcome {
+            Ok(_) => 0,
+            Err(LoginError::Failed(_)) => 1,
+            Err(LoginError::Limited(_) | LoginError::Hash(HashError::Busy { .. })) => 2,
+            Err(LoginError::Denied(_)) => 3,
+            Err(
+                LoginError::Store(_) | LoginError::Hash(_) | LoginError::Issue(_) | LoginError::Session(_),
+            ) => 4,
+        };
+        increment(&self.logins, Some(index));
+    }
+
+    pub(super) fn session_begun(&self) {
+        self.sessions_begun.inc();
+    }
+
+    /// Counts a refresh that the policy allowed the client to try.
+    pub(super) fn refreshed(&self, outcome: &Result<RefreshedSession, SessionError>) {
+        let index = match outcome {
+            Ok(RefreshedSession { outcome: RefreshOutcome::Rotated, .. }) => 0,
+            Ok(RefreshedSession { outcome: RefreshOutcome::Repeated, .. }) => 1,
+            Err(SessionError::Invalid(_)) => 2,
+            Err(SessionError::Reused(_)) => 3,
+            Err(SessionError::Policy(_) | SessionError::RequestIdReused(_)) => 4,
+            Err(
+                SessionError::Store(_)
+                | SessionError::Contended
+                | SessionError::Issue(_)
+                | SessionError::Random(_)
+                | SessionError::Seal(_),
+            ) => 5,
+        };
+        increment(&self.refreshes, Some(index));
+    }
+
+    /// Counts a durable revocation.
+    pub(super) fn revoked(&self, target: &RevocationTarget) {
+        increment(
+            &self.revocations,
+            match target {
+                RevocationTarget::Token(_) => Some(0),
+                RevocationTarget::Session(_) => Some(1),
+                RevocationTarget::Subject(..) => Some(2),
+                RevocationTarget::Client(..) => Some(3),
+                // No method makes such a revocation.
+                RevocationTarget::Everything(_) => None,
+            },
+        );
     }
 }
 
-fn count<T: PartialEq>(all: &[T], counters: &[AtomicU64], one: &T) {
-    if let Some((_, counter)) = all.iter().zip(counters).find(|(candidate, _)| *candidate == one) {
-        counter.fetch_add(1, Relaxed);
-    }
-}
-
-impl Collector for TokenMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let mut issued = encoder.encode_descriptor(
-            "tokend_tokens_issued",
-            "Tokens that were issued, by algorithm",
-            None,
-            MetricType::Counter,
-        )?;
-        for (algorithm, counter) in Algorithm::ALL.iter().zip(&self.issued) {
-            let labels = [("algorithm", algorithm.name())];
-            ConstCounter::new(counter.load(Relaxed)).encode(issued.encode_family(&labels)?)?;
-        }
-        let mut verified = encoder.encode_descriptor(
-            "tokend_tokens_verified",
-            "Tokens that were verified, by result",
-            None,
-            MetricType::Counter,
-        )?;
-        let refused = Reason::ALL.iter().zip(&self.refused).map(|(reason, counter)| (reason.name(), counter));
-        for (result, counter) in [("OK", &self.trusted)].into_iter().chain(refused) {
-            let labels = [("result", result)];
-            ConstCounter::new(counter.load(Relaxed)).encode(verified.encode_family(&labels)?)?;
-        }
-        Ok(())
+fn increment(counters: &[Counter], index: Option<usize>) {
+    if let Some(counter) = index.and_then(|index| counters.get(index)) {
+        counter.inc();
     }
 }

@@ -8,13 +8,10 @@ mod convert;
 mod edge;
 mod framing;
 mod idempotency;
-mod login_metrics;
 mod methods;
 mod metrics;
 mod response_stream;
-mod revoke_metrics;
 mod services;
-mod session_metrics;
 mod status;
 
 use std::sync::Arc;
@@ -39,11 +36,8 @@ pub(crate) use convert::{
 use edge::UntilDrain;
 pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use idempotency::RequestResponses;
-pub use login_metrics::LoginMetrics;
-pub use metrics::{RpcMetrics, TokenMetrics};
-pub use revoke_metrics::RevokeMetrics;
+pub use metrics::{ApiMetrics, RpcMetrics};
 pub use services::{Api, Health, TrustPrivacy, WatchLimits};
-pub use session_metrics::SessionMetrics;
 
 use crate::{
     clock::Clock,

@@ -76,12 +76,12 @@ impl Follower {
     /// Runs a round without the revocations.
     async fn follow_and_tend_all(&self) -> Result<(), StartError> {
         // Needs no store.
-        self.state.issuers.reconcile();
+        self.state.issuers.tend();
         let clocks = self.state.guard.observe().await;
         self.state.directory.follow_files().await;
         self.follow().await?;
         let checked = self.check_writes().await;
-        self.reconcile().await?;
+        self.tend().await?;
         checked?;
         Ok(clocks?)
     }
@@ -190,7 +190,7 @@ impl Follower {
 
     /// Most changes are revocations, after which nothing is due.
     async fn follow_and_tend(&self) -> Result<(), StartError> {
-        if self.follow().await? { self.reconcile().await } else { Ok(()) }
+        if self.follow().await? { self.tend().await } else { Ok(()) }
     }
 }
 

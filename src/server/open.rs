@@ -10,15 +10,12 @@ use crate::{
     admission::Admission,
     audit::AuditLog,
     clock::Clock,
-    grpc::{
-        self, Drain, Edge, EdgeParts, Health, LoginMetrics, RequestResponses, RevokeMetrics, RpcMetrics,
-        SessionMetrics, TokenMetrics,
-    },
+    grpc::{self, ApiMetrics, Drain, Edge, EdgeParts, Health, RequestResponses, RpcMetrics},
     http::{self, Readiness},
     listen::{CallMemory, ListenMetrics, TlsError, TlsReloader},
     metrics::MetricsRegistry,
     model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
-    store::{self, Store, TimedStore},
+    store::{self, Store},
     telemetry::{Traces, register_log_metrics},
     tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions},
 };
@@ -102,7 +99,7 @@ impl Server {
         let mut metrics = MetricsRegistry::default();
         let (serving, audit) = (settings.serving, Arc::new(audit));
         let traces = settings.traces.as_ref().map(Traces::start).transpose()?;
-        let store: Arc<Store> = Arc::new(TimedStore::new(store, &mut metrics));
+        store.register_metrics(&mut metrics);
 
         let state = State::load(
             store.clone(),
@@ -164,15 +161,8 @@ impl Server {
         let exchanger =
             Exchanger::new(verifier.clone(), state.issuers.clone(), issuer.clone(), clock.clone());
 
-        let (calls, tokens) = (Arc::<RpcMetrics>::default(), Arc::<TokenMetrics>::default());
-        let login_metrics = Arc::<LoginMetrics>::default();
-        let revoke_metrics = Arc::<RevokeMetrics>::default();
-        let session_metrics = Arc::<SessionMetrics>::default();
-        metrics.collector(calls.clone());
-        metrics.collector(tokens.clone());
-        metrics.collector(login_metrics.clone());
-        metrics.collector(revoke_metrics.clone());
-        metrics.collector(session_metrics.clone());
+        let rpc_metrics = RpcMetrics::register(&mut metrics);
+        let api_metrics = ApiMetrics::register(&mut metrics);
         state.register_metrics(&mut metrics);
         admission.register_metrics(&mut metrics);
         audit.register_metrics(&mut metrics);
@@ -207,16 +197,13 @@ impl Server {
             introspector,
             exchanger,
             revocations: state.revocations.clone(),
-            tokens,
-            login_metrics,
-            revoke_metrics,
-            session_metrics,
+            metrics: api_metrics,
         };
         let services = grpc::services(services, &health, settings.max_message_bytes)?;
         let edge = EdgeParts {
             limits: settings.calls,
             drain: drain.clone(),
-            metrics: calls,
+            metrics: rpc_metrics,
             admission,
             audit: audit.clone(),
             spans: traces.as_ref().map(Traces::spans),
@@ -277,7 +264,7 @@ impl Server {
     }
 
     /// The store.
-    pub fn store(&self) -> &Arc<Store> {
+    pub const fn store(&self) -> &Arc<Store> {
         &self.state.store
     }
 

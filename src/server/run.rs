@@ -165,7 +165,7 @@ impl Server {
     async fn close(self) {
         self.audit.close(LAST_EVENTS).await;
         let close_store = async {
-            if let Err(error) = self.state.key_manager.leave().await {
+            if let Err(error) = self.state.key_manager.deregister().await {
                 tracing::debug!(%error, "the report of this replica was not deleted");
             }
             self.state.store.close().await;

@@ -1,7 +1,5 @@
 //! The metrics of the store's actions.
 
-use std::sync::Arc;
-
 use tokend::metrics::MetricsRegistry;
 
 use crate::store_backends::{

@@ -84,7 +84,7 @@ impl EverythingBefore {
             ))?;
         }
         let record = with_store(&config, async |store| {
-            revoke_everything(&store, &config.settings.keys.schedule, before, now).await
+            revoke_everything(store, &config.settings.keys.schedule, before, now).await
         })?;
         report(&output, &record, before)
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use health::Health;
 pub use trust::{TrustPrivacy, WatchLimits};
 
-use super::{Drain, LoginMetrics, RequestResponses, RevokeMetrics, SessionMetrics, TokenMetrics};
+use super::{ApiMetrics, Drain, RequestResponses};
 use crate::{
     access::{Authenticator, ClientRegistry, IssueRules, KeyRegistry, UserRegistry},
     keys::{KeyRing, Verifiers},
@@ -67,14 +67,8 @@ pub struct Api {
     pub exchanger: Exchanger,
     /// The revocations in memory.
     pub revocations: Arc<Revocations>,
-    /// Counts tokens.
-    pub tokens: Arc<TokenMetrics>,
-    /// Counts logins.
-    pub login_metrics: Arc<LoginMetrics>,
-    /// Counts revocations.
-    pub revoke_metrics: Arc<RevokeMetrics>,
-    /// Counts sessions.
-    pub session_metrics: Arc<SessionMetrics>,
+    /// Counts tokens, logins, sessions and revocations.
+    pub metrics: ApiMetrics,
 }
 
 /// Implements a generated service trait for `Arc<Api>`: each method calls the function of its own name in the same file, with the

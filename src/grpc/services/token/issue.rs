@@ -48,7 +48,7 @@ async fn issue_granted(
 ) -> Result<v1::IssueTokenResponse, CallError> {
     if grant.with_session() {
         let BegunSession { grant, token, refresh } = api.sessions.begin(grant).await?;
-        api.session_metrics.begun();
+        api.metrics.session_begun();
         return Ok(token_response(api, call, &grant, token, Some(&refresh)));
     }
     let token = api.issuer.issue(&grant)?;
@@ -65,13 +65,13 @@ pub(super) async fn login(
     let checked = convert::login_request(request.into_inner());
     let grant = checked.authorize(|request| access::login(caller.client(), request, &api.rules))?;
     let outcome = api.logins.login(grant, call.address()).await;
-    api.login_metrics.count(&outcome);
+    api.metrics.login(&outcome);
     if let Err(LoginError::Failed(failed)) = &outcome {
         failed.user_id.iter().for_each(|user_id| call.note_user(user_id));
     }
     let LoggedIn { token, grant, refresh } = outcome?;
     if refresh.is_some() {
-        api.session_metrics.begun();
+        api.metrics.session_begun();
     }
     Ok(token_response(api, call, &grant, token, refresh.as_ref()).into())
 }
@@ -86,7 +86,7 @@ pub(super) async fn refresh_token(
     let checked = convert::refresh_request(request.into_inner());
     let grant = checked.authorize(|request| access::refresh(caller.client(), request, &api.rules))?;
     let outcome = api.sessions.refresh(&grant).await;
-    api.session_metrics.refreshed(&outcome);
+    api.metrics.refreshed(&outcome);
     if let Err(error) = &outcome {
         error.session_id().into_iter().for_each(|session_id| call.note_session(session_id));
         error.subject().into_iter().for_each(|subject| call.note_subject(subject));
@@ -150,7 +150,7 @@ fn token_response(
     token: IssuedToken,
     refresh: Option<&FreshRefreshToken>,
 ) -> v1::IssueTokenResponse {
-    api.tokens.issued(&token);
+    api.metrics.issued(&token);
     call.note_token(grant, &api.rules, &token);
     convert::token_response(token, grant.scopes().to_vec(), refresh)
 }

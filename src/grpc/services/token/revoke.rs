@@ -66,7 +66,7 @@ async fn revoke(
         let _permit = caller;
         let revoked = shared_api.revoker.revoke(&grant).await?;
         if let Some(made) = &revoked.made {
-            shared_api.revoke_metrics.made(&made.target);
+            shared_api.metrics.revoked(&made.target);
             shared_call.note_revocation(made);
         }
         Ok(convert::revoke_response(revoked.revoke_time))

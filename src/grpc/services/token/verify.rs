@@ -158,8 +158,8 @@ async fn verify_in_parallel(api: &Arc<Api>, misses: Vec<BatchItem>) -> Vec<Batch
 /// Counts the result of verifying a token.
 fn counted(api: &Api, outcome: Result<VerifiedToken, VerifyError>) -> Result<VerifiedToken, CallError> {
     match &outcome {
-        Ok(_) => api.tokens.verified(None),
-        Err(VerifyError::Refused(refusal)) => api.tokens.verified(Some(refusal.reason)),
+        Ok(_) => api.metrics.verified(None),
+        Err(VerifyError::Refused(refusal)) => api.metrics.verified(Some(refusal.reason)),
         Err(_) => {}
     }
     Ok(outcome?)
