@@ -50,7 +50,9 @@ pub enum TlsError {
         problem: String,
     },
     /// The key does not match the certificate, or has an unknown type.
-    #[error("`tls_key_file` does not match `tls_cert_file`: {0}; use the pair that was issued together")]
+    #[error(
+        "settings `tls_cert_file` and `tls_key_file`: the key does not match the certificate: {0}; use the pair that was issued together"
+    )]
     Pair(String),
     /// The certificate has expired, or is not valid yet.
     #[error("setting `tls_cert_file`: {path}: {problem}")]
