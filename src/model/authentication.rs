@@ -1,4 +1,4 @@
-//! How clients prove who they are.
+//! Client authentication.
 
 use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, sync::Arc};
 
@@ -55,30 +55,30 @@ impl FromStr for AuthenticationMethod {
     }
 }
 
-/// How one client proves who it is.
+/// How a client authenticates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authentication {
-    /// The kinds of credential that it may present; never empty.
+    /// The credential types that the client may present; never empty.
     pub methods: Vec<AuthenticationMethod>,
-    /// Which certificates are its own.
+    /// The names in the client's certificates.
     #[serde(default, skip_serializing_if = "CertificateNames::is_empty")]
     pub certificate: CertificateNames,
-    /// What its assertions are verified with.
+    /// The keys that verify the client's assertions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assertion_keys: Option<AssertionKeys>,
-    /// Which tokens of trusted issuers are its own.
+    /// The tokens of trusted issuers that authenticate the client.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workload_identities: Vec<WorkloadIdentity>,
 }
 
 impl Authentication {
-    /// Whether a credential of this kind may be presented.
+    /// Whether the client may present a credential of this type.
     pub fn allows(&self, method: AuthenticationMethod) -> bool {
         self.methods.contains(&method)
     }
 
-    /// Whether this is what a client has that was told nothing else.
+    /// Whether this is the default.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -96,7 +96,7 @@ impl Default for Authentication {
     }
 }
 
-/// The names in a client's certificate: its subject alternative names hold one of these, exactly.
+/// The names of a client's certificates: a certificate needs one of them, exactly, as a subject alternative name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateNames {
@@ -115,70 +115,70 @@ impl CertificateNames {
     }
 }
 
-/// Where the public keys of a client's assertions are.
+/// The public keys of a client's assertions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AssertionKeys {
-    /// A JWK set, as it was given.
+    /// A JWK set.
     JwksJson(String),
-    /// The name of a file with one, in the server's folder of such files.
+    /// The name of a file with a JWK set, in the folder `client_jwks_dir`.
     JwksFile(String),
 }
 
-/// Tokens of a trusted issuer that stand for a client.
+/// Tokens of a trusted issuer that authenticate a client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadIdentity {
     /// `iss`, exactly.
     pub issuer: String,
-    /// What must be in `aud`.
+    /// A value that `aud` must contain.
     pub audience: String,
-    /// What claims must be, all of them; never empty.
+    /// The conditions, all of which must hold; never empty.
     pub conditions: Vec<ClaimCondition>,
 }
 
-/// What a claim must be.
+/// A condition on a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimCondition {
-    /// The claim's name, or a JSON pointer (RFC 6901) to one inside another.
+    /// The claim's name, or a JSON pointer (RFC 6901) to a nested claim.
     pub claim: String,
-    /// One of these must match: a text as it is, a number or boolean as its JSON.
+    /// The patterns, one of which must match: a string's text, or the JSON of a number or boolean.
     pub values: Vec<Pattern>,
 }
 
 impl ClaimCondition {
-    /// The name of the token's own claim that this is about: the claim itself, or the one that a JSON pointer leads into.
+    /// The name of the top-level claim that the condition reads.
     pub fn outermost_claim(&self) -> Cow<'_, str> {
         let Some(pointer) = self.claim.strip_prefix('/') else { return Cow::Borrowed(&self.claim) };
         let first = pointer.split('/').next().unwrap_or_default();
-        // RFC 6901 section 4, in this order.
+        // RFC 6901 section 4 gives this order.
         if first.contains('~') { first.replace("~1", "/").replace("~0", "~").into() } else { first.into() }
     }
 }
 
-/// Who is at the other end of a connection, as far as the connection itself shows it.
+/// The peer of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Its address.
+    /// The peer's address.
     pub address: IpAddr,
-    /// The client certificate that it proved to hold, verified up to the server's authority for clients.
+    /// The peer's client certificate, verified against `tls_client_ca_file`.
     pub certificate: Option<Arc<PeerCertificate>>,
 }
 
-/// A request body that tells who is at the other end of its connection.
+/// A request body with the peer of its connection.
 pub trait FromPeer {
-    /// Who is at the other end, if the transport tells.
+    /// The peer, if the transport knows it.
     fn peer(&self) -> Option<&Peer>;
 }
 
-/// What a verified client certificate says.
+/// A verified client certificate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// The URIs among its subject alternative names.
+    /// The URIs of the subject alternative names.
     pub uris: Vec<String>,
-    /// The DNS names among them, in lower case.
+    /// The DNS names of the subject alternative names, in lower case.
     pub dns_names: Vec<String>,
-    /// From this instant on it is expired (`notAfter`), in seconds since 1970: an open connection outlives it.
+    /// The certificate's expiry (`notAfter`), in seconds since 1970: an open connection may outlive it.
     pub expires_at: Option<i64>,
 }

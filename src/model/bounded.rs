@@ -1,10 +1,10 @@
-//! Texts from elsewhere in errors and logs.
+//! Untrusted text in errors and logs.
 
 use std::fmt;
 
 use super::redact;
 
-/// A text from elsewhere, without credentials, escaped and cut short.
+/// Displays an untrusted text: redacted, escaped and truncated.
 pub struct Bounded<'a>(pub &'a str);
 
 impl fmt::Display for Bounded<'_> {

@@ -1,17 +1,16 @@
-//! Claims that a caller adds to a token.
+//! The registered claims of a token, and the extra claims of a caller.
 
 use serde_json::Value;
 
-/// Claims that a caller adds: names with their values as JSON text, each exactly as it will be signed.
+/// Extra claims: names with their values as JSON text, which is signed unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtraClaims(Vec<(String, String)>);
 
 impl ExtraClaims {
-    /// None.
+    /// No extra claims.
     pub const NONE: Self = Self(Vec::new());
 
-    /// Names that cannot be set by a caller: the claims of RFC 7519 section 4.1 and those that tokend gives a
-    /// meaning.
+    /// Names that a caller cannot set: the claims of RFC 7519 section 4.1 and those that tokend reads.
     pub const REGISTERED: [&'static str; 13] = [
         "iss",
         "sub",
@@ -28,7 +27,7 @@ impl ExtraClaims {
         "orig_iat",
     ];
 
-    /// Claims as strict JSON reading found them: every value is valid JSON, no name comes twice.
+    /// Claims from strict JSON parsing: each value is valid JSON, and names are unique.
     pub const fn from_members(members: Vec<(String, String)>) -> Self {
         Self(members)
     }
@@ -38,26 +37,26 @@ impl ExtraClaims {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Those of the claims that `wanted` picks by name and JSON text.
+    /// The claims for which `wanted` returns true, by name and JSON text.
     pub(crate) fn filtered(&self, wanted: impl Fn(&str, &str) -> bool) -> Self {
         let picked = self.0.iter().filter(|(name, value)| wanted(name, value));
         Self(picked.cloned().collect())
     }
 
-    /// The claims, and this one too.
+    /// Adds a claim.
     pub(crate) fn with(mut self, member: Option<(String, String)>) -> Self {
         self.0.extend(member);
         self
     }
 
-    /// The claims as the text of one JSON object, each value as it was given.
+    /// The claims as one JSON object, with unchanged values.
     pub fn to_json(&self) -> String {
         let member = |(name, value): &(String, String)| format!("{}:{value}", Value::from(name.as_str()));
         let members: Vec<String> = self.0.iter().map(member).collect();
         format!("{{{}}}", members.join(","))
     }
 
-    /// Names and JSON texts, in the order given.
+    /// Names and JSON texts, in the caller's order.
     pub fn members(&self) -> &[(String, String)] {
         &self.0
     }

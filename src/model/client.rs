@@ -6,22 +6,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{Algorithm, Authentication, Permissions, RowContent, SecretDigest, TokenType, Ttl, UnixTime};
 
-/// A client's id: 1 to 63 of `a-z 0-9 . -`, a letter or digit first and last, so that it can stand in a
-/// secret, a log line and a URL as it is.
+/// A client's id: 1 to 63 of `a-z 0-9 . -`, a letter or digit first and last. It needs no escaping in a secret, a log line or a URL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClientId(String);
 
-/// A text that is no client id.
+/// A text that is not a client id.
 #[derive(Debug, thiserror::Error)]
 #[error("must be 1 to 63 characters of `a-z 0-9 . -`, with a letter or digit first and last")]
 pub struct InvalidClientId;
 
 impl ClientId {
-    /// Reads a client id.
+    /// Parses a client id.
     ///
     /// # Errors
-    /// When it has another form.
+    /// When it is malformed.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidClientId> {
         let text = text.into();
         let letter_or_digit = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -62,15 +61,15 @@ impl From<ClientId> for String {
 /// A registered service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Who it is.
+    /// The client's id.
     pub client_id: ClientId,
-    /// What operators decide about it.
+    /// The settings that operators choose.
     pub settings: ClientSettings,
-    /// When it was registered.
+    /// When the client was created.
     pub create_time: UnixTime,
-    /// When it was last changed.
+    /// When the client was last changed.
     pub update_time: UnixTime,
-    /// Counts its changes, from a number by chance.
+    /// Counts the changes, from a random start.
     pub revision: i64,
     /// The MAC over [`ClientRecord::content`]; none on a row that a release without MACs wrote.
     pub mac: Option<Vec<u8>>,
@@ -83,86 +82,86 @@ impl Client {
     }
 }
 
-/// A version of a client. One that was deleted and registered anew is another.
+/// A version of a client. A client that was deleted and re-created has another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientVersion {
-    /// When the client was registered.
+    /// When the client was created.
     pub create_time: UnixTime,
-    /// Counts its changes since, from a number by chance.
+    /// Counts the changes since, from a random start.
     pub revision: i64,
 }
 
-/// What operators decide about a client. The store keeps it as one JSON document: a field that an older
-/// release does not know makes it refuse the row, for the field might be a restriction.
+/// The settings that operators choose for a client. The store keeps them as one JSON document. An older release rejects a row with
+/// an unknown field: the field might be a restriction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientSettings {
-    /// A name for people.
+    /// A descriptive name.
     pub display_name: String,
-    /// Refused like an unknown client.
+    /// A disabled client is rejected like an unknown one.
     pub disabled: bool,
-    /// The audiences of a token when none are asked for.
+    /// The audiences of a token if the request has none.
     pub default_audiences: Vec<String>,
-    /// The life of a token when none is asked for.
+    /// The lifetime of a token if the request has none.
     pub default_ttl: Option<Ttl>,
-    /// The `typ` of its tokens.
+    /// The `typ` of the client's tokens.
     pub token_type: TokenType,
-    /// What signs its tokens; none means the server's default.
+    /// The algorithm of the client's tokens; `None`: the server's default.
     pub algorithm: Option<Algorithm>,
-    /// What it may do.
+    /// The client's permissions.
     pub permissions: Permissions,
-    /// How it proves who it is.
+    /// How the client authenticates.
     #[serde(default, skip_serializing_if = "Authentication::is_default")]
     pub authentication: Authentication,
-    /// How much it may ask for at once.
+    /// The client's rate limits.
     #[serde(default, skip_serializing_if = "ClientLimits::is_default")]
     pub limits: ClientLimits,
 }
 
-/// How much a client may ask for at once; none means the server's own setting.
+/// The rate limits of a client; `None`: the server's setting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientLimits {
-    /// Calls a second, in the long run.
+    /// Calls per second, on average.
     #[serde(default)]
     pub calls_per_second: Option<NonZeroU32>,
-    /// Calls that are being served at once.
+    /// Calls in flight.
     #[serde(default)]
     pub concurrent_calls: Option<NonZeroU32>,
 }
 
 impl ClientLimits {
-    /// Whether neither is said.
+    /// Whether both limits are the server's.
     pub const fn is_default(&self) -> bool {
         self.calls_per_second.is_none() && self.concurrent_calls.is_none()
     }
 }
 
 impl ClientSettings {
-    /// The life of a token when neither request nor client says one.
+    /// The lifetime of a token if neither the request nor the client has one.
     const DEFAULT_TTL: Ttl = Ttl::from_minutes(15);
 
-    /// The life of a token when the request says none: never above the cap.
+    /// The lifetime of a token if the request has none, capped by `max_ttl`.
     pub fn effective_default_ttl(&self) -> Ttl {
         self.default_ttl.unwrap_or(Self::DEFAULT_TTL).min(self.permissions.max_ttl)
     }
 }
 
-/// A client with the hashes of its secrets, oldest first.
+/// A client with the digests of its secrets, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRecord {
     /// The client.
     pub client: Client,
-    /// Its secrets.
+    /// The secrets.
     pub secrets: Vec<SecretRecord>,
 }
 
 /// How many secrets a client may have at once.
-pub const MOST_SECRETS: usize = 5;
+pub const MAX_SECRETS: usize = 5;
 
 impl ClientRecord {
-    /// What of it decides trust: the id, the settings with the permissions, and the secrets. None if the settings have no JSON
-    /// form; such a row can be neither signed nor verified.
+    /// The fields that the MAC covers: the id, the settings with the permissions, and the secrets. `None` if the settings cannot be
+    /// serialized; such a row can be neither signed nor verified.
     pub fn content(&self) -> Option<RowContent> {
         let settings = serde_json::to_vec(&self.client.settings).ok()?;
         let later = serde_json::to_vec(&self.client.settings.permissions.later()).ok()?;
@@ -181,37 +180,37 @@ impl ClientRecord {
         }))
     }
 
-    /// Adds a secret. The others end at `others_expire` at the latest; those that have then ended at `secret.create_time` are
-    /// deleted, and, if more than [`MOST_SECRETS`] would be left, the oldest.
+    /// Adds a secret. The other secrets expire at `others_expire` at the latest. Secrets that have expired at `secret.create_time` are
+    /// deleted, and the oldest ones beyond [`MAX_SECRETS`].
     pub fn add_secret(&mut self, secret: SecretRecord, others_expire: UnixTime) {
         let others = &mut self.secrets;
         for other in &mut *others {
             other.expire_time = Some(other.expire_time.map_or(others_expire, |end| end.min(others_expire)));
         }
         others.retain(|other| other.is_live(secret.create_time));
-        let surplus = (others.len() + 1).saturating_sub(MOST_SECRETS);
+        let surplus = (others.len() + 1).saturating_sub(MAX_SECRETS);
         others.drain(..surplus);
         others.push(secret);
-        // Stable: of two secrets of the same second, the one added later comes later.
+        // A stable sort: of two secrets of the same second, the one that was added later comes later.
         others.sort_by_key(|secret| secret.create_time);
     }
 }
 
-/// What is kept of a client secret.
+/// A client secret in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretRecord {
-    /// Names the secret; tells nothing about it.
+    /// The id of the secret, which reveals nothing of it.
     pub secret_id: String,
-    /// The secret's hash.
+    /// The secret's digest.
     pub digest: SecretDigest,
-    /// When it was made.
+    /// When the secret was created.
     pub create_time: UnixTime,
-    /// When it ends; none: it does not.
+    /// When the secret expires; `None`: never.
     pub expire_time: Option<UnixTime>,
 }
 
 impl SecretRecord {
-    /// Whether the secret is still good at `now`.
+    /// Whether the secret is accepted at `now`.
     pub fn is_live(&self, now: UnixTime) -> bool {
         self.expire_time.is_none_or(|expire_time| now < expire_time)
     }

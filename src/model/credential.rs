@@ -1,4 +1,4 @@
-//! The forms of credentials, and [`redact`], which keeps credentials out of audit log, log, traces and errors.
+//! The formats of credentials, and [`redact`], which removes credentials from the audit log, logs, traces and errors.
 
 use std::{borrow::Cow, iter};
 
@@ -10,12 +10,12 @@ use base64::{
     },
 };
 
-/// Begins each client secret that tokend makes. Secret scanners find one that leaked by it.
+/// The prefix of generated client secrets, by which secret scanners find them.
 pub const CLIENT_SECRET_PREFIX: &str = "tkd_";
-/// Begins each refresh token.
+/// The prefix of refresh tokens.
 pub const REFRESH_TOKEN_PREFIX: &str = "tkr_";
 
-/// The prefixes of the credentials that tokend makes or takes. The makers use the same constants.
+/// The prefixes of credentials. The code that generates credentials uses the same constants.
 pub const CREDENTIAL_PREFIXES: [&str; 9] = [
     CLIENT_SECRET_PREFIX,
     REFRESH_TOKEN_PREFIX,
@@ -23,14 +23,14 @@ pub const CREDENTIAL_PREFIXES: [&str; 9] = [
     "hvs.",
     "hvb.",
     "hvr.",
-    // Hashes of passwords, as users are imported with them.
+    // Password hashes of imported users.
     "$argon2",
     "$2a$",
     "$2b$",
     "$2y$",
 ];
 
-/// Stands for a credential.
+/// Replaces a credential.
 pub const REDACTED: &str = "(redacted)";
 
 /// The private members of a JWK (RFC 7518 section 6).
@@ -54,23 +54,22 @@ static BASE64: [(GeneralPurpose, [char; 2]); 2] = [
     (GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT), ['-', '_']),
 ];
 
-/// The text with [`REDACTED`] in the place of each credential in it. The only function that decides what is a credential:
-/// JWTs, the texts with one of [`CREDENTIAL_PREFIXES`], `Basic` and `Bearer` values, private keys as PEM or JWK, and the
-/// passwords in URLs. Not recognised are secrets without any form of their own: passwords, sealing keys, and client secrets
-/// that an operator chose.
+/// Replaces each credential in a text by [`REDACTED`]. Credentials are JWTs, texts with one of [`CREDENTIAL_PREFIXES`], `Basic` and
+/// `Bearer` values, private keys as PEM or JWK, and passwords in URLs. Secrets without a format are not recognized: passwords, sealing
+/// keys, and client secrets that an operator chose.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    // Within the strings of a JSON line, `\n` in front of a token is not part of it. In any other text it may be: both count.
+    // `\n` before a token is an escape sequence in a JSON string, and may be part of a word in any other text: both readings count.
     let unescaped = if text.contains('\\') { replaced(text, true) } else { None };
     let whole = replaced(unescaped.as_deref().unwrap_or(text), false);
     whole.or(unescaped).map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// Whether a text holds a credential.
+/// Whether a text contains a credential.
 pub fn holds_credential(text: &str) -> bool {
     found(text, false) || text.contains('\\') && found(text, true)
 }
 
-/// The text without its credentials, if it holds any.
+/// The text with its credentials replaced; `None` without credentials.
 fn replaced(text: &str, escapes: bool) -> Option<String> {
     if !found(text, escapes) {
         return None;
@@ -161,7 +160,7 @@ fn is_space_at(text: &str, at: usize) -> bool {
     character.is_some_and(|character| character.is_whitespace() || character.is_control())
 }
 
-/// What the words before say about the next one.
+/// The preceding words.
 #[derive(Default)]
 struct Context<'t> {
     before: &'t str,
@@ -193,12 +192,12 @@ const fn is_base64url(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
 }
 
-/// Whether a word holds a JWT.
+/// Whether a word contains a JWT.
 fn is_jwt_in(word: &str) -> bool {
     word.split(|character| !is_base64url(character) && character != '.').any(is_jwt)
 }
 
-/// Whether a text is a JWT (RFC 7519 section 3) or a beginning of one: base64url of a JSON object, and more after it.
+/// Whether a text is a JWT (RFC 7519 section 3) or its start: the base64url of a JSON object, followed by another part.
 fn is_jwt(text: &str) -> bool {
     let mut rest = text;
     loop {
@@ -211,7 +210,7 @@ fn is_jwt(text: &str) -> bool {
     }
 }
 
-/// Whether a part begins as the base64url of a JSON object does: `{`, and then a member or the end.
+/// Whether a part starts like the base64url of a JSON object: `{`, followed by a member or the end.
 fn is_object(part: &str) -> bool {
     let whole = part.len().min(64) / 4 * 4;
     let mut bytes = [0; 48];
@@ -222,7 +221,7 @@ fn is_object(part: &str) -> bool {
     })
 }
 
-/// Whether a word has a prefix of a credential. Those with a dot are Vault's, which a host's name may have too.
+/// Whether a word has a prefix of a credential. A prefix with a dot is Vault's, and may be part of a host name.
 fn has_prefix(word: &str) -> bool {
     let is_first = |byte: u8| CLASSES.get(usize::from(byte)).is_some_and(|class| class & FIRST != 0);
     let mut places = word.bytes().enumerate().filter(|(_, byte)| is_first(*byte));
@@ -235,8 +234,7 @@ fn has_prefix(word: &str) -> bool {
     })
 }
 
-/// Whether a text is a URL with a password (RFC 3986 section 3.2.1). In that of a database, the password may also hold what
-/// should have been escaped.
+/// Whether a text is a URL with a password (RFC 3986 section 3.2.1). In a database URL, the password may contain unescaped delimiters.
 fn has_password(word: &str) -> bool {
     let Some((scheme, rest)) = word.split_once("://") else { return false };
     let user = if scheme.ends_with("postgres") || scheme.ends_with("postgresql") {
@@ -247,7 +245,7 @@ fn has_password(word: &str) -> bool {
     user.and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
 }
 
-/// Whether a text holds base64 of `id:secret` (RFC 7617): after `Basic` of any secret, else of one with a known form.
+/// Whether a text contains the base64 of `id:secret` (RFC 7617): of any secret after `Basic`, else of one with a prefix.
 fn is_basic(word: &str, after_basic: bool) -> bool {
     let known = |bytes: &[u8]| {
         [CLIENT_SECRET_PREFIX, REFRESH_TOKEN_PREFIX]
@@ -263,7 +261,7 @@ fn is_basic(word: &str, after_basic: bool) -> bool {
             word.split(|character: char| !character.is_ascii_alphanumeric() && !symbols.contains(&character));
         let mut long = parts.filter(|part| part.len() >= shortest);
         long.any(|part| {
-            // No `Basic` value that is taken is longer.
+            // A longer `Basic` value is never accepted.
             let mut bytes = [0; 1023];
             let decoded =
                 part.get(..part.len().min(1364)).and_then(|part| engine.decode_slice(part, &mut bytes).ok());
@@ -315,7 +313,7 @@ mod tests {
         let key = "x".repeat(43);
         let mut forms = vec![
             TOKEN.to_owned(),
-            // Headers that begin with white space, and the two first parts alone.
+            // Headers with leading white space, and the first two parts alone.
             format!("{}.e30.AAAA", BASE64URL.encode("{ \"alg\":\"ES256\"}")),
             format!("{}.e30.AAAA", BASE64URL.encode("{\r\n\"alg\":\"ES256\"}")),
             format!("{}.e30.AAAA", BASE64URL.encode(" \n{\"alg\":\"ES256\"}")),

@@ -1,15 +1,15 @@
-//! What is wrong with a request, field by field.
+//! Field violations of a request.
 
-/// One field and what is wrong with it, in words for the caller.
+/// A field and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
     /// The field's path in the request: `audiences[1]`, `client.default_ttl`.
     pub field: String,
-    /// What it must be. Holds nothing of what the caller sent.
+    /// What the field must be. Quotes nothing of the request.
     pub description: String,
 }
 
-/// Everything that is wrong with a request, so that a caller can mend it in one go.
+/// All violations of a request, so that the caller can correct them at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Violations(Vec<FieldViolation>);
 
@@ -31,7 +31,7 @@ impl Violations {
         }
     }
 
-    /// Takes the value of `result`, or notes its error for `field`.
+    /// Returns the value of `result`, or adds its error for `field`.
     pub fn check<T, E: std::fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.add(field, error.to_string())).ok()
     }
@@ -49,7 +49,7 @@ impl Violations {
         self
     }
 
-    /// Nothing is wrong, or the violations as an error.
+    /// `Ok` without violations, else the violations.
     ///
     /// # Errors
     /// When there is any.

@@ -1,4 +1,4 @@
-//! What a key is called, where it stands, and what it is for.
+//! The id, the state and the use of a key.
 
 /// Where a key stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl KeyState {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Whether a key in this state may verify, and so is published.
+    /// Whether a key in this state verifies, and so is published.
     pub const fn verifies(self) -> bool {
         !matches!(self, Self::Revoked)
     }

@@ -1,4 +1,4 @@
-//! A key at rest, and its way through life. Each step is a function that can refuse.
+//! A stored key and its state transitions. Each transition is a function that can fail.
 
 use std::time::Duration;
 
@@ -6,67 +6,67 @@ use serde::{Deserialize, Serialize};
 
 use super::{Algorithm, ChangeSequence, KeyId, KeyState, KeyUsage, RowContent, UnixTime};
 
-/// A key at rest.
+/// A stored key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRecord {
-    /// Its id.
+    /// The key's id.
     pub key_id: KeyId,
-    /// The one algorithm that it is for.
+    /// The only algorithm of the key.
     pub algorithm: Algorithm,
-    /// Where it stands.
+    /// The state.
     pub state: KeyState,
-    /// What it may be used for.
+    /// The use.
     pub usage: KeyUsage,
-    /// The only issuer whose tokens it verifies; none means this one.
+    /// The issuer whose tokens the key verifies; `None`: this issuer.
     pub issuer: Option<String>,
-    /// The private key or secret, sealed; none when it was erased, or when there never was one.
+    /// The sealed private key or secret; `None` if it was erased or never existed.
     pub sealed: Option<Vec<u8>>,
-    /// The public key, as a bare JWK; none for a secret, and for a key of the first release until it is adopted.
+    /// The public key as a bare JWK; `None` for a secret, and for a key of the first release until it is adopted.
     pub public: Option<String>,
-    /// When it was made or imported, and, unless it is kept from the JWK set, published.
+    /// When the key was created or imported, and published.
     pub create_time: UnixTime,
-    /// When it began to sign; of a pending key, when it is to begin at the earliest.
+    /// When the key became active; for a pending key, the earliest time.
     pub activate_time: Option<UnixTime>,
-    /// When it ceased to sign; of an active key, when it is to cease. None: no end is planned.
+    /// When the key was retired; for an active key, the planned time. `None`: no time is planned.
     pub retire_time: Option<UnixTime>,
-    /// Until when its tokens may live. It is promised when the key begins to sign, and only ever grows: a replica that
-    /// has not heard of a rotation may rely on it. None: no end is planned.
+    /// The latest expiry of the key's tokens. It is set when the key becomes active, and only ever grows: a replica that does not know
+    /// of a rotation yet relies on it. `None`: no time is planned.
     pub expire_time: Option<UnixTime>,
-    /// Why it neither signs nor verifies any more.
+    /// Set for a revoked key.
     pub revocation: Option<KeyRevocation>,
-    /// The change that published it; set by the store.
+    /// The change that published the key; set by the store.
     pub publish_sequence: ChangeSequence,
-    /// The last change to it; set by the store.
+    /// The last change to the key; set by the store.
     pub change_sequence: ChangeSequence,
     /// The MAC over [`Self::content`]; none on a row that a release without MACs wrote.
     pub mac: Option<Vec<u8>>,
 }
 
-/// Who ended a key, when and why. The store keeps it as one JSON document.
+/// The revocation of a key. The store keeps it as one JSON document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRevocation {
-    /// When.
+    /// When the key was revoked.
     pub time: UnixTime,
-    /// Why, in the operator's words.
+    /// The operator's reason.
     pub reason: String,
-    /// The client that asked for it.
+    /// The client that revoked the key.
     pub by: String,
 }
 
-/// A step that a key cannot take from where it stands.
+/// A transition that the key's state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("key {key_id} is {} and cannot be {to}", from.name())]
 pub struct TransitionError {
     /// The key.
     pub key_id: KeyId,
-    /// Where it stands.
+    /// The key's state.
     pub from: KeyState,
-    /// Where it should have gone.
+    /// The transition.
     pub to: &'static str,
 }
 
 impl KeyRecord {
-    /// A new key that signs when it is its turn: pending, to begin at `activate_time`.
+    /// A new pending key, to become active at `activate_time`.
     pub const fn pending(
         key_id: KeyId,
         algorithm: Algorithm,
@@ -94,7 +94,7 @@ impl KeyRecord {
         }
     }
 
-    /// What of it decides trust: everything but the change sequences, which the store sets.
+    /// The fields that the MAC covers: all but the change sequences, which the store sets.
     pub fn content(&self) -> RowContent {
         let revocation = self.revocation.as_ref();
         RowContent::of("signing_keys")
@@ -114,11 +114,10 @@ impl KeyRecord {
             .text("revocation.by", revocation.map(|revocation| &*revocation.by))
     }
 
-    /// Begins to sign: pending -> active. `ends` are the instants when it is to cease signing and when its last token
-    /// may expire; none for a key that does not rotate.
+    /// Pending -> active. `ends` are the planned retire time and expire time; `None` for a key that does not rotate.
     ///
     /// # Errors
-    /// When it is not pending.
+    /// When the key is not pending.
     pub fn activate(
         self,
         now: UnixTime,
@@ -136,11 +135,11 @@ impl KeyRecord {
         })
     }
 
-    /// Ceases to sign: active -> retired. The private half is erased; a secret stays, for it verifies. What was promised
-    /// of its expiry holds: it may become later by this, and never earlier. Without a promise it ends `window` from now.
+    /// Active -> retired. The private key is erased; a secret stays, because it verifies. A planned expire time does not change;
+    /// otherwise the key expires `window` from now.
     ///
     /// # Errors
-    /// When it is not active.
+    /// When the key is not active.
     pub fn retire(self, now: UnixTime, window: Duration) -> Result<Self, TransitionError> {
         if self.state != KeyState::Active {
             return Err(self.cannot_be("retired"));
@@ -155,10 +154,10 @@ impl KeyRecord {
         })
     }
 
-    /// Plans its end, or puts a planned one off; for an active key.
+    /// Plans the retire time and the expire time of an active key, or postpones them.
     ///
     /// # Errors
-    /// When it is not active.
+    /// When the key is not active.
     pub fn extend(self, retire: UnixTime, expire: UnixTime) -> Result<Self, TransitionError> {
         if self.state != KeyState::Active {
             return Err(self.cannot_be("extended"));
@@ -166,7 +165,7 @@ impl KeyRecord {
         let later =
             |planned: Option<UnixTime>, end: UnixTime| Some(planned.map_or(end, |planned| planned.max(end)));
         Ok(Self {
-            // A key of the first release, which began when it was made.
+            // A key of the first release became active when it was created.
             activate_time: self.activate_time.or(Some(self.create_time)),
             retire_time: later(self.retire_time, retire),
             expire_time: later(self.expire_time, expire),
@@ -174,10 +173,10 @@ impl KeyRecord {
         })
     }
 
-    /// Is to begin to sign at `activate_time`, if that is earlier than it would; for a pending key.
+    /// Advances the activation of a pending key to `activate_time`, unless it is earlier already.
     ///
     /// # Errors
-    /// When it is not pending.
+    /// When the key is not pending.
     pub fn hasten(self, activate_time: UnixTime) -> Result<Self, TransitionError> {
         if self.state != KeyState::Pending {
             return Err(self.cannot_be("hastened"));
@@ -186,11 +185,10 @@ impl KeyRecord {
         Ok(Self { activate_time: Some(earlier), ..self })
     }
 
-    /// Ends at once: any other state -> revoked. The private half is erased; a secret stays sealed, so that the same
-    /// secret is known again if somebody brings it back.
+    /// Any state -> revoked. The private key is erased; a secret stays sealed, so that an import of the same secret is recognized.
     ///
     /// # Errors
-    /// When it is revoked already.
+    /// When the key is already revoked.
     pub fn revoke(self, revocation: KeyRevocation) -> Result<Self, TransitionError> {
         if self.state == KeyState::Revoked {
             return Err(self.cannot_be("revoked again"));
@@ -208,7 +206,7 @@ impl KeyRecord {
         })
     }
 
-    /// Whether it stands in the JWK set: a public key of this issuer's own that is not revoked.
+    /// Whether the key is in the JWK set: a public key of this issuer that is not revoked.
     pub const fn is_published(&self) -> bool {
         self.state.verifies() && self.issuer.is_none() && !self.algorithm.is_symmetric()
     }

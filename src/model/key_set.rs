@@ -1,8 +1,8 @@
-//! All keys as of one change, and what is to become of them.
+//! The keys as of one change, and changes to them.
 
 use super::{Algorithm, KeyId, KeyRecord, KeyState};
 
-/// Counts the changes to keys and clients: whoever holds a copy of them compares it with the store's.
+/// Counts the changes to keys, clients and revocations. A replica compares the value of its copy with the store's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeSequence(pub i64);
 
@@ -16,41 +16,41 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// The key of that id.
+    /// The key with that id.
     pub fn get(&self, key_id: &str) -> Option<&KeyRecord> {
         self.keys.iter().find(|record| record.key_id.as_str() == key_id)
     }
 
-    /// The key that signs with `algorithm`.
+    /// The active key of `algorithm`.
     pub fn active(&self, algorithm: Algorithm) -> Option<&KeyRecord> {
         self.of(algorithm, KeyState::Active).next()
     }
 
-    /// The key that is to sign with `algorithm` next.
+    /// The pending key of `algorithm`.
     pub fn pending(&self, algorithm: Algorithm) -> Option<&KeyRecord> {
         self.of(algorithm, KeyState::Pending).next()
     }
 
-    /// The keys of that algorithm and state.
+    /// The keys with that algorithm and state.
     pub fn of(&self, algorithm: Algorithm, state: KeyState) -> impl Iterator<Item = &KeyRecord> {
         self.keys.iter().filter(move |record| record.algorithm == algorithm && record.state == state)
     }
 }
 
-/// A change to a key set, as a whole or not at all.
+/// An atomic change to the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyChange {
-    /// What it was decided on: it is made only if no key has changed since.
+    /// The base of the change: it is made only if no key has changed since.
     pub based_on: ChangeSequence,
-    /// Keys to delete; first.
+    /// Keys to delete first.
     pub remove: Vec<KeyId>,
-    /// Keys to write as they are, new ones and changed ones, in this order: of two keys of an algorithm, the one that
-    /// gives up a state comes before the one that takes it.
+    /// Keys to insert or replace, in this order: of two keys of an algorithm, the one that leaves a state comes before the one that
+    /// enters it.
     pub put: Vec<KeyRecord>,
 }
 
 impl KeyChange {
-    /// A change of `set` that does nothing yet.
+    /// An empty change based on `set`.
     pub const fn of(set: &KeySet) -> Self {
         Self { based_on: set.sequence, remove: Vec::new(), put: Vec::new() }
     }

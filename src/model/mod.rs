@@ -36,7 +36,7 @@ pub use authentication::{
 pub use bounded::{Bounded, bounded_list};
 pub use claims::ExtraClaims;
 pub use client::{
-    Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, MOST_SECRETS, SecretRecord,
+    Client, ClientId, ClientLimits, ClientRecord, ClientSettings, ClientVersion, MAX_SECRETS, SecretRecord,
 };
 pub use credential::{
     CLIENT_SECRET_PREFIX, CREDENTIAL_PREFIXES, REDACTED, REFRESH_TOKEN_PREFIX, holds_credential, redact,

@@ -1,6 +1,6 @@
-//! More than may be held in memory.
+//! The memory limit of requests.
 
-/// What calls hold in memory, of one source or in all, has reached its bound.
+/// The requests in flight of one source, or of all, have reached the memory limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the calls that are under way hold as much memory as they may")]
 pub struct NoRoom;

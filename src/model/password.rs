@@ -1,12 +1,11 @@
-//! Passwords: text that cannot be printed, and the hash that is kept of it.
+//! Passwords and their hashes, which cannot be printed.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-/// A password in the clear, in its NFC form. It lives only while it is checked; its memory is wiped, and it cannot be
-/// printed. The default one is empty, which no user has.
+/// A password in plain text, in NFC. Its memory is erased after use. The default is empty, which no user has.
 #[derive(Clone, Default)]
 pub struct Password(Zeroizing<String>);
 
@@ -20,7 +19,7 @@ impl Password {
         if text.len() > Self::LONGEST {
             return None;
         }
-        // NFC makes no text more than three times as long: with room for that nothing is copied, and left behind, on the way.
+        // NFC makes a text at most three times as long: with that capacity, no copy is left in memory by growing.
         let mut form = Zeroizing::new(String::with_capacity(text.len() * 3));
         form.extend(text.nfc());
         (form.len() <= Self::LONGEST).then_some(Self(form))
@@ -31,29 +30,29 @@ impl Password {
         self.0.is_empty()
     }
 
-    /// The octets to hash.
+    /// The bytes to hash.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    /// The text, for the rules about passwords.
+    /// The text, for the password rules.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What is kept of a password: an argon2 hash in PHC form, or a bcrypt hash from elsewhere. It cannot be printed, for a
-/// weak password can be found from it.
+/// The hash of a password: argon2 in PHC string format, or an imported bcrypt hash. It cannot be printed: a weak password can be
+/// found from it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(Zeroizing<String>);
 
 impl PasswordHash {
-    /// A hash as the store keeps it.
+    /// A hash that the store keeps.
     pub fn from_text(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text, for the store and for comparing.
+    /// The text, for the store and for verification.
     pub fn reveal(&self) -> &str {
         &self.0
     }

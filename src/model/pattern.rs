@@ -1,21 +1,21 @@
-//! What permissions are written in.
+//! Patterns of permissions.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An exact text, or a prefix with `*` at its end. Matching is anchored and linear in the text's length.
+/// An exact text, or a prefix followed by `*`. Matching is anchored and linear in the length of the text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Pattern(String);
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
-    /// Nothing matches an empty pattern on purpose.
+    /// The text is empty.
     #[error("must not be empty")]
     Empty,
-    /// `*` has a meaning only at the end.
+    /// `*` is allowed at the end only.
     #[error("may hold `*` only as its last character")]
     StarInside,
     /// More than 255 bytes.
@@ -24,7 +24,7 @@ pub enum PatternError {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     /// When it is empty, longer than 255 bytes, or has `*` anywhere but at its end.
@@ -42,12 +42,12 @@ impl Pattern {
         Ok(Self(text))
     }
 
-    /// The pattern as it is written.
+    /// The pattern as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Matches everything.
+    /// The pattern `*`, which matches every text.
     pub fn any() -> Self {
         Self("*".to_owned())
     }
@@ -57,7 +57,7 @@ impl Pattern {
         self.0 == "*"
     }
 
-    /// Whether everything that `other` matches is matched by this one too.
+    /// Whether this pattern matches every text that `other` matches.
     pub fn covers(&self, other: &Self) -> bool {
         match self.0.strip_suffix('*') {
             Some(prefix) => other.0.strip_suffix('*').unwrap_or(&other.0).starts_with(prefix),
@@ -65,12 +65,12 @@ impl Pattern {
         }
     }
 
-    /// Whether this is the exact text `text`.
+    /// Whether the pattern is exactly `text`.
     pub fn is_exactly(&self, text: &str) -> bool {
         self.0 == text
     }
 
-    /// Whether `text` is the exact text, or starts with the prefix.
+    /// Whether the pattern matches `text`.
     pub fn matches(&self, text: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(prefix) => text.starts_with(prefix),
@@ -99,7 +99,7 @@ impl From<Pattern> for String {
     }
 }
 
-/// Whether any of `patterns` matches; none of an empty list does.
+/// Whether any of `patterns` matches `text`.
 pub fn any_match(patterns: &[Pattern], text: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(text))
 }

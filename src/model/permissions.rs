@@ -1,34 +1,34 @@
-//! What a client may do.
+//! The permissions of a client.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ClaimCondition, Pattern, Role, Ttl};
 
-/// What a client may do. Each list is of patterns; an empty one allows nothing.
+/// The permissions of a client. An empty list of patterns allows nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Permissions {
-    /// Methods it may call, as [`Method::name`] gives them.
+    /// Methods it may call, by [`Method::name`](super::Method::name).
     pub methods: Vec<Pattern>,
-    /// Audiences it may have tokens issued for.
+    /// Audiences of tokens that are issued to it.
     pub audiences: Vec<Pattern>,
-    /// Scopes it may have in tokens.
+    /// Scopes of tokens that are issued to it.
     pub scopes: Vec<Pattern>,
-    /// Subjects it may have tokens issued about, besides its own id.
+    /// Subjects of tokens that are issued to it, besides its own id.
     pub subjects: Vec<Pattern>,
-    /// Names of the extra claims it may have in tokens.
+    /// Names of extra claims in tokens that are issued to it.
     pub claims: Vec<Pattern>,
-    /// The longest life of a token.
+    /// The longest lifetime of a token.
     pub max_ttl: Ttl,
-    /// Audiences whose tokens it may verify and see.
+    /// Audiences of tokens that it may verify and read.
     pub verify_audiences: Vec<Pattern>,
-    /// What the extra claims that are named here may be.
+    /// Conditions on the values of extra claims.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claim_values: Vec<ClaimCondition>,
-    /// Names of the users whom it may log in.
+    /// Names of users that it may log in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub login_usernames: Vec<Pattern>,
-    /// Subjects whose tokens and sessions it may revoke, besides its own; a bare `*` stands for every token there is.
+    /// Subjects whose tokens and sessions it may revoke, besides its own; `*` includes every token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoke_subjects: Vec<Pattern>,
     /// Clients whose tokens and sessions it may revoke, besides its own.
@@ -43,14 +43,14 @@ pub struct Permissions {
     /// Trusted issuers whose tokens it may exchange: their subjects become subjects of this issuer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchange_issuers: Vec<Pattern>,
-    /// Whether it may exchange a token without an actor token, so that nobody but the subject is named.
+    /// Whether it may exchange a token without an actor token, so that the new token names the subject only.
     #[serde(default, skip_serializing_if = "is_false")]
     pub impersonate: bool,
     /// Sets of methods for operators.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
-    /// Other issuers whose tokens it may verify and see, besides this issuer's own. Kept in a column of its own, as the two
-    /// below: the release before refuses a settings document with a field that it does not know.
+    /// Other issuers whose tokens it may verify and read, besides this issuer's own. This field and the next two are stored in a column
+    /// of their own: the previous release rejects a settings document with an unknown field.
     #[serde(skip)]
     pub verify_issuers: Vec<Pattern>,
     /// Subjects whose tokens it may present as actor tokens, besides its own.
@@ -62,16 +62,16 @@ pub struct Permissions {
 }
 
 impl Permissions {
-    /// The longest life of a token when its client says nothing else.
+    /// The default of `max_ttl`.
     pub const DEFAULT_MAX_TTL: Ttl = Ttl::from_minutes(60);
 
-    /// What the serialised form of the permissions leaves out.
+    /// The permissions that the serialized form leaves out.
     pub fn later(&self) -> LaterPermissions {
         let Self { verify_issuers, exchange_actors, admin_clients, .. } = self.clone();
         LaterPermissions { verify_issuers, exchange_actors, admin_clients }
     }
 
-    /// Adds what the serialised form left out.
+    /// Sets the permissions that the serialized form leaves out.
     pub fn set_later(&mut self, later: LaterPermissions) {
         let LaterPermissions { verify_issuers, exchange_actors, admin_clients } = later;
         (self.verify_issuers, self.exchange_actors, self.admin_clients) =
@@ -106,8 +106,8 @@ impl Default for Permissions {
     }
 }
 
-/// The permissions that [`Permissions`] does not serialise: the release before refuses a document with a field that it does not
-/// know. They are kept as a document of their own.
+/// The permissions that [`Permissions`] does not serialize, as a JSON document of their own: the previous release rejects a document
+/// with an unknown field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "as the fields of `Permissions`")]
@@ -118,7 +118,7 @@ pub struct LaterPermissions {
 }
 
 impl LaterPermissions {
-    /// What a client may do that was registered by a release without these permissions: all that it could do there.
+    /// The permissions of a client that was created by a release without these permissions: everything.
     pub fn of_release_before() -> Self {
         let any = || vec![Pattern::any()];
         Self { verify_issuers: any(), exchange_actors: any(), admin_clients: any() }

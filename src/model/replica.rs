@@ -1,40 +1,40 @@
-//! What the replicas of one store tell each other.
+//! Reports of the replicas of one store.
 
 use serde::{Deserialize, Serialize};
 
 use super::ChangeSequence;
 
-/// What a replica holds, and what the verifiers hold that watch it.
+/// The change of the keys that a replica has loaded, and those that its verifiers have loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaReport {
-    /// The replica: a random name, made anew at each start.
+    /// The replica's id, which is random at each start.
     pub replica_id: String,
-    /// The change of the keys that it holds in memory.
+    /// The change of the keys that the replica has loaded.
     pub held: ChangeSequence,
     /// How many of its verifiers hold which change; few entries, for most hold the last.
     pub verifiers: Vec<Held>,
 }
 
-/// So many verifiers hold this change.
+/// The number of verifiers that have loaded a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The change.
     pub sequence: i64,
-    /// How many.
+    /// The number of verifiers.
     pub count: u32,
 }
 
-/// How many verifiers hold a change, of how many.
+/// The number of verifiers that have loaded a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VerifiersReady {
-    /// Those that hold it.
+    /// Verifiers that have loaded the change.
     pub ready: u32,
-    /// All that watch.
+    /// All connected verifiers.
     pub total: u32,
 }
 
 impl VerifiersReady {
-    /// How many of the verifiers in `reports` hold the change `sequence`.
+    /// Counts the verifiers in `reports` that have loaded the change `sequence`.
     pub fn count(reports: &[ReplicaReport], sequence: ChangeSequence) -> Self {
         let mut ready = Self::default();
         for held in reports.iter().flat_map(|report| &report.verifiers) {
@@ -46,7 +46,7 @@ impl VerifiersReady {
         ready
     }
 
-    /// Whether all hold it.
+    /// Whether all verifiers have loaded the change.
     pub const fn all(self) -> bool {
         self.ready >= self.total
     }

@@ -1,110 +1,110 @@
-//! What is asked for, in the house's own words.
+//! Requests in the terms of the domain.
 
 use std::time::Duration;
 
 use super::{ClientId, ExtraClaims, Password, SessionId, Ttl, UnixTime, Username};
 
-/// A token that somebody asks for.
+/// A request for IssueToken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IssueRequest {
-    /// Whom it is about; none means the caller.
+    /// The subject; `None`: the caller.
     pub subject: Option<String>,
-    /// Whom it is for; none means the caller's default.
+    /// The audiences; empty: the caller's default.
     pub audiences: Vec<String>,
-    /// What it allows.
+    /// The scopes.
     pub scopes: Vec<String>,
-    /// How long it lives; none means the caller's default.
+    /// The token lifetime; `None`: the caller's default.
     pub ttl: Option<Ttl>,
-    /// From when it is good; none means at once.
+    /// `nbf`; `None`: now.
     pub not_before_time: Option<UnixTime>,
-    /// Claims to add.
+    /// Extra claims.
     pub claims: ExtraClaims,
-    /// Whether a session is to begin with it.
+    /// Whether to create a session.
     pub with_session: bool,
 }
 
-/// A person's wish for a token, by name and password. It has no `Debug`: it holds the password.
+/// A request for Login. It has no `Debug`: it holds the password.
 #[derive(Clone, Default)]
 pub struct LoginRequest {
-    /// Who it is, as the person says.
+    /// The user's name.
     pub username: Username,
-    /// What proves it.
+    /// The user's password.
     pub password: Password,
-    /// Whom the token is for; none means the caller's default.
+    /// The audiences; empty: the caller's default.
     pub audiences: Vec<String>,
-    /// What it allows.
+    /// The scopes.
     pub scopes: Vec<String>,
-    /// How long it lives; none means the caller's default.
+    /// The token lifetime; `None`: the caller's default.
     pub ttl: Option<Ttl>,
-    /// Whether a session is to begin with it.
+    /// Whether to create a session.
     pub with_session: bool,
 }
 
-/// A question about a token.
+/// A request for VerifyToken.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct VerifyRequest {
-    /// The token as it came.
+    /// The token.
     pub token: String,
-    /// Whom the caller answers for; none means the caller's own audiences.
+    /// The accepted audiences; empty: the caller's own.
     pub audiences: Vec<String>,
-    /// Scopes that it must hold.
+    /// The required scopes.
     pub required_scopes: Vec<String>,
-    /// The only issuers that are accepted; none means all that the caller's permissions allow.
+    /// The accepted issuers; empty: all that the caller's permissions allow.
     pub issuers: Vec<String>,
-    /// By how much clocks may differ; none means the server's setting.
+    /// The clock leeway; `None`: the server's setting.
     pub leeway: Option<Duration>,
 }
 
-/// A refresh token that is to be used. It has no `Debug`: it holds the token.
+/// A request for RefreshToken. It has no `Debug`: it holds the token.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct RefreshRequest {
-    /// The refresh token as it came.
+    /// The refresh token.
     pub refresh_token: String,
-    /// Whom the access token is for; none means whom the session is for.
+    /// The audiences; empty: the session's.
     pub audiences: Vec<String>,
-    /// What it allows; none means what the session allows.
+    /// The scopes; empty: the session's.
     pub scopes: Vec<String>,
-    /// The request's name; empty if it has none.
+    /// The request's id, which may be empty.
     pub request_id: String,
 }
 
-/// What somebody wants revoked. It has no `Debug`: it may hold a token.
+/// The target of a request for RevokeToken. It has no `Debug`: it may hold a token.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RevokeTarget {
-    /// A token as it came, access or refresh.
+    /// An access or refresh token.
     Token(String),
-    /// The token of this id.
+    /// The token with this id (`jti`).
     JwtId(String),
-    /// A subject's, issued before an instant; none means until now.
+    /// The tokens of a subject that were issued before a time; `None`: now.
     Subject(String, Option<UnixTime>),
-    /// A client's.
+    /// The tokens of a client.
     Client(ClientId),
     /// A session.
     Session(SessionId),
 }
 
-/// A question about a token to which "no" is an answer. It has no `Debug`: it holds the token.
+/// A request for IntrospectToken. It has no `Debug`: it holds the token.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct IntrospectRequest {
-    /// The token as it came.
+    /// The token.
     pub token: String,
-    /// Whom the caller answers for; none means the caller's own audiences.
+    /// The accepted audiences; empty: the caller's own.
     pub audiences: Vec<String>,
-    /// The only issuers that are accepted; none means all that the caller's permissions allow.
+    /// The accepted issuers; empty: all that the caller's permissions allow.
     pub issuers: Vec<String>,
 }
 
-/// A token that is to be exchanged. It has no `Debug`: it holds tokens.
+/// A request for ExchangeToken. It has no `Debug`: it holds tokens.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ExchangeRequest {
-    /// Whom the new token is about.
+    /// The token of the subject.
     pub subject_token: String,
-    /// Who acts; none means nobody but the subject.
+    /// The token of the actor; `None`: impersonation.
     pub actor_token: Option<String>,
-    /// Whom the new token is for; none means whom the subject token is for.
+    /// The audiences; empty: the subject token's.
     pub audiences: Vec<String>,
-    /// What it allows; none means what the subject token allows.
+    /// The scopes; empty: the subject token's.
     pub scopes: Vec<String>,
-    /// How long it lives; none means the caller's default.
+    /// The token lifetime; `None`: the caller's default.
     pub ttl: Option<Ttl>,
 }

@@ -1,23 +1,23 @@
-//! Revocations: tokens that are refused although their signatures and times are good.
+//! Revocations: they reject tokens with a valid signature before these expire.
 
 use super::{ChangeSequence, ClientId, SessionId, UnixTime};
 
-/// What is revoked.
+/// The target of a revocation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum RevocationTarget {
-    /// The token of this id (`jti`).
+    /// The token with this id (`jti`).
     Token(String),
-    /// A session with all that came of it (`sid`).
+    /// A session with all its tokens (`sid`).
     Session(SessionId),
-    /// What a subject has (`sub`), as far as it was issued before the instant.
+    /// The tokens of a subject (`sub`) that were issued before a time.
     Subject(String, UnixTime),
-    /// What a client had issued (`client_id`), as far as it was issued before the instant.
+    /// The tokens of a client (`client_id`) that were issued before a time.
     Client(ClientId, UnixTime),
-    /// All that was issued before the instant.
+    /// All tokens that were issued before a time.
     Everything(UnixTime),
 }
 
-/// Whether a token of this id can be revoked by it: up to 255 bytes of any text, but for what PostgreSQL cannot keep.
+/// Whether a token can be revoked by this id: 1 to 255 bytes without a zero byte, which PostgreSQL does not store.
 pub fn is_revocable(jwt_id: &str) -> bool {
     (1..=255).contains(&jwt_id.len()) && !jwt_id.contains('\0')
 }
@@ -25,16 +25,16 @@ pub fn is_revocable(jwt_id: &str) -> bool {
 /// A revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// What is revoked.
+    /// The target of a revocation.
     pub target: RevocationTarget,
-    /// When it was.
+    /// When the target was revoked.
     pub revoke_time: UnixTime,
-    /// When nobody accepts the last of the tokens any more, so that it may be forgotten; none: never.
+    /// When the last of the tokens has expired, so that the revocation may be deleted; `None`: never.
     pub expire_time: Option<UnixTime>,
 }
 
 impl RevocationTarget {
-    /// Of the tokens that it names, those that were issued before this instant are revoked; none: all.
+    /// The time before which revoked tokens were issued; `None`: any time.
     pub const fn issued_before(&self) -> Option<UnixTime> {
         match self {
             Self::Token(_) | Self::Session(_) => None,
@@ -50,32 +50,31 @@ impl Revocation {
         Self {
             target: if further { other.target.clone() } else { self.target },
             revoke_time: self.revoke_time,
-            // No end is the furthest one.
+            // `None` is the latest time.
             expire_time: self.expire_time.zip(other.expire_time).map(|(own, other)| own.max(other)),
         }
     }
 
-    /// Whether nobody accepts what it revokes any more at `now`.
+    /// Whether the revoked tokens have expired at `now`.
     pub fn has_expired(&self, now: UnixTime) -> bool {
         self.expire_time.is_some_and(|expire| expire <= now)
     }
 }
 
-/// A revocation as the store keeps it.
+/// A stored revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationRecord {
-    /// The change that made it, or made it reach further.
+    /// The change that made or extended the revocation.
     pub sequence: ChangeSequence,
     /// The revocation.
     pub revocation: Revocation,
 }
 
-/// Some of the revocations, in the order in which they were made.
+/// Revocations in the order of their changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationPage {
     /// The revocations.
     pub records: Vec<RevocationRecord>,
-    /// With these, whoever had everything before has everything up to this change. It is the last change of all if there is no
-    /// further page.
+    /// The change up to which the pages are complete: the last change of all if there is no further page.
     pub complete: ChangeSequence,
 }

@@ -1,4 +1,4 @@
-//! Roles of operators: sets of methods with a name.
+//! Roles of operators.
 
 use std::{fmt, str::FromStr};
 
@@ -46,7 +46,7 @@ impl Role {
         }
     }
 
-    /// Whether whatever `other` allows is allowed by this role too.
+    /// Whether this role allows every method that `other` allows.
     pub fn includes(self, other: Self) -> bool {
         Method::ALL.into_iter().all(|method| self.allows(method) || !other.allows(method))
     }
@@ -54,7 +54,7 @@ impl Role {
     /// Whether the role may call `method`.
     pub fn allows(self, method: Method) -> bool {
         let Some((service, verb)) = method.name().split_once('/') else { return false };
-        // Tokens and the trust bundle are for services, whatever their operators may; but operators revoke.
+        // Tokens and the trust bundle are for services; operators only revoke.
         if matches!(service, "TokenService" | "TrustBundleService") {
             return matches!((self, method), (Self::Admin, Method::RevokeToken));
         }

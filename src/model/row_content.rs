@@ -1,14 +1,13 @@
-//! What of a stored row decides trust, as the bytes that its MAC is computed over.
+//! The input of a stored row's MAC.
 
-/// The fields of a row that decide trust, in an unambiguous form: the length of each name and value stands before it.
+/// The security-relevant fields of a row in an unambiguous form: each name and value follows its length.
 ///
-/// A field without a value is left out. So a column that a later release adds changes nothing for rows that have no value in it,
-/// and their MACs stay valid.
+/// A field without a value is omitted. A column that a later release adds does not invalidate the MACs of rows without a value in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowContent(Vec<u8>);
 
 impl RowContent {
-    /// The content of a row of `table`: a MAC for one table is none for another.
+    /// The content of a row of `table`: a MAC is valid for one table only.
     pub(super) fn of(table: &str) -> Self {
         Self(Vec::new()).with("table", Some(table.as_bytes()))
     }
@@ -29,7 +28,7 @@ impl RowContent {
         self.with(name, value.map(str::as_bytes))
     }
 
-    /// Adds an instant.
+    /// Adds a time.
     pub(super) fn time(self, name: &str, value: Option<super::UnixTime>) -> Self {
         self.with(name, value.map(|time| time.seconds().to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice))
     }

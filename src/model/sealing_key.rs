@@ -1,4 +1,4 @@
-//! Sealing keys as the store keeps those that are kept there: wrapped by somebody else.
+//! Sealing keys that the store keeps, wrapped by their provider.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::UnixTime;
 
-/// Names a sealing key, and tells nothing about it. Eight octets; as text, base64url.
+/// The id of a sealing key, which reveals nothing of the key: eight bytes; as text, base64url.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SealingKeyId([u8; Self::LEN]);
 
 impl SealingKeyId {
-    /// Its length in octets.
+    /// The length in bytes.
     pub const LEN: usize = 8;
 
-    /// The id of these octets.
+    /// The id with these bytes.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
 
-    /// The id as text, read.
+    /// Parses an id.
     pub fn from_text(text: &str) -> Option<Self> {
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
 
-    /// The octets.
+    /// The bytes of the id.
     pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
         &self.0
     }
@@ -36,15 +36,15 @@ impl fmt::Display for SealingKeyId {
     }
 }
 
-/// A sealing key at rest: only its provider can unwrap it.
+/// A wrapped sealing key, which only its provider can unwrap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealingKeyRecord {
-    /// Its id.
+    /// The key's id.
     pub sealing_key_id: SealingKeyId,
-    /// Who wrapped it.
+    /// The provider that wrapped the key.
     pub provider: String,
-    /// The key, as the provider wrapped it.
+    /// The wrapped key.
     pub wrapped: Vec<u8>,
-    /// When it was made.
+    /// When the key was created.
     pub create_time: UnixTime,
 }

@@ -1,17 +1,16 @@
-//! Where calls come from, as limits count it.
+//! The source of calls for limits.
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
 };
 
-/// An IPv4 address, or the /64 network of an IPv6 address: what one subscriber has whole, so that a host with many addresses
-/// is one source.
+/// An IPv4 address, or the /64 network of an IPv6 address, which usually belongs to one subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Source(IpAddr);
 
 impl Source {
-    /// The source that `address` belongs to. An IPv4 address is the same however it is written.
+    /// The source of `address`. An IPv4-mapped IPv6 address is an IPv4 address.
     pub const fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(address) => IpAddr::V4(address),

@@ -1,14 +1,14 @@
-//! What the store knows of the time.
+//! Times and lifetimes in whole seconds.
 
 use super::UnixTime;
 
-/// What the store knows of the time.
+/// The times that the store knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreClock {
-    /// The latest time that a replica with a trusted clock has told it.
+    /// The latest time of a replica with a trusted clock.
     pub mark: Option<UnixTime>,
-    /// When an operator accepted the clock, by that clock.
+    /// The time at which an operator accepted the clock.
     pub accepted: Option<UnixTime>,
-    /// What the database's own clock says, if the database runs elsewhere.
+    /// The time of the database's clock; `None` for SQLite.
     pub now: Option<UnixTime>,
 }

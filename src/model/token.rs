@@ -1,15 +1,15 @@
-//! The small parts of a token.
+//! The id and the type of a token.
 
 use std::fmt;
 
 use crate::random::{self, RandomError};
 
-/// A token's own id (`jti`, RFC 7519 section 4.1.7): 128 random bits as base64url.
+/// A token's id (`jti`, RFC 7519 section 4.1.7): 128 random bits as base64url.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TokenId(String);
 
 impl TokenId {
-    /// A fresh id.
+    /// Generates an id.
     pub(crate) fn generate() -> Result<Self, RandomError> {
         random::text::<16>().map(Self)
     }

@@ -1,4 +1,4 @@
-//! Users: people who log in with a name and a password.
+//! Users, who log in with a name and a password.
 
 use std::fmt;
 
@@ -7,27 +7,27 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::{ExtraClaims, PasswordHash, UnixTime};
 use crate::random::{self, RandomError};
 
-/// A user's id, and the subject of the user's tokens: 1 to 255 printable characters of ASCII without a space.
+/// A user's id, and the subject of the user's tokens: 1 to 255 printable ASCII characters other than space.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(String);
 
-/// A text that is no user id.
+/// A text that is not a user id.
 #[derive(Debug, thiserror::Error)]
 #[error("must be 1 to 255 printable characters of ASCII without a space")]
 pub struct InvalidUserId;
 
 impl UserId {
-    /// Reads a user id.
+    /// Parses a user id.
     ///
     /// # Errors
-    /// When it has another form.
+    /// When it is malformed.
     pub fn parse(text: impl Into<String>) -> Result<Self, InvalidUserId> {
         let text = text.into();
         let well_formed = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if well_formed { Ok(Self(text)) } else { Err(InvalidUserId) }
     }
 
-    /// An id for a user that was given none: `u-` and 80 random bits in hexadecimal.
+    /// Generates an id: `u-` and 80 random bits in hexadecimal.
     pub(crate) fn generate() -> Result<Self, RandomError> {
         let hex: String = random::bytes::<10>()?.iter().map(|octet| format!("{octet:02x}")).collect();
         Ok(Self(format!("u-{hex}")))
@@ -45,12 +45,12 @@ impl fmt::Display for UserId {
     }
 }
 
-/// The name to log in with, in the one form in which names are kept and compared: NFKC, in lower case. It has no `Debug`:
-/// whatever was typed in place of a name may be a password. The default one is empty, which no user has.
+/// A user's name in its normal form: NFKC, in lower case. It has no `Debug`: a password may have been typed in its place. The default
+/// is empty, which no user has.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Username(String);
 
-/// A text that is no user name.
+/// A text that is not a user name.
 #[derive(Debug, thiserror::Error)]
 #[error("must be 1 to 255 bytes of text, without characters that nobody sees and without space at its ends")]
 pub struct InvalidUsername;
@@ -59,10 +59,10 @@ impl Username {
     /// The longest name, in bytes: as it was typed, and as it is kept.
     const LONGEST: usize = 255;
 
-    /// Reads a name as somebody typed it.
+    /// Normalizes a name.
     ///
     /// # Errors
-    /// When it is empty or too long, or holds what nobody can see.
+    /// When it is empty or too long, or contains invisible characters.
     pub fn parse(text: &str) -> Result<Self, InvalidUsername> {
         if text.len() > Self::LONGEST {
             return Err(InvalidUsername);
@@ -75,14 +75,14 @@ impl Username {
         if visible && fits { Ok(Self(name)) } else { Err(InvalidUsername) }
     }
 
-    /// The name as it is kept.
+    /// The name in its normal form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether a character shows nothing of itself, so that two names with and without it would look the same: controls, and those
-/// that Unicode lets programs pass over (Default_Ignorable_Code_Point), of which some also turn the order of others around.
+/// Whether a character is invisible, so that two names with and without it look the same: control characters and Unicode's
+/// Default_Ignorable_Code_Point, which includes the characters that reverse the order of others.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -92,59 +92,59 @@ fn is_invisible(character: char) -> bool {
             | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A user, without anything of the password.
+/// A user without the password hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {
-    /// Who it is.
+    /// The user's id.
     pub user_id: UserId,
-    /// What operators decide about the user.
+    /// The settings that operators choose.
     pub settings: UserSettings,
-    /// When the user was registered.
+    /// When the user was created.
     pub create_time: UnixTime,
     /// When the user was last changed.
     pub update_time: UnixTime,
     /// When the password was last set.
     pub password_update_time: UnixTime,
-    /// Counts the user's changes, from a number by chance.
+    /// Counts the changes, from a random start.
     pub revision: i64,
 }
 
-/// What operators decide about a user.
+/// The settings that operators choose for a user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserSettings {
-    /// The name to log in with; no two users have the same.
+    /// The unique login name.
     pub username: Username,
-    /// Refused like an unknown user.
+    /// A disabled user is rejected like an unknown one.
     pub disabled: bool,
     /// Claims of the user's tokens.
     pub claims: ExtraClaims,
-    /// The scopes that the user's tokens may hold.
+    /// The largest scope of the user's tokens.
     pub scopes: Vec<String>,
 }
 
-/// A user with what is kept of the password.
+/// A user with the password hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UserRecord {
     /// The user.
     pub user: User,
-    /// What the password is compared with.
+    /// The password hash.
     pub password: PasswordHash,
 }
 
-/// What becomes of the sessions that a user has when another password is set.
+/// Whether a user's sessions end when another password is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OldSessions {
-    /// They end: whoever has a refresh token may have it by the old password.
+    /// The sessions end: their refresh tokens may have been obtained with the old password.
     End,
-    /// They go on.
+    /// The sessions continue.
     Keep,
 }
 
-/// A user who was given another password.
+/// The result of setting a password.
 pub struct PasswordSet {
-    /// The user as of now.
+    /// The changed user.
     pub record: UserRecord,
-    /// How many sessions were ended.
+    /// The number of ended sessions.
     pub ended_sessions: u64,
 }
 
@@ -162,7 +162,7 @@ mod tests {
         for typed in ["alice", "ALICE", "Alice", "ａｌｉｃｅ", "Ａlice"] {
             assert_eq!(kept(typed).as_deref(), Some("alice"), "{typed}");
         }
-        // e and an accent, or both in one; and a letter whose capital and small forms differ in length.
+        // A decomposed and a composed letter; a letter whose upper and lower case differ in length.
         assert_eq!(kept("Rene\u{301}"), kept("ren\u{e9}"));
         assert_eq!(kept("İ"), kept("i\u{307}"));
     }
@@ -188,7 +188,7 @@ mod tests {
         }
         assert!(kept(&"a".repeat(255)).is_some());
         assert!(kept(&"a".repeat(256)).is_none());
-        // Short as typed, long as kept: one character of three bytes becomes eighteen.
+        // Normalization makes eighteen characters of this one of three bytes.
         assert!(kept(&"\u{fdfa}".repeat(80)).is_none());
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokend::{
-    model::{Algorithm, ClientRecord, MOST_SECRETS},
+    model::{Algorithm, ClientRecord, MAX_SECRETS},
     store::{Store, StoreError},
 };
 use tokio::task::JoinSet;
@@ -105,7 +105,7 @@ async fn while_reading(
 async fn secrets_added_at_once_are_never_too_many(store: Arc<Store>) {
     store.create_client(&client("billing", vec![secret(9999, 1, None)])).await.unwrap();
     let few_enough = |clients: &[ClientRecord]| {
-        assert!((1..=MOST_SECRETS).contains(&clients[0].secrets.len()));
+        assert!((1..=MAX_SECRETS).contains(&clients[0].secrets.len()));
     };
     while_reading(&store, few_enough, async {
         for round in 0..15_u32 {
@@ -116,7 +116,7 @@ async fn secrets_added_at_once_are_never_too_many(store: Arc<Store>) {
             .await;
             let added = i64::from(RACERS * (round + 1));
             let record = store.client(&id("billing")).await.unwrap();
-            assert_eq!(record.secrets.len(), MOST_SECRETS);
+            assert_eq!(record.secrets.len(), MAX_SECRETS);
             assert_eq!(record.client.revision, 1 + added);
             assert_eq!(store.change_sequence().await.unwrap().0, 1 + added);
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokend::{
-    model::{ClientId, ClientRecord, ClientVersion, MOST_SECRETS, UnixTime},
+    model::{ClientId, ClientRecord, ClientVersion, MAX_SECRETS, UnixTime},
     store::{Store, StoreError},
 };
 
@@ -240,7 +240,7 @@ async fn the_oldest_secrets_make_room(store: Arc<Store>) {
         secret_ids(&store, &billing).await,
         ["secret-3", "secret-4", "secret-5", "secret-6", "secret-7"]
     );
-    assert_eq!(MOST_SECRETS, 5);
+    assert_eq!(MAX_SECRETS, 5);
     // Its clock is late: it is the oldest by its time, and stays all the same.
     add_secret(&store, &billing, &secret(8, 1, None), at(99)).await.unwrap();
     assert_eq!(

@@ -9,7 +9,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use tokend::{
-    model::{ClientId, ClientRecord, MOST_SECRETS, SecretRecord, UnixTime},
+    model::{ClientId, ClientRecord, MAX_SECRETS, SecretRecord, UnixTime},
     store::{Store, StoreError},
 };
 use tokio::runtime::Handle;
@@ -100,7 +100,7 @@ impl Model {
                 if *others_expire <= now {
                     others.clear();
                 }
-                let surplus = (others.len() + 1).saturating_sub(MOST_SECRETS);
+                let surplus = (others.len() + 1).saturating_sub(MAX_SECRETS);
                 others.drain(..surplus);
                 others.push(secret.clone());
                 others.sort_by_key(|secret| secret.create_time);
