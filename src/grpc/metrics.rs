@@ -30,7 +30,7 @@ impl RpcMetrics {
             let counts = scraped.observed().filter(|(_, durations)| !durations.is_empty());
             scrape.counters(name, help, counts.map(|(labels, durations)| (labels, durations.count())))?;
             let (name, help) =
-                ("rpc_server_call_duration_seconds", "How long calls took, by method and code");
+                ("rpc_server_call_duration", "How long calls took, by method and code");
             scrape.durations(name, help, scraped.observed())
         });
         rpc

@@ -19,11 +19,11 @@ fn read(path: &str) -> String {
 
 #[test]
 fn each_reason_is_tested_and_documented() {
-    let mut all = reasons(&read("src/model/refusal.rs"));
+    let mut all = reasons(&read("crates/tokend-jose/src/invalid_token.rs"));
     assert_eq!(all.len(), 15, "{all:?}");
     all.extend(reasons(&read("src/access/denial.rs")));
-    all.extend(reasons(&read("src/grpc/status/told.rs")));
-    all.extend(reasons(&read("src/grpc/status/floors.rs")));
+    all.extend(reasons(&read("src/grpc/status/error_response.rs")));
+    all.extend(reasons(&read("src/grpc/status/domain_errors.rs")));
     assert!(all.contains("CREDENTIALS_MISSING") && all.contains("SHUTTING_DOWN"), "{all:?}");
 
     let stories = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it")).unwrap();
