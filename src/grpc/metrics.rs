@@ -29,8 +29,7 @@ impl RpcMetrics {
             let (name, help) = ("grpc_server_handled", "Calls that were answered, by method and code");
             let counts = scraped.observed().filter(|(_, durations)| !durations.is_empty());
             scrape.counters(name, help, counts.map(|(labels, durations)| (labels, durations.count())))?;
-            let (name, help) =
-                ("rpc_server_call_duration", "How long calls took, by method and code");
+            let (name, help) = ("rpc_server_call_duration", "How long calls took, by method and code");
             scrape.durations(name, help, scraped.observed())
         });
         rpc
