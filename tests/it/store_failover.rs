@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 use tokend::{
     audit::{AuditMode, AuditSettings, SinkSettings},
@@ -67,6 +67,9 @@ impl Pair {
     /// Waits until the standby has everything that the primary has.
     async fn catch_up(&self) {
         let mut primary = PgConnection::connect(self.primary.url(&self.database).as_str()).await.unwrap();
+        // Commits of the other connections may still be in memory; a synchronous commit writes them all.
+        primary.execute("SET synchronous_commit = on").await.unwrap();
+        primary.execute("SELECT pg_logical_emit_message(true, 'tokend', '')").await.unwrap();
         let mut behind = true;
         while behind {
             behind = sqlx::query_scalar(

@@ -73,7 +73,7 @@ async fn a_store_moves_from_a_file_to_vault_while_it_is_served() {
     assert!(stderr(&refused).contains("too old"), "{}", stderr(&refused));
 
     let printed = [ended.stderr, ended.stdout, ended_again.stderr, ended_again.stdout].concat().join("\n");
-    assert!(printed.contains("a sealing key was made and wrapped"), "{printed}");
+    assert!(printed.contains("a sealing key was generated and wrapped"), "{printed}");
     let printed = format!("{printed}{}{}{}", stdout(&moved), stderr(&moved), stderr(&refused));
     for secret in secrets(&vault) {
         assert!(!printed.contains(&secret), "{secret} was printed");
