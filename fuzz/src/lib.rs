@@ -122,7 +122,8 @@ async fn start() -> Ports {
     let variables = HashMap::from([("TOKEND_SEALING_KEY".into(), key.into())]);
     let config = Inputs { flags, variables, file: None }.resolve().config().expect("sound settings");
     let store = store::open(&Location::Memory).await.expect("a store");
-    let server = Server::with_store(config.within_open_files(), store, Arc::new(SystemClock)).await.expect("a server");
+    let server =
+        Server::with_store(config.within_open_files(), store, Arc::new(SystemClock)).await.expect("a server");
     let any = || vec![Pattern::any()];
     let permissions = Permissions {
         methods: any(),

@@ -19,7 +19,8 @@ mod tests {
     #[test]
     fn of_calls_at_once_no_more_pass_than_are_allowed() {
         loom::model(|| {
-            let (bucket, two) = (Arc::new(TokenBucket::default()), Rate::per_second(NonZeroU32::new(2).unwrap()));
+            let (bucket, two) =
+                (Arc::new(TokenBucket::default()), Rate::per_second(NonZeroU32::new(2).unwrap()));
             let now = Duration::from_secs(5);
             let call = move |bucket: &TokenBucket| bucket.take(now, two);
             let others: Vec<_> = (0..2)

@@ -30,7 +30,7 @@ const GUARANTEED_BYTES: usize = 128 * 1024;
 /// Limits of the memory that calls hold, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct CallMemoryLimits {
-    /// All calls; beyond it, each source may still hold [`GUARANTEED_BYTES`].
+    /// All calls; beyond it, each source may still hold `GUARANTEED_BYTES`.
     pub total: usize,
     /// Calls of one source: an IPv4 address, or the /64 network of an IPv6 address.
     pub per_source: usize,

@@ -97,7 +97,7 @@ impl ClockGuard {
         Some(self.anchor(boot)?.expected(boot).min(wall))
     }
 
-    /// Compares the clocks, and writes the time to the store every [`MARK_INTERVAL`]. Reads the store only while the clock is not
+    /// Compares the clocks, and writes the time to the store every `MARK_INTERVAL`. Reads the store only while the clock is not
     /// trusted.
     ///
     /// # Errors
