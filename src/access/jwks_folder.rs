@@ -7,6 +7,8 @@ use std::{
     sync::Arc,
 };
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use crate::{files, jose::PublicKeySet};
 
 /// The longest file, in bytes.
@@ -22,8 +24,8 @@ pub(super) struct JwksFolder {
 /// A file as last read.
 #[derive(Debug, Default)]
 struct File {
-    /// The content; `None` before the first read, and after a failed one.
-    text: Option<String>,
+    /// The SHA-256 of the content, which may be a private key by mistake; `None` before the first read, and after a failed one.
+    digest: Option<Vec<u8>>,
     /// The last valid set. An invalid file keeps the keys of the last valid one.
     keys: Option<Arc<PublicKeySet>>,
     /// The logged problem of the file.
@@ -77,16 +79,16 @@ impl File {
         let text = match read(path) {
             Ok(text) => text,
             Err(error) => {
-                self.text = None;
+                self.digest = None;
                 return self.fail(&path.display().to_string(), format!("cannot be read: {error}"));
             }
         };
-        if self.text.as_ref() == Some(&text) {
+        let content = Some(digest(&SHA256, text.as_bytes()).as_ref().to_vec());
+        if self.digest == content {
             return false;
         }
-        let parsed = PublicKeySet::strict(&text);
-        self.text = Some(text);
-        match parsed {
+        self.digest = content;
+        match PublicKeySet::strict(&text) {
             Ok(keys) => {
                 for key in keys.skipped() {
                     tracing::warn!(file = %path.display(), %key, "a key of a client's JWK set cannot be used, and is skipped");

@@ -26,7 +26,7 @@ use crate::{
     tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
 
-/// The shortest time between two look-ups in the store for unknown keys, because anybody can name unknown keys.
+/// The shortest time between two look-ups in the store for unknown keys: any caller can send tokens with unknown keys.
 const KEY_LOOKUP_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a call waits for such a look-up: one interval, and a slow store. A longer wait does not help a caller while the store

@@ -221,11 +221,15 @@ fn is_object(part: &str) -> bool {
     })
 }
 
+/// Whether two bytes begin one of [`CREDENTIAL_PREFIXES`].
+const fn is_prefix_start(pair: &[u8]) -> bool {
+    matches!(pair, b"tk" | b"hv" | b"$a" | b"$2")
+}
+
 /// Whether a word has a prefix of a credential. A prefix with a dot is Vault's, and may be part of a host name.
 fn has_prefix(word: &str) -> bool {
-    let is_first = |byte: u8| CLASSES.get(usize::from(byte)).is_some_and(|class| class & FIRST != 0);
-    let mut places = word.bytes().enumerate().filter(|(_, byte)| is_first(*byte));
-    places.any(|(at, _)| {
+    let mut starts = word.as_bytes().windows(2).enumerate().filter(|(_, pair)| is_prefix_start(pair));
+    starts.any(|(at, _)| {
         let Some((before, rest)) = word.split_at_checked(at) else { return false };
         CREDENTIAL_PREFIXES.iter().filter(|prefix| rest.starts_with(**prefix)).any(|prefix| {
             let is_own = !before.ends_with(|last: char| last.is_alphanumeric()) && rest.len() >= 24;
@@ -284,6 +288,7 @@ mod tests {
     fn prefixes_begin_with_the_bytes_that_are_looked_for() {
         let class = |prefix: &str| CLASSES[usize::from(prefix.as_bytes()[0])];
         assert!(CREDENTIAL_PREFIXES.iter().all(|prefix| class(prefix) == FIRST));
+        assert!(CREDENTIAL_PREFIXES.iter().all(|prefix| is_prefix_start(&prefix.as_bytes()[..2])));
     }
 
     #[test]

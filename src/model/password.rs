@@ -13,7 +13,7 @@ impl Password {
     /// The longest password, in bytes: as it was typed, and in its NFC form.
     pub const LONGEST: usize = 1024;
 
-    /// A password as somebody typed it; none if it is too long to be one.
+    /// A typed password, normalized; `None` if it is too long.
     pub fn typed(text: String) -> Option<Self> {
         let text = Zeroizing::new(text);
         if text.len() > Self::LONGEST {

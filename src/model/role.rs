@@ -99,7 +99,7 @@ mod tests {
                 "UserService" => Some(UserAdmin),
                 "KeyService" => Some(KeyAdmin),
                 "SessionService" => Some(SessionAdmin),
-                other => panic!("nobody said who may call {other}"),
+                other => panic!("no role is chosen for {other}"),
             };
             for role in Role::ALL {
                 let expected = match (role, own) {

@@ -29,7 +29,7 @@ impl UserId {
 
     /// Generates an id: `u-` and 80 random bits in hexadecimal.
     pub(crate) fn generate() -> Result<Self, RandomError> {
-        let hex: String = random::bytes::<10>()?.iter().map(|octet| format!("{octet:02x}")).collect();
+        let hex: String = random::bytes::<10>()?.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self(format!("u-{hex}")))
     }
 
@@ -52,7 +52,7 @@ pub struct Username(String);
 
 /// A text that is not a user name.
 #[derive(Debug, thiserror::Error)]
-#[error("must be 1 to 255 bytes of text, without characters that nobody sees and without space at its ends")]
+#[error("must be 1 to 255 bytes of text, without invisible characters and without white space at its ends")]
 pub struct InvalidUsername;
 
 impl Username {
@@ -82,7 +82,7 @@ impl Username {
 }
 
 /// Whether a character is invisible, so that two names with and without it look the same: control characters and Unicode's
-/// Default_Ignorable_Code_Point, which includes the characters that reverse the order of others.
+/// Default_Ignorable_Code_Point, which includes the bidirectional control characters.
 fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,

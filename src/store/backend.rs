@@ -59,7 +59,7 @@ impl Backend {
         })
     }
 
-    /// Commits a transaction that counted a change, and notifies whoever waits for [`Self::changes`].
+    /// Commits a transaction that counted a change, and notifies the receivers of [`Self::changes`].
     pub(super) async fn commit_change(&self, mut transaction: Transaction) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(database) => {

@@ -37,8 +37,7 @@ macro_rules! locking {
 }
 pub(super) use locking;
 
-/// A parameter of a statement.
-#[derive(Debug)]
+/// A parameter of a statement. It has no `Debug`: it may hold a sealed key or a hash.
 pub(super) enum Value<'a> {
     Text(Option<Cow<'a, str>>),
     Integer(Option<i64>),

@@ -23,7 +23,7 @@ async fn another_default_algorithm_takes_over_when_its_key_has_been_published() 
     changed.keys.algorithms = vec![Algorithm::EdDsa];
     let store = file(&folder).await;
     let server = TestServer::on(Arc::clone(&store), changed, clock.clone()).await;
-    assert_eq!(issue(&server).await.key_id, old.key_id, "nobody knows the new key yet");
+    assert_eq!(issue(&server).await.key_id, old.key_id, "no verifier has the new key yet");
     assert_eq!(published(&server).await.len(), 3, "but it is published");
     clock.advance(DAY + 120);
     server.rounds.make().await.unwrap();

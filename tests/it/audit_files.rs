@@ -52,10 +52,10 @@ impl Scene {
         fs::metadata(audit_file(self.folder.path())).unwrap().len()
     }
 
-    /// Leaves room for so many octets: a write beyond them is done in part, as on a full disk.
-    fn room(&self, octets: Option<u64>) {
+    /// Leaves room for so many bytes: a write beyond them is done in part, as on a full disk.
+    fn room(&self, bytes: Option<u64>) {
         let pid = Pid::from_raw(self.server.process.running.0.id().try_into().unwrap());
-        let longest = octets.map(|octets| self.length() + octets);
+        let longest = bytes.map(|bytes| self.length() + bytes);
         let maximum = getrlimit(Resource::Fsize).maximum;
         prlimit(pid, Resource::Fsize, Rlimit { current: longest.or(maximum), maximum }).unwrap();
     }

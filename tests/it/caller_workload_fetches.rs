@@ -41,7 +41,7 @@ fn set(keys: &[(&MadeKey, &str)]) -> Answer {
 async fn a_server_that_does_not_answer_well_takes_no_keys_away_for_a_while() {
     let redirect = JwksStandIn::start(Answer::Set(cluster_keys())).await;
     let huge = format!("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{}", " ".repeat(300_000));
-    let bytes = |text: &str| Answer::Octets(text.as_bytes().to_vec());
+    let bytes = |text: &str| Answer::Bytes(text.as_bytes().to_vec());
     let token = by_cluster(&with(&pod(), "exp", START + 86_400));
     let private = json!({"keys": [with(&made(Algorithm::Rs256).jwk, "kid", "cluster-1")]}).to_string();
     for (name, bad) in [

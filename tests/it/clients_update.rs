@@ -124,7 +124,7 @@ async fn a_life_that_was_never_said_stays_unsaid() {
     let server = TestServer::start().await;
     server.client(web()).await;
     assert_eq!(get(&server).await.default_ttl, seconds(600));
-    // The default follows the cap down, for nobody ever chose it.
+    // The default follows the cap down, because no operator chose it.
     let cap = v1::Permissions { max_ttl: seconds(60), ..Default::default() };
     let after = accepted(update(&server.root, permissions(cap), &[]).await);
     assert_eq!(after.default_ttl, seconds(60));

@@ -1,4 +1,4 @@
-//! Somebody sets the machine's clock back: what lasts a while lasts as long as before.
+//! The machine's clock is set back: timeouts and lifetimes last as long as before.
 
 use tokend::model::Algorithm;
 use tonic::Code;
@@ -24,13 +24,13 @@ async fn keys_of_trusted_issuers_are_fetched_on_and_grow_old() {
     server.clock.advance(300);
     server.rounds.make().await.unwrap();
     assert_eq!(stand_in.requests(), 2, "no longer in the background");
-    // One that nobody knows is looked for after the same pause.
+    // An unknown key is looked up after the same pause.
     server.clock.set_back(DAY);
     server.clock.advance(30);
     let unknown = make(Algorithm::Es256).token("new", &pod());
     assert_refused(issue_by(&server, &unknown).await, Code::Unauthenticated, "CREDENTIALS_INVALID");
     assert_eq!(stand_in.requests(), 3, "no longer for one who asks");
-    // And nobody uses old ones for longer.
+    // Old keys are not used for longer.
     stand_in.answer(Answer::Nothing);
     server.clock.set_back(DAY);
     server.clock.advance(3600);

@@ -71,7 +71,7 @@ async fn what_was_acknowledged_outlives_a_kill() {
     assert!([clients.len(), tokens.len(), revoked.len()].iter().all(|&count| count >= 3 * ROUNDS));
 }
 
-/// Registers clients, issues two tokens as each and revokes one of them, until nobody answers.
+/// Registers clients, issues two tokens as each and revokes one of them, until the server is gone.
 async fn write(admin: TestClient, name: String, done: UnboundedSender<Acknowledged>) {
     for number in 0.. {
         let client_id = format!("{name}-{number}");

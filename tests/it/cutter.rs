@@ -1,4 +1,4 @@
-//! A way to PostgreSQL that can be cut in the middle of a commit: between the server and whoever is to lose it.
+//! A way to PostgreSQL that can be cut in the middle of a commit: between the server and the client that loses it.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use url::Url;
 pub enum Cut {
     /// Before the server gets it.
     Before,
-    /// After the server has done it, before anybody hears of that.
+    /// After the server has committed, before the response arrives.
     After,
 }
 

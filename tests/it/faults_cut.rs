@@ -1,4 +1,4 @@
-//! The connection to PostgreSQL is cut in the middle of a commit: whoever called is told that the store is away, which may mean
+//! The connection to PostgreSQL is cut in the middle of a commit: the caller receives STORE_UNAVAILABLE, which may mean
 //! either; and calls again, which brings about what was wanted, once.
 
 use tokend::proto::v1::revoke_token_request::Target;
@@ -95,7 +95,7 @@ async fn the_beginning_of_a_session_is_cut() {
         let begun = until_accepted(async || begin(root).await).await;
         accepted(refresh(root, &begun.refresh_token).await);
     }
-    // Of the first two one was kept, which nobody can use.
+    // Of the first two one was stored, whose secret no caller has.
     let filter = tokend::model::SessionFilter::default();
     let now = tokend::model::UnixTime::from_seconds(scene.server.clock.seconds());
     assert_eq!(scene.server.store.sessions_page(&filter, now, None, 10).await.unwrap().len(), 3);

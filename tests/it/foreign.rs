@@ -175,7 +175,7 @@ async fn claims_by_which_nothing_is_decided_are_not_interpreted() {
     ] {
         all_refuse(&server, name, &token(name, value), "TOKEN_CLAIM_INVALID").await;
     }
-    // Without a subject there is nobody to exchange for, and an actor that cannot be read must not be lost.
+    // An exchange needs a subject, and a malformed actor must not be ignored.
     for (name, value) in [("sub", Value::Null), ("sub", json!("")), ("act", json!({"name": "gateway"}))] {
         let token = token(name, value);
         accepted(server.root.check(&token).await);

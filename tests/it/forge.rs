@@ -23,8 +23,8 @@ use crate::{
 };
 
 /// base64url without padding.
-pub fn b64(octets: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(octets)
+pub fn b64(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The private half of a stored key, opened by the form that `keys/seal/key.rs` documents.
@@ -35,10 +35,10 @@ pub fn unseal(record: &KeyRecord) -> Vec<u8> {
     aad.extend_from_slice(record.algorithm.name().as_bytes());
     aad.push(0);
     aad.extend_from_slice(record.key_id.as_str().as_bytes());
-    let mut octets = ciphertext.to_vec();
+    let mut bytes = ciphertext.to_vec();
     let cipher = RandomizedNonceKey::new(&AES_256_GCM, &sealing_key).unwrap();
     let nonce = Nonce::try_assume_unique_for_key(&head[9..]).unwrap();
-    cipher.open_in_place(nonce, Aad::from(aad), &mut octets).unwrap().to_vec()
+    cipher.open_in_place(nonce, Aad::from(aad), &mut bytes).unwrap().to_vec()
 }
 
 /// The private keys of a server with their ids.
@@ -82,9 +82,9 @@ impl Forge {
         let mut keys = HashMap::new();
         for algorithm in algorithms {
             let key_id = format!("partner-{algorithm}");
-            let (octets, request) = if algorithm.is_symmetric() {
-                let octets = algorithm.name().repeat(16).into_bytes();
-                (octets.clone(), secret_request(octets, algorithm.name()))
+            let (bytes, request) = if algorithm.is_symmetric() {
+                let bytes = algorithm.name().repeat(16).into_bytes();
+                (bytes.clone(), secret_request(bytes, algorithm.name()))
             } else {
                 let key = made(*algorithm);
                 (key.pkcs8.clone(), pem_request(key.public_pem(), algorithm.name()))
@@ -96,7 +96,7 @@ impl Forge {
             };
             let request = server.root.request(request);
             accepted(server.root.keys().import_key(request).await);
-            keys.insert(*algorithm, (key_id, PrivateKey::parse(*algorithm, &octets)));
+            keys.insert(*algorithm, (key_id, PrivateKey::parse(*algorithm, &bytes)));
         }
         Self { keys, issuer: PARTNER }
     }
@@ -155,17 +155,17 @@ impl Forge {
 
 impl PrivateKey {
     /// Reads PKCS#8, or a secret.
-    pub fn parse(algorithm: Algorithm, octets: &[u8]) -> Self {
-        let ml_dsa = |method| Self::MlDsa(PqdsaKeyPair::from_pkcs8(method, octets).unwrap());
+    pub fn parse(algorithm: Algorithm, bytes: &[u8]) -> Self {
+        let ml_dsa = |method| Self::MlDsa(PqdsaKeyPair::from_pkcs8(method, bytes).unwrap());
         match algorithm {
-            Algorithm::Es256 | Algorithm::Es384 => Self::Jwt(EncodingKey::from_ec_der(octets)),
-            Algorithm::EdDsa => Self::Jwt(EncodingKey::from_ed_der(octets)),
+            Algorithm::Es256 | Algorithm::Es384 => Self::Jwt(EncodingKey::from_ec_der(bytes)),
+            Algorithm::EdDsa => Self::Jwt(EncodingKey::from_ed_der(bytes)),
             Algorithm::MlDsa44 => ml_dsa(&ML_DSA_44_SIGNING),
             Algorithm::MlDsa65 => ml_dsa(&ML_DSA_65_SIGNING),
             Algorithm::MlDsa87 => ml_dsa(&ML_DSA_87_SIGNING),
-            algorithm if algorithm.is_symmetric() => Self::Jwt(EncodingKey::from_secret(octets)),
+            algorithm if algorithm.is_symmetric() => Self::Jwt(EncodingKey::from_secret(bytes)),
             // PKCS#8 of an RSA key is a fixed prefix of 26 bytes before the PKCS#1 key that jsonwebtoken wants.
-            _ => Self::Jwt(EncodingKey::from_rsa_der(&octets[26..])),
+            _ => Self::Jwt(EncodingKey::from_rsa_der(&bytes[26..])),
         }
     }
 

@@ -181,7 +181,7 @@ async fn a_place_where_a_key_might_be_found_is_never_read(profile: Profile) {
             jsonwebtoken::crypto::sign(input.as_bytes(), &attacker, jsonwebtoken::Algorithm::ES256).unwrap();
         format!("{input}.{signature}")
     };
-    // Nothing listens there: whoever followed these would fail otherwise than by the signature.
+    // No server listens there: a reader that followed these would fail with another error than the signature.
     let url = "http://127.0.0.1:9/jwks.json";
     let own = |extra: &str| sign(format!(r#"{{"alg":"ES256","kid":"{kid}","typ":"JWT",{extra}}}"#));
     const SIGNATURE: &str = "TOKEN_SIGNATURE_INVALID";
@@ -215,9 +215,9 @@ async fn signatures_that_are_not_the_keys_own(profile: Profile) {
     const ALGORITHM: &str = "TOKEN_ALGORITHM_NOT_ALLOWED";
     let other = cut(&scene.token().await);
     let flipped = |at: usize| {
-        let mut octets = s.clone().into_bytes();
-        octets[at] = if octets[at] == b'A' { b'B' } else { b'A' };
-        format!("{h}.{p}.{}", String::from_utf8(octets).unwrap())
+        let mut bytes = s.clone().into_bytes();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        format!("{h}.{p}.{}", String::from_utf8(bytes).unwrap())
     };
     let mut table = rows(vec![
         ("no signature", format!("{h}.{p}."), SIGNATURE),

@@ -113,13 +113,13 @@ impl Kind {
 fn fixed(der: &[u8], len: usize) -> Vec<u8> {
     let sequence = <&SequenceRef>::from_der(der).unwrap();
     let mut reader = SliceReader::new(sequence.as_bytes()).unwrap();
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for _ in 0..2 {
         let number: UintRef<'_> = reader.decode().unwrap();
-        octets.extend(vec![0; len - number.as_bytes().len()]);
-        octets.extend(number.as_bytes());
+        bytes.extend(vec![0; len - number.as_bytes().len()]);
+        bytes.extend(number.as_bytes());
     }
-    octets
+    bytes
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn secrets_of_openssl() {
         let secret = STANDARD.decode(text).unwrap();
         let key = accepted(import(&server, secret_request(secret.as_slice(), algorithm.name())).await);
         sign_with(&server, algorithm, &key.key_id).await;
-        let hex: String = secret.iter().map(|octet| format!("{octet:02x}")).collect();
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         let input = signing_input(algorithm, &key.key_id, &payload_of(ISSUER));
         let mac = format!("dgst -{hash} -mac HMAC -macopt hexkey:{hex} -binary");
         let mac = openssl.run(&mac, input.as_bytes());
@@ -205,7 +205,7 @@ async fn what_openssl_makes_and_nobody_should_use_is_refused() {
     let ec = KINDS[4].make(&openssl);
     openssl.file("key.pem", &good);
     let dsa = openssl.attempt("dsaparam -genkey -noout 1024", b"");
-    let dsa = dsa.map(|octets| ("RS256", String::from_utf8(octets).unwrap(), "must be of a kind"));
+    let dsa = dsa.map(|bytes| ("RS256", String::from_utf8(bytes).unwrap(), "must be of a kind"));
     if dsa.is_none() {
         say("NOT RUN for DSA: this `openssl` makes no such keys");
     }

@@ -152,7 +152,7 @@ fn sets() -> Vec<Case> {
 
 fn unsound() -> Vec<Case> {
     let ed = &made(Algorithm::EdDsa).public_jwk;
-    let x = |octets: &[u8]| jwk_request(&with(ed, "x", b64(octets)));
+    let x = |bytes: &[u8]| jwk_request(&with(ed, "x", b64(bytes)));
     let good: [u8; 32] = made(Algorithm::EdDsa).spki[12..].try_into().unwrap();
     let mixed = CompressedEdwardsY(good).decompress().unwrap() + EIGHT_TORSION[1];
     // y = 3 spelled as 2^255 - 19 + 3.
@@ -162,7 +162,7 @@ fn unsound() -> Vec<Case> {
     let rsa = &made(Algorithm::Rs256).jwk;
     let public = &made(Algorithm::Rs256).public_jwk;
     let private = |name, value: Value| jwk_request(&with(rsa, name, value));
-    let number = |name, octets: &[u8]| jwk_request(&with(public, name, b64(octets)));
+    let number = |name, bytes: &[u8]| jwk_request(&with(public, name, b64(bytes)));
     let ec = &made(Algorithm::Es256).jwk;
     vec![
         ("OkpCurve", "jwk_json.crv", jwk_request(&with(ed, "crv", "Ed448"))),
@@ -305,12 +305,12 @@ fn tells_nothing(status: &Status, request: &ImportKeyRequest) {
     assert!(!told.contains(MARK), "{told}");
     let text = match &request.material {
         Some(Material::Pem(text) | Material::JwkJson(text)) => text.clone(),
-        Some(Material::Secret(octets)) => format!("{} {}", STANDARD.encode(octets), b64(octets)),
+        Some(Material::Secret(bytes)) => format!("{} {}", STANDARD.encode(bytes), b64(bytes)),
         None => String::new(),
     };
     let piece = |text: &str| text.len() >= 16 && !text.contains("---");
-    let octet = |character: char| !character.is_ascii_alphanumeric() && !"+/_-".contains(character);
-    for piece in text.split(octet).filter(|text| piece(text)) {
+    let byte = |character: char| !character.is_ascii_alphanumeric() && !"+/_-".contains(character);
+    for piece in text.split(byte).filter(|text| piece(text)) {
         assert!(!told.contains(piece), "{told}");
     }
 }

@@ -117,7 +117,7 @@ async fn nothing_shows_a_secret() {
     }
 
     for secret in [signs, verifies] {
-        let hex: String = secret.iter().map(|octet| format!("{octet:02x}")).collect();
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut forms = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
         forms.extend([STANDARD.encode(secret), STANDARD_NO_PAD.encode(secret)].map(String::into_bytes));
         forms.extend([URL_SAFE.encode(secret), b64(secret)].map(String::into_bytes));

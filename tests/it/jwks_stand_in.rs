@@ -24,13 +24,13 @@ use crate::tls_harness::Pair;
 pub enum Answer {
     /// With this set.
     Set(String),
-    /// With these octets, whatever they mean.
-    Octets(Vec<u8>),
+    /// With these bytes, whatever they mean.
+    Bytes(Vec<u8>),
     /// By closing the connection.
     Nothing,
     /// Never.
     Silence,
-    /// Octet by octet, without an end.
+    /// Byte by byte, without an end.
     Drip,
 }
 
@@ -127,26 +127,26 @@ async fn answer_one(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc
     shared.requests.fetch_add(1, SeqCst);
     shared.gate.acquire().await.unwrap().forget();
     let answer = shared.answer.lock().unwrap().clone();
-    let octets = match answer {
+    let bytes = match answer {
         Answer::Set(set) => {
             format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{set}", set.len()).into_bytes()
         }
-        Answer::Octets(octets) => octets,
+        Answer::Bytes(bytes) => bytes,
         Answer::Nothing => return,
         Answer::Silence => return std::future::pending().await,
         Answer::Drip => return drip(stream).await,
     };
-    let _ = stream.write_all(&octets).await;
+    let _ = stream.write_all(&bytes).await;
     let _ = stream.shutdown().await;
 }
 
-/// No wait for the next octet is long, and nothing that bounds only those ends it.
+/// No wait for the next byte is long, and nothing that bounds only those ends it.
 async fn drip(mut stream: impl AsyncWrite + Unpin) {
     let mut each = tokio::time::interval(Duration::from_millis(2));
     let head = "HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n";
     let mut rest = head.bytes().chain(std::iter::repeat(b' '));
-    while let Some(octet) = rest.next()
-        && stream.write_all(&[octet]).await.is_ok()
+    while let Some(byte) = rest.next()
+        && stream.write_all(&[byte]).await.is_ok()
         && stream.flush().await.is_ok()
     {
         each.tick().await;

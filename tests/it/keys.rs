@@ -170,7 +170,7 @@ async fn a_store_whose_only_key_is_damaged_is_refused() {
 
 #[tokio::test]
 async fn a_shared_secret_is_kept_and_must_fit() {
-    let secret = |octet: u8, length| Some(SharedSecret(zeroize::Zeroizing::new(vec![octet; length])));
+    let secret = |byte: u8, length| Some(SharedSecret(zeroize::Zeroizing::new(vec![byte; length])));
     let with = |algorithms: &[Algorithm], shared_secret| KeySettings {
         algorithms: algorithms.to_vec(),
         shared_secret,

@@ -154,8 +154,8 @@ pub fn jwk_request(jwk: &Value) -> ImportKeyRequest {
     of(Material::JwkJson(jwk.to_string()), "")
 }
 
-pub fn secret_request(octets: impl Into<Vec<u8>>, algorithm: &str) -> ImportKeyRequest {
-    of(Material::Secret(octets.into()), algorithm)
+pub fn secret_request(bytes: impl Into<Vec<u8>>, algorithm: &str) -> ImportKeyRequest {
+    of(Material::Secret(bytes.into()), algorithm)
 }
 
 fn of(material: Material, algorithm: &str) -> ImportKeyRequest {

@@ -52,9 +52,9 @@ impl OpenSsl {
     }
 
     /// Writes a file that the arguments may name.
-    pub fn file(&self, name: &str, octets: impl AsRef<[u8]>) -> PathBuf {
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
-        fs::write(&path, octets).unwrap();
+        fs::write(&path, bytes).unwrap();
         path
     }
 }

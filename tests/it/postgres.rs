@@ -32,7 +32,7 @@ fi
 "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off \
     -c synchronous_commit="$commits" -c max_connections=300 -c shared_buffers=32MB 2>&1 &
 server=$!
-# The server alone holds the log from here: when it dies, whoever reads the log sees the end.
+# The server alone holds the log from here: when it dies, the reader of the log sees the end.
 exec >/dev/null
 word=; read -r word
 kill -INT $server; wait $server
@@ -108,7 +108,7 @@ impl Server {
                 break;
             }
         }
-        // A server whose log nobody reads would stand still when the pipe is full.
+        // A server whose log is not read would block when the pipe is full.
         std::thread::spawn(move || log.for_each(drop));
     }
 

@@ -22,7 +22,7 @@ use crate::{
     revoke_calls::{begin, revoke, subject},
 };
 
-/// A server that serves nobody from a view older than five minutes.
+/// A server that rejects calls once its view is older than five minutes.
 const fn strict(settings: &mut Settings) {
     settings.revocations.staleness_bound = Duration::from_secs(300);
     settings.revocations.serve_stale = false;
@@ -61,7 +61,7 @@ async fn nobody_is_told_that_a_token_is_good_when_it_may_have_been_revoked_long_
     let results = accepted(batch).into_inner().results;
     let Some(Item::Error(error)) = &results[0].result else { panic!("it was verified") };
     assert_eq!(error.code, Code::Unavailable as i32);
-    // To issue, nobody has to know what is revoked.
+    // Issuing needs no revocations.
     accepted(server.root.issue(for_alice()).await);
 
     store.set_down(false);

@@ -1,4 +1,4 @@
-//! Two replicas on one database: while both revoke, whoever reads the revocations page by page misses none.
+//! Two replicas on one database: while both revoke, a reader of the revocations, page by page, misses none.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -91,7 +91,7 @@ async fn follow(store: Arc<Store>, limit: u32, done: Arc<AtomicBool>) -> VecDequ
             RevocationTarget::Token(jwt_id) => format!("token {jwt_id}"),
             RevocationTarget::Subject(subject, _) => format!("subject {subject}"),
             RevocationTarget::Everything(_) => "everything".to_owned(),
-            target => panic!("nobody made {target:?}"),
+            target => panic!("no revocation of {target:?} was made"),
         };
         if seen.insert(name) {
             latest.push_front(record);

@@ -24,11 +24,11 @@ async fn writes_go_on_when_there_is_room_again() {
         let request = v1::CreateClientRequest { client, ..Default::default() };
         admin.clients().create_client(admin.request(request)).await
     };
-    // No file may grow beyond this, which to whoever writes is a full disk.
-    let room = |octets: Option<u64>| {
+    // No file may grow beyond this limit: to its writer, the disk is full.
+    let room = |bytes: Option<u64>| {
         let pid = Pid::from_raw(server.process.running.0.id().try_into().unwrap());
         let maximum = getrlimit(Resource::Fsize).maximum;
-        prlimit(pid, Resource::Fsize, Rlimit { current: octets.or(maximum), maximum }).unwrap();
+        prlimit(pid, Resource::Fsize, Rlimit { current: bytes.or(maximum), maximum }).unwrap();
     };
     accepted(create("before".to_owned()).await);
     room(Some(4096));

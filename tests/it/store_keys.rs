@@ -22,7 +22,7 @@ on_every_store!(
     of_many_changes_at_once_one_is_made,
     keys_and_their_number_are_of_one_state,
     a_replica_is_known_by_its_last_report,
-    whoever_waits_is_told_of_each_change,
+    each_change_notifies_the_receivers,
 );
 
 async fn keys(store: &Store) -> KeySet {
@@ -194,7 +194,7 @@ async fn a_replica_is_known_by_its_last_report(store: Arc<Store>) {
     assert_eq!(store.change_sequence().await.unwrap(), ChangeSequence(0), "a report is no change");
 }
 
-async fn whoever_waits_is_told_of_each_change(store: Arc<Store>) {
+async fn each_change_notifies_the_receivers(store: Arc<Store>) {
     let mut changes = store.changes();
     // PostgreSQL is listened to from about now: told once when that has begun. The others have told nothing yet.
     change(&store, |change| change.put(key("first", 1))).await;

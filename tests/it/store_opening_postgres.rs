@@ -150,7 +150,7 @@ async fn a_row_that_makes_no_sense_names_its_place() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_named_without_the_password() {
-    // Bound and not listening: nobody else can take the port meanwhile, and nobody answers.
+    // Bound and not listening: no other process can take the port, and connections are refused.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let port = socket.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! Sessions that a revocation has ended, on each backend: they are gone for whoever asks, at once and for good, and deleted before
+//! Sessions that a revocation has ended, on each backend: they are gone for every caller, at once and for good, and deleted before
 //! the revocation is.
 
 use std::sync::Arc;

@@ -39,7 +39,7 @@ async fn a_sealing_key_takes_the_place_of_the_one_that_was_read(store: Arc<Store
     assert!(matches!(missing, Err(StoreError::NotFound)), "{missing:?}");
     store.ensure_sealing_key(&first, None).await.unwrap();
     assert_eq!(store.ensure_sealing_key(&second, Some(first.sealing_key_id)).await.unwrap(), second);
-    // Whoever read the first comes too late.
+    // A change based on the first key comes too late.
     assert_eq!(store.ensure_sealing_key(&third, Some(first.sealing_key_id)).await.unwrap(), second);
     assert_eq!(store.sealing_keys().await.unwrap(), [first, second], "in the order in which they were made");
     assert_eq!(sequence(&store).await, 2);

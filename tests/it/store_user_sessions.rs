@@ -74,7 +74,7 @@ async fn a_session_is_begun_only_by_the_password_that_is_kept(store: Arc<Store>)
 async fn a_deleted_user_leaves_no_session(store: Arc<Store>) {
     with_sessions(&store).await;
     assert!(!store.delete_user(&user_id("u-1"), Some(2)).await.unwrap());
-    assert_eq!(living(&store).await, [1, 2, 3, 4, 5], "nobody was deleted");
+    assert_eq!(living(&store).await, [1, 2, 3, 4, 5], "no session was deleted");
     assert!(store.delete_user(&user_id("u-1"), Some(1)).await.unwrap());
     assert_eq!(living(&store).await, [3, 4, 5]);
 }

@@ -72,8 +72,8 @@ impl Story {
         for what in ["a payload", "a signature"] {
             let part = parts.next().unwrap();
             self.hide(what, part.to_owned());
-            if let Ok(octets) = URL_SAFE_NO_PAD.decode(part) {
-                self.hide(what, String::from_utf8_lossy(&octets).into_owned());
+            if let Ok(bytes) = URL_SAFE_NO_PAD.decode(part) {
+                self.hide(what, String::from_utf8_lossy(&bytes).into_owned());
             }
         }
     }
@@ -105,13 +105,13 @@ impl Story {
         answer.access_token
     }
 
-    /// Octets as a message to this method.
-    async fn raw(&self, path: &str, octets: Vec<u8>) -> Result<(), Status> {
+    /// Bytes as a message to this method.
+    async fn raw(&self, path: &str, bytes: Vec<u8>) -> Result<(), Status> {
         let mut grpc = tonic::client::Grpc::new(self.root.channel.clone());
         grpc.ready().await.unwrap();
-        // As a message, octets are a field of number 1, which is the token, the subject or the client.
+        // As a message, bytes are a field of number 1, which is the token, the subject or the client.
         let codec = tonic_prost::ProstCodec::<Vec<u8>, ()>::default();
-        grpc.unary(self.root.request(octets), path.parse().unwrap(), codec).await.map(|_| ())
+        grpc.unary(self.root.request(bytes), path.parse().unwrap(), codec).await.map(|_| ())
     }
 
     /// Calls of all kinds, good and bad.
@@ -141,10 +141,10 @@ impl Story {
         let secret: Vec<u8> = (100..148).collect();
         let made = made(Algorithm::Es256);
         let pem = made.private_pem();
-        for (what, octets) in [("an imported secret", secret.as_slice()), ("a short secret", &secret[..31])] {
-            self.hide(what, URL_SAFE_NO_PAD.encode(octets));
-            self.hide(what, octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>());
-            self.hide(what, format!("{octets:?}").trim_matches(['[', ']']).to_owned());
+        for (what, bytes) in [("an imported secret", secret.as_slice()), ("a short secret", &secret[..31])] {
+            self.hide(what, URL_SAFE_NO_PAD.encode(bytes));
+            self.hide(what, bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+            self.hide(what, format!("{bytes:?}").trim_matches(['[', ']']).to_owned());
         }
         self.hide("a private key", pem.lines().nth(1).unwrap().to_owned());
         self.hide("a private number", made.jwk["d"].as_str().unwrap().to_owned());

@@ -20,19 +20,19 @@ impl Story {
     pub fn hide_refresh_token(&mut self, token: &str) {
         self.hide("a refresh token", token);
         self.hide("a refresh token without its prefix", &token[4..]);
-        let octets = URL_SAFE_NO_PAD.decode(&token[4..]).unwrap();
-        let secret = &octets[16..48];
-        for (what, octets) in [
-            ("the octets of a refresh token", secret.to_vec()),
-            ("the mark of a refresh token", octets[48..].to_vec()),
+        let bytes = URL_SAFE_NO_PAD.decode(&token[4..]).unwrap();
+        let secret = &bytes[16..48];
+        for (what, bytes) in [
+            ("the bytes of a refresh token", secret.to_vec()),
+            ("the mark of a refresh token", bytes[48..].to_vec()),
             ("the digest of a refresh token", digest(&SHA256, secret).as_ref().to_vec()),
         ] {
-            self.hide(what, URL_SAFE_NO_PAD.encode(&octets));
-            self.hide(what, STANDARD_NO_PAD.encode(&octets));
-            let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            self.hide(what, URL_SAFE_NO_PAD.encode(&bytes));
+            self.hide(what, STANDARD_NO_PAD.encode(&bytes));
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             self.hide(what, hex.to_uppercase());
             self.hide(what, hex);
-            self.hide(what, format!("{octets:?}").trim_matches(['[', ']']).to_owned());
+            self.hide(what, format!("{bytes:?}").trim_matches(['[', ']']).to_owned());
         }
     }
 

@@ -125,7 +125,7 @@ pub fn settings() -> Settings {
     }
 }
 
-/// Cheap hashes, and limits that nobody meets by accident.
+/// Cheap hashes, and limits that no test reaches by accident.
 pub const fn people() -> PeopleSettings {
     let backoff = Backoff { free: 1000, longest: Duration::from_secs(60), forget: Duration::from_secs(60) };
     PeopleSettings {

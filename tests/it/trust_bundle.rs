@@ -196,7 +196,7 @@ async fn verifiers_say_what_they_hold() {
     until_ready(&server, (2, 2)).await;
     rotate(&server).await;
     assert_eq!(ready(&server).await, (0, 2), "another key is pending");
-    // Somebody who comes back with what it had counts at once, and once.
+    // A verifier that resumes with its former state counts at once, and once.
     let held = bundle(&server).await.sequence;
     let again = Verifier::begin(&server, held, "two").await.unwrap();
     until_ready(&server, (1, 2)).await;

@@ -183,7 +183,7 @@ async fn keys_wait_until_everything_before_them_is_in_memory() {
     let [here, elsewhere] = replicas().await;
     let mut verifier = Verifier::begin(&here, 0).await;
     let start = verifier.state().await;
-    // Elsewhere something is revoked that nobody has heard of here, and then a key is made here, which is in memory at once.
+    // Another replica makes a revocation that this one has not loaded, and then this one makes a key, which is in memory at once.
     let revoked = revoke(&elsewhere, token("unheard"), 100).await;
     key_calls::rotate(&here, true).await;
     let keys = here.store.keys().await.unwrap().sequence.0;

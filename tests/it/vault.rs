@@ -48,10 +48,10 @@ async fn the_first_start_wraps_a_fresh_key_and_the_next_one_unwraps_it() {
         assert!(!seen.body.contains(&STANDARD.encode(story.sealed().await)));
     }
     // The store holds neither the sealing key nor a private key: what is in it opens under nothing that is in it.
-    let octets = STANDARD.decode(field(&seen[0].body, "plaintext")).unwrap();
+    let bytes = STANDARD.decode(field(&seen[0].body, "plaintext")).unwrap();
     let sealed = story.sealed().await;
     for stored in [&kept.wrapped, &sealed] {
-        assert!(!stored.windows(octets.len()).any(|window| window == octets));
+        assert!(!stored.windows(bytes.len()).any(|window| window == bytes));
     }
 }
 
@@ -69,7 +69,7 @@ async fn replicas_that_start_at_once_share_one_sealing_key() {
     let key_ids: Vec<_> = servers.iter().map(Server::default_key_id).collect();
     assert!(key_ids.iter().all(|key_id| *key_id == key_ids[0]), "{key_ids:?}");
     assert_eq!(story.store.keys().await.unwrap().keys.len(), 2);
-    // Two of them wrapped a key for nothing, and nobody uses it.
+    // Two of them wrapped a key that is not used.
     assert!(story.reseal(&story.both(SealWith::Local)).await);
 }
 

@@ -231,12 +231,12 @@ fn operate(state: &State, method: &Method, seen: &Seen) -> Result<Value, (u16, &
     match rest.split_once('/') {
         Some(("encrypt" | "decrypt", key)) if key != KEY => Err((400, "encryption key not found")),
         Some(("encrypt", _)) => {
-            let mut octets = STANDARD
+            let mut bytes = STANDARD
                 .decode(text("plaintext").ok_or((400, "missing plaintext to encrypt"))?)
                 .map_err(|_| (400, "failed to base64-decode plaintext"))?;
             let key = state.versions.last().unwrap();
-            let nonce = key.seal_in_place_append_tag(Aad::empty(), &mut octets).unwrap();
-            let sealed = STANDARD.encode([nonce.as_ref().as_slice(), &octets].concat());
+            let nonce = key.seal_in_place_append_tag(Aad::empty(), &mut bytes).unwrap();
+            let sealed = STANDARD.encode([nonce.as_ref().as_slice(), &bytes].concat());
             Ok(json!({ "ciphertext": format!("vault:v{}:{sealed}", state.versions.len()) }))
         }
         Some(("decrypt", _)) if !state.may_decrypt => Err((403, "permission denied")),
@@ -250,10 +250,10 @@ fn operate(state: &State, method: &Method, seen: &Seen) -> Result<Value, (u16, &
             }
             let sealed = STANDARD.decode(sealed).map_err(|_| (400, "invalid ciphertext: base64"))?;
             let (nonce, rest) = sealed.split_at(NONCE_LEN);
-            let mut octets = rest.to_vec();
+            let mut bytes = rest.to_vec();
             let nonce = Nonce::try_assume_unique_for_key(nonce).unwrap();
             let key = &state.versions[number - 1];
-            let opened = key.open_in_place(nonce, Aad::empty(), &mut octets);
+            let opened = key.open_in_place(nonce, Aad::empty(), &mut bytes);
             let opened = opened.map_err(|_| (400, "cipher: message authentication failed"))?;
             Ok(json!({ "plaintext": STANDARD.encode(opened) }))
         }

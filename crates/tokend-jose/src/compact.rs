@@ -4,8 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{InvalidToken, JsonObject, Reason};
 
-/// The three decoded parts of a token. Nothing is verified yet.
-#[derive(Debug)]
+/// The three decoded parts of a token. Nothing is verified yet. It has no `Debug`: it is the token.
 pub struct Compact<'t> {
     /// The JOSE header, still encoded.
     pub header_segment: &'t str,

@@ -41,7 +41,7 @@ pub enum SetLookup<'s> {
 }
 
 impl PublicKeySet {
-    /// Reads a set that an operator wrote. A private key or a secret in the set is an error: anybody who can read it could sign.
+    /// Reads a set that an operator wrote. A private key or a secret in the set is an error: every reader of the set could sign.
     ///
     /// # Errors
     /// The problem. The text contains nothing of the keys.

@@ -72,7 +72,7 @@ fn exponent(e: &[u8]) -> Result<(), Problem> {
 }
 
 /// Checks that these bytes are a public key with a private key: a canonically encoded point of the prime-order subgroup. aws-lc accepts
-/// any 32 bytes. Anybody can forge signatures for a point of small order, and a second encoding would give one key two ids.
+/// any 32 bytes. Signatures for a point of small order can be forged without the private key, and a second encoding would give one key two ids.
 fn ed25519_point(bytes: &[u8]) -> Result<(), Problem> {
     let compressed = CompressedEdwardsY(bytes.try_into().map_err(|_| Problem::Length(32))?);
     let point = compressed.decompress().ok_or(Problem::PointOffCurve)?;

@@ -119,7 +119,7 @@ pub enum Problem {
     PointOffCurve,
     #[error("the point must be encoded canonically")]
     PointNotCanonical,
-    #[error("the point must not be of small order: anybody could sign for it")]
+    #[error("the point must not be of small order: its signatures can be forged without the private key")]
     PointSmallOrder,
     #[error("the point must be in the subgroup of prime order")]
     PointMixedOrder,

@@ -19,7 +19,7 @@ pub(super) fn check(
     declared: Option<Algorithm>,
     requested: Option<Algorithm>,
 ) -> Result<ImportedKey, ImportError> {
-    // Key confusion: if the secret were a public key, anybody could sign.
+    // Key confusion: if the secret were a public key, every reader of that key could sign.
     if is_text_of_key(bytes) || is_der_of_key(bytes) {
         return Err(Problem::SecretIsKey.into());
     }
