@@ -6,7 +6,7 @@
 //! | floor | modules | contents |
 //! |---|---|---|
 //! | 5 assembly | [`cli`], [`server`], [`config`], [`telemetry`] | command line, settings, start and stop; imports everything |
-//! | 4 transport | [`grpc`], [`http`], [`listen`] | gRPC, HTTP, connections; the only floor with status codes |
+//! | 4 transport | [`grpc`], [`http`], [`oauth`], [`listen`] | gRPC, HTTP, OAuth 2.0 over HTTP, connections; the only floor with status codes |
 //! | 3 decisions | [`access`], [`tokens`] | authentication, policy; issue, verify, refresh, revoke, exchange |
 //! | 2 state | [`admission`], [`keys`], [`revocations`] | limits of calls; signing keys: ring, sealing, JWK set; revocations |
 //! | 1 store | [`store`], [`audit`], [`database`], [`files`], `https_client` | SQLite and PostgreSQL; audit log; PostgreSQL connections; files; HTTPS to other servers |
@@ -35,6 +35,7 @@ pub mod keys;
 pub mod listen;
 pub mod metrics;
 pub mod model;
+pub mod oauth;
 pub mod proto;
 pub mod random;
 pub mod revocations;

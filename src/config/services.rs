@@ -15,6 +15,7 @@ use crate::{
     access::{Backoff, CallerSettings, HashCost, HashingSettings, LoginLimitSettings, RefreshSettings},
     audit::{AuditMode, AuditSettings, SinkSettings},
     database::{DatabaseLocation, printable},
+    http::OAuthMetadata,
     listen::{CallMemoryLimits, ClientAuth, ConnectionLimits, GrpcLimits, Lifetime, TlsFiles},
     server::{CallerSources, PeopleSettings, Serving},
     store::Location,
@@ -57,7 +58,16 @@ pub(super) fn tls(reader: &mut Reader<'_>) -> Option<(Option<TlsFiles>, bool)> {
     }
     match (reader.path("tls_cert_file"), reader.path("tls_key_file"), plaintext) {
         (Some(certificate), Some(key), false) => {
-            return Some((Some(TlsFiles { certificate, key, client_ca, client_auth }), http));
+            return Some((
+                Some(TlsFiles {
+                    certificate,
+                    key,
+                    client_ca,
+                    client_auth,
+                    client_certificates_on_http: false,
+                }),
+                http,
+            ));
         }
         (None, None, true) => {
             for (name, is_given) in [("tls_client_ca_file", client_ca.is_some()), ("http_tls", http)] {
@@ -133,10 +143,15 @@ pub(super) fn serving(reader: &mut Reader<'_>, max_token_bytes: usize, max_messa
 pub(super) fn callers(
     reader: &mut Reader<'_>,
     issuer: Option<&str>,
+    oauth: Option<&OAuthMetadata>,
     max_token_bytes: usize,
 ) -> (CallerSettings, CallerSources) {
     let settings = CallerSettings {
-        issuer: issuer.unwrap_or_default().to_owned(),
+        audiences: issuer
+            .into_iter()
+            .chain(oauth.map(OAuthMetadata::token_endpoint))
+            .map(str::to_owned)
+            .collect(),
         max_token_bytes,
         assertion_max_ttl: reader.duration("assertion_max_ttl"),
         leeway: reader.duration("caller_leeway"),

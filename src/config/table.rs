@@ -175,6 +175,9 @@ const GROUPS: &[(&str, &[Setting])] = groups! {
         tls_client_auth: text("WHETHER") => "optional";
         /// Serve the HTTP port over TLS too, with the same certificate
         http_tls: boolean() => "false";
+        /// Serve OAuth 2.0 (`/oauth2/token`, `/oauth2/introspect`, `/oauth2/revoke`) and `/verify` on the HTTP port, which must
+        /// then use TLS (`http_tls`), unless its address is a loopback address or `allow_plaintext` is set
+        oauth_endpoints: boolean() => "false";
         /// Serve gRPC without TLS: for a mesh or proxy that encrypts
         allow_plaintext: boolean() => "false";
         /// The largest header list of a call, in bytes; at least 4,096 more than max_token_bytes, for a token is a

@@ -15,10 +15,11 @@ use crate::{
     access::IssueRules,
     admission::AdmissionLimits,
     grpc::{Limits, TrustPrivacy, WatchLimits},
-    http::Discovery,
+    http::{Discovery, OAuthMetadata},
     keys::{KeySettings, VerifierCaps},
-    listen::{ConnectionLimits, divide_descriptors},
+    listen::{ConnectionLimits, TlsFiles, divide_descriptors},
     model::ClientLimits,
+    oauth,
     revocations::RevocationSettings,
     server::Settings,
     store::Location,
@@ -130,6 +131,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     if grpc_addr.is_some_and(|address| address.port() != 0) && grpc_addr == http_addr {
         reader.problem("http_addr", "is the address of grpc_addr too");
     }
+    let oauth = oauth(reader, issuer.as_deref(), tls.as_ref(), http_addr);
     let metrics = metrics(reader, grpc_addr, http_addr);
     let (leeway, max_leeway) = (reader.duration("leeway"), reader.duration("max_leeway"));
     if leeway > max_leeway {
@@ -177,7 +179,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let admission = AdmissionLimits { client, waiting: reader.number("lane_queue") };
     let audit = audit(reader, store.as_ref());
     let traces = traces(reader);
-    let (callers, caller_sources) = callers(reader, issuer.as_deref(), max_token_bytes);
+    let (callers, caller_sources) = callers(reader, issuer.as_deref(), oauth.as_ref(), max_token_bytes);
     let people = people(reader);
     let sessions = SessionPolicy {
         idle_ttl: reader.duration("session_idle_ttl"),
@@ -188,6 +190,10 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         staleness_bound: reader.duration("staleness_bound"),
         serve_stale: reader.bool("serve_stale"),
     };
+    let (mut tls, _) = tls?;
+    if let Some(tls) = &mut tls {
+        tls.client_certificates_on_http = oauth.is_some();
+    }
     let settings = Settings {
         store: store?,
         keys: KeySettings {
@@ -204,8 +210,8 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         caller_sources,
         issue: IssuePolicy { issuer: own_issuer, max_token_bytes },
         verify,
-        discovery: Discovery { issuer: issuer?, jwks_uri },
-        tls: tls?.0,
+        discovery: Discovery { issuer: issuer?, jwks_uri, oauth },
+        tls,
         calls,
         admission,
         audit,
@@ -220,6 +226,29 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     };
     let (grpc_addr, http_addr, log, log_format) = (grpc_addr?, http_addr?, log?, log_format?);
     Some(Config { settings, grpc_addr, http_addr, metrics, log, log_format })
+}
+
+/// The OAuth 2.0 endpoints, if they are served. They carry secrets.
+fn oauth(
+    reader: &mut Reader<'_>,
+    issuer: Option<&str>,
+    tls: Option<&(Option<TlsFiles>, bool)>,
+    http_addr: Option<SocketAddr>,
+) -> Option<OAuthMetadata> {
+    if !reader.bool("oauth_endpoints") {
+        return None;
+    }
+    let is_loopback = http_addr.is_some_and(|address| address.ip().is_loopback());
+    if let Some((Some(_), false)) = tls
+        && !is_loopback
+    {
+        reader.problem(
+            "oauth_endpoints",
+            "needs http_tls, because http_addr is no loopback address: secrets would be readable",
+        );
+    }
+    let mutual_tls = matches!(tls, Some((Some(files), true)) if files.client_ca.is_some());
+    Some(oauth::metadata(issuer?, mutual_tls))
 }
 
 /// Port 0 never is the port of another address.

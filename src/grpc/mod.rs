@@ -34,7 +34,7 @@ pub(crate) use convert::{
     struct_members,
 };
 use edge::UntilDrain;
-pub use edge::{Drain, Edge, EdgeParts, Limits};
+pub use edge::{Drain, Edge, EdgeParts, InProcessResponse, Limits};
 pub use idempotency::RequestResponses;
 pub use metrics::{ApiMetrics, RpcMetrics};
 pub use services::{Api, Health, TrustPrivacy, WatchLimits};

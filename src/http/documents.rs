@@ -18,7 +18,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::Parts;
-use crate::keys;
+use crate::{keys, model::Algorithm};
 
 /// URLs for the discovery documents.
 #[derive(Debug, Clone)]
@@ -27,6 +27,53 @@ pub struct Discovery {
     pub issuer: String,
     /// URL of the JWK set.
     pub jwks_uri: String,
+    /// The endpoints of OAuth 2.0, if they are served.
+    pub oauth: Option<OAuthMetadata>,
+}
+
+/// The metadata of the OAuth 2.0 endpoints (RFC 8414 section 2).
+#[derive(Debug, Clone, Serialize)]
+pub struct OAuthMetadata {
+    token_endpoint: String,
+    introspection_endpoint: String,
+    revocation_endpoint: String,
+    grant_types_supported: &'static [&'static str],
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+}
+
+impl OAuthMetadata {
+    /// The metadata of the endpoints for tokens, introspection and revocation. Clients authenticate by the same methods at each.
+    pub fn new(
+        endpoints: [String; 3],
+        grant_types: &'static [&'static str],
+        methods: Vec<&'static str>,
+    ) -> Self {
+        let [token_endpoint, introspection_endpoint, revocation_endpoint] = endpoints;
+        let public = Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric());
+        let algorithms: Vec<&'static str> = public.map(Algorithm::name).collect();
+        Self {
+            token_endpoint,
+            introspection_endpoint,
+            revocation_endpoint,
+            grant_types_supported: grant_types,
+            token_endpoint_auth_methods_supported: methods.clone(),
+            introspection_endpoint_auth_methods_supported: methods.clone(),
+            revocation_endpoint_auth_methods_supported: methods,
+            token_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+            introspection_endpoint_auth_signing_alg_values_supported: algorithms.clone(),
+            revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+        }
+    }
+
+    /// The URL of the token endpoint.
+    pub fn token_endpoint(&self) -> &str {
+        &self.token_endpoint
+    }
 }
 
 /// The path of the JWK set, for an issuer without a path.
@@ -40,7 +87,7 @@ const ANY_ORIGIN: (HeaderName, &str) = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 
 impl Discovery {
     /// The path of the issuer without a trailing slash: usually empty.
-    fn issuer_path(&self) -> String {
+    pub fn issuer_path(&self) -> String {
         let path = Url::parse(&self.issuer).map(|url| url.path().to_owned()).unwrap_or_default();
         path.trim_end_matches('/').to_owned()
     }
@@ -117,6 +164,7 @@ pub(super) async fn discovery(State(parts): State<Parts>, headers: HeaderMap) ->
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: &keys.algorithms,
+        oauth: parts.discovery.oauth.as_ref(),
     };
     match serde_json::to_string(&document) {
         Ok(json) => {
@@ -127,7 +175,7 @@ pub(super) async fn discovery(State(parts): State<Parts>, headers: HeaderMap) ->
     }
 }
 
-/// The fields that validators need to find the keys, as Kubernetes' issuer serves them.
+/// The fields that validators need to find the keys, as Kubernetes' issuer serves them, and the endpoints that are served.
 #[derive(Serialize)]
 struct Document<'d> {
     issuer: &'d str,
@@ -135,6 +183,8 @@ struct Document<'d> {
     response_types_supported: [&'static str; 1],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: &'d [&'static str],
+    #[serde(flatten)]
+    oauth: Option<&'d OAuthMetadata>,
 }
 
 /// Returns the document, or 304 if `If-None-Match` has its tag (RFC 9110 section 13.1.2).
@@ -167,7 +217,8 @@ mod tests {
     #[test]
     fn documents_of_an_issuer_with_a_path_are_at_both_locations() {
         let at = |issuer: &str, jwks_uri: &str, path: &str| {
-            let discovery = Discovery { issuer: issuer.to_owned(), jwks_uri: jwks_uri.to_owned() };
+            let discovery =
+                Discovery { issuer: issuer.to_owned(), jwks_uri: jwks_uri.to_owned(), oauth: None };
             document_at(&discovery, path)
         };
         let auth =

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::{Router, routing::get};
 
-pub use documents::Discovery;
+pub use documents::{Discovery, OAuthMetadata};
 pub use readiness::{NotReady, Readiness};
 
 use crate::{keys::KeyRing, metrics::MetricsRegistry};
@@ -30,7 +30,9 @@ pub struct Parts {
 /// The routes of the HTTP port, with `/metrics` if it serves them.
 pub fn routes(parts: Parts, metrics: Option<Arc<MetricsRegistry>>) -> Router {
     let issuer_documents = get(documents::issuer_document).options(documents::issuer_document_options);
+    // The routes that are merged may have literal segments such as `:x`.
     let routes = Router::new()
+        .without_v07_checks()
         .route(documents::JWK_SET, get(documents::jwk_set).options(documents::options))
         .route(documents::DISCOVERY[0], get(documents::discovery).options(documents::options))
         .route(documents::DISCOVERY[1], get(documents::discovery).options(documents::options))
@@ -39,7 +41,7 @@ pub fn routes(parts: Parts, metrics: Option<Arc<MetricsRegistry>>) -> Router {
         .route("/readyz", get(probes::ready))
         .with_state(parts);
     match metrics {
-        Some(metrics) => routes.merge(metrics_routes(metrics)),
+        Some(metrics) => routes.route("/metrics", get(metrics::metrics).with_state(metrics)),
         None => routes,
     }
 }

@@ -9,7 +9,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 use super::{
     accept::{Protocol, SHUTDOWN_IDLE_TIMEOUT},
@@ -43,8 +43,12 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     #[expect(private_interfaces, reason = "only this module makes and serves streams")]
-    async fn serve(self, stream: Stream, _peer: Peer, shutdown: CancellationToken) {
-        let service = TowerToHyperService::new(self.service);
+    async fn serve(self, stream: Stream, peer: Peer, shutdown: CancellationToken) {
+        let service = self.service.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            request
+        });
+        let service = TowerToHyperService::new(service);
         let byte_counts = stream.byte_counts();
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())

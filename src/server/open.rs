@@ -15,6 +15,7 @@ use crate::{
     listen::{CallMemory, ListenMetrics, TlsError, TlsReloader},
     metrics::MetricsRegistry,
     model::{ClientId, ClientRecord, ClientSecret, ClientSettings, KeyId},
+    oauth,
     store::{self, Store},
     telemetry::{Traces, register_log_metrics},
     tokens::{Exchanger, Introspector, Issuer, Logins, Revoker, Sessions},
@@ -209,13 +210,16 @@ impl Server {
             spans: traces.as_ref().map(Traces::spans),
         };
         let edge = Edge::new(services, edge)?;
+        let oauth = settings.discovery.oauth.is_some();
+        let oauth = oauth.then(|| oauth::routes(&edge, &settings.discovery.issuer_path()));
         let documents = http::Parts {
             ring: state.ring.clone(),
             discovery: Arc::new(settings.discovery),
             readiness: readiness.clone(),
         };
         let metrics = Arc::new(metrics);
-        let http = http::routes(documents, serving.metrics_on_http.then(|| metrics.clone()));
+        let http = http::routes(documents, serving.metrics_on_http.then(|| metrics.clone()))
+            .merge(oauth.unwrap_or_default());
         Ok(Self {
             serving,
             state,

@@ -48,7 +48,7 @@ async fn an_assertion_made_as_the_page_says_is_taken_once() {
     let assertion = run(&blocks[1], folder.path());
 
     let mut settings = settings();
-    settings.callers.issuer = "https://id.example.com".to_owned();
+    settings.callers.audiences = vec!["https://id.example.com".to_owned()];
     settings.caller_sources.jwks_dir = Some(folder.path().to_owned());
     let store = tokend::store::open(&settings.store).await.unwrap();
     let server = TestServer::on(store, settings, clock_at(SystemClock.now().seconds())).await;

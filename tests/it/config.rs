@@ -11,7 +11,7 @@ use tokend::{
 const SEALING_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 /// Flags, variables and a file that make a sound configuration together with what a test adds.
-struct Given {
+pub struct Given {
     inputs: Inputs,
     folder: TempDir,
 }
@@ -21,7 +21,7 @@ impl Given {
         Self { inputs: Inputs::default(), folder: TempDir::new().unwrap() }
     }
 
-    fn sound() -> Self {
+    pub fn sound() -> Self {
         Self::nothing()
             .variable("TOKEND_ISSUER", "https://id.example.com")
             .variable("TOKEND_STORE", "sqlite:tokend.db")
@@ -29,12 +29,12 @@ impl Given {
             .variable("TOKEND_ALLOW_PLAINTEXT", "true")
     }
 
-    fn flag(mut self, name: &'static str, value: &str) -> Self {
+    pub fn flag(mut self, name: &'static str, value: &str) -> Self {
         self.inputs.flags.insert(name, value.to_owned());
         self
     }
 
-    fn variable(mut self, name: &str, value: &str) -> Self {
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.inputs.variables.insert(name.into(), value.into());
         self
     }
@@ -56,7 +56,7 @@ impl Given {
         path.display().to_string()
     }
 
-    fn resolve(&self) -> Resolved {
+    pub fn resolve(&self) -> Resolved {
         self.inputs.resolve()
     }
 
@@ -65,7 +65,7 @@ impl Given {
     }
 
     /// The one problem that there is.
-    fn problem(&self) -> String {
+    pub fn problem(&self) -> String {
         let problems = self.problems();
         assert_eq!(problems.len(), 1, "{problems:#?}");
         problems[0].clone()
@@ -260,6 +260,7 @@ fn tls_is_whole_or_off() {
         key: "k.pem".into(),
         client_ca: None,
         client_auth: ClientAuth::Optional,
+        client_certificates_on_http: false,
     };
     assert_eq!((settings.tls, settings.serving.http_tls), (Some(files), false));
     assert!(tls().flag("tls_cert_file", "c.pem").problem().starts_with("tls_key_file is missing"));

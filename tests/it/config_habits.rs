@@ -5,6 +5,8 @@ use std::{ffi::OsString, fs};
 use tempfile::TempDir;
 use tokend::{config::Inputs, store::Location};
 
+use crate::config::Given;
+
 fn variables(pairs: &[(&str, &str)]) -> std::collections::HashMap<OsString, OsString> {
     pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
 }
@@ -117,4 +119,22 @@ fn an_unknown_algorithm_fails_with_the_known_ones() {
             "{problem}"
         );
     }
+}
+
+#[test]
+fn secrets_cross_no_network_in_plaintext() {
+    let tls = || {
+        let given = Given::sound().variable("TOKEND_ALLOW_PLAINTEXT", "").flag("oauth_endpoints", "true");
+        given.flag("tls_cert_file", "c.pem").flag("tls_key_file", "k.pem").flag("http_addr", "0.0.0.0:8080")
+    };
+    let problem = tls().problem();
+    assert!(
+        problem.starts_with("oauth_endpoints: needs http_tls, because http_addr is no loopback"),
+        "{problem}"
+    );
+    let served = |given: Given| given.resolve().config().unwrap().settings.discovery.oauth.is_some();
+    assert!(served(tls().flag("http_tls", "true")));
+    assert!(served(tls().flag("http_addr", "127.0.0.1:8080")));
+    assert!(served(Given::sound().flag("oauth_endpoints", "true").flag("http_addr", "0.0.0.0:8080")));
+    assert!(!served(Given::sound()));
 }

@@ -49,7 +49,7 @@ pub fn settings() -> Settings {
             schedule: RotationSchedule::new(schedule()).unwrap(),
         },
         callers: CallerSettings {
-            issuer: ISSUER.to_owned(),
+            audiences: vec![ISSUER.to_owned(), format!("{ISSUER}/oauth2/token")],
             max_token_bytes: 8192,
             assertion_max_ttl: Duration::from_secs(300),
             leeway: Duration::from_secs(10),
@@ -77,6 +77,7 @@ pub fn settings() -> Settings {
         discovery: Discovery {
             issuer: ISSUER.to_owned(),
             jwks_uri: format!("{ISSUER}/.well-known/jwks.json"),
+            oauth: Some(tokend::oauth::metadata(ISSUER, false)),
         },
         tls: None,
         people: people(),

@@ -163,6 +163,7 @@ impl Files {
             key: self.path().join("tls.key"),
             client_ca: Some(self.path().join("client-ca.crt")),
             client_auth,
+            client_certificates_on_http: true,
         }
     }
 }

@@ -109,6 +109,7 @@ async fn files_are_swapped_twenty_times_under_load_and_no_call_fails() {
         key: settings("tls.key"),
         client_ca: Some(settings("client-ca.crt")),
         client_auth: ClientAuth::Optional,
+        client_certificates_on_http: false,
     };
     let server = tls_server(&authority, &files, |settings| {
         settings.tls = Some(linked);

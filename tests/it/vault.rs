@@ -307,6 +307,7 @@ async fn tls_is_checked_against_the_authorities_that_are_configured() {
         key: path("key.pem"),
         client_ca: None,
         client_auth: ClientAuth::Optional,
+        client_certificates_on_http: false,
     };
     let acceptor = PortTls::Http(Arc::new(TlsReloader::open(files, manual_clock()).unwrap())).acceptor();
     let (ca, other, none) = (path("ca.pem"), path("other.pem"), path("key.pem"));

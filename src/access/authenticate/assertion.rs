@@ -95,8 +95,10 @@ fn check_claims(
         return Err(InvalidToken::new(Reason::IssuerMismatch, detail));
     }
     // No other audience (RFC 7523 as updated against audience injection): a second recipient could use the assertion too.
-    if claims.audiences != [settings.issuer.as_str()] {
-        let detail = "the assertion's `aud` is not exactly this server's issuer";
+    if claims.audiences.is_empty()
+        || !claims.audiences.iter().all(|audience| settings.audiences.contains(audience))
+    {
+        let detail = "the assertion's `aud` is not exactly this server's issuer or token endpoint";
         return Err(InvalidToken::new(Reason::AudienceMismatch, detail));
     }
     token.check_times(now, settings.leeway)?;

@@ -27,8 +27,8 @@ use crate::{
 /// Settings of authentication.
 #[derive(Debug, Clone)]
 pub struct CallerSettings {
-    /// The `aud` of assertions: this server's issuer.
-    pub issuer: String,
+    /// The accepted values of `aud` in assertions: this server's issuer, and the URL of its token endpoint.
+    pub audiences: Vec<String>,
     /// The longest accepted token, in bytes.
     pub max_token_bytes: usize,
     /// How far ahead `exp` of an assertion may be.

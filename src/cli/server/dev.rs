@@ -107,7 +107,7 @@ impl Dev {
         let config = self.config(grpc, http)?;
         let _logs =
             init_logs(&config.log, config.log_format).map_err(|error| CliError::failed(error.to_string()))?;
-        let Discovery { issuer, jwks_uri } = config.settings.discovery.clone();
+        let Discovery { issuer, jwks_uri, .. } = config.settings.discovery.clone();
         let server = Server::open(config.within_open_files(), Arc::new(SystemClock))
             .await
             .map_err(CliError::failed)?;
@@ -171,6 +171,7 @@ impl Dev {
             // `serve` rejects a store in memory, which is set below.
             ("store", format!("sqlite:{}", self.data.as_deref().unwrap_or(Path::new("dev")).display())),
             ("algorithms", self.algorithms.clone()),
+            ("oauth_endpoints", "true".to_owned()),
             ("allow_plaintext", "true".to_owned()),
             ("drain_delay", "0s".to_owned()),
             ("drain_timeout", "1s".to_owned()),

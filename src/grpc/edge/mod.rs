@@ -3,6 +3,7 @@
 mod deadline;
 mod drain;
 mod grpc_request;
+mod in_process;
 mod request_body;
 mod request_id;
 mod service;
@@ -10,5 +11,6 @@ mod unary;
 mod until_drain;
 
 pub use drain::Drain;
+pub use in_process::InProcessResponse;
 pub use service::{Edge, EdgeParts, Limits};
 pub(super) use until_drain::UntilDrain;

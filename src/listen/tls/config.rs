@@ -33,14 +33,14 @@ impl Configs {
             PrivateKeyDer::from_pem_slice(&contents.key)
                 .map_err(|error| unreadable("tls_key_file", &files.key, &error))
         };
-        let client_verifier = match (&files.client_ca, &contents.client_ca) {
+        let client_verifier = |auth| match (&files.client_ca, &contents.client_ca) {
             (Some(path), Some(pem)) => {
                 let authorities = certificates("tls_client_ca_file", path, pem)?;
-                let verifier = verifier(authorities, files.client_auth)
+                let verifier = verifier(authorities, auth)
                     .map_err(|problem| unreadable("tls_client_ca_file", path, &problem))?;
-                Some(verifier)
+                Ok(Some(verifier))
             }
-            _ => None,
+            _ => Ok(None),
         };
         // Clients would reject a certificate that cannot be parsed, and a chain that is too long.
         if chain.iter().any(|certificate| EndEntityCert::try_from(certificate).is_err()) {
@@ -54,11 +54,14 @@ impl Configs {
             let problem = format!("there are more than {MAX_CHAIN} certificates in it");
             return Err(unreadable("tls_cert_file", &files.certificate, &problem));
         }
+        let http_verifier = match files.client_certificates_on_http {
+            true => client_verifier(ClientAuth::Optional)?,
+            false => None,
+        };
         let validity = chain.first().and_then(Validity::of);
         Ok(Self {
-            grpc: config(chain.clone(), key()?, client_verifier, b"h2")?,
-            // The HTTP port needs no client certificates, and probes have none.
-            http: config(chain, key()?, None, b"http/1.1")?,
+            grpc: config(chain.clone(), key()?, client_verifier(files.client_auth)?, b"h2")?,
+            http: config(chain, key()?, http_verifier, b"http/1.1")?,
             validity,
         })
     }

@@ -24,6 +24,8 @@ pub struct TlsFiles {
     pub client_ca: Option<PathBuf>,
     /// Whether clients must present a certificate.
     pub client_auth: ClientAuth,
+    /// Whether the HTTP port requests client certificates, too. It never requires them: probes have none.
+    pub client_certificates_on_http: bool,
 }
 
 /// Whether clients must present a certificate.
