@@ -213,7 +213,7 @@ const GROUPS: &[(&str, &[Setting])] = groups! {
         /// when it changes
         client_jwks_dir: path("FOLDER");
         /// How far in the future the `exp` of an assertion may be
-        assertion_max_ttl: seconds(1, 3600) => "5m";
+        assertion_max_ttl: seconds(1, 3600) => "1h";
         /// Allowed clock difference of clients and trusted issuers, when the times of their tokens are compared
         caller_leeway: seconds(0, 300) => "10s";
         /// Other issuers whose tokens may authenticate clients: a TOML file with a table `[[issuer]]` for each

@@ -28,7 +28,7 @@ pub(super) struct MethodInfo {
 use Audited::{Always, Never, Refusals};
 
 /// All methods.
-pub(super) static METHODS: [MethodInfo; 34] = [
+pub(super) static METHODS: [MethodInfo; 35] = [
     token("/tokend.v1.TokenService/VerifyToken", Refusals, CallClass::Verify),
     token("/tokend.v1.TokenService/IssueToken", Always, CallClass::Issue),
     token("/tokend.v1.TokenService/BatchVerifyTokens", Refusals, CallClass::Verify),
@@ -42,6 +42,7 @@ pub(super) static METHODS: [MethodInfo; 34] = [
         client_streaming: true,
         ..token("/tokend.v1.TokenService/StreamVerifyTokens", Refusals, CallClass::Verify)
     },
+    token("/envoy.service.auth.v3.Authorization/Check", Refusals, CallClass::Verify),
     admin("/tokend.v1.SessionService/ListSessions", Refusals),
     token("/tokend.v1.SessionService/EndSession", Always, CallClass::Revoke),
     admin("/tokend.v1.ClientService/CreateClient", Always),
@@ -132,6 +133,8 @@ mod tests {
                 }
             }
         }
+        // Reflection serves no descriptors of Envoy.
+        served.push(("/envoy.service.auth.v3.Authorization/Check".to_owned(), false));
         let mut table: Vec<_> =
             METHODS.iter().map(|method| (method.path.to_owned(), method.client_streaming)).collect();
         // The health service's later methods are not implemented by tonic-health.

@@ -3,6 +3,7 @@
 //! May import everything below. Invariants: only `status` makes statuses, and no method runs before its caller is authenticated and admitted,
 //! unless the method is public.
 
+pub(crate) mod bearer;
 mod call;
 mod convert;
 mod edge;
@@ -17,6 +18,8 @@ mod status;
 use std::sync::Arc;
 
 use bytes::Bytes;
+#[cfg(feature = "envoy")]
+use envoy_types::pb::envoy::service::auth::v3::authorization_server::AuthorizationServer;
 use http::HeaderMap;
 use tonic::service::Routes;
 
@@ -159,6 +162,11 @@ pub fn services(api: Api, health: &Health, max_message_bytes: usize) -> Result<S
         SessionServiceServer: max_message_bytes,
         KeyServiceServer: max_message_bytes,
         TrustBundleServiceServer: MAX_WATCH_MESSAGE
+    );
+    #[cfg(feature = "envoy")]
+    routes.add_service(
+        AuthorizationServer::new(services::envoy::ExternalAuthorization(Arc::clone(&api)))
+            .max_decoding_message_size(max_message_bytes),
     );
     routes
         .add_service(UntilDrain {

@@ -12,6 +12,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::json;
+use crate::grpc::bearer::allowed_characters;
 
 /// An error response.
 #[derive(Debug)]
@@ -123,25 +124,5 @@ impl IntoResponse for OAuthError {
             );
         }
         response
-    }
-}
-
-/// The characters that RFC 6749 section 5.2 allows in `error_description`, which are also safe in a quoted string of a header.
-pub(super) fn allowed_characters(text: &str) -> String {
-    let allowed = |character: char| match character {
-        '"' | '`' => '\'',
-        ' '..='~' if character != '\\' => character,
-        _ => '?',
-    };
-    text.chars().map(allowed).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::allowed_characters;
-
-    #[test]
-    fn descriptions_have_only_the_characters_that_the_rfc_allows() {
-        assert_eq!(allowed_characters("client \"a\\b\"\r\nSet-Cookie: ü"), "client 'a?b'??Set-Cookie: ?");
     }
 }

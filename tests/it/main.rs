@@ -67,6 +67,8 @@ mod denials;
 mod differential;
 mod drain;
 mod drain_streams;
+#[cfg(feature = "envoy")]
+mod envoy;
 mod exchange;
 mod exchange_actors;
 mod exchange_audit;

@@ -5,6 +5,8 @@
 
 mod admin;
 mod client;
+#[cfg(feature = "envoy")]
+pub(super) mod envoy;
 mod health;
 mod key;
 mod session;
