@@ -12,7 +12,8 @@ use tokend_client::{Verifier, VerifyError};
 use crate::{
     client_scene::{Way, clock, offline, online, rejected, watching},
     forge::Forge,
-    harness::{ISSUER, START, TestServer, accepted, for_alice, reason, refused},
+    harness::{ISSUER, START, TestServer, accepted, for_alice, reason, refused, seconds},
+    jwks_stand_in::{Answer, JwksStandIn},
     key_calls::{kid, revoke, rotate},
     revoke_calls::{self, begin, subject},
 };
@@ -20,6 +21,18 @@ use crate::{
 /// Verifies until the result is one that is `wanted`: what is pushed takes its way.
 async fn until(verifier: &Verifier, token: &str, wanted: impl Fn(&Result<(), VerifyError>) -> bool) {
     while !wanted(&verifier.verify(token).await.map(|_| ())) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until so many of so many verifiers have the pending key.
+async fn until_ready(server: &TestServer, expected: (i32, i32)) {
+    loop {
+        let keys = crate::key_calls::list(server).await;
+        let pending = keys.iter().find(|key| key.state() == tokend::proto::v1::KeyState::Pending).unwrap();
+        if (pending.verifiers_ready, pending.verifiers_total) == expected {
+            return;
+        }
         tokio::task::yield_now().await;
     }
 }
@@ -59,6 +72,8 @@ async fn no_good_token_is_refused_while_keys_rotate() {
     let verifier = offline(&server).await;
     let mut tokens = vec![server.root.token().await];
     for _ in 0..4 {
+        // As `await_verifiers` has it: a key signs when the verifiers have it.
+        until_ready(&server, (1, 1)).await;
         rotate(&server, true).await;
         tokens.push(server.root.token().await);
         for token in &tokens {
@@ -158,19 +173,10 @@ async fn operators_see_which_verifiers_have_the_pending_key() {
     let server = TestServer::start().await;
     let verifier = watching(&server, server.grpc).verifier_id("gateway").build().unwrap();
     verifier.ready().await;
-    let pending = || async {
-        let keys = crate::key_calls::list(&server).await;
-        let pending = keys.iter().find(|key| key.state() == tokend::proto::v1::KeyState::Pending).unwrap();
-        (pending.verifiers_ready, pending.verifiers_total)
-    };
-    while pending().await != (1, 1) {
-        tokio::task::yield_now().await;
-    }
+    until_ready(&server, (1, 1)).await;
     // The watch ends with the verifier.
     drop(verifier);
-    while pending().await != (0, 0) {
-        tokio::task::yield_now().await;
-    }
+    until_ready(&server, (0, 0)).await;
 }
 
 #[tokio::test]
@@ -230,6 +236,58 @@ async fn a_jwk_set_alone_is_enough_and_is_fetched_again_for_an_unknown_key() {
     server.clock.advance(30);
     verifier.verify(&new).await.unwrap();
     verifier.verify(&token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_jwk_set_is_kept_for_its_max_age_and_used_longer_if_it_cannot_be_fetched() {
+    let server = TestServer::start().await;
+    let set = server.get("/.well-known/jwks.json").await.2;
+    let stand_in = JwksStandIn::start(Answer::Set(set)).await;
+    let verifier = Verifier::jwk_set(stand_in.uri()).issuer(ISSUER).audience("orders").clock(clock(&server));
+    let verifier = verifier.build().unwrap();
+    let request = tokend::proto::v1::IssueTokenRequest { ttl: seconds(8 * 3600), ..for_alice() };
+    let token = accepted(server.root.issue(request).await).access_token;
+    for (advance, answer, requests) in [
+        (0, None, 1),
+        (300, None, 1),
+        (1, None, 2),
+        (301, Some(Answer::Nothing), 3),
+        (1, None, 3),
+        (4, None, 4),
+    ] {
+        server.clock.advance(advance);
+        if let Some(answer) = answer {
+            stand_in.answer(answer);
+        }
+        verifier.verify(&token).await.unwrap();
+        assert_eq!(stand_in.requests(), requests, "after {advance} s");
+    }
+    server.clock.advance(3600);
+    assert!(is_unavailable(&verifier.verify(&token).await.map(|_| ())));
+}
+
+#[test]
+fn a_jwk_set_is_fetched_over_tls_or_from_this_machine() {
+    for (url, is_good) in [
+        ("https://id.example.com/.well-known/jwks.json", true),
+        ("http://localhost:8080/.well-known/jwks.json", true),
+        ("http://id.example.com/.well-known/jwks.json", false),
+        ("http://localhost.example.com/.well-known/jwks.json", false),
+        ("id.example.com", false),
+    ] {
+        let built = Verifier::jwk_set(url).issuer(ISSUER).audience("orders").build();
+        assert_eq!(built.is_ok(), is_good, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_verifier_must_know_its_issuer_and_its_audience() {
+    let server = TestServer::start().await;
+    let verifier = || Verifier::watch(crate::client_scene::channel(server.grpc));
+    let error = verifier().issuer(ISSUER).build().unwrap_err().to_string();
+    assert_eq!(error, "audience is missing: call `.audience(…)` on the builder");
+    let error = verifier().audience("orders").build().unwrap_err().to_string();
+    assert_eq!(error, "issuer is missing: call `.issuer(…)` on the builder");
 }
 
 #[tokio::test]

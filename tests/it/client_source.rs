@@ -84,10 +84,7 @@ async fn a_good_token_is_used_while_tokend_is_away() {
             break error;
         }
     };
-    assert!(
-        matches!(&error, TokenError::Call(status) if status.code() == tonic::Code::Unavailable),
-        "{error}"
-    );
+    assert!(matches!(&error, TokenError::Call(_)), "{error}");
     way.mend();
     assert!(source.token().await.is_err(), "after a failure it is not tried again at once");
     server.clock.advance(10);
@@ -130,11 +127,11 @@ async fn a_client_signs_with_its_key() {
         let client_id = format!("by-{}", algorithm.name().to_lowercase());
         let key = made(algorithm);
         register(&server, &client_id, by_assertion(&[public(key, "k1")])).await;
-        for text in [key.private_pem(), key.jwk.to_string()] {
-            fs::write(&file, text).unwrap();
+        for form in [key.private_pem(), key.jwk.to_string()] {
+            fs::write(&file, form).unwrap();
             let key = AssertionKey::file(&file, &client_id, ISSUER).key_id("k1").algorithm(algorithm);
             let source = source(&server, server.grpc, Credential::private_key_jwt(key)).build().unwrap();
-            accepted(server.root.check(&text_of(&source).await).await);
+            accepted(server.root.check(&text(&source).await).await);
             // An assertion is valid once: each call has its own.
             server.clock.advance(590);
             source.token().await.unwrap();
@@ -144,10 +141,6 @@ async fn a_client_signs_with_its_key() {
     let key = AssertionKey::file(&file, "by-es256", ISSUER);
     let source = source(&server, server.grpc, Credential::private_key_jwt(key)).build().unwrap();
     assert!(matches!(source.token().await, Err(TokenError::Credential { .. })));
-}
-
-async fn text_of(source: &TokenSource) -> String {
-    text(source).await
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Where the tables of hostile tokens are tried: a server, and keys of one profile with which the tokens are signed.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokend::{keys::SharedSecret, model::Algorithm};
 use tonic::Code;
 
 use crate::{
+    client_scene::rejected,
     exchanges::good_for_nothing,
     forge::{Forge, Profile},
     harness::{TestServer, accepted, reason, refused},
@@ -76,10 +78,28 @@ impl Scene {
         foreign.map_or((Some(expected), Some(expected)), |(_, verify, exchange)| (*verify, *exchange))
     }
 
+    /// A verifier of a service must refuse each row as well, for the same reason. It has tokend's own public keys only: of the foreign
+    /// profile it takes nothing, and tokens under the shared secret have an unknown key.
+    async fn all_refused_offline(&self, rows: &[Row]) {
+        let offline = crate::client_scene::offline(&self.server).await;
+        let secret = self.forge.kid(Algorithm::Hs256);
+        for (name, token, expected) in rows {
+            let reason = rejected(offline.verify(token).await);
+            let header = token.split('.').next().and_then(|header| URL_SAFE_NO_PAD.decode(header).ok());
+            let is_secret = header.is_some_and(|header| String::from_utf8_lossy(&header).contains(secret));
+            if self.profile == Profile::Own && !is_secret {
+                assert_eq!(reason, *expected, "offline: {name}");
+            }
+        }
+        let is_good = offline.verify(&self.good).await.is_ok();
+        assert_eq!(is_good, self.profile == Profile::Own, "offline: the good token");
+    }
+
     /// Every row must be refused, unless the profile takes it; the good token must verify around each. Answers how many there are.
     pub async fn all_refused(&self, rows: Vec<Row>) -> usize {
         let Self { server, good, .. } = self;
         let count = rows.len();
+        self.all_refused_offline(&rows).await;
         // Before the good token is in the verified-token cache, and then with it there.
         for (name, token, expected) in &rows {
             if let (Some(expected), _) = self.expected(name, expected) {

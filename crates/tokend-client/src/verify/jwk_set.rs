@@ -181,3 +181,25 @@ impl fmt::Debug for JwkSet {
         f.debug_struct("JwkSet").field("uri", &self.uri).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_age_is_that_of_the_response_within_limits() {
+        for (values, seconds) in [
+            (&["max-age=60"][..], 60),
+            (&["public, Max-Age=\"90\""], 90),
+            (&["no-transform", "must-revalidate, max-age = 30"], 30),
+            (&["s-maxage=5, max-age=x"], 300),
+            (&["max-age=0"], 10),
+            (&["max-age=99999999"], 86_400),
+            (&[], 300),
+        ] {
+            let headers = values.iter().map(|value| (header::CACHE_CONTROL, value.parse().ok()));
+            let headers = headers.filter_map(|(name, value)| Some((name, value?))).collect();
+            assert_eq!(max_age(&headers).as_secs(), seconds, "{values:?}");
+        }
+    }
+}
