@@ -155,6 +155,28 @@ async fn a_service_that_cannot_verify_says_that_it_is_unavailable() {
 }
 
 #[tokio::test]
+async fn a_call_without_a_token_says_why_tokend_issued_none() {
+    let server = TestServer::start().await;
+    let service = service(&offline(&server).await).await;
+    let wrong = tokend_client::Credential::secret("tkd_root_wrong");
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (credential, tokend, code, text) in [
+        (wrong, server.grpc, Code::Unauthenticated, "tokend issued no token: "),
+        (root(&server), nowhere, Code::Unavailable, "tokend issued no token: "),
+        (
+            tokend_client::Credential::secret_file("/no/such/file"),
+            nowhere,
+            Code::Unavailable,
+            "/no/such/file",
+        ),
+    ] {
+        let source = source(&server, tokend, credential).build().unwrap();
+        let status = refused(caller(&source, service).check(HealthCheckRequest::default()).await);
+        assert!(status.code() == code && status.message().contains(text), "{status:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_a_service_refuses_is_replaced() {
     let server = TestServer::start().await;
     let verifier = offline(&server).await;

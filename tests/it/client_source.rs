@@ -183,6 +183,15 @@ async fn a_client_is_known_by_the_certificate_of_its_connection() {
     }
 }
 
+#[test]
+fn outside_of_a_runtime_there_is_an_error_and_no_panic() {
+    let error = tokend_client::connect("http://127.0.0.1:1").unwrap_err();
+    assert!(error.to_string().contains("Tokio runtime"), "{error}");
+    for url in ["127.0.0.1:50051", "ftp://127.0.0.1", ""] {
+        assert!(tokend_client::connect(url).unwrap_err().to_string().contains(url), "{url}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_that_is_printed_has_a_secret_or_a_token() {
     let server = TestServer::start().await;

@@ -1,9 +1,9 @@
 //! The errors of this crate.
 
-use std::{borrow::Cow, sync::Arc};
+use std::borrow::Cow;
 
 use tokend_jose::{InvalidToken, Reason};
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// A setting is missing or invalid.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum BuildError {
         /// The method of the builder.
         setting: &'static str,
     },
+    /// There is no Tokio runtime.
+    #[error("call this in a Tokio runtime, for example in `#[tokio::main] async fn main`")]
+    NoRuntime,
     /// A value is invalid.
     #[error("{setting}: {problem}")]
     Invalid {
@@ -47,7 +50,7 @@ pub enum TokenError {
     },
     /// tokend refused the call, or could not be reached. The status has tokend's message, and says what to do.
     #[error("tokend issued no token: {}: {}", .0.code(), .0.message())]
-    Call(#[source] Arc<Status>),
+    Call(#[source] Status),
     /// tokend did not respond in time.
     #[error("tokend issued no token within {} s", .0.as_secs())]
     Timeout(std::time::Duration),
@@ -83,6 +86,21 @@ pub enum VerifyError {
     /// Tokens cannot be verified at present: keys and revocations are not loaded or too old, or tokend cannot be reached. Retry later.
     #[error("tokens cannot be verified at present: {0}")]
     Unavailable(Cow<'static, str>),
+}
+
+impl From<TokenError> for Status {
+    /// The code of tokend's status, or UNAVAILABLE if tokend could not be reached or the credential cannot be read.
+    fn from(error: TokenError) -> Self {
+        let message = error.to_string();
+        let mut status = Self::unavailable(message.clone());
+        if let TokenError::Call(cause) = &error
+            && !matches!(cause.code(), Code::Unknown | Code::Cancelled | Code::DeadlineExceeded)
+        {
+            status = Self::with_details(cause.code(), message, cause.details().to_vec().into());
+        }
+        status.set_source(std::sync::Arc::new(error));
+        status
+    }
 }
 
 impl VerifyError {

@@ -7,3 +7,4 @@ mod response;
 pub use auth_layer::{Auth, AuthLayer};
 #[cfg(feature = "axum")]
 pub(crate) use response::http_response;
+pub(crate) use response::is_grpc;

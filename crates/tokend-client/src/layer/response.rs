@@ -10,9 +10,13 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// The response in the protocol of the request, which is gRPC if its content type is.
 pub(super) fn rejection<B: Default>(error: VerifyError, request: &HeaderMap) -> Response<B> {
+    if is_grpc(request) { Status::from(error).into_http() } else { http_response(&error) }
+}
+
+/// Whether a request is gRPC, by its content type.
+pub(crate) fn is_grpc(request: &HeaderMap) -> bool {
     const GRPC: &[u8] = b"application/grpc";
-    let is_grpc = request.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(GRPC));
-    if is_grpc { Status::from(error).into_http() } else { http_response(&error) }
+    request.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(GRPC))
 }
 
 /// The response over HTTP, without a body.

@@ -9,13 +9,17 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response, StatusCode, header::AUTHORIZATION};
+use tonic::Status;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::TokenSource;
+use crate::layer::is_grpc;
 
 /// Adds the token of a [`TokenSource`] to each request, as the header `authorization`. For tonic channels and for other clients over
 /// `http::Request`. If the service refuses the token (HTTP 401, UNAUTHENTICATED), the next request gets a new one.
+///
+/// Without a token a request fails: in gRPC with the `Status` of the [`TokenError`](crate::TokenError), else with the error itself.
 #[derive(Debug, Clone)]
 pub struct BearerLayer(TokenSource);
 
@@ -63,7 +67,11 @@ where
         let mut service = mem::replace(&mut self.service, clone);
         let source = self.source.clone();
         Box::pin(async move {
-            let token = source.token().await?;
+            let token = match source.token().await {
+                Ok(token) => token,
+                Err(error) if is_grpc(request.headers()) => return Err(Status::from(error).into()),
+                Err(error) => return Err(error.into()),
+            };
             request.headers_mut().insert(AUTHORIZATION, token.authorization());
             let response = service.call(request).await.map_err(Into::into)?;
             if is_unauthenticated(response.status(), response.headers()) {

@@ -21,7 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A token that a service has refused is replaced once in this time, however often it is refused.
 const SHORTEST_USE: Duration = Duration::from_secs(10);
 
-/// Gets access tokens for one audience, and caches the current one. Cheap to clone: all clones share the token.
+/// Gets access tokens for one audience, and caches the current one. Cheap to clone: all clones share the token. For use in a Tokio
+/// runtime.
 ///
 /// A token is replaced after 70 to 85 % of its lifetime, by the first call from then on; that call does not wait. While tokend cannot be
 /// reached, calls get the current token until 5 %, or 10 seconds, before its end. Concurrent calls share one call of tokend.
@@ -137,7 +138,7 @@ impl TokenSource {
             request.metadata_mut().as_mut().insert(http::header::AUTHORIZATION, value);
         }
         let response = TokenServiceClient::new(channel.clone()).issue_token(request).await;
-        let response = response.map_err(|status| TokenError::Call(Arc::new(status)))?.into_inner();
+        let response = response.map_err(TokenError::Call)?.into_inner();
         let lifetime = response.expires_in.and_then(|lifetime| u64::try_from(lifetime.seconds).ok());
         let lifetime = lifetime.filter(|seconds| *seconds > 0);
         let lifetime = lifetime.ok_or(TokenError::Response("the token has no lifetime"))?;

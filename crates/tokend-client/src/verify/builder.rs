@@ -14,7 +14,7 @@ use super::{
     verifier::{AbortOnDrop, Way},
     watch::Watcher,
 };
-use crate::{BuildError, Clock, Credential, SystemClock, random};
+use crate::{BuildError, Clock, Credential, SystemClock, channel::in_runtime, random};
 
 /// The default of the server's setting `staleness_bound`.
 const WATCH_BOUND: Duration = Duration::from_secs(300);
@@ -125,11 +125,11 @@ impl VerifierBuilder {
         self
     }
 
-    /// The verifier. With the trust bundle it begins to watch, in a task that ends with the last clone of the verifier. Must then be
-    /// called in a Tokio runtime.
+    /// The verifier. With the trust bundle it begins to watch, in a task that ends with the last clone of the verifier.
     ///
     /// # Errors
-    /// [`BuildError`] if the issuer or the audience is missing, or a value is invalid.
+    /// [`BuildError`] if the issuer or the audience is missing, or a value is invalid; with the trust bundle also outside of a Tokio
+    /// runtime.
     pub fn build(self) -> Result<Verifier, BuildError> {
         let Self { mode, issuer, audiences, leeway, max_token_bytes, cache_bytes, clock, .. } = self;
         if audiences.is_empty() {
@@ -140,6 +140,7 @@ impl VerifierBuilder {
         let (way, accepted, cached) = match mode {
             Mode::Watch(channel) => {
                 let accepted = accept(required()?);
+                in_runtime()?;
                 let random = || {
                     let problem = "the system has no random numbers";
                     random::bytes().map_err(|_| BuildError::Invalid { setting: "verifier_id", problem })

@@ -2,11 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use tokend_jose::{CLOCK_MARGIN, TokenClaims, UnixTime};
 use tokio::sync::watch;
 
@@ -25,7 +25,8 @@ pub(super) struct Trust {
     staleness_bound: Duration,
     keys: ArcSwap<Keys>,
     revocations: RwLock<Revocations>,
-    fresh: Mutex<Option<Fresh>>,
+    /// Written by the watch only.
+    fresh: ArcSwapOption<Fresh>,
     /// Whether the whole state was received once.
     complete: watch::Sender<bool>,
 }
@@ -46,13 +47,13 @@ impl Trust {
             staleness_bound,
             keys: ArcSwap::default(),
             revocations: RwLock::new(Revocations::new(salt)),
-            fresh: Mutex::default(),
+            fresh: ArcSwapOption::empty(),
             complete: watch::Sender::new(false),
         }
     }
 
     /// The keys.
-    pub(super) fn keys(&self) -> arc_swap::Guard<Arc<Keys>> {
+    pub(super) fn keys(&self) -> Guard<Arc<Keys>> {
         self.keys.load()
     }
 
@@ -92,19 +93,16 @@ impl Trust {
 
     /// Notes that the state equals that of the server as of `as_of`. A server that has lost its store repeats a time, which is no news.
     pub(super) fn confirm(&self, as_of: UnixTime) {
-        let received = self.clock.monotonic();
-        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        if fresh.is_none_or(|fresh| as_of > fresh.as_of) {
-            *fresh = Some(Fresh { as_of, received });
+        if self.fresh.load().as_ref().is_none_or(|fresh| as_of > fresh.as_of) {
+            self.fresh.store(Some(Arc::new(Fresh { as_of, received: self.clock.monotonic() })));
         }
-        drop(fresh);
         self.complete.send_if_modified(|complete| !std::mem::replace(complete, true));
     }
 
     /// The time since the state was known to equal the server's; none before the whole state was received. Clocks of two machines are
     /// compared with a margin.
     pub(super) fn age(&self) -> Option<Duration> {
-        let Fresh { as_of, received } = (*self.fresh.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let Fresh { as_of, received } = **self.fresh.load().as_ref()?;
         let by_wall = self.clock.now().since(as_of).saturating_sub(CLOCK_MARGIN);
         Some(self.clock.monotonic().saturating_sub(received).max(by_wall))
     }
@@ -130,7 +128,7 @@ impl Trust {
         self.read().revokes(claims, subject)
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Revocations> {
+    fn read(&self) -> RwLockReadGuard<'_, Revocations> {
         self.revocations.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
