@@ -16,6 +16,7 @@ use crate::{
     jwks_stand_in::{Answer, JwksStandIn},
     key_calls::{kid, revoke, rotate},
     revoke_calls::{self, begin, subject},
+    tls_harness::TestAuthority,
 };
 
 /// Verifies until the result is one that is `wanted`: what is pushed takes its way.
@@ -264,6 +265,27 @@ async fn a_jwk_set_is_kept_for_its_max_age_and_used_longer_if_it_cannot_be_fetch
     }
     server.clock.advance(3600);
     assert!(is_unavailable(&verifier.verify(&token).await.map(|_| ())));
+}
+
+#[tokio::test]
+async fn a_jwk_set_comes_from_a_server_of_the_trusted_authority_only() {
+    let server = TestServer::start().await;
+    let token = server.root.token().await;
+    let stand_in = JwksStandIn::start(Answer::Set(server.get("/.well-known/jwks.json").await.2)).await;
+    let (authority, other) = (TestAuthority::new(), TestAuthority::new());
+    stand_in.certificate(&authority.server());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let verifier = || {
+        let verifier = Verifier::jwk_set(stand_in.uri()).issuer(ISSUER).audience("orders");
+        verifier.ca_file(&file).clock(clock(&server)).build()
+    };
+    assert!(verifier().unwrap_err().to_string().contains(file.to_str().unwrap()));
+    for (ca, is_trusted) in [(&authority.pem, true), (&other.pem, false)] {
+        std::fs::write(&file, ca).unwrap();
+        let result = verifier().unwrap().verify(&token).await.map(|_| ());
+        assert!(if is_trusted { result.is_ok() } else { is_unavailable(&result) }, "{result:?}");
+    }
 }
 
 #[test]

@@ -60,3 +60,40 @@ impl Failures {
         self.last.as_ref().filter(|(_, until)| now < *until).map(|(error, _)| error.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_replaced_before_it_is_given_up_and_given_up_before_it_expires() -> Result<(), TokenError> {
+        let requested = Duration::from_secs(1000);
+        for seconds in [1, 2, 5, 11, 30, 60, 600, 86_400] {
+            let lifetime = Duration::from_secs(seconds);
+            for _ in 0..100 {
+                let held = Held::new(AccessToken::new("token", lifetime)?, requested);
+                assert!(held.refresh_at > requested && held.refresh_at <= held.end, "{held:?}");
+                assert!(held.end < requested + lifetime, "{held:?}");
+            }
+        }
+        let hour = Duration::from_secs(3600);
+        let held = Held::new(AccessToken::new("token", hour)?, requested);
+        assert_eq!(held.end, requested + hour * 95 / 100);
+        assert!((hour * 7 / 10..=hour * 85 / 100).contains(&(held.refresh_at - requested)), "{held:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn the_delay_after_failures_grows_to_ten_seconds() {
+        let (mut failures, now) = (Failures::default(), Duration::from_secs(5));
+        let error = || TokenError::Response("no token");
+        assert!(failures.recent(now).is_none());
+        failures.add(error(), now);
+        assert!(failures.recent(now).is_some() && failures.recent(now + SHORTEST_DELAY).is_none());
+        for _ in 0..100 {
+            failures.add(error(), now);
+        }
+        assert!(failures.recent(now + LONGEST_DELAY / 2 - Duration::from_millis(1)).is_some());
+        assert!(failures.recent(now + LONGEST_DELAY).is_none());
+    }
+}

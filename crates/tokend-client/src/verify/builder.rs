@@ -1,6 +1,6 @@
 //! The settings of a verifier.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{fmt::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
 use tonic::transport::Channel;
 
@@ -33,6 +33,7 @@ pub struct VerifierBuilder {
     cache_bytes: u64,
     verifier_id: Option<String>,
     credential: Option<Credential>,
+    ca_file: Option<PathBuf>,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,6 +56,7 @@ impl VerifierBuilder {
             cache_bytes: 16 << 20,
             verifier_id: None,
             credential: None,
+            ca_file: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -118,6 +120,14 @@ impl VerifierBuilder {
         self
     }
 
+    /// A PEM file with the certificate authorities of the JWK set's server, read once. Default: those of the system. Not used with a
+    /// channel, which has its own.
+    #[must_use]
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
     /// The source of time. Default: [`SystemClock`].
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
@@ -160,7 +170,16 @@ impl VerifierBuilder {
             Mode::JwkSet(url) => {
                 let accepted = accept(required()?);
                 let bound = self.staleness_bound.unwrap_or(JWK_SET_BOUND);
-                (Way::JwkSet(Box::new(JwkSet::new(&url, Arc::clone(&clock), bound)?)), accepted, cache_bytes)
+                (
+                    Way::JwkSet(Box::new(JwkSet::new(
+                        &url,
+                        self.ca_file.as_deref(),
+                        Arc::clone(&clock),
+                        bound,
+                    )?)),
+                    accepted,
+                    cache_bytes,
+                )
             }
             Mode::Online(channel, credential) => {
                 let accepted = accept(issuer.clone().unwrap_or_default());

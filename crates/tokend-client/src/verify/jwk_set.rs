@@ -1,17 +1,21 @@
 //! The JWK set at a URL, fetched when it is needed and its `max-age` has passed.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::crypto::aws_lc_rs;
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tokio::sync::Mutex;
 
 use super::keys::Keys;
@@ -54,6 +58,7 @@ impl JwkSet {
     /// The set at `url`: https, or http to this machine.
     pub(super) fn new(
         url: &str,
+        ca_file: Option<&Path>,
         clock: Arc<dyn Clock>,
         staleness_bound: Duration,
     ) -> Result<Self, BuildError> {
@@ -66,10 +71,7 @@ impl JwkSet {
             ));
         }
         let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(aws_lc_rs::default_provider())
-            .map_err(|error| {
-                invalid(format!("the system's certificate authorities cannot be read: {error}"))
-            })?
+            .with_tls_config(tls(ca_file).map_err(invalid)?)
             .https_or_http()
             .enable_http1()
             .build();
@@ -162,6 +164,31 @@ impl JwkSet {
         let text = String::from_utf8(body.to_bytes().into()).map_err(|_| "it is not UTF-8".to_owned())?;
         Ok((text, max_age(&head.headers)))
     }
+}
+
+/// TLS with the certificate authorities in `ca_file`, by default those of the system.
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match ca_file {
+        Some(path) => {
+            let roots = authorities(path).map_err(|problem| format!("{}: {problem}", path.display()))?;
+            builder.with_root_certificates(roots)
+        }
+        None => builder.with_native_roots().map_err(|error| {
+            format!("the system's certificate authorities cannot be read: {error}; set ca_file")
+        })?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn authorities(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| error.to_string())? {
+        roots.add(certificate.map_err(|error| error.to_string())?).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() { Err("the file contains no certificate".to_owned()) } else { Ok(roots) }
 }
 
 /// `max-age` (RFC 9111 section 5.2.2.1), from 10 seconds to a day.
