@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokend::{
-    model::{Algorithm, KeyState},
+    model::{Algorithm, KeyState, Revocation, RevocationTarget, UnixTime},
     proto::v1::revoke_token_request::Target,
 };
 use tokend_client::{Verifier, VerifyError};
@@ -112,6 +112,22 @@ async fn whatever_is_revoked_is_refused_as_soon_as_it_is_pushed() {
         server.clock.advance(2);
         verifier.verify(&server.root.token().await).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn everything_that_was_issued_before_a_time_is_revoked() {
+    let server = TestServer::start().await;
+    let verifier = offline(&server).await;
+    let token = server.root.token().await;
+    verifier.verify(&token).await.unwrap();
+    let at = |seconds| UnixTime::from_seconds(START + seconds);
+    let target = RevocationTarget::Everything(at(1));
+    let revocation = Revocation { target, revoke_time: at(0), expire_time: Some(at(3600)) };
+    server.store.revoke(&revocation).await.unwrap();
+    server.rounds.make().await.unwrap();
+    until(&verifier, &token, is_revoked).await;
+    server.clock.advance(1);
+    verifier.verify(&server.root.token().await).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// The response in the protocol of the request, which is gRPC if its content type is.
 pub(super) fn rejection<B: Default>(error: VerifyError, request: &HeaderMap) -> Response<B> {
+    tracing::debug!(%error, "a request was rejected");
     if is_grpc(request) { Status::from(error).into_http() } else { http_response(&error) }
 }
 

@@ -57,7 +57,12 @@ impl Watcher {
         loop {
             let before = sequence;
             let Err(end) = self.watch(&mut sequence, &mut failures).await;
-            tracing::warn!(error = %end, "the watch of tokend's trust bundle ended; it is resumed");
+            // Servers end connections that are old, and stop.
+            if failures == 0 {
+                tracing::info!(error = %end, "the watch of tokend's trust bundle ended; it is resumed");
+            } else {
+                tracing::warn!(error = %end, "the watch of tokend's trust bundle cannot be resumed; it is tried again");
+            }
             match &end {
                 // The store went back to an earlier state.
                 WatchEnd::Status(status) if reason(status) == "STATE_STALE" => sequence = 0,
