@@ -12,13 +12,15 @@ WORKDIR /build
 # This layer compiles only the dependencies, with empty crates, so that a change of tokend's sources does not compile them again.
 # Nothing of the empty crates may stay: cargo compares file times, and the real sources can be older than this layer.
 COPY Cargo.toml Cargo.lock ./
+COPY crates/tokend-client/Cargo.toml crates/tokend-client/
 COPY crates/tokend-jose/Cargo.toml crates/tokend-jose/
-RUN mkdir benches src crates/tokend-jose/src \
- && touch benches/parts.rs src/lib.rs crates/tokend-jose/src/lib.rs \
+RUN mkdir -p bench benches src crates/tokend-client/benches crates/tokend-client/src crates/tokend-jose/src \
+ && touch bench/revocations.rs bench/verifier.rs benches/parts.rs crates/tokend-client/benches/verify.rs \
+ && touch src/lib.rs crates/tokend-client/src/lib.rs crates/tokend-jose/src/lib.rs \
  && echo 'fn main() {}' | tee build.rs src/main.rs \
  && cargo build --profile dist --locked --bin tokend \
  && cargo clean --profile dist --locked --package tokend --package tokend-jose \
- && rm -r build.rs src crates/tokend-jose/src
+ && rm -r build.rs src crates/tokend-client/src crates/tokend-jose/src
 
 COPY build.rs ./
 COPY proto proto

@@ -3,11 +3,8 @@
 
 use std::time::Duration;
 
+pub use crate::jose::CLOCK_MARGIN;
 use crate::model::{KeyRecord, KeySet, KeyState, Ttl, UnixTime};
-
-/// The clock difference of two replicas (up to a minute), plus the time in which a replica loads a change from the store (up to a
-/// minute). It is added wherever times of two replicas are compared.
-pub const CLOCK_MARGIN: Duration = Duration::from_secs(120);
 
 /// The minimum of `publish_ahead`.
 const LEAST_PUBLISH_AHEAD: Duration = Duration::from_secs(60 * 60);

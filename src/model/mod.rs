@@ -55,7 +55,7 @@ pub use request::{
     ExchangeRequest, IntrospectRequest, IssueRequest, LoginRequest, RefreshRequest, RevokeTarget,
     VerifyRequest,
 };
-pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTarget, is_revocable};
+pub use revocation::{Revocation, RevocationPage, RevocationRecord, RevocationTarget};
 pub use role::{Role, UnknownRole};
 pub use row_content::RowContent;
 pub use sealing_key::{SealingKeyId, SealingKeyRecord};
@@ -70,7 +70,7 @@ pub use time::StoreClock;
 pub use token::TokenId;
 pub use tokend_jose::{
     Actor, Algorithm, InvalidKeyId, InvalidToken, KeyId, Reason, TokenClaims, TokenType, Ttl, UnixTime,
-    UnknownAlgorithm,
+    UnknownAlgorithm, is_revocable,
 };
 pub use user::{
     InvalidUserId, InvalidUsername, OldSessions, PasswordSet, User, UserId, UserRecord, UserSettings,

@@ -17,11 +17,6 @@ pub enum RevocationTarget {
     Everything(UnixTime),
 }
 
-/// Whether a token can be revoked by this id: 1 to 255 bytes without a zero byte, which PostgreSQL does not store.
-pub fn is_revocable(jwt_id: &str) -> bool {
-    (1..=255).contains(&jwt_id.len()) && !jwt_id.contains('\0')
-}
-
 /// A revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {

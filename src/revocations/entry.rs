@@ -2,38 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+pub use crate::jose::RevocationKind as Kind;
 use crate::model::{ChangeSequence, RevocationRecord, RevocationTarget, UnixTime};
-
-/// The kind of a revocation's target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A token's id.
-    Token,
-    /// A session's id.
-    Session,
-    /// A subject.
-    Subject,
-    /// A client's id.
-    Client,
-    /// All tokens.
-    Everything,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Token, Self::Session, Self::Subject, Self::Client, Self::Everything];
-
-    /// The kind's name in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Session => "session",
-            Self::Subject => "subject",
-            Self::Client => "client",
-            Self::Everything => "everything",
-        }
-    }
-}
 
 /// The key of an entry. The ids that tokend generates are 16 bytes in base64url, and are kept as bytes; any other key is kept as
 /// text.

@@ -10,8 +10,9 @@ use super::{
     entry::{Entry, Key, Kind},
     shards::Shards,
 };
-use crate::model::{
-    ChangeSequence, RevocationPage, RevocationRecord, RevocationTarget, TokenClaims, UnixTime,
+use crate::{
+    jose::covers,
+    model::{ChangeSequence, RevocationPage, RevocationRecord, RevocationTarget, TokenClaims, UnixTime},
 };
 
 /// The shards of each entry type, as a power of two: with ten million entries, a shard has forty thousand.
@@ -72,18 +73,15 @@ impl Set {
             return false;
         }
         let issued = claims.first_issue_time();
-        let has = |kind, text: &str| self.has(Key::of(kind, text), issued, now);
-        claims.jwt_id.as_deref().is_some_and(|jwt_id| has(Kind::Token, jwt_id))
-            || own
-                && (claims.session_id.as_deref().is_some_and(|session_id| has(Kind::Session, session_id))
-                    || has(Kind::Subject, &claims.subject)
-                    || claims.client_id.as_deref().is_some_and(|client_id| has(Kind::Client, client_id))
-                    || self.revokes_everything(issued, now))
+        claims.is_revoked(own, |kind, text| match kind {
+            Kind::Everything => self.revokes_everything(issued, now),
+            _ => self.has(Key::of(kind, text), issued, now),
+        })
     }
 
     fn revokes_everything(&self, issue_time: Option<UnixTime>, now: UnixTime) -> bool {
         let before = UnixTime::from_seconds(self.everything_before.load(SeqCst));
-        issue_time.is_none_or(|issued| issued < before) && self.has(Key::EVERYTHING, issue_time, now)
+        covers(Some(before), issue_time) && self.has(Key::EVERYTHING, issue_time, now)
     }
 
     /// Whether there is a live revocation with this key that covers tokens issued at `issue_time`.
@@ -93,9 +91,7 @@ impl Set {
             Key::Bytes(..) => self.compact.find(key, |entry| !entry.has_expired(now)),
             Key::Text(..) if self.named.is_empty() => None,
             Key::Text(..) => self.named.find(key, |record| {
-                // A token without a time of issue may have been issued before.
-                let covers = |before| issue_time.is_none_or(|issued| issued < before);
-                !record.has_expired(now) && record.revocation.target.issued_before().is_none_or(covers)
+                !record.has_expired(now) && covers(record.revocation.target.issued_before(), issue_time)
             }),
         };
         found.unwrap_or(false)

@@ -9,8 +9,8 @@ use crate::{
     access::VerifyGrant,
     clock::Clock,
     jose::{self, Compact, ForeignHeader, Header, JsonObject, JsonValue},
-    keys::{CLOCK_MARGIN, KeyLookup, KeyRing, RingKey},
-    model::{Algorithm, InvalidToken, KeyId, Reason, TokenClaims, UnixTime, bounded_list, is_revocable},
+    keys::{KeyLookup, KeyRing, RingKey},
+    model::{Algorithm, InvalidToken, KeyId, Reason, TokenClaims, UnixTime, bounded_list},
     revocations::{Revocations, Stale},
 };
 
@@ -196,12 +196,13 @@ impl Verifier {
             let mismatch = InvalidToken::new(Reason::AudienceMismatch, "the token is for other audiences");
             return Err(InvalidToken { metadata, ..mismatch }.into());
         }
-        check_times(claims, token.key.verifies_only, now, grant.leeway().unwrap_or(self.policy.leeway))?;
-        if !grant.required_scopes().iter().all(|scope| claims.scopes.contains(scope)) {
-            return Err(
-                InvalidToken::new(Reason::ScopeInsufficient, "the token lacks a required scope").into()
-            );
-        }
+        jose::check_times(
+            claims,
+            token.key.verifies_only,
+            now,
+            grant.leeway().unwrap_or(self.policy.leeway),
+        )?;
+        jose::check_scopes(claims, grant.required_scopes())?;
         self.check_revoked(claims, token.is_own, now)?;
         let cache_ttl = claims.expire_time.since(now).min(self.policy.cache_ttl);
         Ok(VerifiedToken { token, audiences, cache_ttl })
@@ -247,10 +248,8 @@ impl Verifier {
             return Err(InvalidToken::new(Reason::IssuerMismatch, detail).into());
         }
         let is_own = claims.issuer == self.policy.issuer;
-        // RevokeToken could not name the token. A token without `jti` can be revoked by its session, its subject, its client or its key.
-        if is_own && claims.jwt_id.as_deref().is_some_and(|jwt_id| !is_revocable(jwt_id)) {
-            let detail = "the token's `jti` cannot be revoked: it must be 1 to 255 bytes without U+0000";
-            return Err(InvalidToken::new(Reason::ClaimInvalid, detail).into());
+        if is_own {
+            jose::check_jwt_id(&claims)?;
         }
         let payload = keep(&claims, Payload { text, members });
         Ok(ExaminedToken { claims, payload, key, is_own })
@@ -301,7 +300,7 @@ impl Verifier {
     /// Checks the times and the revocation of an examined token. The caller has checked the audience.
     pub(super) fn check_good<P>(&self, token: &ExaminedToken<P>) -> Result<(), VerifyError> {
         let now = self.now();
-        check_times(&token.claims, token.key.verifies_only, now, self.policy.leeway)?;
+        jose::check_times(&token.claims, token.key.verifies_only, now, self.policy.leeway)?;
         self.check_revoked(&token.claims, token.is_own, now)
     }
 
@@ -317,27 +316,4 @@ impl Verifier {
         }
         Ok(())
     }
-}
-
-/// Checks a token's times, for clocks that differ by at most `leeway`.
-fn check_times(
-    claims: &TokenClaims,
-    is_foreign: bool,
-    now: UnixTime,
-    leeway: Duration,
-) -> Result<(), InvalidToken> {
-    let TokenClaims { expire_time, not_before_time, issue_time, .. } = claims;
-    // RFC 7519 section 4.1.4: on or after `exp` it must not be accepted.
-    if now.minus(leeway) >= *expire_time {
-        return Err(InvalidToken::expired(*expire_time));
-    }
-    // Tokens of a replica with a fast clock are valid at once. A later `nbf` was requested, and counts.
-    let issue_leeway = if is_foreign { leeway } else { leeway.max(CLOCK_MARGIN) };
-    let not_before_time = not_before_time.filter(|begins| is_foreign || Some(*begins) > *issue_time);
-    if issue_time.is_some_and(|issued| issued.minus(issue_leeway) > now)
-        || not_before_time.is_some_and(|begins| begins.minus(leeway) > now)
-    {
-        return Err(InvalidToken::new(Reason::NotYetValid, "the token is not valid yet"));
-    }
-    Ok(())
 }

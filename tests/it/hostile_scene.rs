@@ -1,11 +1,13 @@
 //! Where the tables of hostile tokens are tried: a server, and keys of one profile with which the tokens are signed.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokend::{keys::SharedSecret, model::Algorithm};
 use tonic::Code;
 
 use crate::{
+    client_scene::rejected,
     exchanges::good_for_nothing,
-    forge::{Forge, Profile},
+    forge::{Forge, Profile, b64},
     harness::{TestServer, accepted, reason, refused},
 };
 
@@ -76,10 +78,38 @@ impl Scene {
         foreign.map_or((Some(expected), Some(expected)), |(_, verify, exchange)| (*verify, *exchange))
     }
 
+    /// A verifier of a service must refuse each row as well, for the same reason. It has tokend's own public keys only: of the foreign
+    /// profile it takes nothing, and a key that is a secret is unknown. Rows of good form under the secret are signed with ES256 for it.
+    async fn all_refused_offline(&self, rows: &[Row]) {
+        let offline = crate::client_scene::offline(&self.server).await;
+        let secret = self.forge.kid(Algorithm::Hs256);
+        let by_secret = b64(self.forge.header(Algorithm::Hs256));
+        for (name, token, expected) in rows {
+            let (head, rest) = token.split_once('.').unwrap_or_default();
+            let token = match rest.split_once('.') {
+                Some((payload, _)) if head == by_secret && *expected != "TOKEN_SIGNATURE_INVALID" => {
+                    let input = format!("{}.{payload}", b64(self.forge.header(Algorithm::Es256)));
+                    &self.forge.sign_input(Algorithm::Es256, &input)
+                }
+                _ => token,
+            };
+            let reason = rejected(offline.verify(token).await);
+            let head = token.split('.').next().and_then(|head| URL_SAFE_NO_PAD.decode(head).ok());
+            let is_secret = head.is_some_and(|head| String::from_utf8_lossy(&head).contains(secret));
+            if is_secret || self.profile == Profile::Foreign {
+                continue;
+            }
+            assert_eq!(reason, *expected, "offline: {name}");
+        }
+        let is_good = offline.verify(&self.good).await.is_ok();
+        assert_eq!(is_good, self.profile == Profile::Own, "offline: the good token");
+    }
+
     /// Every row must be refused, unless the profile takes it; the good token must verify around each. Answers how many there are.
     pub async fn all_refused(&self, rows: Vec<Row>) -> usize {
         let Self { server, good, .. } = self;
         let count = rows.len();
+        self.all_refused_offline(&rows).await;
         // Before the good token is in the verified-token cache, and then with it there.
         for (name, token, expected) in &rows {
             if let (Some(expected), _) = self.expected(name, expected) {

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// The floor of each module of the crate. `proto` is generated; only transport and assembly may see it.
@@ -208,9 +209,12 @@ fn some_things_are_made_in_one_place_only() {
     let places = [
         ("Status::with_error_details", &["src/grpc/status/error_response.rs"][..]),
         ("Status::new(", &[]),
-        ("SystemTime::now", &["src/clock.rs"]),
-        ("rand::fill", &["src/random.rs", "crates/tokend-jose/src/material.rs"]),
-        ("include_proto!", &["src/proto.rs"]),
+        ("SystemTime::now", &["src/clock.rs", "crates/tokend-client/src/clock.rs"]),
+        (
+            "rand::fill",
+            &["src/random.rs", "crates/tokend-jose/src/material.rs", "crates/tokend-client/src/random.rs"],
+        ),
+        ("include_proto!", &["src/proto.rs", "crates/tokend-client/src/proto.rs"]),
         // Redaction knows the prefixes of credentials, and the makers use its constants.
         ("\"tkd_", &["src/model/credential.rs"]),
         ("\"tkr_", &["src/model/credential.rs"]),
@@ -265,4 +269,53 @@ fn the_tests_that_the_threat_model_names_exist() {
     assert_eq!(named_tests("`a::b_c` and `D::e`, `f.rs`"), [("a".to_owned(), "b_c".to_owned())]);
     let text = "#[tokio::test]\nasync fn good() {}\nfn helper() {}\n";
     assert!(is_test(text, "good") && !is_test(text, "helper") && !is_test(text, "goo"));
+}
+
+/// The packages that a package of the workspace links, itself included.
+fn linked(package: &str) -> Vec<String> {
+    let arguments = ["tree", "--package", package, "--edges", "normal", "--all-features", "--prefix", "none"];
+    let offline = ["--locked", "--offline", "--format", "{p}"];
+    let tree =
+        Command::new(env!("CARGO")).args(arguments).args(offline).current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    lines.lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
+}
+
+#[test]
+fn a_service_does_not_link_what_only_the_server_needs() {
+    const SERVER_ONLY: [&str; 7] =
+        ["tokend", "sqlx", "clap", "argon2", "bcrypt", "mimalloc", "opentelemetry"];
+    let of = |package| {
+        let linked = linked(package);
+        SERVER_ONLY.into_iter().filter(|name| linked.iter().any(|other| other == name)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("tokend-client"), Vec::<&str>::new());
+    // The check can fail.
+    assert_eq!(of("tokend"), SERVER_ONLY);
+}
+
+/// The blocks of a page in this language.
+fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
+    let fence = format!("```{language}");
+    page.split(fence.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split_once('\n')?.1.split("```").next())
+        .collect()
+}
+
+/// `cargo test` compiles the blocks of the package's README.
+#[test]
+fn rust_in_the_documentation_is_compiled() {
+    let readme = fs::read_to_string(root().join("crates/tokend-client/README.md")).unwrap();
+    let compiled = blocks(&readme, "rust");
+    let pages = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for page in pages.filter(|path| path.is_file()) {
+        for block in blocks(&fs::read_to_string(&page).unwrap(), "rust") {
+            assert!(compiled.contains(&block), "{}: not in the README:\n{block}", page.display());
+            count += 1;
+        }
+    }
+    assert_eq!(count, 2);
 }

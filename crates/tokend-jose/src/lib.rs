@@ -7,12 +7,13 @@
 //!
 //! # The steps of a verification
 //! [`Compact::parse`] → [`Header::parse`] → the key that `kid` names → the key's algorithm against `alg` → [`Verifier::verify`] →
-//! [`JsonObject::parse`] → [`read_claims`]. [`ForeignHeader`] and [`read_foreign_claims`] read tokens of other issuers. Issuer, audience and times
-//! are compared by the caller.
+//! [`JsonObject::parse`] → [`read_claims`] → issuer and audience, which the caller compares → [`check_times`] → [`check_scopes`] →
+//! [`TokenClaims::is_revoked`]. [`ForeignHeader`] and [`read_foreign_claims`] read tokens of other issuers.
 //!
 //! Invariant: nothing here is lenient, nothing does I/O, and nothing that a token contains chooses an algorithm.
 
 mod algorithm;
+mod checks;
 mod claims;
 mod compact;
 mod dummy_keys;
@@ -28,6 +29,7 @@ mod material_error;
 mod named;
 mod public_key;
 mod public_key_set;
+mod revocation;
 mod signer;
 mod time;
 mod token;
@@ -35,6 +37,7 @@ mod token_type;
 mod verifier;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use checks::{CLOCK_MARGIN, check_jwt_id, check_scopes, check_times, is_revocable};
 pub use claims::{Actor, TokenClaims, read_claims};
 pub use compact::Compact;
 pub use dummy_keys::DummyKeys;
@@ -48,6 +51,7 @@ pub use material::KeyMaterial;
 pub use material_error::MaterialError;
 pub use public_key::{PublicJwk, PublicKey};
 pub use public_key_set::{PublicKeySet, SetLookup};
+pub use revocation::{RevocationKind, covers};
 pub use signer::{Signer, SigningError};
 pub use time::{Ttl, UnixTime};
 pub use token::{encode_header, join};

@@ -12,6 +12,9 @@ use crate::Algorithm;
 /// The limit of keys in a set.
 const MOST_KEYS: usize = 64;
 
+/// The limit of keys in the set of a tokend server, which has up to 32 retired keys of each algorithm.
+const MOST_OWN_KEYS: usize = 1024;
+
 /// The limit of a `kid` of another issuer, in bytes.
 const LONGEST_KEY_ID: usize = 1024;
 
@@ -64,13 +67,32 @@ impl PublicKeySet {
     /// # Errors
     /// When `bytes` is not a set, or the set has no usable key.
     pub fn lenient(bytes: &[u8], algorithms: &[Algorithm]) -> Result<Self, String> {
+        let set = Self::read(bytes, algorithms, MOST_KEYS)?;
+        match set.skipped.first() {
+            _ if set.keys > 0 => Ok(set),
+            Some(skipped) => Err(format!("it holds no key that can be used: {skipped}")),
+            None => Err("it holds no key".to_owned()),
+        }
+    }
+
+    /// Reads the set that a tokend server publishes. It may have no key: a server may sign with HMAC secrets only. Keys that cannot be
+    /// used are skipped, such as those of algorithms that this version does not know.
+    ///
+    /// # Errors
+    /// When `bytes` is not a set. The text contains nothing of the keys.
+    pub fn published(bytes: &[u8]) -> Result<Self, String> {
+        let asymmetric = Algorithm::ALL.into_iter().filter(|algorithm| !algorithm.is_symmetric());
+        Self::read(bytes, &asymmetric.collect::<Vec<_>>(), MOST_OWN_KEYS)
+    }
+
+    fn read(bytes: &[u8], algorithms: &[Algorithm], most: usize) -> Result<Self, String> {
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let members = json::object(bytes).map_err(|error| error.to_string())?;
         let Some(Value::Array(keys)) = members.get("keys") else {
             return Err("it is no JWK set: it has no list `keys`".to_owned());
         };
-        if keys.len() > MOST_KEYS {
-            return Err(format!("it holds more than {MOST_KEYS} keys"));
+        if keys.len() > most {
+            return Err(format!("it holds more than {most} keys"));
         }
         let mut set = Self::default();
         for key in keys {
@@ -83,11 +105,7 @@ impl PublicKeySet {
                 Err(problem) => set.skipped.push(SkippedKey::new(&members, problem)),
             }
         }
-        match set.skipped.first() {
-            _ if set.keys > 0 => Ok(set),
-            Some(skipped) => Err(format!("it holds no key that can be used: {skipped}")),
-            None => Err("it holds no key".to_owned()),
-        }
+        Ok(set)
     }
 
     fn add(&mut self, key_id: Option<String>, key: PublicKey) {

@@ -1,9 +1,9 @@
-//! A verifier that watches the trust bundle: it applies and acknowledges each update, and prints a line for each change. With the JWK
-//! set and the revocations in memory it can verify tokens without a call.
+//! Many watches of the trust bundle in one process: each applies and acknowledges every update, and prints a line for each change.
+//! `bench/watchers` runs it. A service uses the package `tokend-client`.
 //!
 //!     cargo run --example verifier -- --id gateway http://127.0.0.1:50051
 
-#![expect(clippy::print_stdout, reason = "the example prints its updates")]
+#![expect(clippy::print_stdout, reason = "the program prints its updates")]
 
 use std::{collections::HashSet, error::Error, hash::BuildHasher as _, time::Duration};
 

@@ -1,7 +1,11 @@
 //! Fills a SQLite store with revocations, reads them into memory as a server does, and prints time, memory and the time of a lookup.
 //!
 //! `cargo run --release --example revocations FILE [COUNT]`; `bench/revocations` runs it.
-#![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "an example prints its result, rounded")]
+#![allow(
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "the program prints its result, rounded"
+)]
 
 use std::{
     error::Error,
