@@ -1,6 +1,6 @@
 //! The location of a store.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::OpenError;
 use crate::database::DatabaseLocation;
@@ -66,6 +66,15 @@ fn check_sqlite_path(path: &str) -> Result<(), OpenError> {
 }
 
 impl Location {
+    /// The same, without retries at startup: an operator waits for the answer.
+    #[must_use]
+    pub fn at_once(&self) -> Self {
+        match self {
+            Self::Postgres(database) => Self::Postgres(database.clone().connect_for(Duration::ZERO)),
+            other => other.clone(),
+        }
+    }
+
     /// Whether a database that takes no writes may be used.
     pub const fn admits_read_only(&self) -> bool {
         match self {

@@ -29,7 +29,7 @@ use crate::{
     model::{ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl},
     proto::v1::{IssueTokenRequest, token_service_client::TokenServiceClient},
     server::{Listeners, Server},
-    store::Location,
+    store::{Location, OpenOptions},
     telemetry::init_logs,
 };
 
@@ -190,6 +190,7 @@ impl Dev {
             Some(data) => Location::Sqlite(data.clone()),
             None => Location::Memory,
         };
+        config.settings.opening = OpenOptions::CREATE;
         Ok(config)
     }
 }

@@ -23,7 +23,7 @@ pub(super) use self::{
 use super::{error::CliError, output::escaped};
 use crate::{
     config::{Config, Inputs, Kind, Problems, Resolved, Setting, settings},
-    store::{self, Store},
+    store::{self, OpenOptions, Store},
 };
 
 /// The settings as flags: one for each setting, and `--config`.
@@ -55,14 +55,14 @@ impl From<Problems> for CliError {
     }
 }
 
-/// Opens the store of the settings, works on it, and closes it.
+/// Opens the existing store of the settings, works on it, and closes it.
 pub(super) fn with_store<T, E: Display>(
     config: &Config,
     work: impl AsyncFnOnce(&Arc<Store>) -> Result<T, E>,
 ) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let opened = store::open(&config.settings.store).await;
+        let opened = store::open_with(&config.settings.store.at_once(), &OpenOptions::EXISTING).await;
         let store = opened
             .map_err(|error| CliError::failed(format!("setting `store`: {}", escaped(&error.to_string()))))?;
         let result = work(&store).await;

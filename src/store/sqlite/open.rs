@@ -14,7 +14,7 @@ use super::{
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
 };
 use crate::store::{
-    OpenError,
+    Location, OpenError,
     schema::{Applied, MIGRATIONS_TABLE, Schema, SchemaState},
 };
 
@@ -43,14 +43,18 @@ impl SqliteDatabase {
         Ok(Self { readers: writer.clone(), writer, file: None, changed: watch::Sender::new(0) })
     }
 
-    /// Opens the database in the file at `path`, and creates it if there is none.
-    pub(in crate::store) async fn open(path: &Path) -> Result<Self, OpenError> {
+    /// Opens the database in the file at `path`, and with `create` creates it if there is none.
+    pub(in crate::store) async fn open(path: &Path, create: bool) -> Result<Self, OpenError> {
         let file = DatabaseFile::find(path)?;
         let path = &file.path().to_owned();
         let options = options().filename(path);
-        if file.has_database()? {
-            check(path, &options).await?;
-        } else {
+        let is_there = file.has_database()? && check(path, &options).await?;
+        if !is_there {
+            if !create {
+                let location = Location::Sqlite(path.clone()).to_string();
+                let problem = if path.exists() { "is an empty file" } else { "does not exist" };
+                return Err(OpenError::Missing { location, problem });
+            }
             file.create()?;
         }
         let writing =
@@ -87,8 +91,9 @@ async fn one_connection(options: SqliteConnectOptions) -> Result<SqlitePool, sql
         .await
 }
 
-/// Checks a file through a read-only connection: a file that is rejected is not changed.
-async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<(), OpenError> {
+/// Checks a file through a read-only connection: a file that is rejected is not changed. Whether it holds a store: a file without
+/// tables does not.
+async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<bool, OpenError> {
     let read_only = options.clone().read_only(true);
     let mut found = inspect(&read_only).await;
     if found.as_ref().is_err_and(needs_rollback) {
@@ -101,8 +106,8 @@ async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<(), OpenEr
     match found.map_err(|error| open_error(path, &error))? {
         Content::Damaged(problem) => damaged(problem),
         Content::OtherProgram => damaged("it is the database of another program".to_owned()),
-        Content::Empty => Ok(()),
-        Content::Tokend(applied) => Schema::sqlite().state(&applied).map(|_| ()),
+        Content::Empty => Ok(false),
+        Content::Tokend(applied) => Schema::sqlite().state(&applied).map(|_| true),
     }
 }
 
