@@ -114,6 +114,23 @@ impl Resolved {
     }
 }
 
+impl Resolved {
+    /// The address of the HTTP port, and whether it has TLS. Other settings may be missing or wrong.
+    ///
+    /// # Errors
+    /// When one of the two is wrong, or the configuration file cannot be read.
+    pub fn http_port(&self) -> Result<(SocketAddr, bool), Problems> {
+        if self.is_file_unreadable {
+            return Err(self.problems.clone());
+        }
+        let mut reader = Reader::without_other_problems(self);
+        match (reader.address("http_addr"), reader.valid_bool("http_tls")) {
+            (Some(address), Some(tls)) => Ok((address, tls)),
+            _ => Err(reader.problems),
+        }
+    }
+}
+
 /// Reads all settings. Each is read before the first `?`, so that its problems are reported.
 fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let tls = tls(reader);
