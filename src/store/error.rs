@@ -101,6 +101,20 @@ pub enum OpenError {
         /// What is there instead.
         problem: &'static str,
     },
+    /// The file is a backup.
+    #[error(
+        "{path} is a backup, which lacks later revocations: put it in place with `tokend restore {path}`, which rejects earlier tokens"
+    )]
+    Backup {
+        /// The file.
+        path: String,
+    },
+    /// Another process has the file open.
+    #[error("{path} is in use by another process: stop the server first")]
+    InUse {
+        /// The file.
+        path: String,
+    },
     /// The file is no database, or a damaged one.
     #[error("{path} is not a sound SQLite database and was not changed: {problem}")]
     Damaged {

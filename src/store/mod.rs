@@ -6,6 +6,7 @@
 
 mod action;
 mod backend;
+pub mod backup;
 mod clock_guard;
 mod error;
 mod location;

@@ -16,6 +16,7 @@ mod audit;
 mod audit_files;
 mod audit_postgres;
 mod audit_targets;
+mod backup;
 mod bad_store;
 mod batch;
 mod call_memory;

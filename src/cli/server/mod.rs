@@ -1,6 +1,7 @@
-//! Commands that run on the server's machine, with the settings of `tokend serve`: serve, dev, init, config, healthcheck, and
-//! the revocation in the store itself.
+//! Commands that run on the server's machine, with the settings of `tokend serve`: serve, dev, init, config, healthcheck, backup,
+//! restore, and the revocation in the store itself.
 
+mod backup;
 mod banner;
 mod config;
 mod dev;
@@ -16,7 +17,12 @@ use std::{collections::HashMap, fmt::Display, path::PathBuf, sync::Arc};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
 pub(super) use self::{
-    config::ConfigCommand, dev::Dev, healthcheck::Healthcheck, init::Init, revoke::RevokeCommand,
+    backup::{Backup, Restore},
+    config::ConfigCommand,
+    dev::Dev,
+    healthcheck::Healthcheck,
+    init::Init,
+    revoke::RevokeCommand,
     serve::Serve,
 };
 

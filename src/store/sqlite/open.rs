@@ -10,7 +10,7 @@ use sqlx::{
 use tokio::sync::watch;
 
 use super::{
-    SqliteDatabase,
+    SqliteDatabase, backup,
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
 };
 use crate::store::{
@@ -25,7 +25,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Few: requests are served from memory.
 const READERS: u32 = 4;
 /// The application id that the first migration writes into the file's header.
-const APPLICATION_ID: i64 = 1_953_459_044;
+pub(super) const APPLICATION_ID: i64 = 1_953_459_044;
+/// The application id of a backup, which no server opens: its revocations are out of date.
+pub(super) const BACKUP_ID: i64 = APPLICATION_ID + 1;
 /// Sets the application id after a restore.
 const MARK: &str = "PRAGMA application_id = 1953459044";
 
@@ -67,7 +69,7 @@ impl SqliteDatabase {
     }
 }
 
-fn options() -> SqliteConnectOptions {
+pub(super) fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .create_if_missing(false)
         .foreign_keys(true)
@@ -93,7 +95,7 @@ async fn one_connection(options: SqliteConnectOptions) -> Result<SqlitePool, sql
 
 /// Checks a file through a read-only connection: a file that is rejected is not changed. Whether it holds a store: a file without
 /// tables does not.
-async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<bool, OpenError> {
+pub(super) async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<bool, OpenError> {
     let read_only = options.clone().read_only(true);
     let mut found = inspect(&read_only).await;
     if found.as_ref().is_err_and(needs_rollback) {
@@ -104,10 +106,23 @@ async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<bool, Open
     }
     let damaged = |problem| Err(OpenError::Damaged { path: path.display().to_string(), problem });
     match found.map_err(|error| open_error(path, &error))? {
-        Content::Damaged(problem) => damaged(problem),
+        Content::Damaged(problem) => damaged(format!("{problem}{}", stray_log(path))),
         Content::OtherProgram => damaged("it is the database of another program".to_owned()),
+        Content::Backup => Err(OpenError::Backup { path: path.display().to_string() }),
         Content::Empty => Ok(false),
         Content::Tokend(applied) => Schema::sqlite().state(&applied).map(|_| true),
+    }
+}
+
+/// A hint for a damaged database with a log of changes, which SQLite reads as a part of it.
+fn stray_log(path: &Path) -> &'static str {
+    let log = backup::strays(path).iter().any(|file| {
+        file.to_string_lossy().ends_with("-wal") && file.metadata().is_ok_and(|found| found.len() > 0)
+    });
+    if log {
+        "; the file `-wal` beside it may belong to a former database: if you restored this one, move that file away"
+    } else {
+        ""
     }
 }
 
@@ -116,6 +131,7 @@ enum Content {
     Damaged(String),
     OtherProgram,
     Empty,
+    Backup,
     Tokend(Vec<Applied>),
 }
 
@@ -178,6 +194,9 @@ async fn read_state(connection: &mut SqliteConnection) -> Result<Content, sqlx::
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     if id == APPLICATION_ID {
         return applied(connection).await.map(Content::Tokend);
+    }
+    if id == BACKUP_ID {
+        return Ok(Content::Backup);
     }
     if id == 0 {
         // A dump by `sqlite3` has no application_id: a database restored from one is recognized by its first migration.
