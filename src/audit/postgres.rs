@@ -48,8 +48,10 @@ impl PostgresSink {
             let problem = format!("{location}: {problem}");
             AuditOpenError { setting: "audit_postgres", problem }
         };
+        let connected = database::connect_at_start(&location, TIMEOUT).await;
+        let connected = connected.map_err(|error| error.to_string()).and_then(writable);
+        let mut connection = connected.map_err(failed)?;
         let prepare = async {
-            let mut connection = connect(&location, "").await.map_err(|SinkError(problem)| problem)?;
             migrate(&mut connection).await?;
             // An error while closing does not matter.
             let _ = connection.close().await;
@@ -81,10 +83,15 @@ impl PostgresSink {
 
 /// Connects to a server that accepts writes.
 async fn connect(location: &DatabaseLocation, session: &'static str) -> Result<PgConnection, SinkError> {
-    match database::connect(location, session, TIMEOUT).await {
-        Ok(Connected { connection, access: Access::ReadWrite, .. }) => Ok(connection),
-        Ok(Connected { access, .. }) => Err(SinkError(access.problem().to_owned())),
-        Err(error) => Err(SinkError(error.to_string())),
+    let connected = database::connect(location, session, TIMEOUT).await;
+    connected.map_err(|error| error.to_string()).and_then(writable).map_err(SinkError)
+}
+
+/// The connection, if its server accepts writes.
+fn writable(connected: Connected) -> Result<PgConnection, String> {
+    match connected {
+        Connected { connection, access: Access::ReadWrite, .. } => Ok(connection),
+        Connected { access, .. } => Err(access.problem().to_owned()),
     }
 }
 

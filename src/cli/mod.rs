@@ -29,7 +29,7 @@ use self::{
     key::KeyCommand,
     output::{Output, final_message, print, print_json},
     policy::PolicyCommand,
-    server::{ConfigCommand, Dev, Healthcheck, Init, RevokeCommand, Serve},
+    server::{Backup, ConfigCommand, Dev, Healthcheck, Init, Restore, RevokeCommand, Serve},
     session::SessionCommand,
     token::TokenCommand,
     user::UserCommand,
@@ -73,6 +73,10 @@ enum Command {
     /// Revoke tokens in the store itself, for example after restoring a backup
     #[command(subcommand)]
     Revoke(RevokeCommand),
+    /// Copy the store to a file, also while the server runs
+    Backup(Backup),
+    /// Put a backup in place of the store
+    Restore(Restore),
     /// Explain what a client's policy allows
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -99,6 +103,8 @@ impl Command {
             Self::User(command) => command.run(),
             Self::Session(command) => command.run(),
             Self::Revoke(command) => command.run(),
+            Self::Backup(command) => command.run(),
+            Self::Restore(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Healthcheck(command) => command.run(),

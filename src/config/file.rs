@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Origin, Problems,
     problems::nearest,
-    setting::{Kind, Setting},
+    setting::{Kind, Setting, check_line, is_stray},
     table::settings,
 };
 
@@ -47,6 +47,10 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<FileValue
         let origin = Origin::Key { key: key.to_owned(), file: path.to_owned(), line };
         match text_of(setting, value.get_ref()) {
             Ok(text) => {
+                if let Err(problem) = check_line(&text) {
+                    problems.add(format!("{}: {problem} ({origin})", setting.name));
+                }
+                let text = text.trim_matches(is_stray).to_owned();
                 let text = relative_to(folder(path), setting, text);
                 values.push(FileValue { setting, text, origin });
             }

@@ -12,7 +12,7 @@ use super::{
     problems::nearest,
     resolved::{Resolution, Value},
     secret::Secret,
-    setting::Setting,
+    setting::{Setting, check_ends, check_line, is_stray},
     table::settings,
 };
 
@@ -78,14 +78,20 @@ impl Inputs {
         from_file: &[FileValue],
         problems: &mut Problems,
     ) -> Option<(String, Origin)> {
-        if let Some(text) = self.flags.get(setting.name) {
-            return Some((text.clone(), Origin::Flag(setting.flag())));
+        let (text, origin) = if let Some(text) = self.flags.get(setting.name) {
+            (text.clone(), Origin::Flag(setting.flag()))
+        } else if let Some(text) = self.variable(setting, variable, problems) {
+            (text, Origin::Variable(variable.to_owned()))
+        } else {
+            // The values of the file are already checked.
+            let found = from_file.iter().find(|value| value.setting.name == setting.name)?;
+            return Some((found.text.clone(), found.origin.clone()));
+        };
+        if let Err(problem) = check_line(&text) {
+            problems.add(format!("{}: {problem} ({origin})", setting.name));
         }
-        if let Some(text) = self.variable(setting, variable, problems) {
-            return Some((text, Origin::Variable(variable.to_owned())));
-        }
-        let found = from_file.iter().find(|value| value.setting.name == setting.name)?;
-        Some((found.text.clone(), found.origin.clone()))
+        // Without its ends, the value causes no further problems.
+        Some((text.trim_matches(is_stray).to_owned(), origin))
     }
 
     fn secret(
@@ -101,7 +107,11 @@ impl Inputs {
         let (value, origin) = match (text, file) {
             (None, None) => return None,
             (Some(text), None) => {
-                (Value::Secret(Secret::from_text(text)), Origin::Variable(setting.variable()))
+                let origin = Origin::Variable(setting.variable());
+                if let Err(problem) = check_ends(&text) {
+                    problems.add(format!("{}: {problem} ({origin})", setting.name));
+                }
+                (Value::Secret(Secret::from_text(text.trim_matches(is_stray))), origin)
             }
             (None, Some((path, origin))) if matches!(Path::new(&path).try_exists(), Ok(false)) => {
                 (Value::Absent(path.into()), origin)

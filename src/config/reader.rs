@@ -22,6 +22,11 @@ impl<'a> Reader<'a> {
         Self { resolved, problems: resolved.problems() }
     }
 
+    /// A reader that reports only the problems of the values that it reads.
+    pub(super) fn without_other_problems(resolved: &'a Resolved) -> Self {
+        Self { resolved, problems: Problems::default() }
+    }
+
     /// Whether the setting has a value, valid or not.
     pub(super) fn is_given(&self, name: &str) -> bool {
         self.resolved.values.contains_key(name)

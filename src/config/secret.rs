@@ -9,6 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
+use super::setting::check_ends;
 use crate::{files, keys::SharedSecret, model::Algorithm};
 
 /// The text of a secret. Its memory is wiped.
@@ -27,12 +28,14 @@ impl Secret {
     /// Reads a secret from a file, without the line ends after it.
     ///
     /// # Errors
-    /// When the file cannot be read, is empty, or is not UTF-8. The error does not quote the file.
+    /// When the file cannot be read, is empty, begins or ends with a blank, or is not UTF-8. The error does not quote the file.
     pub fn from_file(path: &Path) -> Result<Self, String> {
         // The file may be a pipe, such as a shell's `<(…)`.
         let file = File::open(path)
             .map_err(|error| format!("{} cannot be read: {error}", files::printable(path)))?;
-        files::secret(file, path).map(|text| Self { text, file: Some(path.to_owned()) })
+        let text = files::secret(file, path)?;
+        check_ends(&text).map_err(|problem| format!("{}: {problem}", files::printable(path)))?;
+        Ok(Self { text, file: Some(path.to_owned()) })
     }
 
     /// The text itself.

@@ -260,6 +260,7 @@ fn audit_database(reader: &mut Reader<'_>, store: Option<&Location>) -> Option<D
         let location =
             DatabaseLocation::parse(secret.reveal()).map_err(|problem| format!("the URL {problem}"));
         let location = reader.ok_or_problem("audit_postgres", location)?;
+        let location = location.connect_for(reader.duration("store_connect_timeout"));
         return Some(match secret.file() {
             Some(file) => location.in_file(file),
             None => location,

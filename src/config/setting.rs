@@ -78,6 +78,41 @@ impl Setting {
     }
 }
 
+/// Whether the character does not belong at the beginning or end of a value. The byte order mark is invisible, and begins some files
+/// of Windows.
+pub(super) fn is_stray(character: char) -> bool {
+    character.is_whitespace() || character.is_control() || character == '\u{feff}'
+}
+
+/// Rejects a value that begins or ends with a blank or a line end: a line end of Windows, or a copied blank, would name another file
+/// or issuer. The error does not quote the value.
+pub(super) fn check_ends(text: &str) -> Result<(), String> {
+    let check = |place: &str, found: Option<char>| match found.filter(|character| is_stray(*character)) {
+        None => Ok(()),
+        Some(' ') => Err(format!("the value {place} with a blank; remove it")),
+        Some('\n' | '\r') => Err(format!("the value {place} with a line end; remove it")),
+        Some(other) => {
+            Err(format!("the value {place} with the character {}; remove it", other.escape_unicode()))
+        }
+    };
+    check("begins", text.chars().next())?;
+    check("ends", text.chars().next_back())
+}
+
+/// As [`check_ends`], for a value of one line.
+pub(super) fn check_line(text: &str) -> Result<(), String> {
+    check_ends(text)?;
+    // The path of a SQLite file.
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        check_ends(path)?;
+    }
+    match text.chars().find(|character| character.is_control()) {
+        None => Ok(()),
+        Some('\n' | '\r') => Err("the value has several lines; write it in one".to_owned()),
+        Some(other) => Err(format!("the value contains the character {}; remove it", other.escape_unicode())),
+    }
+}
+
 pub(super) const TEN_YEARS: u64 = 10 * 365 * 86_400;
 
 /// A type with its placeholder.

@@ -66,6 +66,13 @@ const GROUPS: &[(&str, &[Setting])] = groups! {
         /// A file with the value of `store`, instead of `store`: for a value with a password; read again for each
         /// connection
         store_file: path("FILE");
+        /// Create the store at the first start, if the SQLite file does not exist or the PostgreSQL database is empty; `tokend
+        /// init` creates it too
+        create_store: boolean() => "false";
+        /// How long `tokend serve` retries at startup while PostgreSQL cannot be reached
+        store_connect_timeout: delay(3600) => "30s";
+        /// The largest number of connections to PostgreSQL; one more receives notifications
+        store_connections: number(1, 1000) => "8";
         /// Start even if the PostgreSQL database accepts no writes, such as a standby: calls that write fail, and keys do
         /// not rotate
         allow_read_only_store: boolean() => "false";

@@ -1,6 +1,6 @@
 //! The settings as types, each within its bounds.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use super::{
     Problems, Resolved,
@@ -22,7 +22,7 @@ use crate::{
     oauth,
     revocations::RevocationSettings,
     server::Settings,
-    store::Location,
+    store::{Location, OpenOptions},
     telemetry::{LogFilter, LogFormat},
     tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
@@ -115,12 +115,33 @@ impl Resolved {
     }
 }
 
+impl Resolved {
+    /// The address of the HTTP port, and whether it has TLS. Other settings may be missing or wrong.
+    ///
+    /// # Errors
+    /// When one of the two is wrong, or the configuration file cannot be read.
+    pub fn http_port(&self) -> Result<(SocketAddr, bool), Problems> {
+        if self.is_file_unreadable {
+            return Err(self.problems.clone());
+        }
+        let mut reader = Reader::without_other_problems(self);
+        match (reader.address("http_addr"), reader.valid_bool("http_tls")) {
+            (Some(address), Some(tls)) => Ok((address, tls)),
+            _ => Err(reader.problems),
+        }
+    }
+}
+
 /// Reads all settings. Each is read before the first `?`, so that its problems are reported.
 fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let tls = tls(reader);
     let issuer = issuer(reader);
     let jwks_uri = jwks_uri(reader, issuer.as_deref());
     let store = store(reader);
+    let opening = OpenOptions {
+        create: reader.bool("create_store"),
+        connections: NonZeroU32::new(reader.number("store_connections")).unwrap_or(NonZeroU32::MIN),
+    };
     let sealing = sealing(reader);
     let algorithms = algorithms(reader);
     let shared_secret = reader.secret("shared_secret").and_then(|secret| {
@@ -196,6 +217,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     }
     let settings = Settings {
         store: store?,
+        opening,
         keys: KeySettings {
             sealing,
             algorithms,
@@ -282,6 +304,7 @@ fn jwks_uri(reader: &mut Reader<'_>, issuer: Option<&str>) -> String {
 
 fn store(reader: &mut Reader<'_>) -> Option<Location> {
     let admits_read_only = reader.bool("allow_read_only_store");
+    let connect_timeout = reader.duration("store_connect_timeout");
     let (name, text) = match (reader.text("store"), reader.path("store_file")) {
         (Some(text), None) => ("store", Secret::from_text(text)),
         (None, Some(path)) => ("store_file", reader.ok_or_problem("store_file", Secret::from_file(&path))?),
@@ -306,7 +329,7 @@ fn store(reader: &mut Reader<'_>) -> Option<Location> {
             None
         }
         Ok(Location::Postgres(database)) => {
-            let database = database.admit_read_only(admits_read_only);
+            let database = database.admit_read_only(admits_read_only).connect_for(connect_timeout);
             Some(Location::Postgres(match text.file() {
                 Some(file) => database.in_file(file),
                 None => database,

@@ -1,9 +1,12 @@
 //! Connecting to the server that takes writes.
 
-use std::time::Duration;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
-    ConnectOptions as _, PgConnection, Row as _,
+    ConnectOptions as _, Connection as _, PgConnection, Row as _,
     postgres::{PgConnectOptions, PgSslMode},
 };
 
@@ -44,8 +47,44 @@ pub struct Connected {
 
 /// Why no server can be connected to. Its text is for the log: it names hosts and neither user nor password.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ConnectError(String);
+#[error("{problem}")]
+pub struct ConnectError {
+    problem: String,
+    /// Whether a later attempt may succeed: a server does not run yet, is starting, or has no free connection.
+    pub is_temporary: bool,
+}
+
+/// The pause before the second attempt, and the longest one.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// As [`connect`], at startup. Retries for the location's time if the problem is temporary, because the servers may start at the same time as
+/// tokend. Rejects a pooler that shares connections.
+///
+/// # Errors
+/// The last problem.
+pub async fn connect_at_start(
+    location: &DatabaseLocation,
+    patience: Duration,
+) -> Result<Connected, ConnectError> {
+    let deadline = Instant::now() + location.connect_timeout();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let problem = match connect(location, "", patience).await {
+            Ok(connected) => return connected.reject_shared(patience).await,
+            Err(problem) if problem.is_temporary => problem,
+            Err(problem) => return Err(problem),
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(problem);
+        }
+        let wait = pause.min(left);
+        tracing::warn!(database = %location, %problem, retry_in_ms = wait.as_millis(), "the database cannot be reached");
+        tokio::time::sleep(wait).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
 
 /// Connects to the first server that takes writes; where none does, to the best of those that answer. Names are resolved anew,
 /// files are read anew. `session` is SQL that each connection starts with; `patience` is the limit for each server.
@@ -57,8 +96,9 @@ pub async fn connect(
     session: &'static str,
     patience: Duration,
 ) -> Result<Connected, ConnectError> {
-    let servers = location.servers().await.map_err(ConnectError)?;
-    let (mut best, mut problems) = (None, Vec::new());
+    let servers = location.servers().await;
+    let servers = servers.map_err(|problem| ConnectError { problem, is_temporary: false })?;
+    let (mut best, mut problems) = (None, Problems::default());
     for server in &servers {
         if let Some(writable) = attempt(server.clone(), session, patience, &mut best, &mut problems).await {
             return Ok(writable);
@@ -72,7 +112,45 @@ pub async fn connect(
             }
         }
     }
-    best.ok_or_else(|| ConnectError(problems.join("; ")))
+    best.ok_or_else(|| ConnectError {
+        problem: problems.texts.join("; "),
+        is_temporary: problems.are_temporary,
+    })
+}
+
+const SHARED: &str = "a pooler such as PgBouncer shares the connections between transactions, which loses prepared statements, session \
+     settings and notifications; set its pool_mode to session, or connect to the server itself";
+
+impl Connected {
+    /// Rejects a pooler that gives the session of this connection to another one while both are open.
+    async fn reject_shared(mut self, patience: Duration) -> Result<Self, ConnectError> {
+        let check = async {
+            sqlx::raw_sql("SET tokend.session = 'taken'").execute(&mut self.connection).await?;
+            let mut other = self.options.connect().await?;
+            let ask = "SELECT current_setting('tokend.session', true)";
+            let value: Option<String> = sqlx::raw_sql(ask).fetch_one(&mut other).await?.try_get(0)?;
+            sqlx::raw_sql("RESET tokend.session").execute(&mut other).await?;
+            // The connection is not used again: an error on closing it has no effect.
+            let _ = other.close().await;
+            Ok::<_, sqlx::Error>(value.as_deref() == Some("taken"))
+        };
+        match tokio::time::timeout(patience, check).await {
+            Ok(Ok(true)) => {
+                let problem = format!("{}: {SHARED}", host(&self.options));
+                Err(ConnectError { problem, is_temporary: false })
+            }
+            // Without a second connection it is unknown. A server with few free connections is no reason not to start.
+            _ => Ok(self),
+        }
+    }
+}
+
+/// What is wrong with the servers.
+#[derive(Default)]
+struct Problems {
+    texts: Vec<String>,
+    /// Whether one of them is temporary.
+    are_temporary: bool,
 }
 
 /// Connects to one server. Answers it if it takes writes, and else keeps it if it is the best until now.
@@ -81,7 +159,7 @@ async fn attempt(
     session: &'static str,
     patience: Duration,
     best: &mut Option<Connected>,
-    problems: &mut Vec<String>,
+    problems: &mut Problems,
 ) -> Option<Connected> {
     let connecting = async {
         let mut connection = server.connect().await?;
@@ -99,12 +177,18 @@ async fn attempt(
             }
             return None;
         }
-        Ok(Err(error)) => problem(&error, &server),
-        Err(_) => format!("no answer within {} s", patience.as_secs()),
+        Ok(Err(error)) => {
+            problems.are_temporary |= is_temporary(&error);
+            problem(&error, &server)
+        }
+        Err(_) => {
+            problems.are_temporary = true;
+            format!("no answer within {} s", patience.as_secs())
+        }
     };
     let problem = format!("{}: {problem}", host(&server));
-    if !problems.contains(&problem) {
-        problems.push(problem);
+    if !problems.texts.contains(&problem) {
+        problems.texts.push(problem);
     }
     None
 }
@@ -149,7 +233,25 @@ async fn addresses(server: &PgConnectOptions, patience: Duration) -> Vec<PgConne
 fn problem(error: &sqlx::Error, server: &PgConnectOptions) -> String {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         Some(code) if code == "28P01" => "the server refuses user or password (28P01)".to_owned(),
+        Some(code) if code == "53300" => {
+            "the server has no free connection (53300): raise its max_connections, or lower \
+                                          store_connections of each replica"
+                .to_owned()
+        }
         _ => error.to_string().replace(&format!("\"{}\"", server.get_username()), "\"…\""),
+    }
+}
+
+/// Whether a later attempt to connect may succeed: the server cannot be reached, starts or stops (57P0.), or has no free connection
+/// (53300).
+fn is_temporary(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code == "53300" || code.starts_with("57P0"))
+        }
+        // A TLS handshake that fails is invalid data.
+        sqlx::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        _ => false,
     }
 }
 

@@ -4,6 +4,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use sqlx::postgres::PgConnectOptions;
@@ -22,6 +23,7 @@ pub struct DatabaseLocation {
     name: String,
     database: Option<String>,
     admits_read_only: bool,
+    connect_timeout: Duration,
 }
 
 /// What was read.
@@ -47,7 +49,14 @@ impl DatabaseLocation {
         let name = format!("postgres://{}/{}", hosts.join(","), database.as_deref().unwrap_or_default());
         let url = Zeroizing::new(url.to_owned());
         let text = Text { seen: url.clone(), url, problem: None };
-        Ok(Self { text: Arc::new(Mutex::new(text)), file: None, name, database, admits_read_only: false })
+        Ok(Self {
+            text: Arc::new(Mutex::new(text)),
+            file: None,
+            name,
+            database,
+            admits_read_only: false,
+            connect_timeout: Duration::ZERO,
+        })
     }
 
     /// The same, read from this file, which may be rewritten.
@@ -67,6 +76,18 @@ impl DatabaseLocation {
     /// Whether a server that takes no writes will do, such as a standby.
     pub const fn admits_read_only(&self) -> bool {
         self.admits_read_only
+    }
+
+    /// The same, retried for this time at startup while no server can be reached.
+    #[must_use]
+    pub const fn connect_for(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long to retry at startup.
+    pub(super) const fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
     }
 
     /// Says which parameters of the URL have no effect.

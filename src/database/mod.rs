@@ -8,5 +8,5 @@ mod location;
 mod url;
 
 pub use address::printable;
-pub use connect::{Access, ConnectError, Connected, access, connect, is_lost, start};
+pub use connect::{Access, ConnectError, Connected, access, connect, connect_at_start, is_lost, start};
 pub use location::DatabaseLocation;

@@ -23,6 +23,9 @@ use crate::{
     store::Store,
 };
 
+/// The clocks of two replicas may differ by this time.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
+
 /// The keys in use. Reading them never blocks and never reads the store; `look_up` does.
 pub struct KeyRing {
     store: Arc<Store>,
@@ -284,6 +287,14 @@ impl KeyRing {
     /// The time since the keys in memory were last confirmed to be the state of the store.
     pub fn view_age(&self) -> Duration {
         self.clock.now().since(self.as_of())
+    }
+
+    /// The keys that were created later than now, because the clock was wrong then. They do not rotate for a long time.
+    pub fn created_ahead(&self) -> Vec<KeyId> {
+        let limit = self.clock.now().after(CLOCK_DIFFERENCE);
+        let set = self.set();
+        let ahead = set.keys.iter().filter(|key| key.state.verifies() && key.create_time > limit);
+        ahead.map(|key| key.key_id.clone()).collect()
     }
 
     /// Every key's id and algorithm with its age.

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -20,7 +20,7 @@ use crate::{
     audit::AuditLog,
     grpc::Health,
     http::{NotReady, Readiness},
-    model::ChangeSequence,
+    model::{ChangeSequence, KeyId},
 };
 
 /// Keeps the state up to date with the store.
@@ -37,6 +37,8 @@ pub(super) struct Follower {
     accepts_writes: AtomicBool,
     /// The change up to which keys and clients were loaded. Locked through a round, so that rounds do not overlap.
     loaded: Mutex<Option<ChangeSequence>>,
+    /// The keys that were created later than now, as logged last.
+    ahead: std::sync::Mutex<Vec<KeyId>>,
 }
 
 impl Follower {
@@ -49,7 +51,8 @@ impl Follower {
         admits_read_only: bool,
     ) -> Self {
         let (accepts_writes, loaded) = (true.into(), Mutex::default());
-        Self { state, admission, audit, readiness, health, admits_read_only, accepts_writes, loaded }
+        let ahead = std::sync::Mutex::default();
+        Self { state, admission, audit, readiness, health, admits_read_only, accepts_writes, loaded, ahead }
     }
 
     /// Waits for the fetches of trusted issuers' keys that a round has begun.
@@ -80,10 +83,25 @@ impl Follower {
         let clocks = self.state.guard.observe().await;
         self.state.directory.follow_files().await;
         self.follow().await?;
+        self.check_key_times();
         let checked = self.check_writes().await;
         self.tend().await?;
         checked?;
         Ok(clocks?)
+    }
+
+    /// Warns of keys that were created later than now, when they are found or change.
+    fn check_key_times(&self) {
+        let found = self.state.ring.created_ahead();
+        let mut logged = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        for key_id in found.iter().filter(|key_id| !logged.contains(key_id)) {
+            tracing::warn!(
+                %key_id,
+                "a key was created in the future: the clock was or is wrong. Correct the clock; if it is right now, run `tokend key \
+                 accept-clock`, and replace the key (docs/rotation.md, The clock)"
+            );
+        }
+        *logged = found;
     }
 
     /// Checks whether the store accepts writes.

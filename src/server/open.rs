@@ -67,7 +67,7 @@ impl Server {
         // Files are checked first: a mistake in them must not leave a new store behind.
         let tls = open_tls(&settings, &clock)?;
         let audit = AuditLog::open(settings.audit.clone(), clock.clone()).await?;
-        let store = store::open(&settings.store).await?;
+        let store = store::open_with(&settings.store, &settings.opening).await?;
         let server = Self::build(settings, store.clone(), tls, audit, clock).await;
         if server.is_err() {
             // SQLite's files beside the database would otherwise remain.

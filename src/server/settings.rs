@@ -14,7 +14,7 @@ use crate::{
     keys::KeySettings,
     listen::{CallMemoryLimits, ConnectionLimits, GrpcLimits, TlsFiles},
     revocations::RevocationSettings,
-    store::Location,
+    store::{Location, OpenOptions},
     telemetry::TraceSettings,
     tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
@@ -24,6 +24,8 @@ use crate::{
 pub struct Settings {
     /// The store.
     pub store: Location,
+    /// How the store is opened.
+    pub opening: OpenOptions,
     /// Signing keys.
     pub keys: KeySettings,
     /// Rules for the tokens of all clients.

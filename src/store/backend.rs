@@ -4,7 +4,7 @@
 use tokio::sync::watch;
 
 use super::{
-    Location, OpenError, StoreError,
+    Location, OpenError, OpenOptions, StoreError,
     postgres::{self, PostgresDatabase},
     sql::{Connection, Either, Transaction, values},
     sqlite::SqliteDatabase,
@@ -18,11 +18,11 @@ pub(super) enum Backend {
 }
 
 impl Backend {
-    pub(super) async fn open(location: &Location) -> Result<Self, OpenError> {
+    pub(super) async fn open(location: &Location, options: &OpenOptions) -> Result<Self, OpenError> {
         Ok(match location {
             Location::Memory => Self::Sqlite(SqliteDatabase::in_memory().await?),
-            Location::Sqlite(path) => Self::Sqlite(SqliteDatabase::open(path).await?),
-            Location::Postgres(location) => Self::Postgres(PostgresDatabase::open(location).await?),
+            Location::Sqlite(path) => Self::Sqlite(SqliteDatabase::open(path, options.create).await?),
+            Location::Postgres(location) => Self::Postgres(PostgresDatabase::open(location, options).await?),
         })
     }
 

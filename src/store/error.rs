@@ -53,6 +53,7 @@ impl From<sqlx::Error> for StoreError {
             }
             error => Self::Unavailable(StoreFailure {
                 is_connection_lost: database::is_lost(&error),
+                is_pool_timeout: matches!(error, sqlx::Error::PoolTimedOut),
                 problem: error.to_string(),
             }),
         }
@@ -66,11 +67,13 @@ pub struct StoreFailure {
     problem: String,
     /// Whether the connection must not be used again.
     pub(super) is_connection_lost: bool,
+    /// Whether the pool had no connection.
+    pub(super) is_pool_timeout: bool,
 }
 
 impl<T: Into<String>> From<T> for StoreFailure {
     fn from(problem: T) -> Self {
-        Self { problem: problem.into(), is_connection_lost: false }
+        Self { problem: problem.into(), is_connection_lost: false, is_pool_timeout: false }
     }
 }
 
@@ -87,6 +90,30 @@ pub enum OpenError {
         found: i64,
         /// The newest schema version of this binary.
         known: i64,
+    },
+    /// There is no database of tokend.
+    #[error(
+        "{location} {problem}; correct the setting, or create a new store with --create-store (create_store = true) or `tokend init`"
+    )]
+    Missing {
+        /// Where, without a password.
+        location: String,
+        /// What is there instead.
+        problem: &'static str,
+    },
+    /// The file is a backup.
+    #[error(
+        "{path} is a backup, which lacks later revocations: put it in place with `tokend restore {path}`, which rejects earlier tokens"
+    )]
+    Backup {
+        /// The file.
+        path: String,
+    },
+    /// Another process has the file open.
+    #[error("{path} is in use by another process: stop the server first")]
+    InUse {
+        /// The file.
+        path: String,
     },
     /// The file is no database, or a damaged one.
     #[error("{path} is not a sound SQLite database and was not changed: {problem}")]

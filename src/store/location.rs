@@ -1,6 +1,6 @@
 //! The location of a store.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::OpenError;
 use crate::database::DatabaseLocation;
@@ -29,12 +29,7 @@ impl FromStr for Location {
             if path.is_empty() || path.starts_with(':') {
                 return Err(OpenError::Location(FORMS.to_owned()));
             }
-            // A path is printed, and so must not be a URL with a password.
-            if path.contains(['?', '@']) || path.contains("://") {
-                return Err(OpenError::Location(
-                    "`sqlite:` takes a path without parameters, `?` and `@`".to_owned(),
-                ));
-            }
+            check_sqlite_path(path)?;
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
@@ -45,7 +40,41 @@ impl FromStr for Location {
     }
 }
 
+/// Rejects a URI. A path is printed, and so must not be a URL with a password.
+fn check_sqlite_path(path: &str) -> Result<(), OpenError> {
+    let problem = if path.starts_with("file:") {
+        "`sqlite:` takes a path and no URI: remove `file:`".to_owned()
+    } else if let Some((_, parameters)) = path.split_once('?') {
+        let name = parameters.split_once('=').map_or("", |(name, _)| name);
+        let is_name = (1..=40).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let what = if is_name { format!("the parameter `{name}`") } else { "everything from `?`".to_owned() };
+        let next = match name {
+            "mode" => "; only `create_store` decides whether tokend creates the database",
+            "vfs" | "immutable" | "nolock" | "psow" => {
+                "; tokend always locks the database, because several processes may use it"
+            }
+            _ => "; tokend itself sets foreign keys, journal mode and timeouts",
+        };
+        format!("`sqlite:` takes a path without parameters: remove {what}{next}")
+    } else if path.contains('@') || path.contains("://") {
+        "`sqlite:` takes a path without `@` and `://`: rename the file or folder".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(OpenError::Location(problem))
+}
+
 impl Location {
+    /// The same, without retries at startup: an operator waits for the answer.
+    #[must_use]
+    pub fn at_once(&self) -> Self {
+        match self {
+            Self::Postgres(database) => Self::Postgres(database.clone().connect_for(Duration::ZERO)),
+            other => other.clone(),
+        }
+    }
+
     /// Whether a database that takes no writes may be used.
     pub const fn admits_read_only(&self) -> bool {
         match self {

@@ -6,6 +6,7 @@
 
 mod action;
 mod backend;
+pub mod backup;
 mod clock_guard;
 mod error;
 mod location;
@@ -15,7 +16,7 @@ mod schema;
 mod sql;
 mod sqlite;
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, num::NonZeroU32, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -115,13 +116,38 @@ impl Store {
     }
 }
 
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Whether a store is created if there is none. A mistyped location must not become a second, empty store.
+    pub create: bool,
+    /// The largest number of connections to PostgreSQL, without the one for notifications.
+    pub connections: NonZeroU32,
+}
+
+impl OpenOptions {
+    /// Opens an existing store. Few connections suffice: requests are served from memory, and a server has about 100 connections for
+    /// all replicas and other programs.
+    pub const EXISTING: Self = Self { create: false, connections: NonZeroU32::MIN.saturating_add(7) };
+    /// Opens a store, or creates it.
+    pub const CREATE: Self = Self { create: true, ..Self::EXISTING };
+}
+
+/// Opens the store at `location`, or creates it there.
+///
+/// # Errors
+/// As [`open_with`].
+pub async fn open(location: &Location) -> Result<Arc<Store>, OpenError> {
+    open_with(location, &OpenOptions::CREATE).await
+}
+
 /// Opens the store at `location`: checks it, and migrates its schema to this binary's version.
 ///
 /// # Errors
 /// See [`OpenError`]; a database that is rejected is not changed.
-pub async fn open(location: &Location) -> Result<Arc<Store>, OpenError> {
-    let store =
-        Store { backend: Arc::new(Backend::open(location).await?), metrics: Arc::default(), hook: None };
+pub async fn open_with(location: &Location, options: &OpenOptions) -> Result<Arc<Store>, OpenError> {
+    let backend = Arc::new(Backend::open(location, options).await?);
+    let store = Store { backend, metrics: Arc::default(), hook: None };
     let unreachable = |error: StoreError| OpenError::Unreachable {
         location: location.to_string(),
         problem: error.to_string(),

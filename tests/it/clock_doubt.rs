@@ -12,14 +12,16 @@ use tokend::{
 use tonic::Code;
 
 use crate::{
+    counting_store::CountingStore,
     harness::{
         ManualClock, START, TestServer, accepted, assert_refused, clock_at, for_alice, manual_clock, settings,
     },
-    key_calls::{DAY, kid, list, revoke},
+    key_calls::{DAY, kid, list, revoke, rotate},
     postgres::Database,
     process::{init, run, stderr},
     row_macs::Db,
     store_backends::{at, open_postgres},
+    store_upgrade_permissions::warnings_of,
 };
 
 const YEAR: i64 = 366 * DAY;
@@ -215,6 +217,36 @@ async fn a_store_that_takes_no_time_stops_nothing() {
     server.clock.advance(31 * DAY);
     assert!(trusts(&server).await);
     assert_ne!(kid(&server, KeyState::Active).await, first);
+}
+
+#[tokio::test]
+async fn keys_of_a_first_start_in_the_future_are_named_and_can_be_replaced() {
+    let store = memory().await;
+    let mut wrong = start(&CountingStore::quiet(&store), clock_at(START + 10 * YEAR)).await;
+    assert!(trusts(&wrong).await);
+    let first = kid(&wrong, KeyState::Active).await.unwrap();
+    wrong.begin_stop();
+    wrong.stopped().await;
+    // The clock was corrected, and an operator accepted it.
+    store.mark_clock(at(START), true).await.unwrap();
+    let (server, log) = warnings_of(start(&store, clock_at(START))).await;
+    let (_, again) = warnings_of(async { assert!(trusts(&server).await) }).await;
+    for text in ["a key was created in the future", &first, "accept-clock"] {
+        assert!(log.contains(text) || again.contains(text), "{text}: {log}{again}");
+    }
+    let (_, quiet) = warnings_of(async { server.rounds.make().await.unwrap() }).await;
+    assert!(!quiet.contains("in the future"), "{quiet}");
+    // As docs/rotation.md says: a new pending key, which signs after a day; then the key of the future is revoked.
+    let create = v1::CreateKeyRequest::default();
+    accepted(server.root.keys().create_key(server.root.request(create)).await);
+    rotate(&server, false).await;
+    server.clock.advance(2 * DAY);
+    assert!(trusts(&server).await);
+    assert_ne!(kid(&server, KeyState::Active).await.unwrap(), first);
+    revoke(&server, &first).await.unwrap();
+    accepted(server.root.issue(for_alice()).await);
+    let (_, quiet) = warnings_of(start(&store, clock_at(server.clock.now().seconds()))).await;
+    assert!(!quiet.contains("in the future"), "{quiet}");
 }
 
 #[test]

@@ -138,3 +138,89 @@ fn secrets_cross_no_network_in_plaintext() {
     assert!(served(Given::sound().flag("oauth_endpoints", "true").flag("http_addr", "0.0.0.0:8080")));
     assert!(!served(Given::sound()));
 }
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+/// The problems of complete settings, with this value of one setting.
+fn problems_with(name: &str, value: &str) -> Vec<String> {
+    let mut variables = variables(&[
+        ("TOKEND_ISSUER", "https://id.example.com"),
+        ("TOKEND_STORE", "sqlite:tokend.db"),
+        ("TOKEND_SEALING_KEY", KEY),
+        ("TOKEND_ALLOW_PLAINTEXT", "true"),
+    ]);
+    variables.insert(name.into(), value.into());
+    let read = Inputs { variables, ..Inputs::default() }.resolve().config();
+    read.err().map(|problems| problems.iter().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+#[test]
+fn a_value_with_a_line_end_or_a_blank_at_an_end_is_refused_once() {
+    for setting in tokend::config::settings() {
+        for (value, problem) in [
+            ("x\r", "the value ends with a line end; remove it"),
+            ("x\n", "the value ends with a line end; remove it"),
+            (" x", "the value begins with a blank; remove it"),
+            ("x\t", "the value ends with the character \\u{9}; remove it"),
+            ("\u{feff}x", "the value begins with the character \\u{feff}; remove it"),
+            ("\u{a0}x", "the value begins with the character \\u{a0}; remove it"),
+        ] {
+            let variable = setting.variable();
+            let found = problems_with(&variable, value);
+            let wanted = format!("{}: {problem} (variable {variable})", setting.name);
+            assert_eq!(found.iter().filter(|found| **found == wanted).count(), 1, "{wanted}: {found:#?}");
+        }
+    }
+    // Without the blank, these are valid: there is nothing else to report.
+    for (name, value) in [
+        ("TOKEND_STORE", "sqlite:/x/a.db\r"),
+        ("TOKEND_STORE", "sqlite: /x/a.db"),
+        ("TOKEND_ISSUER", " https://id.example.com"),
+        ("TOKEND_LEEWAY", "1s\r\n"),
+        ("TOKEND_GRPC_ADDR", "127.0.0.1:1 "),
+        ("TOKEND_ALLOW_PLAINTEXT", "true\r"),
+        ("TOKEND_MAX_CONNECTIONS", " 5"),
+        ("TOKEND_ALGORITHMS", "ES256,RS256\r"),
+        ("TOKEND_SEALING_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\r\n"),
+        ("TOKEND_STORE", "sqlite:/x/a\nb.db"),
+    ] {
+        let found = problems_with(name, value);
+        assert!(found.len() == 1 && found[0].contains(": the value "), "{name} {value:?}: {found:#?}");
+    }
+    assert_eq!(problems_with("TOKEND_ALGORITHMS", "ES256, RS256"), Vec::<String>::new());
+}
+
+#[test]
+fn flags_and_files_follow_the_same_rule_and_secrets_in_files_may_end_in_line_ends() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str, content: &str| {
+        fs::write(folder.path().join(name), content).unwrap();
+        folder.path().join(name).display().to_string()
+    };
+    let rest = "issuer = \"https://id.example.com\"\nallow_plaintext = true\n";
+    let problems = |text: String, flags: &[(&'static str, &str)]| {
+        let file = Some(at("tokend.toml", &format!("{rest}{text}")).into());
+        let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let read = Inputs { file, flags, ..Inputs::default() }.resolve().config();
+        read.err().map(|problems| problems.to_string()).unwrap_or_default()
+    };
+    let key = format!("sealing_key_file = \"{}\"\n", at("key", &format!("{KEY}\r\n")));
+    let store = at("store", "sqlite:/x/a.db\n");
+    let good = format!("{key}store_file = \"{store}\"\n");
+    assert_eq!(problems(good.clone(), &[]), "");
+    let found = problems(format!("{key}store = \"sqlite:/x/a.db\\r\"\n"), &[]);
+    assert!(found.starts_with("store: the value ends with a line end; remove it (key store in "), "{found}");
+    let found = problems(format!("{key}store = \"sqlite: a.db\"\n"), &[]);
+    assert!(found.starts_with("store: the value begins with a blank"), "{found}");
+    let found = problems(format!("{good}audit_file = \"\"\"\n/x\n\"\"\"\naudit_sinks = [\"file\"]\n"), &[]);
+    assert!(found.starts_with("audit_file: the value ends with a line end"), "{found}");
+    let found = problems(good.clone(), &[("jwks_uri", "https://a.example ")]);
+    assert_eq!(found, "jwks_uri: the value ends with a blank; remove it (flag --jwks-uri)");
+    at("store", "sqlite:/x/a.db \n");
+    let found = problems(good.clone(), &[]);
+    assert!(found.starts_with(&format!("store_file: {store}: the value ends with a blank")), "{found}");
+    at("store", "sqlite:/x/a.db\n");
+    at("key", &format!("{KEY} \n"));
+    let found = problems(good, &[]);
+    assert!(found.contains("key: the value ends with a blank; remove it") && !found.contains(KEY), "{found}");
+}

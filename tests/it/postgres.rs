@@ -189,7 +189,7 @@ fn folders() -> impl Iterator<Item = PathBuf> {
 }
 
 /// PostgreSQL refuses to run as root.
-fn as_unprivileged(command: &mut Command, folder: &Path) {
+pub fn as_unprivileged(command: &mut Command, folder: &Path) {
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
         let (user, group) = unprivileged();
         std::os::unix::fs::chown(folder, Some(user), Some(group)).unwrap();

@@ -78,6 +78,7 @@ fn try_all(folder: &Path, setting: &str, value: &str, and_serve: bool) {
         ("TOKEND_SEALING_KEY", SEALING_KEY),
         ("TOKEND_ALLOW_PLAINTEXT", "true"),
         ("TOKEND_LOG", "debug"),
+        ("TOKEND_STORE_CONNECT_TIMEOUT", "1ms"),
         ("TOKEND_AUDIT_SINKS", if setting == "TOKEND_AUDIT_POSTGRES" { "postgres" } else { "stdout" }),
     ];
     let commands: [&[&str]; 4] = [

@@ -43,6 +43,22 @@ fn another_text_is_refused_and_its_password_is_not_shown() {
 }
 
 #[test]
+fn parameters_of_a_sqlite_uri_are_refused_with_the_next_step() {
+    for (text, problem) in [
+        ("sqlite:x.db?mode=rwc", "remove the parameter `mode`; only `create_store` decides"),
+        ("sqlite:x.db?_fk=true", "remove the parameter `_fk`; tokend itself sets foreign keys"),
+        ("sqlite:///x.db?immutable=1&mode=ro", "remove the parameter `immutable`; tokend always locks"),
+        ("sqlite:x.db?", "remove everything from `?`; tokend itself"),
+        ("sqlite:x.db?hunter2", "remove everything from `?`; tokend itself"),
+        ("sqlite:file:x.db", "takes a path and no URI: remove `file:`"),
+        ("sqlite:u:hunter2@h/x.db", "takes a path without `@`"),
+    ] {
+        let error = text.parse::<Location>().unwrap_err().to_string();
+        assert!(error.contains(problem) && !error.contains("hunter2"), "{text}: {error}");
+    }
+}
+
+#[test]
 fn a_location_is_shown_as_scheme_hosts_and_database() {
     for (url, shown) in [
         ("postgres://u:hunter2@h:1/d", "postgres://h:1/d"),

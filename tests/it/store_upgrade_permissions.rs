@@ -71,7 +71,7 @@ fn its_settings(display_name: &str) -> String {
 }
 
 /// What comes of `action`, and what was logged on the way.
-async fn warnings_of<T>(action: impl Future<Output = T>) -> (T, String) {
+pub async fn warnings_of<T>(action: impl Future<Output = T>) -> (T, String) {
     let log = LogTo::default();
     let written = Arc::clone(&log.0);
     let subscriber = tracing_subscriber::fmt().with_writer(move || log.clone()).with_ansi(false).finish();

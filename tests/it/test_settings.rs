@@ -15,7 +15,7 @@ use tokend::{
     model::{Algorithm, ClientLimits, ClientSettings, Pattern, Permissions, Ttl},
     revocations::RevocationSettings,
     server::{CallerSources, PeopleSettings, Serving, Settings},
-    store::Location,
+    store::{Location, OpenOptions},
     tokens::{IssuePolicy, SessionPolicy, VerifyPolicy},
 };
 
@@ -38,6 +38,7 @@ pub fn schedule() -> ScheduleSettings {
 pub fn settings() -> Settings {
     Settings {
         store: Location::Memory,
+        opening: OpenOptions::CREATE,
         keys: KeySettings {
             sealing: SealingSettings::only(SealingKey::parse(SEALING_KEY).unwrap()),
             algorithms: vec![Algorithm::Es256],

@@ -127,8 +127,12 @@ fn files_that_cannot_be_used_are_named_and_no_store_is_left() {
 /// Starts a server on a store that is not there yet; the one line that it ends with must hold these words.
 #[track_caller]
 fn refused(folder: &Path, what: &str, words: &[&str]) {
-    let arguments =
-        [&["serve", "--config", "tokend.toml", "--store", "sqlite:fresh.db"], &FREE_PORTS[..], &TLS].concat();
+    let arguments = [
+        &["serve", "--config", "tokend.toml", "--store", "sqlite:fresh.db", "--create-store"],
+        &FREE_PORTS[..],
+        &TLS,
+    ]
+    .concat();
     let ended = Watched::start(folder, &arguments).ended();
     assert_eq!((ended.code, ended.stdout.len(), ended.stderr.len()), (Some(1), 0, 1), "{what}: {ended:#?}");
     let line = &ended.stderr[0];

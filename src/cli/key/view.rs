@@ -14,6 +14,9 @@ use crate::{
     proto::v1::{Key, KeyState, KeyUsage, TrustedKey},
 };
 
+/// The clocks of server and operator may differ by this time.
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
+
 /// A key as JSON. Only a pending key has counts of verifiers.
 pub(super) fn document(key: &Key) -> Value {
     let mut document = serde_json::to_value(key).unwrap_or_default();
@@ -54,7 +57,7 @@ pub(super) fn timeline(keys: &[Key], now: UnixTime) -> String {
     rows.extend(keys.iter().map(|key| cells(key, now)));
     let mut text = table(&rows);
     section(&mut text, "next", &planned_rotations(&keys, now));
-    section(&mut text, "notes", &keys.iter().flat_map(|key| notes(key)).collect::<Vec<_>>());
+    section(&mut text, "notes", &keys.iter().flat_map(|key| notes(key, now)).collect::<Vec<_>>());
     text
 }
 
@@ -140,11 +143,14 @@ fn planned_rotations(keys: &[&Key], now: UnixTime) -> Vec<String> {
 }
 
 /// What has no column in the table.
-fn notes(key: &Key) -> Vec<String> {
+fn notes(key: &Key, now: UnixTime) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note = |text: String| notes.push(format!("{}: {text}", escaped(&key.key_id)));
     if !key.issuer.is_empty() {
         note(format!("verifies tokens of {} only", escaped(&key.issuer)));
+    }
+    if let Some(at) = key.create_time.map(time).filter(|at| *at > now.after(CLOCK_DIFFERENCE)) {
+        note(format!("CREATED IN THE FUTURE, {at}: the server's clock was wrong, or yours is"));
     }
     if !key.problem.is_empty() {
         note(format!("CANNOT SIGN: {}", escaped(&key.problem)));
@@ -286,6 +292,13 @@ mod tests {
             revoke_reason: "found in a\nbackup".to_owned(),
             ..key("r", KeyState::Revoked)
         };
+        let ahead =
+            Key { create_time: at(NOW + 3650 * DAY), publish_time: None, ..key("a", KeyState::Active) };
+        let ahead = timeline(&[ahead], UnixTime::from_seconds(NOW));
+        assert!(
+            ahead.ends_with("notes\n  a: CREATED IN THE FUTURE, 2040-03-14T17:46:40Z: the server's clock was wrong, or yours is"),
+            "{ahead}"
+        );
         let elsewhere = Key { algorithm: "EdDSA".to_owned(), ..key("e", KeyState::Active) };
         let text = timeline(&[foreign, elsewhere, broken, overdue, revoked], UnixTime::from_seconds(NOW));
         assert_eq!(

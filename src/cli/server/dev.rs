@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -23,12 +23,13 @@ use crate::{
     },
     clock::SystemClock,
     config::{Config, Inputs},
+    files,
     http::Discovery,
     keys::{SealingKey, parse_local_keys},
     model::{ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl},
     proto::v1::{IssueTokenRequest, token_service_client::TokenServiceClient},
     server::{Listeners, Server},
-    store::Location,
+    store::{Location, OpenOptions},
     telemetry::init_logs,
 };
 
@@ -190,6 +191,7 @@ impl Dev {
             Some(data) => Location::Sqlite(data.clone()),
             None => Location::Memory,
         };
+        config.settings.opening = OpenOptions::CREATE;
         Ok(config)
     }
 }
@@ -209,7 +211,7 @@ pub(super) fn sealing_key(path: &Path) -> Result<Zeroizing<String>, CliError> {
     match private_file::create(path, &format!("{}\n", *key)) {
         Ok(()) => Ok(key),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let text = Zeroizing::new(fs::read_to_string(path).map_err(failed)?);
+            let text = files::read_secret(path).map_err(CliError::failed)?;
             parse_local_keys(&text)
                 .map(|_| text)
                 .map_err(|error| CliError::failed(format!("sealing key {}: {error}", path.display())))

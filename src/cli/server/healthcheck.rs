@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -27,10 +28,10 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::cli::{
-    connection::variable,
     error::CliError,
     output::{escaped, print},
 };
+use crate::config::Inputs;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -38,31 +39,34 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST_RESPONSE: usize = 4096;
 
 #[derive(Args)]
-#[command(after_help = "Calls GET /readyz on the HTTP port, with a timeout of 3 seconds.
-In a Dockerfile: HEALTHCHECK CMD [\"/tokend\", \"healthcheck\"]")]
+#[command(
+    after_help = "Calls GET /readyz on the HTTP port, with a timeout of 3 seconds. Uses the settings http_addr and http_tls of
+`tokend serve`, from a flag, a variable or the configuration file.
+In a Dockerfile: HEALTHCHECK CMD [\"/tokend\", \"healthcheck\"]"
+)]
 pub(in crate::cli) struct Healthcheck {
-    /// Set the server's HTTP address; 0.0.0.0 means this machine [variable: TOKEND_HTTP_ADDR]
+    /// Read the configuration from this TOML file [variable: TOKEND_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set the server's HTTP address; 0.0.0.0 and [::] mean this machine [variable: TOKEND_HTTP_ADDR]
     /// [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT")]
     http_addr: Option<String>,
     /// Use TLS, as the server's setting http_tls requires. The command does not verify the server's certificate, because it
     /// sends no secret [variable: TOKEND_HTTP_TLS]
-    #[arg(long)]
-    http_tls: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    http_tls: Option<String>,
 }
 
 type CheckResult = Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>>;
 
 impl Healthcheck {
     pub(in crate::cli) fn run(self) -> Result<(), CliError> {
-        let text = self.http_addr.or_else(|| variable("TOKEND_HTTP_ADDR"));
-        let text = text.as_deref().unwrap_or("127.0.0.1:8080");
-        let address = text.parse().map(reachable).map_err(|_| {
-            CliError::usage("--http-addr or TOKEND_HTTP_ADDR must be an IP address with a port")
-        })?;
-        let tls = self.http_tls || variable("TOKEND_HTTP_TLS").is_some_and(|text| text == "true");
+        let flags = [("http_addr", self.http_addr), ("http_tls", self.http_tls)];
+        let flags = flags.into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
+        let (address, tls) = Inputs::of_process(flags, self.config).resolve().http_port()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let checked = runtime.block_on(async { timeout(PATIENCE, check(address, tls)).await });
+        let checked = runtime.block_on(async { timeout(PATIENCE, check_any(address, tls)).await });
         match checked {
             Ok(Ok((StatusCode::OK, _))) => print("ready"),
             Ok(Ok((status, body))) => {
@@ -71,24 +75,38 @@ impl Healthcheck {
                 let causes = escaped(&causes.join("; "));
                 Err(CliError::failed(format!("not ready: {} {causes}", status.as_u16())))
             }
-            Ok(Err(problem)) => Err(CliError::failed(format!("{address}: {problem}"))),
+            Ok(Err(problem)) => Err(CliError::failed(problem)),
             Err(_) => Err(CliError::failed(format!("{address} did not respond within 3 seconds"))),
         }
     }
 }
 
-/// The loopback address for a server that listens on all addresses.
-const fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
+/// The loopback addresses for a server that listens on all addresses: one that listens on `[::]` may take only IPv6.
+fn reachable(address: SocketAddr) -> Vec<SocketAddr> {
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    match address.ip() {
+        ip if ip.is_unspecified() => loopback.map(|ip| SocketAddr::new(ip, address.port())).to_vec(),
+        _ => vec![address],
+    }
 }
 
-async fn check(address: SocketAddr, tls: bool) -> CheckResult {
-    let stream = TcpStream::connect(address).await?;
+/// Checks the first address that accepts a connection. The error names every address.
+async fn check_any(address: SocketAddr, tls: bool) -> CheckResult {
+    let mut problems = Vec::new();
+    for address in reachable(address) {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                return check(stream, address, tls)
+                    .await
+                    .map_err(|problem| format!("{address}: {problem}").into());
+            }
+            Err(error) => problems.push(format!("{address}: {error}")),
+        }
+    }
+    Err(problems.join("; ").into())
+}
+
+async fn check(stream: TcpStream, address: SocketAddr, tls: bool) -> CheckResult {
     if tls {
         check_on(connect_tls(stream, address.ip()).await?, address).await
     } else {

@@ -29,7 +29,7 @@ use crate::{
     config::{Config, Inputs, Resolved},
     model::{AuthenticationMethod, ClientId, ClientSecret, ClientSettings, Permissions, Role},
     server::Server,
-    store::StoreError,
+    store::{OpenOptions, StoreError},
 };
 
 const CONFIGURATION: &str = "tokend.toml";
@@ -171,9 +171,11 @@ impl Init {
 
     /// Opens the store, which creates the first keys, and creates the client.
     async fn admin(&self, config: Config) -> Result<ClientSecret, CliError> {
-        let server = Server::open(config.within_open_files(), Arc::new(SystemClock))
-            .await
-            .map_err(CliError::failed)?;
+        let mut settings = config.within_open_files();
+        settings.store = settings.store.at_once();
+        // For a new secret, the store must exist: its location may be mistyped.
+        settings.opening = if self.new_admin_secret { OpenOptions::EXISTING } else { OpenOptions::CREATE };
+        let server = Server::open(settings, Arc::new(SystemClock)).await.map_err(CliError::failed)?;
         let client_id = ClientId::parse(ADMIN).map_err(CliError::failed)?;
         let settings = match server.stored_client(&client_id).await {
             Ok(_) if !self.new_admin_secret => {

@@ -1,6 +1,7 @@
-//! Commands that run on the server's machine, with the settings of `tokend serve`: serve, dev, init, config, healthcheck, and
-//! the revocation in the store itself.
+//! Commands that run on the server's machine, with the settings of `tokend serve`: serve, dev, init, config, healthcheck, backup,
+//! restore, and the revocation in the store itself.
 
+mod backup;
 mod banner;
 mod config;
 mod dev;
@@ -16,14 +17,19 @@ use std::{collections::HashMap, fmt::Display, path::PathBuf, sync::Arc};
 use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
 pub(super) use self::{
-    config::ConfigCommand, dev::Dev, healthcheck::Healthcheck, init::Init, revoke::RevokeCommand,
+    backup::{Backup, Restore},
+    config::ConfigCommand,
+    dev::Dev,
+    healthcheck::Healthcheck,
+    init::Init,
+    revoke::RevokeCommand,
     serve::Serve,
 };
 
 use super::{error::CliError, output::escaped};
 use crate::{
     config::{Config, Inputs, Kind, Problems, Resolved, Setting, settings},
-    store::{self, Store},
+    store::{self, OpenOptions, Store},
 };
 
 /// The settings as flags: one for each setting, and `--config`.
@@ -55,14 +61,14 @@ impl From<Problems> for CliError {
     }
 }
 
-/// Opens the store of the settings, works on it, and closes it.
+/// Opens the existing store of the settings, works on it, and closes it.
 pub(super) fn with_store<T, E: Display>(
     config: &Config,
     work: impl AsyncFnOnce(&Arc<Store>) -> Result<T, E>,
 ) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let opened = store::open(&config.settings.store).await;
+        let opened = store::open_with(&config.settings.store.at_once(), &OpenOptions::EXISTING).await;
         let store = opened
             .map_err(|error| CliError::failed(format!("setting `store`: {}", escaped(&error.to_string()))))?;
         let result = work(&store).await;

@@ -103,6 +103,17 @@ fn report(output: &Output, record: &RevocationRecord, requested: UnixTime) -> Re
             "expire_time": revocation.expire_time.map(|end| end.to_string()),
         }));
     }
+    report_text(record, requested);
+    Ok(())
+}
+
+/// Writes what was revoked to stderr.
+pub(super) fn report_text(record: &RevocationRecord, requested: UnixTime) {
+    let revocation = &record.revocation;
+    let before = match &revocation.target {
+        RevocationTarget::Everything(before) => *before,
+        _ => requested,
+    };
     if before > requested {
         message(&format!("everything before {before}, which is later, was already revoked"));
     }
@@ -115,5 +126,4 @@ fn report(output: &Output, record: &RevocationRecord, requested: UnixTime) -> Re
         None => "forever, because the lifetime of the tokens of one key is unknown".to_owned(),
     };
     message(&format!("the revocation is stored {until}"));
-    Ok(())
 }

@@ -50,9 +50,28 @@ impl PostgresDatabase {
             let problem = format!("no response within {} s", ACTION_TIMEOUT.as_secs());
             Err(StoreError::Unavailable(problem.into()))
         };
-        let result = tokio::time::timeout(ACTION_TIMEOUT, action).await.unwrap_or_else(timeout);
+        let mut result = tokio::time::timeout(ACTION_TIMEOUT, action).await.unwrap_or_else(timeout);
+        if let Err(StoreError::Unavailable(failure)) = &mut result
+            && failure.is_pool_timeout
+        {
+            *failure = self.why_no_connection().into();
+        }
         self.servers.record_failure(result.as_ref().err());
         result
+    }
+
+    /// Why no connection became free in time.
+    fn why_no_connection(&self) -> String {
+        let (connections, most) = (self.pool.size(), self.pool.options().get_max_connections());
+        if connections >= most && self.pool.num_idle() == 0 {
+            return format!("all {most} connections are in use: raise store_connections");
+        }
+        match self.servers.problem() {
+            Some(problem) => format!("no new connection: {problem}"),
+            None => "no new connection: the server did not accept one in time; see max_connections of PostgreSQL, and \
+                     store_connections of each replica"
+                .to_owned(),
+        }
     }
 
     /// Why the server takes no writes now.

@@ -1,6 +1,7 @@
 //! Opening a PostgreSQL database.
 
 use std::{
+    num::NonZeroU32,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -11,15 +12,13 @@ use super::{PostgresDatabase, servers::Servers};
 use crate::{
     database::{self, Access, Connected, DatabaseLocation},
     store::{
-        OpenError,
+        OpenError, OpenOptions,
         schema::{Applied, MIGRATIONS_TABLE, Schema, SchemaState},
     },
 };
 
 /// How long an action waits for a connection, including a new one.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Few: requests are served from memory, and a server has about 100 connections for all replicas and other programs.
-const CONNECTIONS: u32 = 8;
 /// A connection that was idle for longer is tested before it is used: the server may have restarted.
 const UNTESTED: Duration = Duration::from_secs(1);
 /// The timeout of the test of a connection that is released to the pool.
@@ -34,11 +33,14 @@ const MIGRATION_SESSION: &str = "SET lock_timeout = 60000";
 
 impl PostgresDatabase {
     /// Opens the database at `location`, and migrates it.
-    pub(in crate::store) async fn open(location: &DatabaseLocation) -> Result<Self, OpenError> {
+    pub(in crate::store) async fn open(
+        location: &DatabaseLocation,
+        opening: &OpenOptions,
+    ) -> Result<Self, OpenError> {
         let unreachable =
             |problem: String| OpenError::Unreachable { location: location.to_string(), problem };
         location.warn_of_ignored();
-        let connected = database::connect(location, "", CONNECT).await;
+        let connected = database::connect_at_start(location, CONNECT).await;
         let Connected { mut connection, options, access } =
             connected.map_err(|error| unreachable(error.to_string()))?;
         if access != Access::ReadWrite && !location.admits_read_only() {
@@ -47,20 +49,20 @@ impl PostgresDatabase {
             return Err(OpenError::ReadOnly { path, problem });
         }
         // A connection of its own: it is closed after a failure, and releases the lock of the migrations.
-        migrate(&mut connection, &unreachable).await?;
+        migrate(&mut connection, location, opening.create).await?;
         // The connection is not used again: an error on closing it has no effect.
         let _ = connection.close().await;
         let servers = Arc::new(Servers::new(location.clone(), options.clone(), access));
-        let pool = pool(&servers).connect_lazy_with(options);
+        let pool = pool(&servers, opening.connections).connect_lazy_with(options);
         let watch = servers.watch(pool.clone());
         Ok(Self { pool, servers, watch, listener: OnceLock::new() })
     }
 }
 
-fn pool(servers: &Arc<Servers>) -> PgPoolOptions {
+fn pool(servers: &Arc<Servers>, connections: NonZeroU32) -> PgPoolOptions {
     let [started, acquired, released] = [(); 3].map(|()| Arc::clone(servers));
     PgPoolOptions::new()
-        .max_connections(CONNECTIONS)
+        .max_connections(connections.get())
         .acquire_timeout(CONNECT)
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
@@ -96,14 +98,22 @@ fn pool(servers: &Arc<Servers>) -> PgPoolOptions {
 
 async fn migrate(
     connection: &mut PgConnection,
-    unreachable: &(impl Fn(String) -> OpenError + Sync),
+    location: &DatabaseLocation,
+    create: bool,
 ) -> Result<(), OpenError> {
-    let failed = |error: sqlx::Error| unreachable(error.to_string());
+    let failed = |error: sqlx::Error| OpenError::Unreachable {
+        location: location.to_string(),
+        problem: error.to_string(),
+    };
     let schema = Schema::postgres();
     let applied = applied(connection).await.map_err(failed)?;
     // Without missing migrations, the start needs no permission to create tables.
     if schema.state(&applied)? == SchemaState::Current {
         return Ok(());
+    }
+    if applied.is_empty() && !create {
+        let location = location.to_string();
+        return Err(OpenError::Missing { location, problem: "has no tables of tokend" });
     }
     sqlx::raw_sql(MIGRATION_SESSION).execute(&mut *connection).await.map_err(failed)?;
     // Takes an advisory lock and reads the list again: one replica applies the migrations, the others find them applied.

@@ -1,7 +1,10 @@
 //! Selects the server that the pool connects to. After a failover, or with a rotated password, the connections to the old server
 //! are dropped, and a task looks for the server that takes writes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use sqlx::{Connection as _, PgPool, postgres::PgConnectOptions};
 use tokio::{
@@ -40,6 +43,8 @@ pub(super) struct Servers {
     suspected: Notify,
     /// Held while a server is looked for.
     looking: Mutex<()>,
+    /// Why no server was found last.
+    problem: std::sync::Mutex<Option<String>>,
 }
 
 impl Servers {
@@ -47,7 +52,18 @@ impl Servers {
         let current =
             Current { options: Arc::new(options), access, is_suspected: false, since: Instant::now() };
         let (suspected, looking) = (Notify::new(), Mutex::default());
-        Self { location, current: watch::Sender::new(current), suspected, looking }
+        Self {
+            location,
+            current: watch::Sender::new(current),
+            suspected,
+            looking,
+            problem: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Why no server was found last; `None` if one was.
+    pub(super) fn problem(&self) -> Option<String> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The current server, and each one after it.
@@ -130,8 +146,10 @@ impl Servers {
 
     async fn look(&self, pool: &PgPool) -> Result<Access, ConnectError> {
         let _one = self.looking.lock().await;
-        let Connected { connection, options, access } =
-            database::connect(&self.location, "", TIMEOUT).await?;
+        let connected = database::connect(&self.location, "", TIMEOUT).await;
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) =
+            connected.as_ref().err().map(ToString::to_string);
+        let Connected { connection, options, access } = connected?;
         // The pool makes its own connections: an error on closing this one has no effect.
         let _ = tokio::time::timeout(PAUSE, connection.close()).await;
         let server = |options: &PgConnectOptions| {

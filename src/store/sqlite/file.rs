@@ -61,6 +61,18 @@ impl DatabaseFile {
         Ok(file)
     }
 
+    /// Finds a file that is only read.
+    pub(super) fn find_to_read(path: &Path) -> Result<Self, OpenError> {
+        let path = std::path::absolute(path).map_err(|error| refused(path, &error))?;
+        let length = match fs::metadata(&path) {
+            Ok(found) if !found.is_file() => return Err(read_only(&path, "it is not a file")),
+            Ok(found) => found.len(),
+            Err(error) if error.kind() == ErrorKind::NotFound => 0,
+            Err(error) => return Err(refused(&path, &error)),
+        };
+        Ok(Self { path, length })
+    }
+
     /// Whether this process may write the folder, the database and the files beside it: SQLite opens a file that it may only read
     /// without a word.
     pub(super) fn check_access(&self) -> Result<(), OpenError> {

@@ -10,11 +10,11 @@ use sqlx::{
 use tokio::sync::watch;
 
 use super::{
-    SqliteDatabase,
+    SqliteDatabase, backup,
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
 };
 use crate::store::{
-    OpenError,
+    Location, OpenError,
     schema::{Applied, MIGRATIONS_TABLE, Schema, SchemaState},
 };
 
@@ -25,7 +25,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Few: requests are served from memory.
 const READERS: u32 = 4;
 /// The application id that the first migration writes into the file's header.
-const APPLICATION_ID: i64 = 1_953_459_044;
+pub(super) const APPLICATION_ID: i64 = 1_953_459_044;
+/// The application id of a backup, which no server opens: its revocations are out of date.
+pub(super) const BACKUP_ID: i64 = APPLICATION_ID + 1;
 /// Sets the application id after a restore.
 const MARK: &str = "PRAGMA application_id = 1953459044";
 
@@ -43,14 +45,18 @@ impl SqliteDatabase {
         Ok(Self { readers: writer.clone(), writer, file: None, changed: watch::Sender::new(0) })
     }
 
-    /// Opens the database in the file at `path`, and creates it if there is none.
-    pub(in crate::store) async fn open(path: &Path) -> Result<Self, OpenError> {
+    /// Opens the database in the file at `path`, and with `create` creates it if there is none.
+    pub(in crate::store) async fn open(path: &Path, create: bool) -> Result<Self, OpenError> {
         let file = DatabaseFile::find(path)?;
         let path = &file.path().to_owned();
         let options = options().filename(path);
-        if file.has_database()? {
-            check(path, &options).await?;
-        } else {
+        let is_there = file.has_database()? && check(path, &options).await?;
+        if !is_there {
+            if !create {
+                let location = Location::Sqlite(path.clone()).to_string();
+                let problem = if path.exists() { "is an empty file" } else { "does not exist" };
+                return Err(OpenError::Missing { location, problem });
+            }
             file.create()?;
         }
         let writing =
@@ -63,7 +69,7 @@ impl SqliteDatabase {
     }
 }
 
-fn options() -> SqliteConnectOptions {
+pub(super) fn options() -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .create_if_missing(false)
         .foreign_keys(true)
@@ -87,8 +93,9 @@ async fn one_connection(options: SqliteConnectOptions) -> Result<SqlitePool, sql
         .await
 }
 
-/// Checks a file through a read-only connection: a file that is rejected is not changed.
-async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<(), OpenError> {
+/// Checks a file through a read-only connection: a file that is rejected is not changed. Whether it holds a store: a file without
+/// tables does not.
+pub(super) async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<bool, OpenError> {
     let read_only = options.clone().read_only(true);
     let mut found = inspect(&read_only).await;
     if found.as_ref().is_err_and(needs_rollback) {
@@ -99,10 +106,23 @@ async fn check(path: &Path, options: &SqliteConnectOptions) -> Result<(), OpenEr
     }
     let damaged = |problem| Err(OpenError::Damaged { path: path.display().to_string(), problem });
     match found.map_err(|error| open_error(path, &error))? {
-        Content::Damaged(problem) => damaged(problem),
+        Content::Damaged(problem) => damaged(format!("{problem}{}", stray_log(path))),
         Content::OtherProgram => damaged("it is the database of another program".to_owned()),
-        Content::Empty => Ok(()),
-        Content::Tokend(applied) => Schema::sqlite().state(&applied).map(|_| ()),
+        Content::Backup => Err(OpenError::Backup { path: path.display().to_string() }),
+        Content::Empty => Ok(false),
+        Content::Tokend(applied) => Schema::sqlite().state(&applied).map(|_| true),
+    }
+}
+
+/// A hint for a damaged database with a log of changes, which SQLite reads as a part of it.
+fn stray_log(path: &Path) -> &'static str {
+    let log = backup::strays(path).iter().any(|file| {
+        file.to_string_lossy().ends_with("-wal") && file.metadata().is_ok_and(|found| found.len() > 0)
+    });
+    if log {
+        "; the file `-wal` beside it may belong to a former database: if you restored this one, move that file away"
+    } else {
+        ""
     }
 }
 
@@ -111,6 +131,7 @@ enum Content {
     Damaged(String),
     OtherProgram,
     Empty,
+    Backup,
     Tokend(Vec<Applied>),
 }
 
@@ -173,6 +194,9 @@ async fn read_state(connection: &mut SqliteConnection) -> Result<Content, sqlx::
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await?;
     if id == APPLICATION_ID {
         return applied(connection).await.map(Content::Tokend);
+    }
+    if id == BACKUP_ID {
+        return Ok(Content::Backup);
     }
     if id == 0 {
         // A dump by `sqlite3` has no application_id: a database restored from one is recognized by its first migration.
