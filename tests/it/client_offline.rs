@@ -326,6 +326,8 @@ async fn a_verifier_must_know_its_issuer_and_its_audience() {
     assert_eq!(error, "audience is missing: call `.audience(…)` on the builder");
     let error = verifier().audience("orders").build().unwrap_err().to_string();
     assert_eq!(error, "issuer is missing: call `.issuer(…)` on the builder");
+    let leeway = verifier().issuer(ISSUER).audience("orders").leeway(Duration::from_secs(61));
+    assert!(leeway.build().unwrap_err().to_string().starts_with("leeway: must be at most a minute"));
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ use crate::{BuildError, Clock, Credential, SystemClock, channel::in_runtime, ran
 
 /// The default of the server's setting `staleness_bound`.
 const WATCH_BOUND: Duration = Duration::from_secs(300);
+/// The default of the server's setting `max_leeway`: revocations are kept for this time after the last of their tokens has expired.
+const MOST_LEEWAY: Duration = Duration::from_secs(60);
 /// A JWK set has no revocations, and its keys change rarely.
 const JWK_SET_BOUND: Duration = Duration::from_secs(3600);
 
@@ -76,7 +78,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// The allowed clock difference when `exp`, `nbf` and `iat` are compared, in whole seconds. Default: zero, as of the server.
+    /// The allowed clock difference when `exp`, `nbf` and `iat` are compared, in whole seconds, at most a minute.
+    /// Default: zero, as of the server.
     #[must_use]
     pub const fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
@@ -144,6 +147,10 @@ impl VerifierBuilder {
         let Self { mode, issuer, audiences, leeway, max_token_bytes, cache_bytes, clock, .. } = self;
         if audiences.is_empty() {
             return Err(BuildError::Missing { setting: "audience" });
+        }
+        if leeway > MOST_LEEWAY {
+            let problem = "must be at most a minute: revocations are not kept for longer";
+            return Err(BuildError::Invalid { setting: "leeway", problem });
         }
         let required = || issuer.clone().ok_or(BuildError::Missing { setting: "issuer" });
         let accept = |issuer| Accepted { issuer, audiences: audiences.clone(), leeway, max_token_bytes };

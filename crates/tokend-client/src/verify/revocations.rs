@@ -59,6 +59,10 @@ impl Revocations {
     pub(super) fn insert(&mut self, revocation: Revocation, now: UnixTime) -> Result<(), &'static str> {
         const UNKNOWN: &str =
             "a revocation has a target that this version does not know; update tokend-client";
+        if self.len() > self.kept.saturating_mul(2).max(CLEAN_UP_AFTER) {
+            self.remove_expired(now);
+            self.kept = self.len();
+        }
         let time = |time: prost_types::Timestamp| UnixTime::from_seconds(time.seconds);
         let extent = Extent {
             issued_before: revocation.issued_before_time.map(time),
@@ -81,10 +85,6 @@ impl Revocations {
             Target::KeyId(_) => return Err("a revoked key belongs to the keys"),
         };
         extend(self.named.entry(kind).or_default().entry(text.into()), extent);
-        if self.len() > self.kept.saturating_mul(2).max(CLEAN_UP_AFTER) {
-            self.remove_expired(now);
-            self.kept = self.len();
-        }
         Ok(())
     }
 
@@ -136,5 +136,68 @@ fn hash(key: &hmac::Key, subject: &str) -> SubjectHash {
 impl fmt::Debug for Revocations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Revocations").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revocation(target: Target, expire: i64) -> Revocation {
+        let expire_time = Some(prost_types::Timestamp { seconds: expire, nanos: 0 });
+        Revocation { target: Some(target), expire_time, ..Default::default() }
+    }
+
+    #[test]
+    fn expired_revocations_of_each_kind_make_room() -> Result<(), &'static str> {
+        let targets: [fn(usize) -> Target; 3] = [
+            |number| Target::JwtId(number.to_string()),
+            |number| Target::Subject(number.to_string()),
+            |number| Target::ClientId(number.to_string()),
+        ];
+        for target in targets {
+            let mut revocations = Revocations::new([7; 16]);
+            for number in 0..10 * CLEAN_UP_AFTER {
+                let now = i64::try_from(number).unwrap_or_default();
+                // Each expires a hundred seconds later.
+                revocations.insert(revocation(target(number), now + 100), UnixTime::from_seconds(now))?;
+            }
+            assert!((100..=CLEAN_UP_AFTER + 1).contains(&revocations.len()), "{}", revocations.len());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_revocation_is_extended_and_never_narrowed() -> Result<(), &'static str> {
+        let mut revocations = Revocations::new([7; 16]);
+        let claims = TokenClaims {
+            issuer: "i".to_owned(),
+            subject: "alice".to_owned(),
+            audiences: Vec::new(),
+            expire_time: UnixTime::from_seconds(100),
+            not_before_time: None,
+            issue_time: Some(UnixTime::from_seconds(10)),
+            jwt_id: None,
+            client_id: None,
+            scopes: Vec::new(),
+            actor: None,
+            session_id: None,
+            origin_time: None,
+        };
+        let subject = revocations.subject_hash(&claims);
+        for (before, is_revoked) in [(10, false), (11, true), (5, true)] {
+            let issued_before_time = Some(prost_types::Timestamp { seconds: before, nanos: 0 });
+            let revocation = revocation(Target::Subject("alice".to_owned()), 200);
+            let revocation = Revocation { issued_before_time, ..revocation };
+            revocations.insert(revocation, UnixTime::from_seconds(0))?;
+            assert_eq!(revocations.revokes(&claims, &subject), is_revoked, "before {before}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_revocation_of_an_unknown_kind_is_an_error() {
+        let mut revocations = Revocations::new([7; 16]);
+        assert!(revocations.insert(Revocation::default(), UnixTime::from_seconds(0)).is_err());
     }
 }
