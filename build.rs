@@ -9,13 +9,14 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "tokend/v1/error_reason.proto",
     "tokend/v1/token_service.proto",
     "tokend/v1/client_service.proto",
     "tokend/v1/user_service.proto",
     "tokend/v1/session_service.proto",
     "tokend/v1/key_service.proto",
+    "tokend/v1/status_service.proto",
     "tokend/v1/trust_bundle_service.proto",
     "google/rpc/error_details.proto",
 ];
@@ -47,7 +48,10 @@ const SECRETIVE: [&str; 22] = [
 ];
 
 /// Messages that the command line writes as JSON.
-const JSON_WRITTEN: [&str; 8] = [
+const JSON_WRITTEN: [&str; 11] = [
+    "GetStatusResponse",
+    "StatusProblem",
+    "Replica",
     "Key",
     "TrustedKey",
     "Session",

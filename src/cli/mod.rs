@@ -13,6 +13,7 @@ mod policy;
 mod private_file;
 mod server;
 mod session;
+mod status;
 mod time_text;
 mod token;
 mod user;
@@ -31,6 +32,7 @@ use self::{
     policy::PolicyCommand,
     server::{Backup, ConfigCommand, Dev, Healthcheck, Init, Restore, RevokeCommand, Serve},
     session::SessionCommand,
+    status::Status,
     token::TokenCommand,
     user::UserCommand,
 };
@@ -85,6 +87,8 @@ enum Command {
     Config(ConfigCommand),
     /// Check whether a running tokend is ready
     Healthcheck(Healthcheck),
+    /// Show the state of a running server, and what is wrong with it
+    Status(Status),
     /// Print the version
     Version(Version),
     /// Print a completion script for a shell
@@ -108,6 +112,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Config(command) => command.run(),
             Self::Healthcheck(command) => command.run(),
+            Self::Status(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Completions(command) => command.run(),
         }

@@ -28,7 +28,7 @@ pub(super) struct MethodInfo {
 use Audited::{Always, Never, Refusals};
 
 /// All methods.
-pub(super) static METHODS: [MethodInfo; 35] = [
+pub(super) static METHODS: [MethodInfo; 36] = [
     token("/tokend.v1.TokenService/VerifyToken", Refusals, CallClass::Verify),
     token("/tokend.v1.TokenService/IssueToken", Always, CallClass::Issue),
     token("/tokend.v1.TokenService/BatchVerifyTokens", Refusals, CallClass::Verify),
@@ -62,6 +62,7 @@ pub(super) static METHODS: [MethodInfo; 35] = [
     admin("/tokend.v1.KeyService/ImportKey", Always),
     admin("/tokend.v1.KeyService/RotateKeys", Always),
     admin("/tokend.v1.KeyService/RevokeKey", Always),
+    admin("/tokend.v1.StatusService/GetStatus", Refusals),
     public("/tokend.v1.TrustBundleService/GetTrustBundle"),
     client_streaming("/tokend.v1.TrustBundleService/WatchTrustBundle"),
     public("/grpc.health.v1.Health/Watch"),

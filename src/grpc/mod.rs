@@ -40,7 +40,7 @@ use edge::UntilDrain;
 pub use edge::{Drain, Edge, EdgeParts, InProcessResponse, Limits};
 pub use idempotency::RequestResponses;
 pub use metrics::{ApiMetrics, RpcMetrics};
-pub use services::{Api, Health, TrustPrivacy, WatchLimits};
+pub use services::{Api, Health, StatusSource, TrustPrivacy, WatchLimits};
 
 use crate::{
     clock::Clock,
@@ -49,8 +49,9 @@ use crate::{
         self,
         v1::{
             client_service_server::ClientServiceServer, key_service_server::KeyServiceServer,
-            session_service_server::SessionServiceServer, token_service_server::TokenServiceServer,
-            trust_bundle_service_server::TrustBundleServiceServer, user_service_server::UserServiceServer,
+            session_service_server::SessionServiceServer, status_service_server::StatusServiceServer,
+            token_service_server::TokenServiceServer, trust_bundle_service_server::TrustBundleServiceServer,
+            user_service_server::UserServiceServer,
         },
     },
     revocations::Revocations,
@@ -161,6 +162,7 @@ pub fn services(api: Api, health: &Health, max_message_bytes: usize) -> Result<S
         UserServiceServer: max_message_bytes,
         SessionServiceServer: max_message_bytes,
         KeyServiceServer: max_message_bytes,
+        StatusServiceServer: MAX_NAME_MESSAGE,
         TrustBundleServiceServer: MAX_WATCH_MESSAGE
     );
     #[cfg(feature = "envoy")]

@@ -90,6 +90,11 @@ impl Readiness {
         self.causes.subscribe()
     }
 
+    /// The reason and the text of each cause.
+    pub fn causes(&self) -> Vec<(&'static str, &'static str)> {
+        self.causes.borrow().iter().map(|cause| (cause.reason(), cause.text())).collect()
+    }
+
     /// The response body: one line for each cause, tolerated ones included.
     pub(super) fn body(&self) -> String {
         let causes = self.causes.borrow();

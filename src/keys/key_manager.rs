@@ -91,6 +91,11 @@ impl KeyManager {
         Ok(())
     }
 
+    /// The id of this replica.
+    pub fn replica_id(&self) -> &str {
+        &self.replica_id
+    }
+
     /// Deletes the report of this replica, which is about to stop.
     ///
     /// # Errors

@@ -162,13 +162,14 @@ pub enum Method {
     UpdateUser,
     SetUserPassword,
     DeleteUser,
+    GetStatus,
     GetTrustBundle,
     WatchTrustBundle,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::IssueToken,
         Self::VerifyToken,
         Self::BatchVerifyTokens,
@@ -197,6 +198,7 @@ impl Method {
         Self::ImportKey,
         Self::RotateKeys,
         Self::RevokeKey,
+        Self::GetStatus,
         Self::GetTrustBundle,
         Self::WatchTrustBundle,
     ];
@@ -232,6 +234,7 @@ impl Method {
             Self::UpdateUser => "UserService/UpdateUser",
             Self::SetUserPassword => "UserService/SetUserPassword",
             Self::DeleteUser => "UserService/DeleteUser",
+            Self::GetStatus => "StatusService/GetStatus",
             Self::GetTrustBundle => "TrustBundleService/GetTrustBundle",
             Self::WatchTrustBundle => "TrustBundleService/WatchTrustBundle",
         }

@@ -9,6 +9,7 @@ mod open;
 mod run;
 mod settings;
 mod state;
+mod status;
 
 pub use error::{RunError, StartError};
 pub use open::{Rounds, Server};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Serving, Settings, StartError, follow::Follower, state::State};
+use super::{Serving, Settings, StartError, follow::Follower, state::State, status::ReplicaStatus};
 use crate::{
     access::{
         Authenticator, ClientRegistry, KeyRegistry, LoginLimits, PasswordHasher, RegistryError, UserRegistry,
@@ -98,6 +98,7 @@ impl Server {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let mut metrics = MetricsRegistry::default();
+        let start_time = clock.now();
         let (serving, audit) = (settings.serving, Arc::new(audit));
         let traces = settings.traces.as_ref().map(Traces::start).transpose()?;
         store.register_metrics(&mut metrics);
@@ -178,6 +179,14 @@ impl Server {
 
         let drain = Drain::default();
         let responses = Arc::new(RequestResponses::new(clock)?);
+        let status = ReplicaStatus {
+            state: state.clone(),
+            readiness: readiness.clone(),
+            tls: tls.clone(),
+            issuer: settings.discovery.issuer.clone(),
+            store: settings.store.to_string(),
+            start_time,
+        };
         let services = grpc::Api {
             authenticator: Arc::new(authenticator),
             clients: clients.clone(),
@@ -198,6 +207,7 @@ impl Server {
             introspector,
             exchanger,
             revocations: state.revocations.clone(),
+            status: Arc::new(status),
             metrics: api_metrics,
         };
         let services = grpc::services(services, &health, settings.max_message_bytes)?;

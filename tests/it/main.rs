@@ -171,6 +171,7 @@ mod serving;
 mod session_end;
 mod sessions;
 mod stalled_output;
+mod status;
 mod stolen_rows;
 mod store_assertions;
 mod store_backends;

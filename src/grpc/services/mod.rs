@@ -10,6 +10,7 @@ pub(super) mod envoy;
 mod health;
 mod key;
 mod session;
+mod status;
 pub(super) mod token;
 mod trust;
 mod user;
@@ -17,6 +18,7 @@ mod user;
 use std::sync::Arc;
 
 pub use health::Health;
+pub use status::StatusSource;
 pub use trust::{TrustPrivacy, WatchLimits};
 
 use super::{ApiMetrics, Drain, RequestResponses};
@@ -69,6 +71,8 @@ pub struct Api {
     pub exchanger: Exchanger,
     /// The revocations in memory.
     pub revocations: Arc<Revocations>,
+    /// The state of this replica.
+    pub status: Arc<dyn StatusSource>,
     /// Counts tokens, logins, sessions and revocations.
     pub metrics: ApiMetrics,
 }

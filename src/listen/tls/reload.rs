@@ -13,10 +13,11 @@ use arc_swap::ArcSwap;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    certificate::Validity,
     config::Configs,
     files::{Contents, TlsError, TlsFiles},
 };
-use crate::{clock::Clock, metrics::MetricsRegistry};
+use crate::{clock::Clock, metrics::MetricsRegistry, model::UnixTime};
 
 /// Attempts to read the same contents twice in a row: another set of files may be put in place between two reads.
 const MAX_READS: u32 = 4;
@@ -140,6 +141,16 @@ impl TlsReloader {
             let help = "When the server's certificate expires, in seconds since 1970";
             scrape.gauge("tokend_tls_certificate_expires_at_seconds", help, validity.expires_at().seconds())
         });
+    }
+
+    /// Whether the files can be used; otherwise their former contents are in use.
+    pub fn is_usable(&self) -> bool {
+        self.usable.load(Relaxed)
+    }
+
+    /// When the certificate in use expires, if it could be parsed.
+    pub fn expire_time(&self) -> Option<UnixTime> {
+        self.current.load().validity.map(Validity::expires_at)
     }
 
     /// Reloads every `interval`, for ever. The contents are compared, so that the symbolic links that Kubernetes swaps in a volume
