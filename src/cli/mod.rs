@@ -29,7 +29,7 @@ use self::{
     key::KeyCommand,
     output::{Output, final_message, print, print_json},
     policy::PolicyCommand,
-    server::{Backup, ConfigCommand, Dev, Healthcheck, Init, Restore, RevokeCommand, Serve},
+    server::{Backup, ConfigCommand, Dev, Doctor, Healthcheck, Init, Restore, RevokeCommand, Serve},
     session::SessionCommand,
     token::TokenCommand,
     user::UserCommand,
@@ -83,6 +83,8 @@ enum Command {
     /// Check and show the settings of `tokend serve`
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check everything that `tokend serve` needs, and say how to cure it
+    Doctor(Doctor),
     /// Check whether a running tokend is ready
     Healthcheck(Healthcheck),
     /// Print the version
@@ -107,6 +109,7 @@ impl Command {
             Self::Restore(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Config(command) => command.run(),
+            Self::Doctor(command) => command.run(),
             Self::Healthcheck(command) => command.run(),
             Self::Version(command) => command.run(),
             Self::Completions(command) => command.run(),

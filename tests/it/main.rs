@@ -40,6 +40,7 @@ mod caller_workloads;
 mod callers;
 mod cli_clients;
 mod cli_config;
+mod cli_doctor;
 mod cli_exchange;
 mod cli_first_steps;
 mod cli_health;

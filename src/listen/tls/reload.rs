@@ -13,10 +13,11 @@ use arc_swap::ArcSwap;
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    certificate::Validity,
     config::Configs,
     files::{Contents, TlsError, TlsFiles},
 };
-use crate::{clock::Clock, metrics::MetricsRegistry};
+use crate::{clock::Clock, metrics::MetricsRegistry, model::UnixTime};
 
 /// Attempts to read the same contents twice in a row: another set of files may be put in place between two reads.
 const MAX_READS: u32 = 4;
@@ -67,6 +68,12 @@ impl TlsReloader {
         };
         reloader.reload();
         Ok(reloader)
+    }
+
+    /// The host names in the certificate in use, and its end.
+    pub fn certificate(&self) -> (Vec<String>, Option<UnixTime>) {
+        let current = self.current.load();
+        (current.names.clone(), current.validity.map(Validity::expires_at))
     }
 
     /// Reads the files again, and uses their contents if they have changed and are valid. Otherwise logs the problem once, and keeps
