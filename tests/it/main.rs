@@ -144,6 +144,7 @@ mod refresh_races;
 mod refresh_replicas;
 mod refusals;
 mod repeats;
+mod request_resets;
 mod revocations;
 mod revocations_failures;
 mod revocations_race;
