@@ -60,6 +60,7 @@ pub(crate) use policy::{administer, batch_verify, introspect, issue, may_stream,
 pub(crate) use refresh::{RefreshGrant, refresh};
 pub(crate) use revoke::{Owner, RevokeGrant, revoke};
 pub(crate) use trusted_issuers::IssuerTokenError;
+pub(crate) use trusted_issuers::fetch as fetch_jwk_set;
 pub use trusted_issuers::{
     KeySource, RefreshSettings, TrustedIssuerSettings, TrustedIssuers, TrustedKeyView,
 };

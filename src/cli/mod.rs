@@ -30,7 +30,7 @@ use self::{
     key::KeyCommand,
     output::{Output, final_message, print, print_json},
     policy::PolicyCommand,
-    server::{Backup, ConfigCommand, Dev, Healthcheck, Init, Restore, RevokeCommand, Serve},
+    server::{Backup, ConfigCommand, Dev, Doctor, Healthcheck, Init, Restore, RevokeCommand, Serve},
     session::SessionCommand,
     status::Status,
     token::TokenCommand,
@@ -85,6 +85,8 @@ enum Command {
     /// Check and show the settings of `tokend serve`
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check everything that `tokend serve` needs, and say how to cure it
+    Doctor(Doctor),
     /// Check whether a running tokend is ready
     Healthcheck(Healthcheck),
     /// Show the state of a running server, and what is wrong with it
@@ -111,6 +113,7 @@ impl Command {
             Self::Restore(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Config(command) => command.run(),
+            Self::Doctor(command) => command.run(),
             Self::Healthcheck(command) => command.run(),
             Self::Status(command) => command.run(),
             Self::Version(command) => command.run(),

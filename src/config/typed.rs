@@ -140,6 +140,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let store = store(reader);
     let opening = OpenOptions {
         create: reader.bool("create_store"),
+        migrate: true,
         connections: NonZeroU32::new(reader.number("store_connections")).unwrap_or(NonZeroU32::MIN),
     };
     let sealing = sealing(reader);

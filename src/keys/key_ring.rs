@@ -47,6 +47,28 @@ pub struct KeyRing {
     pub(super) waiting: Semaphore,
 }
 
+/// The stored keys, each with the reason why it cannot be used, if it cannot. Changes nothing in the store.
+///
+/// # Errors
+/// When the store or the provider of sealing keys fails.
+pub async fn inspect(
+    store: &Arc<Store>,
+    settings: &KeySettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<(KeyRecord, Option<String>)>, KeyError> {
+    let sealer = Sealer::new(&settings.sealing, store, clock)?;
+    let stored = store.keys().await?;
+    sealer.load(checked::sealed_parts(&stored), Patience::Brief).await;
+    let keys = stored.keys.clone();
+    let ring = Ring::open(stored, settings, &sealer, None);
+    let problem = |key: &KeyRecord| ring.problems().get(&key.key_id).cloned();
+    let inspected = keys.into_iter().map(|key| {
+        let problem = problem(&key);
+        (key, problem)
+    });
+    Ok(inspected.collect())
+}
+
 /// The result of a search for a key id in memory.
 pub(crate) enum KeyLookup {
     /// The key with that id.

@@ -26,7 +26,7 @@ pub use jwks::JwkSetDocument;
 pub(crate) use jwks::etag;
 pub use key_manager::KeyManager;
 pub(crate) use key_ring::KeyLookup;
-pub use key_ring::KeyRing;
+pub use key_ring::{KeyRing, inspect};
 pub(crate) use operations::ImportTerms;
 pub use reseal::{Outcome, Resealed, ResealedClient, Resealing, reseal};
 pub(crate) use ring::{Ring, RingKey};

@@ -18,6 +18,8 @@ use super::{
     executor::CallExecutor,
     instrument::{InstrumentedService, RequestBody},
     memory::CallMemory,
+    metrics::ListenMetrics,
+    resets::ResetScanner,
     stream::Stream,
 };
 use crate::{model::Peer, random};
@@ -58,19 +60,21 @@ pub struct Grpc<S> {
     limits: GrpcLimits,
     preface_timeout: Duration,
     memory: Arc<CallMemory>,
+    metrics: Arc<ListenMetrics>,
     service: S,
 }
 
 impl<S> Grpc<S> {
-    /// Serves `service` within `limits`, and within `memory` for all connections. The connection preface must arrive within
+    /// Serves `service` within `limits`, and within `memory` for all connections. Counts resets in `metrics`. The connection preface must arrive within
     /// `preface_timeout`.
     pub const fn new(
         service: S,
         limits: GrpcLimits,
         memory: Arc<CallMemory>,
+        metrics: Arc<ListenMetrics>,
         preface_timeout: Duration,
     ) -> Self {
-        Self { limits, preface_timeout, memory, service }
+        Self { limits, preface_timeout, memory, metrics, service }
     }
 }
 
@@ -82,7 +86,9 @@ impl GrpcLimits {
             // gRPC has no use for it, and hyper panics where the machine's clock is past the year 9999.
             .auto_date_header(false)
             .max_concurrent_streams(self.max_concurrent_streams)
-            .max_header_list_size(self.max_header_bytes)
+            // h2 answers a larger list with HTTP 431, which gRPC clients report as an unknown error. The service rejects a list up to
+            // twice the limit with an error that names the limit.
+            .max_header_list_size(self.max_header_bytes.saturating_mul(2))
             .keep_alive_interval(self.keepalive_interval)
             .keep_alive_timeout(self.keepalive_timeout)
             // Bytes that a stream or connection may receive before they are read. Messages are small, and read at once.
@@ -108,11 +114,17 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     #[expect(private_interfaces, reason = "only this module makes and serves streams")]
-    async fn serve(self, stream: Stream, peer: Peer, shutdown: CancellationToken) {
+    async fn serve(self, mut stream: Stream, peer: Peer, shutdown: CancellationToken) {
         let activity = Arc::new(Activity::default());
         let memory = self.memory.source(peer.address);
-        let service =
-            InstrumentedService { service: self.service, peer, activity: Arc::clone(&activity), memory };
+        let service = InstrumentedService {
+            service: self.service,
+            peer,
+            activity: Arc::clone(&activity),
+            memory,
+            max_header_bytes: self.limits.max_header_bytes,
+        };
+        stream.scan_resets(ResetScanner::new(self.metrics));
         let byte_counts = stream.byte_counts();
         let executor = CallExecutor::default();
         let builder = self.limits.builder(executor.clone());

@@ -28,6 +28,7 @@ pub(super) struct InstrumentedService<S> {
     pub(super) peer: Peer,
     pub(super) activity: Arc<Activity>,
     pub(super) memory: Arc<SourceMemory>,
+    pub(super) max_header_bytes: u32,
 }
 
 impl<S, B, A> Service<Request<B>> for InstrumentedService<S>
@@ -47,16 +48,26 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let memory = self.memory.reserve_call(metadata_bytes(request.headers())).map(Arc::new);
         let call = Some((self.activity.begin_call(), memory.as_ref().ok().map(Arc::clone)));
+        let limit = self.max_header_bytes;
+        let excess_metadata =
+            u32::try_from(header_list_bytes(&request)).map_or(true, |bytes| bytes > limit).then_some(limit);
         let activity = Arc::clone(&self.activity);
         let request = request.map(|body| RequestBody {
             body,
             peer: self.peer.clone(),
             activity,
             memory,
+            excess_metadata,
             prefixes: MessagePrefixes::default(),
         });
         ResponseFuture { call, future: self.service.call(request) }
     }
+}
+
+/// The size of a header list (RFC 9113 section 6.5.2), without the pseudo-headers but the path.
+fn header_list_bytes<B>(request: &Request<B>) -> usize {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    headers.sum::<usize>() + request.uri().path().len()
 }
 
 /// The memory of metadata: names, values, and their entries in the header map.
@@ -70,12 +81,17 @@ pub struct RequestBody<B> {
     peer: Peer,
     activity: Arc<Activity>,
     memory: Result<Arc<Reservation>, NoRoom>,
+    excess_metadata: Option<u32>,
     prefixes: MessagePrefixes,
 }
 
 impl<B> FromPeer for RequestBody<B> {
     fn peer(&self) -> Option<&Peer> {
         Some(&self.peer)
+    }
+
+    fn exceeded_metadata_limit(&self) -> Option<u32> {
+        self.excess_metadata
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
+use super::resets::Reset;
 use crate::metrics::MetricsRegistry;
 
 /// Why a connection was not served.
@@ -27,6 +28,8 @@ const REASONS: [&str; 4] = ["full", "source_full", "handshake", "exhausted"];
 pub struct ListenMetrics {
     open: AtomicUsize,
     refused: [AtomicU64; REASONS.len()],
+    /// Malformed, refused.
+    resets: [AtomicU64; 2],
 }
 
 impl ListenMetrics {
@@ -47,9 +50,26 @@ impl ListenMetrics {
                     .map(move |(reason, count)| ([("port", name), ("reason", reason)], count.load(Relaxed)))
             });
             let help = "Connections that were not served, by port and reason";
-            scrape.counters("tokend_connections_refused", help, refused)
+            scrape.counters("tokend_connections_refused", help, refused)?;
+            // Only gRPC has streams.
+            let resets = ports().filter(|(name, _)| *name == "grpc").flat_map(|(_, port)| {
+                let reasons = ["malformed", "too_many_streams"].into_iter().zip(&port.resets);
+                reasons.map(|(reason, count)| ([("reason", reason)], count.load(Relaxed)))
+            });
+            let help = "Requests that were reset before they became a call, by reason";
+            scrape.counters("tokend_requests_reset", help, resets)
         });
         ports
+    }
+
+    /// Counts a reset, and returns the number of its kind.
+    pub(super) fn reset(&self, reset: Reset) -> u64 {
+        let [malformed, refused] = &self.resets;
+        let count = match reset {
+            Reset::Malformed => malformed,
+            Reset::Refused => refused,
+        };
+        count.fetch_add(1, Relaxed) + 1
     }
 
     pub(super) fn set_open(&self, count: usize) {

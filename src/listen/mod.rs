@@ -13,6 +13,7 @@ mod http;
 mod instrument;
 mod memory;
 mod metrics;
+mod resets;
 mod stream;
 mod tls;
 

@@ -16,6 +16,8 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+use super::resets::ResetScanner;
+
 /// Bytes that are read of one connection before other tasks get their turn: frames cost their sender nothing, and a client that
 /// sends without pause must not delay other connections.
 const READ_BUDGET: usize = 64 * 1024;
@@ -30,6 +32,8 @@ pub(super) struct Stream {
     byte_counts: ByteCounts,
     /// Bytes read since this task last gave way.
     read: usize,
+    /// Reads the frames that are sent, if this is HTTP/2.
+    resets: Option<ResetScanner>,
 }
 
 enum Transport {
@@ -60,12 +64,22 @@ impl ByteCounts {
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self { transport: Transport::Plain(stream), byte_counts: ByteCounts::default(), read: 0 }
+        Self {
+            transport: Transport::Plain(stream),
+            byte_counts: ByteCounts::default(),
+            read: 0,
+            resets: None,
+        }
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
         let transport = Transport::Tls(Box::new(stream));
-        Self { transport, byte_counts: ByteCounts::default(), read: 0 }
+        Self { transport, byte_counts: ByteCounts::default(), read: 0, resets: None }
+    }
+
+    /// Finds the streams that are reset, from now on.
+    pub(super) fn scan_resets(&mut self, scanner: ResetScanner) {
+        self.resets = Some(scanner);
     }
 
     /// Returns the counters, which follow the stream.
@@ -99,7 +113,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { transport, byte_counts, read } = self.get_mut();
+        let Self { transport, byte_counts, read, .. } = self.get_mut();
         if *read >= READ_BUDGET {
             *read = 0;
             context.waker().wake_by_ref();
@@ -119,13 +133,16 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { transport, byte_counts, .. } = self.get_mut();
+        let Self { transport, byte_counts, resets, .. } = self.get_mut();
         let polled = match transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         };
         if let Poll::Ready(Ok(written)) = &polled {
             byte_counts.0.written.fetch_add(*written, Relaxed);
+            if let Some(resets) = resets {
+                resets.sent(bytes.get(..*written).unwrap_or_default());
+            }
         }
         polled
     }

@@ -170,6 +170,11 @@ pub struct Peer {
 pub trait FromPeer {
     /// The peer, if the transport knows it.
     fn peer(&self) -> Option<&Peer>;
+
+    /// The limit of the metadata in bytes, if the request exceeds it.
+    fn exceeded_metadata_limit(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// A verified client certificate.

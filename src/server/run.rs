@@ -100,6 +100,7 @@ impl Server {
                 self.edge.clone(),
                 serving.connections,
                 call_memory,
+                grpc_metrics.clone(),
                 serving.handshake_timeout,
             ),
             tls: self.tls.clone().map(PortTls::Grpc),

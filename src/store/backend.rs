@@ -21,7 +21,7 @@ impl Backend {
     pub(super) async fn open(location: &Location, options: &OpenOptions) -> Result<Self, OpenError> {
         Ok(match location {
             Location::Memory => Self::Sqlite(SqliteDatabase::in_memory().await?),
-            Location::Sqlite(path) => Self::Sqlite(SqliteDatabase::open(path, options.create).await?),
+            Location::Sqlite(path) => Self::Sqlite(SqliteDatabase::open(path, options).await?),
             Location::Postgres(location) => Self::Postgres(PostgresDatabase::open(location, options).await?),
         })
     }

@@ -115,6 +115,11 @@ pub enum OpenError {
         /// The file.
         path: String,
     },
+    /// The database was written by an older tokend, and must not be migrated now.
+    #[error(
+        "the database has the schema of an earlier release: `tokend serve` migrates it at its next start"
+    )]
+    Older,
     /// The file is no database, or a damaged one.
     #[error("{path} is not a sound SQLite database and was not changed: {problem}")]
     Damaged {

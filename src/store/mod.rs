@@ -121,6 +121,8 @@ impl Store {
 pub struct OpenOptions {
     /// Whether a store is created if there is none. A mistyped location must not become a second, empty store.
     pub create: bool,
+    /// Whether the schema of an earlier release is migrated.
+    pub migrate: bool,
     /// The largest number of connections to PostgreSQL, without the one for notifications.
     pub connections: NonZeroU32,
 }
@@ -128,7 +130,10 @@ pub struct OpenOptions {
 impl OpenOptions {
     /// Opens an existing store. Few connections suffice: requests are served from memory, and a server has about 100 connections for
     /// all replicas and other programs.
-    pub const EXISTING: Self = Self { create: false, connections: NonZeroU32::MIN.saturating_add(7) };
+    pub const EXISTING: Self =
+        Self { create: false, migrate: true, connections: NonZeroU32::MIN.saturating_add(7) };
+    /// Opens an existing store of this release, and changes nothing.
+    pub const UNCHANGED: Self = Self { migrate: false, ..Self::EXISTING };
     /// Opens a store, or creates it.
     pub const CREATE: Self = Self { create: true, ..Self::EXISTING };
 }

@@ -75,7 +75,7 @@ impl Port {
         let memory = Arc::new(CallMemory::new(caps));
         let acceptor = Acceptor {
             listener,
-            protocol: Grpc::new(notes.clone(), limits, memory, day),
+            protocol: Grpc::new(notes.clone(), limits, memory, Arc::default(), day),
             tls: Some(PortTls::Grpc(Arc::new(
                 TlsReloader::open(files.settings(client_auth), manual_clock()).unwrap(),
             ))),

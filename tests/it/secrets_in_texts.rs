@@ -81,13 +81,22 @@ fn try_all(folder: &Path, setting: &str, value: &str, and_serve: bool) {
         ("TOKEND_STORE_CONNECT_TIMEOUT", "1ms"),
         ("TOKEND_AUDIT_SINKS", if setting == "TOKEND_AUDIT_POSTGRES" { "postgres" } else { "stdout" }),
     ];
-    let commands: [&[&str]; 4] = [
+    let commands: [&[&str]; 5] = [
         &["config", "check"],
         &["config", "show"],
         &["config", "show", "-o", "json"],
         &["serve", "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"],
+        &[
+            "doctor",
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--http-addr",
+            "127.0.0.1:0",
+            "--jwks-uri",
+            "http://127.0.0.1:1",
+        ],
     ];
-    for arguments in commands.iter().take(if and_serve { 4 } else { 3 }) {
+    for arguments in commands.iter().take(if and_serve { 5 } else { 3 }) {
         let mut command = process::tokend(folder, arguments);
         command.envs(defaults);
         if setting == "TOKEND_STORE_FILE" || setting == "TOKEND_VAULT_ADDR" {

@@ -26,7 +26,7 @@ use crate::{
 const MAX_SET: usize = 256 * 1024;
 
 /// Fetches the JWK set. An error is a text for the log.
-pub(super) async fn fetch(source: &KeySource, timeout: Duration) -> Result<Vec<u8>, String> {
+pub(crate) async fn fetch(source: &KeySource, timeout: Duration) -> Result<Vec<u8>, String> {
     let fetched = async {
         match source {
             KeySource::Uri { uri, ca_file, bearer_token_file } => {

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::model::Algorithm;
 
+pub(crate) use fetch::fetch;
 pub(super) use issuer::{IssuerKeys, KeysUnavailable, TrustedIssuer};
 pub(crate) use issuers::IssuerTokenError;
 pub use issuers::{TrustedIssuers, TrustedKeyView};

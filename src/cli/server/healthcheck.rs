@@ -58,7 +58,7 @@ pub(in crate::cli) struct Healthcheck {
     http_tls: Option<String>,
 }
 
-type CheckResult = Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>>;
+pub(super) type CheckResult = Result<(StatusCode, String), Box<dyn std::error::Error + Send + Sync>>;
 
 impl Healthcheck {
     pub(in crate::cli) fn run(self) -> Result<(), CliError> {
@@ -91,7 +91,7 @@ fn reachable(address: SocketAddr) -> Vec<SocketAddr> {
 }
 
 /// Checks the first address that accepts a connection. The error names every address.
-async fn check_any(address: SocketAddr, tls: bool) -> CheckResult {
+pub(super) async fn check_any(address: SocketAddr, tls: bool) -> CheckResult {
     let mut problems = Vec::new();
     for address in reachable(address) {
         match TcpStream::connect(address).await {

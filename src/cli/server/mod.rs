@@ -5,6 +5,7 @@ mod backup;
 mod banner;
 mod config;
 mod dev;
+mod doctor;
 mod healthcheck;
 mod init;
 mod revoke;
@@ -20,6 +21,7 @@ pub(super) use self::{
     backup::{Backup, Restore},
     config::ConfigCommand,
     dev::Dev,
+    doctor::Doctor,
     healthcheck::Healthcheck,
     init::Init,
     revoke::RevokeCommand,

@@ -155,7 +155,7 @@ impl Shared {
         began: Instant,
     ) -> Response<ResponseBody>
     where
-        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B: http_body::Body<Data = Bytes> + FromPeer + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
         let parts = &self.parts;
@@ -165,6 +165,10 @@ impl Shared {
         let outcome = async {
             if parts.drain.has_begun() {
                 return Err(CallError::ShuttingDown);
+            }
+            if let Some(limit) = request.as_ref().and_then(|request| request.body().exceeded_metadata_limit())
+            {
+                return Err(CallError::MetadataTooLarge(limit));
             }
             // The router would ignore a query; a proxy in front that filters by path may not.
             if request.as_ref().is_some_and(|request| request.uri().query().is_some()) {

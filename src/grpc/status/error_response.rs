@@ -179,7 +179,7 @@ impl ErrorResponse {
             CallError::Compressed => {
                 Self::new(Code::Unimplemented, "COMPRESSION_UNSUPPORTED", error.to_string())
             }
-            CallError::RequestTooLarge => {
+            CallError::RequestTooLarge | CallError::MetadataTooLarge(_) => {
                 Self::new(Code::ResourceExhausted, "REQUEST_TOO_LARGE", error.to_string())
             }
             CallError::Undecodable(_) => {

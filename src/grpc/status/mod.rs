@@ -88,6 +88,11 @@ pub(crate) enum CallError {
     /// The request's message is larger than the limit.
     #[error("the request is larger than the server's limit")]
     RequestTooLarge,
+    /// The request's metadata is larger than the limit.
+    #[error(
+        "the metadata of the request is larger than max_header_bytes, which is {0}: send a shorter token or less metadata"
+    )]
+    MetadataTooLarge(u32),
     /// The request is not a message of the method's type.
     #[error("the request is not a well-formed message: {0}")]
     Undecodable(String),

@@ -24,6 +24,8 @@ pub(super) struct Configs {
     pub(super) http: Arc<ServerConfig>,
     /// The validity of the server's certificate, if it could be parsed.
     pub(super) validity: Option<Validity>,
+    /// The host names in the server's certificate.
+    pub(super) names: Vec<String>,
 }
 
 impl Configs {
@@ -59,9 +61,12 @@ impl Configs {
             false => None,
         };
         let validity = chain.first().and_then(Validity::of);
+        let leaf = chain.first().and_then(|leaf| EndEntityCert::try_from(leaf).ok());
+        let names = leaf.map(|leaf| leaf.valid_dns_names().map(str::to_owned).collect()).unwrap_or_default();
         Ok(Self {
             grpc: config(chain.clone(), key()?, client_verifier(files.client_auth)?, b"h2")?,
             http: config(chain, key()?, http_verifier, b"http/1.1")?,
+            names,
             validity,
         })
     }

@@ -70,6 +70,12 @@ impl TlsReloader {
         Ok(reloader)
     }
 
+    /// The host names in the certificate in use, and its end.
+    pub fn certificate(&self) -> (Vec<String>, Option<UnixTime>) {
+        let current = self.current.load();
+        (current.names.clone(), current.validity.map(Validity::expires_at))
+    }
+
     /// Reads the files again, and uses their contents if they have changed and are valid. Otherwise logs the problem once, and keeps
     /// the configuration.
     pub fn reload(&self) {

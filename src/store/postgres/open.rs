@@ -49,7 +49,7 @@ impl PostgresDatabase {
             return Err(OpenError::ReadOnly { path, problem });
         }
         // A connection of its own: it is closed after a failure, and releases the lock of the migrations.
-        migrate(&mut connection, location, opening.create).await?;
+        migrate(&mut connection, location, opening).await?;
         // The connection is not used again: an error on closing it has no effect.
         let _ = connection.close().await;
         let servers = Arc::new(Servers::new(location.clone(), options.clone(), access));
@@ -99,7 +99,7 @@ fn pool(servers: &Arc<Servers>, connections: NonZeroU32) -> PgPoolOptions {
 async fn migrate(
     connection: &mut PgConnection,
     location: &DatabaseLocation,
-    create: bool,
+    opening: &OpenOptions,
 ) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| OpenError::Unreachable {
         location: location.to_string(),
@@ -111,9 +111,12 @@ async fn migrate(
     if schema.state(&applied)? == SchemaState::Current {
         return Ok(());
     }
-    if applied.is_empty() && !create {
+    if applied.is_empty() && !opening.create {
         let location = location.to_string();
         return Err(OpenError::Missing { location, problem: "has no tables of tokend" });
+    }
+    if !opening.migrate {
+        return Err(OpenError::Older);
     }
     sqlx::raw_sql(MIGRATION_SESSION).execute(&mut *connection).await.map_err(failed)?;
     // Takes an advisory lock and reads the list again: one replica applies the migrations, the others find them applied.

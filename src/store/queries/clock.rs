@@ -37,6 +37,24 @@ impl Store {
         .await
     }
 
+    /// The tables that this role of PostgreSQL may not read and write. SQLite has no roles.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]
+    pub async fn tables_without_rights(&self) -> Result<Vec<String>, StoreError> {
+        let sql = Sql {
+            sqlite: "SELECT '' AS name WHERE 0",
+            postgres: "SELECT name FROM unnest(string_to_array('change_sequence signing_keys clients client_secrets replicas sealing_keys \
+                       users used_assertions sessions revocations clock_mark', ' ')) AS name \
+                       WHERE NOT (has_table_privilege(name, 'SELECT') AND has_table_privilege(name, 'INSERT') \
+                       AND has_table_privilege(name, 'UPDATE') AND has_table_privilege(name, 'DELETE'))",
+        };
+        self.action(Action::Clock, async {
+            self.backend.reader().await?.fetch_all(sql, vec![], |row| row.get("name")).await
+        })
+        .await
+    }
+
     /// Keeps `now` as the latest time that the store has seen, unless the store has seen a later one. With `accepted`, an operator
     /// confirms the time, and it is kept even if it is earlier.
     ///

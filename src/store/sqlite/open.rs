@@ -14,7 +14,7 @@ use super::{
     file::{DatabaseFile, is_busy, needs_rollback, open_error},
 };
 use crate::store::{
-    Location, OpenError,
+    Location, OpenError, OpenOptions,
     schema::{Applied, MIGRATIONS_TABLE, Schema, SchemaState},
 };
 
@@ -41,18 +41,18 @@ impl SqliteDatabase {
         // The data lives as long as the one connection, which is neither replaced nor closed when idle.
         let writer =
             one_connection(options).await.map_err(|error| open_error(Path::new("memory"), &error))?;
-        migrate(&writer, Path::new("memory")).await?;
+        migrate(&writer, Path::new("memory"), true).await?;
         Ok(Self { readers: writer.clone(), writer, file: None, changed: watch::Sender::new(0) })
     }
 
-    /// Opens the database in the file at `path`, and with `create` creates it if there is none.
-    pub(in crate::store) async fn open(path: &Path, create: bool) -> Result<Self, OpenError> {
+    /// Opens the database in the file at `path`, or creates it if the options allow that.
+    pub(in crate::store) async fn open(path: &Path, opening: &OpenOptions) -> Result<Self, OpenError> {
         let file = DatabaseFile::find(path)?;
         let path = &file.path().to_owned();
         let options = options().filename(path);
         let is_there = file.has_database()? && check(path, &options).await?;
         if !is_there {
-            if !create {
+            if !opening.create {
                 let location = Location::Sqlite(path.clone()).to_string();
                 let problem = if path.exists() { "is an empty file" } else { "does not exist" };
                 return Err(OpenError::Missing { location, problem });
@@ -62,7 +62,11 @@ impl SqliteDatabase {
         let writing =
             options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let writer = open_writer(&writing).await.map_err(|error| open_error(path, &error))?;
-        migrate(&writer, path).await?;
+        if let Err(error) = migrate(&writer, path, opening.migrate).await {
+            // SQLite's files beside the database would otherwise remain.
+            writer.close().await;
+            return Err(error);
+        }
         let readers = SqlitePoolOptions::new().max_connections(READERS).acquire_timeout(BUSY);
         let readers = readers.connect_lazy_with(options.read_only(true));
         Ok(Self { writer, readers, file: Some(file), changed: watch::Sender::new(0) })
@@ -223,12 +227,15 @@ async fn applied(connection: &mut SqliteConnection) -> Result<Vec<Applied>, sqlx
 
 /// Applies the missing migrations, all or none. The write lock excludes other processes. [`WRITE_NOTHING`] proves that the file can
 /// be written even if no migration is missing: `BEGIN IMMEDIATE` succeeds on a file that is open for reading only.
-async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), OpenError> {
+async fn migrate(writer: &SqlitePool, path: &Path, may_migrate: bool) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| open_error(path, &error);
     let schema = Schema::sqlite();
     let mut write = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let applied = applied(&mut write).await.map_err(failed)?;
     if schema.state(&applied)? == SchemaState::Outdated {
+        if !may_migrate {
+            return Err(OpenError::Older);
+        }
         schema.apply(&mut *write).await?;
     }
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *write).await.map_err(failed)?;
