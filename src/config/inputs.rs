@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use zeroize::Zeroizing;
+
 use super::{
     Origin, Problems, Resolved,
     file::{self, FileValue},
@@ -108,6 +110,8 @@ impl Inputs {
             (None, None) => return None,
             (Some(text), None) => {
                 let origin = Origin::Variable(setting.variable());
+                // As after a secret in a file: a variable is often made from one.
+                let text = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());
                 if let Err(problem) = check_ends(&text) {
                     problems.add(format!("{}: {problem} ({origin})", setting.name));
                 }

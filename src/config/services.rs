@@ -130,6 +130,7 @@ pub(super) fn serving(reader: &mut Reader<'_>, max_token_bytes: usize, max_messa
         call_memory,
         http_tls: false,
         metrics_on_http: false,
+        page: false,
         tls_check_interval: TLS_CHECK,
         handshake_timeout: reader.duration("handshake_timeout"),
         refresh_interval: reader.duration("refresh_interval"),

@@ -4,6 +4,7 @@
 
 mod documents;
 mod metrics;
+mod page;
 mod probes;
 mod readiness;
 
@@ -25,10 +26,13 @@ pub struct Parts {
     pub discovery: Arc<Discovery>,
     /// Readiness of this replica.
     pub readiness: Readiness,
+    /// Whether `/` is the page of the development server.
+    pub page: bool,
 }
 
 /// The routes of the HTTP port, with `/metrics` if it serves them.
 pub fn routes(parts: Parts, metrics: Option<Arc<MetricsRegistry>>) -> Router {
+    let page = if parts.page { page::routes() } else { Router::new() };
     let issuer_documents = get(documents::issuer_document).options(documents::issuer_document_options);
     // The routes that are merged may have literal segments such as `:x`.
     let routes = Router::new()
@@ -40,6 +44,7 @@ pub fn routes(parts: Parts, metrics: Option<Arc<MetricsRegistry>>) -> Router {
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .with_state(parts);
+    let routes = routes.merge(page.without_v07_checks());
     match metrics {
         Some(metrics) => routes.route("/metrics", get(metrics::metrics).with_state(metrics)),
         None => routes,

@@ -99,6 +99,8 @@ mod tests {
                 "UserService" => Some(UserAdmin),
                 "KeyService" => Some(KeyAdmin),
                 "SessionService" => Some(SessionAdmin),
+                // It has no role of its own.
+                "StatusService" => Some(Admin),
                 other => panic!("no role is chosen for {other}"),
             };
             for role in Role::ALL {

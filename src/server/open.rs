@@ -226,6 +226,7 @@ impl Server {
             ring: state.ring.clone(),
             discovery: Arc::new(settings.discovery),
             readiness: readiness.clone(),
+            page: serving.page,
         };
         let metrics = Arc::new(metrics);
         let http = http::routes(documents, serving.metrics_on_http.then(|| metrics.clone()))

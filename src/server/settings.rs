@@ -101,6 +101,8 @@ pub struct Serving {
     pub http_tls: bool,
     /// Whether the HTTP port serves the metrics.
     pub metrics_on_http: bool,
+    /// Whether the HTTP port serves the page of the development server.
+    pub page: bool,
     /// Interval between checks of the TLS files.
     pub tls_check_interval: Duration,
     /// Timeout of a TLS handshake, of the HTTP/2 preface, and of the headers of an HTTP request.

@@ -165,6 +165,10 @@ fn a_value_with_a_line_end_or_a_blank_at_an_end_is_refused_once() {
             ("\u{feff}x", "the value begins with the character \\u{feff}; remove it"),
             ("\u{a0}x", "the value begins with the character \\u{a0}; remove it"),
         ] {
+            // The line end after a secret may be that of a file.
+            if setting.is_secret() && value.ends_with(['\r', '\n']) {
+                continue;
+            }
             let variable = setting.variable();
             let found = problems_with(&variable, value);
             let wanted = format!("{}: {problem} (variable {variable})", setting.name);
@@ -181,13 +185,15 @@ fn a_value_with_a_line_end_or_a_blank_at_an_end_is_refused_once() {
         ("TOKEND_ALLOW_PLAINTEXT", "true\r"),
         ("TOKEND_MAX_CONNECTIONS", " 5"),
         ("TOKEND_ALGORITHMS", "ES256,RS256\r"),
-        ("TOKEND_SEALING_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\r\n"),
+        ("TOKEND_SEALING_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 \n"),
         ("TOKEND_STORE", "sqlite:/x/a\nb.db"),
     ] {
         let found = problems_with(name, value);
         assert!(found.len() == 1 && found[0].contains(": the value "), "{name} {value:?}: {found:#?}");
     }
     assert_eq!(problems_with("TOKEND_ALGORITHMS", "ES256, RS256"), Vec::<String>::new());
+    // A variable is often made from the file of a secret.
+    assert_eq!(problems_with("TOKEND_SEALING_KEY", &format!("{KEY}\r\n")), Vec::<String>::new());
 }
 
 #[test]

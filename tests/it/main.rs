@@ -126,6 +126,7 @@ mod oauth;
 mod oauth_grants;
 mod oauth_verify;
 mod openssl;
+mod page;
 mod password_sessions;
 mod passwords;
 mod policy;

@@ -45,6 +45,7 @@ async fn both_versions_list_every_service() {
         "tokend.v1.ClientService",
         "tokend.v1.KeyService",
         "tokend.v1.SessionService",
+        "tokend.v1.StatusService",
         "tokend.v1.TokenService",
         "tokend.v1.TrustBundleService",
         "tokend.v1.UserService",

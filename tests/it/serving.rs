@@ -25,7 +25,7 @@ async fn health_is_told_overall_and_for_each_service_without_a_credential() {
 
 #[tokio::test]
 async fn the_documents_are_public_cacheable_and_say_where_things_are() {
-    let server = TestServer::start().await;
+    let server = TestServer::with(|settings| settings.discovery.oauth = None).await;
     let (status, headers, jwks) = server.get("/.well-known/jwks.json").await;
     assert_eq!(status, 200);
     assert!(headers.contains("content-type: application/jwk-set+json"), "{headers}");

@@ -187,6 +187,7 @@ impl Dev {
         let variables = [("TOKEND_SEALING_KEY".into(), sealing_key.as_str().into())].into_iter().collect();
         let resolved = Inputs { flags, variables, file: None }.resolve();
         let mut config = resolved.config()?;
+        config.settings.serving.page = true;
         config.settings.store = match &self.data {
             Some(data) => Location::Sqlite(data.clone()),
             None => Location::Memory,
