@@ -112,8 +112,9 @@ fn serve_starts_when_the_database_does_and_says_what_it_waits_for() {
         [&["serve", "--config", "tokend.toml", "--store-connect-timeout", "1ms"], &FREE_PORTS[..], &settings]
             .concat();
     let ended = Watched::start(folder.path(), &arguments).ended();
-    assert_eq!((ended.code, ended.stderr.len()), (Some(1), 2), "{ended:#?}");
-    assert!(ended.stderr[1].contains("cannot be reached: "), "{ended:#?}");
+    // On a busy machine the first attempt takes longer than the timeout, and none follows.
+    assert!(ended.code == Some(1) && ended.stderr.len() <= 2, "{ended:#?}");
+    assert!(ended.stderr.last().unwrap().contains("cannot be reached: "), "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
