@@ -48,7 +48,7 @@ pub struct CallMemory {
 
 /// Counts the memory of one source's calls.
 #[derive(Debug)]
-pub(super) struct SourceMemory {
+pub struct SourceMemory {
     memory: Arc<CallMemory>,
     source: Source,
     reserved: AtomicUsize,
@@ -56,7 +56,7 @@ pub(super) struct SourceMemory {
 
 /// The memory of a call, or of a frame of its response. Dropping it releases the memory.
 #[derive(Debug)]
-pub(super) struct Reservation {
+pub struct Reservation {
     source: Arc<SourceMemory>,
     bytes: AtomicUsize,
 }
@@ -77,17 +77,17 @@ impl CallMemory {
     pub fn register_metrics(self: &Arc<Self>, metrics: &mut MetricsRegistry) {
         let memory = Arc::clone(self);
         metrics.on_scrape(move |scrape| {
-            let help = "What gRPC calls hold in memory, in bytes";
+            let help = "What gRPC calls and OAuth 2.0 requests hold in memory, in bytes";
             scrape.gauge("tokend_call_memory_bytes", help, memory.total.load(Relaxed))?;
             let bounds = [("all", &memory.refused_total), ("source", &memory.refused_per_source)];
             let refused = bounds.map(|(bound, count)| ([("bound", bound)], count.load(Relaxed)));
-            let help = "gRPC calls that were refused for what those under way hold in memory, by the bound that was reached";
+            let help = "Calls that were refused for what those under way hold in memory, by the bound that was reached";
             scrape.counters("tokend_call_memory_refused", help, refused)
         });
     }
 
     /// Returns the counter of the source that `address` belongs to.
-    pub(super) fn source(self: &Arc<Self>, address: IpAddr) -> Arc<SourceMemory> {
+    pub fn source(self: &Arc<Self>, address: IpAddr) -> Arc<SourceMemory> {
         let source = Source::of(address);
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = sources.get(&source).and_then(Weak::upgrade) {
@@ -110,7 +110,10 @@ impl CallMemory {
 
 impl SourceMemory {
     /// Reserves the memory of a call with this much metadata.
-    pub(super) fn reserve_call(self: &Arc<Self>, metadata: usize) -> Result<Reservation, NoRoom> {
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn reserve_call(self: &Arc<Self>, metadata: usize) -> Result<Reservation, NoRoom> {
         self.reserve(metadata.saturating_add(CALL_BYTES))
     }
 
@@ -154,7 +157,10 @@ impl Drop for SourceMemory {
 impl Reservation {
     /// Reserves a message when it begins. It counts twice: as encoded bytes, and decoded. A message that exceeds the limit of any
     /// source does not count: its reader rejects it for its size.
-    pub(super) fn add_message(&self, length: usize) -> Result<(), NoRoom> {
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn add_message(&self, length: usize) -> Result<(), NoRoom> {
         let bytes = length.saturating_mul(2);
         if bytes > self.source.memory.limits.per_source {
             return Ok(());

@@ -22,6 +22,6 @@ pub use connection_limits::ConnectionLimits;
 pub use descriptors::divide_descriptors;
 pub use grpc::{Grpc, GrpcLimits, Lifetime};
 pub use http::Http;
-pub use memory::{CallMemory, CallMemoryLimits};
+pub use memory::{CallMemory, CallMemoryLimits, Reservation, SourceMemory};
 pub use metrics::ListenMetrics;
 pub use tls::{ClientAuth, PortTls, TlsError, TlsFiles, TlsReloader};

@@ -11,11 +11,16 @@ mod forward_auth;
 mod introspect;
 mod token;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
-    body::{self, Body},
+    body::Body,
     extract::{Request, State},
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -24,6 +29,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
 };
+use http_body_util::BodyExt as _;
 use prost::Message;
 use serde::Serialize;
 
@@ -31,7 +37,8 @@ use self::{error::OAuthError, form::Parameters};
 use crate::{
     grpc::{Edge, InProcessResponse},
     http::OAuthMetadata,
-    model::Peer,
+    listen::{CallMemory, Reservation},
+    model::{NoRoom, Peer},
 };
 
 const TOKEN: &str = "/oauth2/token";
@@ -51,6 +58,7 @@ const PASSED_HEADERS: [&str; 3] = ["x-request-id", "traceparent", "tracestate"];
 #[derive(Clone)]
 struct OAuthServer {
     edge: Edge,
+    memory: Arc<CallMemory>,
 }
 
 /// A form with its sender.
@@ -58,6 +66,8 @@ struct OAuthRequest {
     form: Parameters,
     metadata: HeaderMap,
     peer: Option<Peer>,
+    /// The memory of the form, until the request is answered.
+    _memory: Reservation,
 }
 
 /// The endpoints of an issuer, for its metadata documents. `mutual_tls`: whether the HTTP port requests client certificates.
@@ -76,11 +86,11 @@ enum Endpoint {
     Revoke,
 }
 
-/// The routes, at the root and below the path of the issuer's URL.
-pub fn routes(edge: &Edge, issuer_path: &str) -> Router {
+/// The routes, at the root and below the path of the issuer's URL. Forms count as `memory` of calls.
+pub fn routes(edge: &Edge, memory: &Arc<CallMemory>, issuer_path: &str) -> Router {
     let endpoint = |endpoint| {
         post(async move |State(server): State<OAuthServer>, request: Request| {
-            server.answer(endpoint, OAuthRequest::read(request).await?).await
+            server.answer(endpoint, OAuthRequest::read(request, &server.memory).await?).await
         })
     };
     // A path of a URL may have a segment that begins with `:`, which is not a parameter.
@@ -92,7 +102,7 @@ pub fn routes(edge: &Edge, issuer_path: &str) -> Router {
             .route(&format!("{prefix}{REVOKE}"), endpoint(Endpoint::Revoke))
             .route(&format!("{prefix}{VERIFY}"), get(forward_auth::verify));
     }
-    router.with_state(OAuthServer { edge: edge.clone() })
+    router.with_state(OAuthServer { edge: edge.clone(), memory: Arc::clone(memory) })
 }
 
 impl OAuthServer {
@@ -117,7 +127,7 @@ impl OAuthServer {
 }
 
 impl OAuthRequest {
-    async fn read(request: Request) -> Result<Self, OAuthError> {
+    async fn read(request: Request, memory: &Arc<CallMemory>) -> Result<Self, OAuthError> {
         let (parts, body) = request.into_parts();
         if parts.uri.query().is_some() {
             // RFC 6749 section 3.2: credentials in a URI would be logged.
@@ -128,12 +138,14 @@ impl OAuthRequest {
                 "Content-Type: must be application/x-www-form-urlencoded",
             ));
         }
-        let body = read_body(body).await?;
-        let form = Parameters::parse(&body).map_err(OAuthError::invalid_request)?;
         let peer = parts.extensions.get::<Peer>().cloned();
+        let address = peer.as_ref().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.address);
+        let memory = memory.source(address).reserve_call(0).map_err(no_room)?;
+        let body = read_body(body, &memory).await?;
+        let form = Parameters::parse(&body).map_err(OAuthError::invalid_request)?;
         let authorization = credential::authorization(&parts.headers, &form, peer.as_ref())?;
         let metadata = call_metadata(&parts.headers, authorization);
-        Ok(Self { form, metadata, peer })
+        Ok(Self { form, metadata, peer, _memory: memory })
     }
 
     fn required(&self, name: &'static str) -> Result<String, OAuthError> {
@@ -142,21 +154,31 @@ impl OAuthRequest {
     }
 }
 
-async fn read_body(body: Body) -> Result<bytes::Bytes, OAuthError> {
-    let read = body::to_bytes(body, MAX_FORM);
-    match tokio::time::timeout(FORM_TIMEOUT, read).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(OAuthError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request",
-            format!("the form is longer than {MAX_FORM} bytes, or incomplete"),
-        )),
-        Err(_elapsed) => Err(OAuthError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "invalid_request",
-            format!("the form did not arrive within {} seconds", FORM_TIMEOUT.as_secs()),
-        )),
-    }
+async fn read_body(mut body: Body, memory: &Reservation) -> Result<Vec<u8>, OAuthError> {
+    let error = |status, description| OAuthError::new(status, "invalid_request", description);
+    let read = async {
+        let mut form = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| OAuthError::invalid_request("the form is incomplete"))?;
+            let Some(data) = frame.data_ref() else { continue };
+            if form.len() + data.len() > MAX_FORM {
+                let description = format!("the form is longer than {MAX_FORM} bytes");
+                return Err(error(StatusCode::PAYLOAD_TOO_LARGE, description));
+            }
+            memory.add_message(data.len()).map_err(no_room)?;
+            form.extend_from_slice(data);
+        }
+        Ok(form)
+    };
+    tokio::time::timeout(FORM_TIMEOUT, read).await.unwrap_or_else(|_elapsed| {
+        let description = format!("the form did not arrive within {} seconds", FORM_TIMEOUT.as_secs());
+        Err(error(StatusCode::REQUEST_TIMEOUT, description))
+    })
+}
+
+fn no_room(error: NoRoom) -> OAuthError {
+    let description = format!("MEMORY_EXHAUSTED: {error}");
+    OAuthError::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", description)
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

@@ -221,7 +221,7 @@ impl Server {
         };
         let edge = Edge::new(services, edge)?;
         let oauth = settings.discovery.oauth.is_some();
-        let oauth = oauth.then(|| oauth::routes(&edge, &settings.discovery.issuer_path()));
+        let oauth = oauth.then(|| oauth::routes(&edge, &call_memory, &settings.discovery.issuer_path()));
         let documents = http::Parts {
             ring: state.ring.clone(),
             discovery: Arc::new(settings.discovery),

@@ -170,3 +170,17 @@ async fn without_the_setting_there_are_no_endpoints() {
     assert_eq!(server.get("/verify").await.0, 404);
     assert!(!server.get("/.well-known/openid-configuration").await.2.contains("endpoint"));
 }
+
+#[tokio::test]
+async fn forms_share_the_memory_of_calls() {
+    // Each byte of a form counts twice, beside the 16 KiB of a call.
+    let server = TestServer::with(|settings| settings.serving.call_memory.per_source = 40_000).await;
+    let root = root_basic(&server);
+    let fields = |padding| [CLIENT_CREDENTIALS, ("audience", "orders"), ("padding", padding)];
+    let (short, long) = ("a".repeat(8_000), "a".repeat(16_000));
+    token(&server, &root, &fields(&short)).await.token();
+    let answer = token(&server, &root, &fields(&long)).await;
+    assert!(answer.refused(429, "temporarily_unavailable").starts_with("MEMORY_EXHAUSTED: "));
+    // It was released.
+    token(&server, &root, &fields(&short)).await.token();
+}
