@@ -1,18 +1,6 @@
-// Gets access tokens from tokend, and adds one to each call.
+// An access token of tokend for each call.
 import grpc from "@grpc/grpc-js";
-import { readFileSync } from "node:fs";
-import { promisify } from "node:util";
-import { milliseconds, tokend } from "./proto.js";
-
-// Returns a function that calls a unary method of tokend with the secret in TOKEND_CLIENT_SECRET_FILE. Use one for the whole process.
-export function connect() {
-  const secret = readFileSync(process.env.TOKEND_CLIENT_SECRET_FILE, "utf8").trim();
-  // Plaintext is for `tokend dev`. In production: grpc.credentials.createSsl(readFileSync("ca.crt")).
-  const client = new tokend.v1.TokenService(process.env.TOKEND_GRPC, grpc.credentials.createInsecure());
-  const metadata = new grpc.Metadata();
-  metadata.set("authorization", `Bearer ${secret}`);
-  return (method, request) => promisify(client[method].bind(client))(request, metadata, { deadline: Date.now() + 5000 });
-}
+import { milliseconds } from "./proto.js";
 
 // Keeps an access token, and replaces it ahead of its expiry.
 export class AccessToken {
@@ -47,7 +35,7 @@ export class AccessToken {
 
   // The credentials for the options of a call. With TLS they can be combined with those of the channel.
   credentials() {
-    return grpc.credentials.createFromMetadataGenerator(async (_, callback) => {
+    return grpc.credentials.createFromMetadataGenerator((_, callback) => {
       const metadata = new grpc.Metadata();
       this.get().then((token) => (metadata.set("authorization", `Bearer ${token}`), callback(null, metadata)), callback);
     });

@@ -2,7 +2,8 @@
 import grpc from "@grpc/grpc-js";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
-import { AccessToken, connect } from "./access-token.js";
+import { AccessToken } from "./access-token.js";
+import { connect } from "./connect.js";
 import { orders } from "./proto.js";
 
 const token = new AccessToken(connect(), { audiences: ["orders"], scopes: ["orders.read"] });

@@ -1,6 +1,6 @@
 // Serves orders to callers with an access token for the audience `orders`: `server.js online` or `server.js offline`.
 import grpc from "@grpc/grpc-js";
-import { connect } from "./access-token.js";
+import { connect } from "./connect.js";
 import { orders } from "./proto.js";
 import { requireToken } from "./require-token.js";
 import { offline, online } from "./verify.js";

@@ -41,7 +41,7 @@ export function online(call, audience) {
     if (cached) return cached;
     try {
       const { tokenClaims, cacheTtl } = await call("verifyToken", { token, audiences: [audience], readMask });
-      const caller = { subject: tokenClaims.subject, scopes: tokenClaims.scopes ?? [] };
+      const caller = { subject: tokenClaims.subject, scopes: tokenClaims.scopes };
       const ttl = Math.floor(milliseconds(cacheTtl ?? {})); // For lru-cache, zero would mean "for ever".
       if (ttl > 0) cache.set(token, caller, { ttl });
       return caller;

@@ -1,21 +1,9 @@
-"""Gets access tokens from tokend, and adds one to each call."""
+"""An access token of tokend for each call."""
 
-import os
 import threading
 import time
-from pathlib import Path
 
 import grpc
-from tokend.v1 import token_service_pb2_grpc
-
-
-def connect() -> token_service_pb2_grpc.TokenServiceStub:
-    """Returns a client of tokend that authenticates with the secret in TOKEND_CLIENT_SECRET_FILE. Use one for the whole process."""
-    secret = Path(os.environ["TOKEND_CLIENT_SECRET_FILE"]).read_text().strip()
-    # Plaintext on this machine is for `tokend dev`. In production: grpc.ssl_channel_credentials(Path("ca.crt").read_bytes()).
-    channel_credentials = grpc.local_channel_credentials()
-    credentials = grpc.composite_channel_credentials(channel_credentials, grpc.access_token_call_credentials(secret))
-    return token_service_pb2_grpc.TokenServiceStub(grpc.secure_channel(os.environ["TOKEND_GRPC"], credentials))
 
 
 class AccessToken(grpc.AuthMetadataPlugin):

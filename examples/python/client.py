@@ -7,7 +7,8 @@ import time
 import grpc
 import orders_pb2
 import orders_pb2_grpc
-from access_token import AccessToken, connect
+from access_token import AccessToken
+from connect import connect
 from tokend.v1 import token_service_pb2
 
 request = token_service_pb2.IssueTokenRequest(audiences=["orders"], scopes=["orders.read"])

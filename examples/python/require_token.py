@@ -2,13 +2,28 @@
 
 import logging
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 import grpc
-from verify import Caller, InvalidToken, Unavailable
 
 log = logging.getLogger(__name__)
-# The caller of the method that runs.
-caller: ContextVar[Caller] = ContextVar("caller")
+
+
+@dataclass(frozen=True)
+class Caller:
+    subject: str
+    scopes: frozenset[str]
+
+
+class InvalidToken(Exception):
+    """The token must be rejected."""
+
+
+class Unavailable(Exception):
+    """There is no decision about the token: tokend is not available, or rejects the credential of this service."""
+
+
+caller: ContextVar[Caller] = ContextVar("caller")  # of the method that runs
 
 
 class RequireToken(grpc.ServerInterceptor):

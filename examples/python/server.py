@@ -8,7 +8,7 @@ import grpc
 import orders_pb2
 import orders_pb2_grpc
 import verify
-from access_token import connect
+from connect import connect
 from require_token import RequireToken, caller
 
 SCOPES = {"/orders.v1.OrderService/ListOrders": "orders.read"}

@@ -1,26 +1,12 @@
-"""Verifies access tokens, offline with PyJWT or online with VerifyToken. Both return the subject and the scopes."""
+"""Verifies access tokens: offline with PyJWT, or online with VerifyToken."""
 
 import threading
-from dataclasses import dataclass
 
 import grpc
 import jwt
 from cachetools import TLRUCache
+from require_token import Caller, InvalidToken, Unavailable
 from tokend.v1 import token_service_pb2
-
-
-@dataclass(frozen=True)
-class Caller:
-    subject: str
-    scopes: frozenset[str]
-
-
-class InvalidToken(Exception):
-    """The token must be rejected."""
-
-
-class Unavailable(Exception):
-    """There is no decision about the token: tokend is not available, or rejects the credential of this service."""
 
 
 def offline(issuer: str, audience: str):

@@ -12,6 +12,12 @@ import (
 	tokendv1 "example/gen/tokend/v1"
 )
 
+// Both methods may be repeated: they change nothing.
+const retries = `{"methodConfig": [{
+	"name": [{"service": "tokend.v1.TokenService", "method": "IssueToken"}, {"service": "tokend.v1.TokenService", "method": "VerifyToken"}],
+	"retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}
+}]}`
+
 // Connect returns a client of tokend that authenticates with the secret in TOKEND_CLIENT_SECRET_FILE. Use one for the whole process.
 func Connect() (tokendv1.TokenServiceClient, error) {
 	secret, err := os.ReadFile(os.Getenv("TOKEND_CLIENT_SECRET_FILE"))
@@ -21,6 +27,7 @@ func Connect() (tokendv1.TokenServiceClient, error) {
 	// Plaintext is for `tokend dev`. In production: credentials.NewClientTLSFromFile("ca.crt", ""), and the same for other services.
 	connection, err := grpc.NewClient(os.Getenv("TOKEND_GRPC"),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(retries),
 		grpc.WithPerRPCCredentials(bearer(strings.TrimSpace(string(secret)))))
 	if err != nil {
 		return nil, err
