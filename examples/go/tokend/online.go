@@ -2,6 +2,7 @@ package tokend
 
 import (
 	"context"
+	"log"
 
 	"github.com/jellydator/ttlcache/v3"
 	"google.golang.org/grpc/codes"
@@ -33,7 +34,8 @@ func Online(client tokendv1.TokenServiceClient, audience string) Verify {
 		case codes.InvalidArgument:
 			return Caller{}, status.Error(codes.Unauthenticated, "invalid token")
 		default: // No decision about the token: tokend is not available, or rejects the credential of this service.
-			return Caller{}, status.Errorf(codes.Unavailable, "cannot verify the token: %v", err)
+			log.Println("cannot verify a token:", err)
+			return Caller{}, status.Error(codes.Unavailable, "cannot verify the token")
 		}
 	}
 }
