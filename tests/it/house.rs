@@ -310,7 +310,10 @@ fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
 fn rust_in_the_documentation_is_compiled() {
     let readme = fs::read_to_string(root().join("crates/tokend-client/README.md")).unwrap();
     let compiled = blocks(&readme, "rust");
-    let pages = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = ["docs", "docs/integrate"].into_iter();
+    let pages = folders
+        .flat_map(|folder| fs::read_dir(root().join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path());
     let mut count = 0;
     for page in pages.filter(|path| path.is_file()) {
         for block in blocks(&fs::read_to_string(&page).unwrap(), "rust") {
