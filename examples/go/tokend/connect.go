@@ -15,7 +15,8 @@ import (
 // Both methods may be repeated: they change nothing.
 const retries = `{"methodConfig": [{
 	"name": [{"service": "tokend.v1.TokenService", "method": "IssueToken"}, {"service": "tokend.v1.TokenService", "method": "VerifyToken"}],
-	"retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}
+	"retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
+		"retryableStatusCodes": ["UNAVAILABLE"]}
 }]}`
 
 // Connect returns a client of tokend that authenticates with the secret in TOKEND_CLIENT_SECRET_FILE. Use one for the whole process.
