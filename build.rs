@@ -63,12 +63,13 @@ const JSON_WRITTEN: [&str; 11] = [
 ];
 
 /// Messages that the command line writes as JSON, and reads from flags and TOML files.
-const JSON_READ: [&str; 9] = [
+const JSON_READ: [&str; 10] = [
     "Client",
     "ClientSecret",
     "Authentication",
     "CertificateNames",
     "AssertionKeys",
+    "UnixIds",
     "WorkloadIdentity",
     "ClaimCondition",
     "Permissions",

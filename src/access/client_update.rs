@@ -1,7 +1,7 @@
 //! Changes a client: reads it, decides, and writes only if the version is unchanged.
 
 use super::{ClientGrant, ClientRegistry, RegistryError, clients::MAX_ATTEMPTS};
-use crate::model::{CertificateNames, ClientId, ClientRecord, ClientSettings, ClientVersion, Violations};
+use crate::model::{Authentication, ClientId, ClientRecord, ClientSettings, ClientVersion, Violations};
 
 impl ClientRegistry {
     /// Changes a client's settings by `change`; with a `base`, only if the client still has that version. Unchanged settings make no new
@@ -24,9 +24,9 @@ impl ClientRegistry {
             grant.covers(&settings.permissions)?;
             let unchanged = settings == record.client.settings;
             if !unchanged {
-                let names = &settings.authentication.certificate;
-                if *names != record.client.settings.authentication.certificate {
-                    self.check_certificate_names(client_id, names).await?;
+                let (wanted, known) = (&settings.authentication, &record.client.settings.authentication);
+                if wanted.certificate != known.certificate || wanted.unix_peer != known.unix_peer {
+                    self.check_peer_names(client_id, wanted).await?;
                 }
                 record.client.settings = settings;
                 record.client.update_time = self.clock.now();
@@ -45,14 +45,15 @@ impl ClientRegistry {
         Err(RegistryError::Contended)
     }
 
-    /// Rejects certificate names of another client: a name of two clients authenticates neither. Two concurrent changes may pass this
-    /// check; then both clients are rejected when they authenticate.
-    pub(super) async fn check_certificate_names(
+    /// Rejects certificate names, user ids and group ids of another client: one of two clients authenticates neither. Two concurrent
+    /// changes may pass this check; then both clients are rejected when they authenticate.
+    pub(super) async fn check_peer_names(
         &self,
         client_id: &ClientId,
-        names: &CertificateNames,
+        wanted: &Authentication,
     ) -> Result<(), RegistryError> {
-        if names.is_empty() {
+        let Authentication { certificate, unix_peer, .. } = wanted;
+        if certificate.is_empty() && unix_peer.is_empty() {
             return Ok(());
         }
         let mut violations = Violations::default();
@@ -60,19 +61,30 @@ impl ClientRegistry {
             if other.client_id == *client_id {
                 continue;
             }
-            let theirs = other.settings.authentication.certificate;
-            let lists =
-                [("uris", &names.uris, &theirs.uris), ("dns_names", &names.dns_names, &theirs.dns_names)];
-            for (list, ours, theirs) in lists {
-                for (index, _) in ours.iter().enumerate().filter(|(_, name)| theirs.contains(name)) {
-                    let field = format!("client.authentication.certificate.{list}[{index}]");
-                    violations.add(
-                        field,
-                        format!("must not be a name of another client: `{}` has it", other.client_id),
-                    );
+            let theirs = other.settings.authentication;
+            let mut check = |list: &str, shared: Vec<usize>, what: &str| {
+                for index in shared {
+                    let field = format!("client.authentication.{list}[{index}]");
+                    let description =
+                        format!("must not be {what} of another client: `{}` has it", other.client_id);
+                    violations.add(field, description);
                 }
-            }
+            };
+            check("certificate.uris", shared(&certificate.uris, &theirs.certificate.uris), "a name");
+            check(
+                "certificate.dns_names",
+                shared(&certificate.dns_names, &theirs.certificate.dns_names),
+                "a name",
+            );
+            check("unix_peer.uids", shared(&unix_peer.uids, &theirs.unix_peer.uids), "a user");
+            check("unix_peer.gids", shared(&unix_peer.gids, &theirs.unix_peer.gids), "a group");
         }
         violations.into_result().map_err(RegistryError::Invalid)
     }
+}
+
+/// The positions of the items of `ours` that `theirs` contains.
+fn shared<T: PartialEq>(ours: &[T], theirs: &[T]) -> Vec<usize> {
+    let numbered = ours.iter().enumerate();
+    numbered.filter(|(_, item)| theirs.contains(item)).map(|(index, _)| index).collect()
 }

@@ -106,7 +106,7 @@ impl ClientRegistry {
         settings: ClientSettings,
     ) -> Result<NewClient, RegistryError> {
         grant.covers(&settings.permissions)?;
-        self.check_certificate_names(&client_id, &settings.authentication.certificate).await?;
+        self.check_peer_names(&client_id, &settings.authentication).await?;
         let (secret, secrets) = if settings.authentication.allows(AuthenticationMethod::ClientSecret) {
             let new = NewSecret::of(ClientSecret::generate(&client_id)?, self.clock.now())?;
             (Some(new.secret), vec![new.record])

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    hash::Hash,
     sync::Arc,
 };
 
@@ -9,8 +10,8 @@ use super::jwks_folder::JwksFolder;
 use crate::{
     jose::PublicKeySet,
     model::{
-        AssertionKeys, AuthenticationMethod, Client, ClientRecord, PeerCertificate, SecretDigest, UnixTime,
-        WorkloadIdentity,
+        AssertionKeys, AuthenticationMethod, Client, ClientRecord, PeerCertificate, SecretDigest, UnixPeer,
+        UnixTime, WorkloadIdentity,
     },
 };
 
@@ -19,8 +20,10 @@ use crate::{
 pub(super) struct Snapshot {
     by_secret: HashMap<SecretDigest, Secret>,
     by_id: HashMap<String, Arc<KnownClient>>,
-    by_uri: HashMap<String, NameOwner>,
-    by_dns_name: HashMap<String, NameOwner>,
+    by_uri: HashMap<String, Owner>,
+    by_dns_name: HashMap<String, Owner>,
+    by_uid: HashMap<u32, Owner>,
+    by_gid: HashMap<u32, Owner>,
     by_issuer: HashMap<String, Vec<Workload>>,
     /// The numbers of untrusted clients, and of clients that are accepted without a valid MAC.
     pub(super) row_counts: (usize, usize),
@@ -39,11 +42,11 @@ pub(super) struct KnownClient {
     pub(super) keys: Option<Arc<PublicKeySet>>,
 }
 
-/// The owner of a name in certificates.
+/// The owner of a name in certificates, or of a user or group id.
 #[derive(Debug)]
-enum NameOwner {
+enum Owner {
     Only(Arc<Client>),
-    /// Several clients claim the name, which then authenticates none.
+    /// Several clients claim it; then it authenticates none.
     Several,
 }
 
@@ -54,13 +57,13 @@ pub(super) struct Workload {
     pub(super) identity: WorkloadIdentity,
 }
 
-/// The client of a certificate.
+/// The client of a certificate, or of a process at a Unix socket.
 #[derive(Debug)]
-pub(super) enum CertificateMatch {
-    /// No client: the certificate is not a credential.
+pub(super) enum PeerMatch {
+    /// No client: there is no credential.
     None,
     One(Arc<Client>),
-    /// Several clients, by one name or by different names.
+    /// Several clients, by one name or id or by different ones.
     Several,
 }
 
@@ -76,10 +79,16 @@ impl Snapshot {
             }
             let authentication = &client.settings.authentication;
             for uri in &authentication.certificate.uris {
-                add_name(&mut snapshot.by_uri, uri, &client);
+                add_owner(&mut snapshot.by_uri, uri.clone(), &client);
             }
             for name in &authentication.certificate.dns_names {
-                add_name(&mut snapshot.by_dns_name, name, &client);
+                add_owner(&mut snapshot.by_dns_name, name.clone(), &client);
+            }
+            for uid in &authentication.unix_peer.uids {
+                add_owner(&mut snapshot.by_uid, *uid, &client);
+            }
+            for gid in &authentication.unix_peer.gids {
+                add_owner(&mut snapshot.by_gid, *gid, &client);
             }
             for identity in &authentication.workload_identities {
                 let workload = Workload { client: Arc::clone(&client), identity: identity.clone() };
@@ -104,20 +113,15 @@ impl Snapshot {
     }
 
     /// The client of the certificate's names, compared exactly.
-    pub(super) fn by_certificate(&self, certificate: &PeerCertificate) -> CertificateMatch {
+    pub(super) fn by_certificate(&self, certificate: &PeerCertificate) -> PeerMatch {
         let uris = certificate.uris.iter().filter_map(|uri| self.by_uri.get(uri));
         let names = certificate.dns_names.iter().filter_map(|name| self.by_dns_name.get(name));
-        let mut found: Option<&Arc<Client>> = None;
-        for owner in uris.chain(names) {
-            match (owner, found) {
-                (NameOwner::Several, _) => return CertificateMatch::Several,
-                (NameOwner::Only(one), Some(other)) if one.client_id != other.client_id => {
-                    return CertificateMatch::Several;
-                }
-                (NameOwner::Only(one), _) => found = Some(one),
-            }
-        }
-        found.map_or(CertificateMatch::None, |client| CertificateMatch::One(Arc::clone(client)))
+        only_client(uris.chain(names))
+    }
+
+    /// The client of the process's user or group.
+    pub(super) fn by_unix_peer(&self, peer: UnixPeer) -> PeerMatch {
+        only_client(self.by_uid.get(&peer.uid).into_iter().chain(self.by_gid.get(&peer.gid)))
     }
 
     /// The workload identities with this issuer.
@@ -126,13 +130,27 @@ impl Snapshot {
     }
 }
 
-fn add_name(owners: &mut HashMap<String, NameOwner>, name: &str, client: &Arc<Client>) {
-    match owners.entry(name.to_owned()) {
-        Entry::Vacant(vacant) => drop(vacant.insert(NameOwner::Only(Arc::clone(client)))),
+fn only_client<'a>(owners: impl Iterator<Item = &'a Owner>) -> PeerMatch {
+    let mut found: Option<&Arc<Client>> = None;
+    for owner in owners {
+        match (owner, found) {
+            (Owner::Several, _) => return PeerMatch::Several,
+            (Owner::Only(one), Some(other)) if one.client_id != other.client_id => {
+                return PeerMatch::Several;
+            }
+            (Owner::Only(one), _) => found = Some(one),
+        }
+    }
+    found.map_or(PeerMatch::None, |client| PeerMatch::One(Arc::clone(client)))
+}
+
+fn add_owner<K: Eq + Hash>(owners: &mut HashMap<K, Owner>, key: K, client: &Arc<Client>) {
+    match owners.entry(key) {
+        Entry::Vacant(vacant) => drop(vacant.insert(Owner::Only(Arc::clone(client)))),
         Entry::Occupied(mut occupied) => match occupied.get() {
-            // One client lists the name twice.
-            NameOwner::Only(owner) if owner.client_id == client.client_id => {}
-            NameOwner::Only(_) | NameOwner::Several => drop(occupied.insert(NameOwner::Several)),
+            // One client lists it twice.
+            Owner::Only(owner) if owner.client_id == client.client_id => {}
+            Owner::Only(_) | Owner::Several => drop(occupied.insert(Owner::Several)),
         },
     }
 }

@@ -15,8 +15,12 @@ use crate::{
     access::{Backoff, CallerSettings, HashCost, HashingSettings, LoginLimitSettings, RefreshSettings},
     audit::{AuditMode, AuditSettings, SinkSettings},
     database::{DatabaseLocation, printable},
+    files,
     http::OAuthMetadata,
-    listen::{CallMemoryLimits, ClientAuth, ConnectionLimits, GrpcLimits, Lifetime, TlsFiles},
+    listen::{
+        CallMemoryLimits, ClientAuth, ConnectionLimits, GrpcLimits, Lifetime, MAX_SOCKET_PATH, TlsFiles,
+        UnixSocketSettings, is_socket_path,
+    },
     server::{CallerSources, PeopleSettings, Serving},
     store::Location,
     telemetry::TraceSettings,
@@ -93,6 +97,43 @@ pub(super) fn tls(reader: &mut Reader<'_>) -> Option<(Option<TlsFiles>, bool)> {
     None
 }
 
+/// The Unix socket for gRPC.
+pub(super) fn grpc_socket(reader: &mut Reader<'_>) -> Option<UnixSocketSettings> {
+    let mode = reader.text("grpc_socket_mode").unwrap_or_default();
+    let wanted = || format!("`{mode}` is no mode of a file in octal, such as 0660");
+    let mode = reader.ok_or_problem("grpc_socket_mode", socket_mode(mode).ok_or_else(wanted));
+    let owner = reader.text("grpc_socket_owner").map(|text| {
+        let wanted = || format!("`{text}` is no owner by numbers: UID:GID, UID or :GID");
+        reader.ok_or_problem("grpc_socket_owner", socket_owner(text).ok_or_else(wanted))
+    });
+    let path = reader.path("grpc_socket")?;
+    if !is_socket_path(&path) {
+        let problem = format!(
+            "`{}` must be the path of a file, of at most {MAX_SOCKET_PATH} bytes",
+            files::printable(&path)
+        );
+        reader.problem("grpc_socket", &problem);
+    }
+    let (uid, gid) = owner.unwrap_or(Some((None, None)))?;
+    Some(UnixSocketSettings { path, mode: mode?, uid, gid })
+}
+
+fn socket_mode(text: &str) -> Option<u32> {
+    let is_octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777)
+}
+
+/// Reads `UID:GID`, `UID` or `:GID`.
+fn socket_owner(text: &str) -> Option<(Option<u32>, Option<u32>)> {
+    // The kernel takes the largest number for no change.
+    let id = |text: &str| text.parse::<u32>().ok().filter(|id| *id != u32::MAX).map(Some);
+    match text.split_once(':') {
+        None => Some((id(text)?, None)),
+        Some(("", gid)) => Some((None, id(gid)?)),
+        Some((uid, gid)) => Some((id(uid)?, id(gid)?)),
+    }
+}
+
 /// How connections are served. TLS and metrics on the HTTP port are set by the caller.
 pub(super) fn serving(reader: &mut Reader<'_>, max_token_bytes: usize, max_message_bytes: usize) -> Serving {
     // A token that may be verified may also be a credential, which is a header.
@@ -126,6 +167,7 @@ pub(super) fn serving(reader: &mut Reader<'_>, max_token_bytes: usize, max_messa
     Serving {
         connections,
         grpc_connections: caps,
+        grpc_socket_connections: caps,
         http_connections: caps,
         call_memory,
         http_tls: false,

@@ -124,6 +124,13 @@ const GROUPS: &[(&str, &[Setting])] = groups! {
     "Addresses, verification, shutdown and logs" {
         /// The address of the gRPC port
         grpc_addr: address() => "127.0.0.1:50051";
+        /// A Unix socket that serves gRPC too, for processes on this machine: its folder must exist, and only trusted users
+        /// may write to it (default: not served)
+        grpc_socket: path("PATH");
+        /// The mode of the Unix socket in octal: only processes that may write to it can connect
+        grpc_socket_mode: text("MODE") => "0660";
+        /// The owner of the Unix socket by numbers: `UID:GID`, `UID` or `:GID` (default: those of the server)
+        grpc_socket_owner: text("OWNER");
         /// The address of the HTTP port, with JWK set, discovery documents and probes; plaintext, because it serves no
         /// secret
         http_addr: address() => "127.0.0.1:8080";

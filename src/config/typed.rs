@@ -8,7 +8,7 @@ use super::{
     reader::{Reader, sources},
     resolved::default_jwks_uri,
     secret::{Secret, shared_secret},
-    services::{audit, callers, people, serving, tls, traces},
+    services::{audit, callers, grpc_socket, people, serving, tls, traces},
     urls::{check_issuer, check_scheme_of},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     grpc::{Limits, TrustPrivacy, WatchLimits},
     http::{Discovery, OAuthMetadata},
     keys::{KeySettings, VerifierCaps},
-    listen::{ConnectionLimits, TlsFiles, divide_descriptors},
+    listen::{ConnectionLimits, Connections, TlsFiles, UnixSocketSettings, divide_descriptors},
     model::ClientLimits,
     oauth,
     revocations::RevocationSettings,
@@ -58,6 +58,8 @@ pub struct Config {
     pub settings: Settings,
     /// `grpc_addr`
     pub grpc_addr: SocketAddr,
+    /// `grpc_socket`
+    pub grpc_socket: Option<UnixSocketSettings>,
     /// `http_addr`
     pub http_addr: SocketAddr,
     /// `metrics_addr`
@@ -73,7 +75,8 @@ impl Config {
     /// `max_connections`.
     pub fn within_open_files(mut self) -> Settings {
         let wanted = self.settings.serving.grpc_connections;
-        let (grpc, http) = divide_descriptors(wanted.total);
+        let Connections { grpc, http, grpc_socket } =
+            divide_descriptors(wanted.total, self.grpc_socket.is_some());
         // With fewer connections, one source gets the same share of them.
         let caps = |total: usize| ConnectionLimits {
             total,
@@ -92,6 +95,9 @@ impl Config {
             );
         }
         self.settings.serving.grpc_connections = caps(grpc);
+        // All clients of the socket are one source.
+        self.settings.serving.grpc_socket_connections =
+            ConnectionLimits { total: grpc_socket, per_source: grpc_socket };
         self.settings.serving.http_connections = caps(http);
         self.settings
     }
@@ -153,6 +159,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     if grpc_addr.is_some_and(|address| address.port() != 0) && grpc_addr == http_addr {
         reader.problem("http_addr", "is the address of grpc_addr too");
     }
+    let grpc_socket = grpc_socket(reader);
     let oauth = oauth(reader, issuer.as_deref(), tls.as_ref(), http_addr);
     let metrics = metrics(reader, grpc_addr, http_addr);
     let (leeway, max_leeway) = (reader.duration("leeway"), reader.duration("max_leeway"));
@@ -248,7 +255,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         serving,
     };
     let (grpc_addr, http_addr, log, log_format) = (grpc_addr?, http_addr?, log?, log_format?);
-    Some(Config { settings, grpc_addr, http_addr, metrics, log, log_format })
+    Some(Config { settings, grpc_addr, grpc_socket, http_addr, metrics, log, log_format })
 }
 
 /// The OAuth 2.0 endpoints, if they are served. They carry secrets.

@@ -1,26 +1,18 @@
 //! The accept loop of one port.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::{net::UnixStream, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     connection_limits::{ConnectionLimiter, ConnectionLimits, LimitReached},
+    listener::{Connection, Listener},
     metrics::{ListenMetrics, Refused},
     stream::Stream,
     tls::{PortTls, peer_certificate},
 };
-use crate::model::Peer;
+use crate::model::{Peer, UnixPeer};
 
 /// The delay after the first failure to accept a connection for want of file descriptors or memory; it doubles from there.
 const FIRST_DELAY: Duration = Duration::from_millis(5);
@@ -44,10 +36,10 @@ pub trait Protocol: Clone + Send + 'static {
 /// Accepts and serves the connections of one port.
 pub struct Acceptor<P> {
     /// The bound port.
-    pub listener: TcpListener,
+    pub listener: Listener,
     /// The protocol of its connections.
     pub protocol: P,
-    /// TLS; none: plaintext.
+    /// TLS; none: plaintext, as always on a Unix socket.
     pub tls: Option<PortTls>,
     /// TLS handshake timeout.
     pub handshake_timeout: Duration,
@@ -87,10 +79,10 @@ impl<P: Protocol> Acceptor<P> {
                 }
             };
             backoff.succeeded();
-            match limiter.acquire(address.ip()) {
+            match limiter.acquire(address) {
                 Ok(permit) => {
                     self.metrics.set_open(limiter.count());
-                    let served = self.serve(connection, address.ip(), shutdown.clone());
+                    let served = self.serve(connection, address, shutdown.clone());
                     connections.spawn(async move {
                         served.await;
                         drop(permit);
@@ -107,7 +99,7 @@ impl<P: Protocol> Acceptor<P> {
     /// Shakes hands and serves the connection.
     fn serve(
         &self,
-        connection: TcpStream,
+        connection: Connection,
         address: IpAddr,
         shutdown: CancellationToken,
     ) -> impl Future<Output = ()> + use<P> {
@@ -126,14 +118,14 @@ impl<P: Protocol> Acceptor<P> {
     }
 
     /// Counts and logs a connection that is closed at once.
-    fn refuse(&self, reached: LimitReached, address: SocketAddr) {
+    fn refuse(&self, reached: LimitReached, address: IpAddr) {
         let (reason, setting) = match reached {
             LimitReached::Total => (Refused::Full, "max_connections"),
             LimitReached::PerSource => (Refused::SourceFull, "max_connections_per_source"),
         };
         // The 1st, 2nd, 4th, 8th ...: a flood must not fill the log.
         if self.metrics.refuse(reason).is_power_of_two() {
-            tracing::warn!(source = %address.ip(), setting, "connection limit reached; new connections are closed at once");
+            tracing::warn!(source = %address, setting, "connection limit reached; new connections are closed at once");
         }
     }
 }
@@ -181,27 +173,45 @@ fn is_connection_error(error: &io::Error) -> bool {
 }
 
 async fn handshake(
-    connection: TcpStream,
+    connection: Connection,
     address: IpAddr,
     tls: Option<PortTls>,
     timeout: Duration,
 ) -> Option<(Stream, Peer)> {
+    let connection = match connection {
+        Connection::Tcp(connection) => connection,
+        Connection::Unix(connection) => return unix_peer(connection, address),
+    };
     // Responses are small, and must not wait for more data.
     let _ = connection.set_nodelay(true);
     let address = address.to_canonical();
     let Some(tls) = tls else {
-        return Some((Stream::plain(connection), Peer { address, certificate: None }));
+        return Some((Stream::plain(connection), Peer { address, certificate: None, unix: None }));
     };
     match tokio::time::timeout(timeout, tls.acceptor().accept(connection)).await {
         Ok(Ok(stream)) => {
             let certificate = peer_certificate(stream.get_ref().1).map(Arc::new);
-            Some((Stream::tls(stream), Peer { address, certificate }))
+            Some((Stream::tls(stream), Peer { address, certificate, unix: None }))
         }
         Ok(Err(error)) => {
             tracing::debug!(%error, source = %address, "TLS handshake failed");
             None
         }
         Err(_elapsed) => None,
+    }
+}
+
+/// The stream and the peer of a Unix socket. The kernel recorded the peer's user and group when it connected.
+fn unix_peer(connection: UnixStream, address: IpAddr) -> Option<(Stream, Peer)> {
+    match connection.peer_cred() {
+        Ok(process) => {
+            let unix = Some(UnixPeer { uid: process.uid(), gid: process.gid() });
+            Some((Stream::unix(connection), Peer { address, certificate: None, unix }))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the peer of the Unix socket is unknown");
+            None
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! The byte stream of a connection, plaintext or TLS.
+//! The byte stream of a connection: plaintext or TLS over TCP, or a Unix socket.
 
 use std::{
     io,
+    os::fd::AsFd as _,
     pin::Pin,
     sync::{
         Arc,
@@ -12,7 +13,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 use tokio_rustls::server::TlsStream;
 
@@ -39,6 +40,7 @@ pub(super) struct Stream {
 enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Unix(UnixStream),
 }
 
 /// The number of bytes that a connection has carried.
@@ -64,16 +66,18 @@ impl ByteCounts {
 
 impl Stream {
     pub(super) fn plain(stream: TcpStream) -> Self {
-        Self {
-            transport: Transport::Plain(stream),
-            byte_counts: ByteCounts::default(),
-            read: 0,
-            resets: None,
-        }
+        Self::over(Transport::Plain(stream))
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Self {
-        let transport = Transport::Tls(Box::new(stream));
+        Self::over(Transport::Tls(Box::new(stream)))
+    }
+
+    pub(super) fn unix(stream: UnixStream) -> Self {
+        Self::over(Transport::Unix(stream))
+    }
+
+    fn over(transport: Transport) -> Self {
         Self { transport, byte_counts: ByteCounts::default(), read: 0, resets: None }
     }
 
@@ -89,12 +93,13 @@ impl Stream {
 }
 
 impl Drop for Stream {
-    /// Reads the bytes that have arrived. A socket that is closed with unread bytes is reset (RFC 1122 section 4.2.2.13), and its
-    /// client loses the last response.
+    /// Reads the bytes that have arrived. A socket that is closed with unread bytes is reset (RFC 1122 section 4.2.2.13; a
+    /// Unix socket too), and its client loses the last response.
     fn drop(&mut self) {
         let stream = match &self.transport {
-            Transport::Plain(stream) => stream,
-            Transport::Tls(stream) => stream.get_ref().0,
+            Transport::Plain(stream) => stream.as_fd(),
+            Transport::Tls(stream) => stream.get_ref().0.as_fd(),
+            Transport::Unix(stream) => stream.as_fd(),
         };
         let mut bytes = [0; 4096];
         let mut left = READ_BUDGET;
@@ -123,6 +128,7 @@ impl AsyncRead for Stream {
         let polled = match transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Transport::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
         };
         let count = buffer.filled().len() - before;
         byte_counts.0.read.fetch_add(count, Relaxed);
@@ -137,6 +143,7 @@ impl AsyncWrite for Stream {
         let polled = match transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Transport::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Transport::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
         };
         if let Poll::Ready(Ok(written)) = &polled {
             byte_counts.0.written.fetch_add(*written, Relaxed);
@@ -151,6 +158,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().transport {
             Transport::Plain(stream) => Pin::new(stream).poll_flush(context),
             Transport::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Transport::Unix(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -158,6 +166,7 @@ impl AsyncWrite for Stream {
         match &mut self.get_mut().transport {
             Transport::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Transport::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Transport::Unix(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

@@ -18,17 +18,19 @@ pub enum AuthenticationMethod {
     PrivateKeyJwt,
     /// A token of a trusted issuer.
     WorkloadIdentity,
+    /// The user or group of the process at the other end of a Unix socket.
+    UnixPeer,
 }
 
 /// A text that names no kind of credential.
 #[derive(Debug, thiserror::Error)]
-#[error("must be one of client_secret, mutual_tls, private_key_jwt, workload_identity")]
+#[error("must be one of client_secret, mutual_tls, private_key_jwt, workload_identity, unix_peer")]
 pub struct UnknownAuthenticationMethod;
 
 impl AuthenticationMethod {
     /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::ClientSecret, Self::MutualTls, Self::PrivateKeyJwt, Self::WorkloadIdentity];
+    pub const ALL: [Self; 5] =
+        [Self::ClientSecret, Self::MutualTls, Self::PrivateKeyJwt, Self::WorkloadIdentity, Self::UnixPeer];
 
     /// The kind's name, for files, logs and metrics.
     pub const fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl AuthenticationMethod {
             Self::MutualTls => "mutual_tls",
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::WorkloadIdentity => "workload_identity",
+            Self::UnixPeer => "unix_peer",
         }
     }
 }
@@ -70,6 +73,9 @@ pub struct Authentication {
     /// The tokens of trusted issuers that authenticate the client.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workload_identities: Vec<WorkloadIdentity>,
+    /// The users and groups whose processes are the client.
+    #[serde(default, skip_serializing_if = "UnixIds::is_empty")]
+    pub unix_peer: UnixIds,
 }
 
 impl Authentication {
@@ -92,6 +98,7 @@ impl Default for Authentication {
             certificate: CertificateNames::default(),
             assertion_keys: None,
             workload_identities: Vec::new(),
+            unix_peer: UnixIds::default(),
         }
     }
 }
@@ -112,6 +119,31 @@ impl CertificateNames {
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.uris.is_empty() && self.dns_names.is_empty()
+    }
+}
+
+/// The users and groups of a client's processes: a connection over a Unix socket needs one of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnixIds {
+    /// User ids.
+    #[serde(default)]
+    pub uids: Vec<u32>,
+    /// Group ids.
+    #[serde(default)]
+    pub gids: Vec<u32>,
+}
+
+impl UnixIds {
+    /// Whether an id stands for one user or group. The kernel reports 65534 for each id that has no number in the server's user
+    /// namespace, and no process has the largest number.
+    pub const fn is_usable(id: u32) -> bool {
+        id != 65534 && id != u32::MAX
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.uids.is_empty() && self.gids.is_empty()
     }
 }
 
@@ -160,10 +192,21 @@ impl ClaimCondition {
 /// The peer of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// The peer's address.
+    /// The peer's address; the IPv4 loopback address for a Unix socket.
     pub address: IpAddr,
     /// The peer's client certificate, verified against `tls_client_ca_file`.
     pub certificate: Option<Arc<PeerCertificate>>,
+    /// The peer's process, if it connected over a Unix socket.
+    pub unix: Option<UnixPeer>,
+}
+
+/// The process that connected to a Unix socket, as the kernel recorded it at that time (SO_PEERCRED).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnixPeer {
+    /// Its effective user id.
+    pub uid: u32,
+    /// Its effective group id.
+    pub gid: u32,
 }
 
 /// A request body with the peer of its connection.

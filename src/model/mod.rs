@@ -31,7 +31,7 @@ mod user;
 
 pub use authentication::{
     AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ClaimCondition, FromPeer, Peer,
-    PeerCertificate, UnknownAuthenticationMethod, WorkloadIdentity,
+    PeerCertificate, UnixIds, UnixPeer, UnknownAuthenticationMethod, WorkloadIdentity,
 };
 pub use bounded::{Bounded, bounded_list};
 pub use claims::ExtraClaims;

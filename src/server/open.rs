@@ -37,8 +37,8 @@ pub struct Server {
     pub(super) http: axum::Router,
     pub(super) metrics: axum::Router,
     pub(super) call_memory: Arc<CallMemory>,
-    /// The metrics of the ports for gRPC, HTTP and metrics.
-    pub(super) port_metrics: [Arc<ListenMetrics>; 3],
+    /// The metrics of the ports for gRPC, HTTP and metrics, and of the Unix socket for gRPC.
+    pub(super) port_metrics: [Arc<ListenMetrics>; 4],
     clients: Arc<ClientRegistry>,
 }
 
@@ -175,7 +175,7 @@ impl Server {
         if let Some(tls) = &tls {
             tls.register_metrics(&mut metrics);
         }
-        let port_metrics = ListenMetrics::register(&mut metrics, ["grpc", "http", "metrics"]);
+        let port_metrics = ListenMetrics::register(&mut metrics, ["grpc", "http", "metrics", "grpc_socket"]);
 
         let drain = Drain::default();
         let responses = Arc::new(RequestResponses::new(clock)?);

@@ -1,6 +1,6 @@
 //! Serves, and stops in order.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{RunError, Server};
 use crate::{
     http::NotReady,
-    listen::{Acceptor, ConnectionLimits, Grpc, Http, PortTls},
+    listen::{Acceptor, ConnectionLimits, Grpc, Http, ListenMetrics, Listener, PortTls, UnixSocket},
 };
 
 /// Scrapers are few; their connections use file descriptors that are reserved for the process.
@@ -35,6 +35,8 @@ pub struct Listeners {
     pub http: TcpListener,
     /// Metrics, if they have a port of their own.
     pub metrics: Option<TcpListener>,
+    /// gRPC on a Unix socket.
+    pub grpc_socket: Option<UnixSocket>,
 }
 
 impl Server {
@@ -47,13 +49,14 @@ impl Server {
     /// When a port fails.
     pub async fn run(self, listeners: Listeners, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let addresses = self.addresses(&listeners).map_err(|error| RunError(error.to_string()))?;
+        let socket = listeners.grpc_socket.as_ref().map(|socket| socket.path().display().to_string());
         let stop = CancellationToken::new();
         let (ports, scrapes) = self.serve(listeners, &stop);
         let background = self.start_background().await;
         self.readiness.set(NotReady::Starting, false);
         self.health.report(|| self.readiness.is_ready()).await;
         let [grpc, http, metrics] = addresses;
-        tracing::info!(grpc, http, metrics, "serving");
+        tracing::info!(grpc, http, metrics, grpc_socket = socket, "serving");
         shutdown.await;
 
         self.readiness.set(NotReady::ShuttingDown, true);
@@ -92,24 +95,24 @@ impl Server {
     /// Starts to serve the ports: those that close after `stop`, and that of the metrics, which is open until the end.
     fn serve(&self, listeners: Listeners, stop: &CancellationToken) -> (JoinSet<()>, JoinSet<()>) {
         let serving = &self.serving;
-        let [grpc_metrics, http_metrics, metrics_metrics] = self.port_metrics.clone();
+        let [grpc_metrics, http_metrics, metrics_metrics, socket_metrics] = self.port_metrics.clone();
         let call_memory = self.call_memory.clone();
-        let grpc = Acceptor {
-            listener: listeners.grpc,
+        let grpc = |listener: Listener, tls, limits, metrics: Arc<ListenMetrics>| Acceptor {
+            listener,
             protocol: Grpc::new(
                 self.edge.clone(),
                 serving.connections,
-                call_memory,
-                grpc_metrics.clone(),
+                call_memory.clone(),
+                metrics.clone(),
                 serving.handshake_timeout,
             ),
-            tls: self.tls.clone().map(PortTls::Grpc),
+            tls,
             handshake_timeout: serving.handshake_timeout,
-            limits: serving.grpc_connections,
-            metrics: grpc_metrics,
+            limits,
+            metrics,
         };
-        let http = |listener, routes: &axum::Router, limits, metrics| Acceptor {
-            listener,
+        let http = |listener: TcpListener, routes: &axum::Router, limits, metrics| Acceptor {
+            listener: listener.into(),
             protocol: Http::new(routes.clone(), serving.handshake_timeout),
             tls: self.tls.clone().filter(|_| serving.http_tls).map(PortTls::Http),
             handshake_timeout: serving.handshake_timeout,
@@ -117,7 +120,13 @@ impl Server {
             metrics,
         };
         let (mut ports, mut scrapes) = (JoinSet::new(), JoinSet::new());
-        ports.spawn(grpc.run(stop.clone()));
+        let tls = self.tls.clone().map(PortTls::Grpc);
+        let port = grpc(listeners.grpc.into(), tls, serving.grpc_connections, grpc_metrics);
+        ports.spawn(port.run(stop.clone()));
+        if let Some(socket) = listeners.grpc_socket {
+            let port = grpc(socket.into(), None, serving.grpc_socket_connections, socket_metrics);
+            ports.spawn(port.run(stop.clone()));
+        }
         ports.spawn(
             http(listeners.http, &self.http, serving.http_connections, http_metrics).run(stop.clone()),
         );

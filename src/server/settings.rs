@@ -93,6 +93,8 @@ pub struct Serving {
     pub connections: GrpcLimits,
     /// Connections of the gRPC port.
     pub grpc_connections: ConnectionLimits,
+    /// Connections of the Unix socket for gRPC.
+    pub grpc_socket_connections: ConnectionLimits,
     /// Connections of the HTTP port.
     pub http_connections: ConnectionLimits,
     /// Memory of calls.

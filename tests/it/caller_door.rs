@@ -60,5 +60,5 @@ impl Door {
 }
 
 pub fn peer(address: &str) -> Peer {
-    Peer { address: address.parse().unwrap(), certificate: None }
+    Peer { address: address.parse().unwrap(), certificate: None, unix: None }
 }

@@ -73,6 +73,7 @@ fn every_setting_has_its_flag() {
                 "audience": "tokend",
                 "conditions": [{ "claim": "sub", "values": ["system:serviceaccount:shop:web"] }],
             }],
+            "unix_peer": { "uids": [], "gids": [] },
         })
     );
     assert_eq!(web["limits"], json!({ "calls_per_second": 50, "concurrent_calls": 5 }));

@@ -42,6 +42,7 @@ fn full() -> v1::Client {
                 Method::MutualTls,
                 Method::PrivateKeyJwt,
                 Method::WorkloadIdentity,
+                Method::UnixPeer,
             ]
             .map(i32::from)
             .to_vec(),
@@ -51,6 +52,7 @@ fn full() -> v1::Client {
             }),
             assertion_keys: Some(v1::AssertionKeys { jwks_json: set(&[PUBLIC]), ..Default::default() }),
             workload_identities: vec![identity],
+            unix_peer: Some(v1::UnixIds { uids: vec![1000], gids: vec![100, 0] }),
         }),
         permissions: Some(v1::Permissions {
             claims: texts(&["tenant", "limits"]),
@@ -116,9 +118,11 @@ async fn a_client_that_presents_no_secret_is_given_none() {
 #[tokio::test]
 async fn a_method_needs_what_it_works_with_and_nothing_else_is_given() {
     let server = TestServer::start().await;
-    let belongings = ["certificate", "assertion_keys", "workload_identities"];
+    let belongings = ["certificate", "assertion_keys", "workload_identities", "unix_peer"];
     let bare = v1::Authentication {
-        methods: [Method::MutualTls, Method::PrivateKeyJwt, Method::WorkloadIdentity].map(i32::from).to_vec(),
+        methods: [Method::MutualTls, Method::PrivateKeyJwt, Method::WorkloadIdentity, Method::UnixPeer]
+            .map(i32::from)
+            .to_vec(),
         ..Default::default()
     };
     let mut idle = full().authentication.unwrap();
@@ -239,17 +243,25 @@ async fn keys_for_assertions_are_public_ones_and_others_are_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_one_clients() {
+async fn a_certificate_or_a_user_is_one_clients() {
     let server = TestServer::start().await;
     accepted(create(&server, full()).await);
     let mut second = full();
     second.client_id = "second".to_owned();
     let status =
         assert_refused(create(&server, second.clone()).await, Code::InvalidArgument, "FIELD_INVALID");
-    let names = ["uris[0]", "dns_names[0]"];
-    assert_eq!(fields(&status), names.map(|name| format!("client.authentication.certificate.{name}")));
+    let names = [
+        "certificate.uris[0]",
+        "certificate.dns_names[0]",
+        "unix_peer.uids[0]",
+        "unix_peer.gids[0]",
+        "unix_peer.gids[1]",
+    ];
+    assert_eq!(fields(&status), names.map(|name| format!("client.authentication.{name}")));
     assert!(format!("{:?}", status.get_error_details()).contains("`orders`"), "says whose they are");
     let names = v1::CertificateNames { uris: texts(&["spiffe://example.org/second"]), ..Default::default() };
-    second.authentication.as_mut().unwrap().certificate = Some(names);
+    let authentication = second.authentication.as_mut().unwrap();
+    authentication.certificate = Some(names);
+    authentication.unix_peer = Some(v1::UnixIds { uids: vec![100], gids: vec![1000] });
     accepted(create(&server, second).await);
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tokend::{
     clock::Clock,
-    listen::TlsReloader,
+    listen::{TlsReloader, UnixSocket},
     model::{ClientId, ClientSecret, UnixTime},
     proto::v1::{
         self, client_service_client::ClientServiceClient, key_service_client::KeyServiceClient,
@@ -145,6 +145,17 @@ impl TestServer {
         clock: Arc<ManualClock>,
         tls: Option<ClientTlsConfig>,
     ) -> Self {
+        Self::listening(store, settings, clock, tls, None).await
+    }
+
+    /// The same, on a Unix socket too.
+    pub async fn listening(
+        store: Arc<Store>,
+        settings: Settings,
+        clock: Arc<ManualClock>,
+        tls: Option<ClientTlsConfig>,
+        grpc_socket: Option<UnixSocket>,
+    ) -> Self {
         let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (grpc_addr, http_addr) = (grpc.local_addr().unwrap(), http.local_addr().unwrap());
@@ -160,7 +171,7 @@ impl TestServer {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            server.run(Listeners { grpc, http, metrics: None }, shutdown).await.unwrap();
+            server.run(Listeners { grpc, http, metrics: None, grpc_socket }, shutdown).await.unwrap();
         });
         let root = TestClient::with_tls(grpc_addr, Some(secret), tls).await;
         let server = Self {

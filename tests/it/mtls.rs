@@ -74,7 +74,7 @@ impl Port {
         let caps = CallMemoryLimits { total: 1024 * 1024, per_source: 1024 * 1024 };
         let memory = Arc::new(CallMemory::new(caps));
         let acceptor = Acceptor {
-            listener,
+            listener: listener.into(),
             protocol: Grpc::new(notes.clone(), limits, memory, Arc::default(), day),
             tls: Some(PortTls::Grpc(Arc::new(
                 TlsReloader::open(files.settings(client_auth), manual_clock()).unwrap(),

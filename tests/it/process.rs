@@ -58,8 +58,12 @@ pub fn init(folder: &Path) -> String {
 
 /// Starts `tokend dev` on free ports, and waits for its last line.
 pub fn dev(folder: &Path, arguments: &[&str]) -> (Running, Vec<String>) {
-    let all = [&["dev"], &FREE_PORTS[..], arguments].concat();
-    let mut child = tokend(folder, &all).stdout(Stdio::piped()).spawn().unwrap();
+    dev_by(tokend(folder, &[&["dev"], &FREE_PORTS[..], arguments].concat()))
+}
+
+/// The same by this command.
+pub fn dev_by(mut command: Command) -> (Running, Vec<String>) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         lines.push(line.unwrap());

@@ -8,7 +8,7 @@ use tokend::{
         Algorithm, AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, ChangeSequence,
         ClaimCondition, Client, ClientId, ClientLimits, ClientRecord, ClientSettings, KeyChange, KeyId,
         KeyRecord, KeyState, Pattern, Permissions, Role, SealingKeyId, SealingKeyRecord, SecretDigest,
-        SecretRecord, TokenType, Ttl, UnixTime, WorkloadIdentity,
+        SecretRecord, TokenType, Ttl, UnixIds, UnixTime, WorkloadIdentity,
     },
     store::{self, Location, Store, StoreError},
 };
@@ -218,6 +218,7 @@ pub fn full_settings() -> ClientSettings {
                 audience: "tokend".to_owned(),
                 conditions: vec![condition("/kubernetes.io/namespace")],
             }],
+            unix_peer: UnixIds { uids: vec![1000], gids: vec![100, 101] },
         },
         limits: ClientLimits { calls_per_second: NonZeroU32::new(100), concurrent_calls: NonZeroU32::new(1) },
     }

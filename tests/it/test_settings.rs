@@ -113,6 +113,7 @@ pub fn settings() -> Settings {
                 },
             },
             grpc_connections: ConnectionLimits { total: 256, per_source: 256 },
+            grpc_socket_connections: ConnectionLimits { total: 256, per_source: 256 },
             http_connections: ConnectionLimits { total: 256, per_source: 256 },
             call_memory: CallMemoryLimits { total: 256 * 1024 * 1024, per_source: 256 * 1024 * 1024 },
             http_tls: false,

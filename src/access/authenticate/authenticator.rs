@@ -14,7 +14,7 @@ use crate::{
     access::{
         Directory, UsedAssertions,
         jwt::{UnverifiedJwt, VerifiedJwt},
-        snapshot::{CertificateMatch, Snapshot, Workload},
+        snapshot::{PeerMatch, Snapshot, Workload},
         trusted_issuers::{KeysUnavailable, TrustedIssuer, TrustedIssuers},
     },
     clock::Clock,
@@ -84,7 +84,7 @@ impl Authenticator {
     }
 
     /// Authenticates the caller by exactly one credential: an `authorization` value with a client secret or a token, or a client
-    /// certificate.
+    /// certificate. Without either, the caller of a Unix socket is authenticated by its user or group.
     ///
     /// # Errors
     /// When there is no valid credential, or a credential cannot be checked.
@@ -133,7 +133,10 @@ impl Authenticator {
     ) -> Result<FirstCheck<'h>, AuthenticationError> {
         let credential = Credential::parse(headers, self.settings.max_token_bytes)?;
         let (credential, certificate) = match (credential, certificate_client(snapshot, peer, now)) {
-            (None, None) => return Err(AuthenticationError::Missing),
+            (None, None) => {
+                let client = unix_client(snapshot, peer).ok_or(AuthenticationError::Missing)??;
+                return Ok(FirstCheck::Authenticated(allowed(client, AuthenticationMethod::UnixPeer)?));
+            }
             (Some(_), Some(_)) => {
                 let problem = "there are both a client certificate and an authorization value";
                 return Err(InvalidCredential::new(None, problem).into());
@@ -282,11 +285,11 @@ fn certificate_client(
     let certificate = peer?.certificate.as_deref()?;
     let invalid = |problem| InvalidCredential::new(Some(AuthenticationMethod::MutualTls), problem);
     let client = match snapshot.by_certificate(certificate) {
-        CertificateMatch::None => return None,
-        CertificateMatch::Several => {
+        PeerMatch::None => return None,
+        PeerMatch::Several => {
             return Some(Err(invalid("the certificate's names are those of several clients")));
         }
-        CertificateMatch::One(client) => client,
+        PeerMatch::One(client) => client,
     };
     // A connection may outlive its certificate. Expired from `notAfter` on: RFC 5280 section 4.1.2.5 includes that second, but clocks
     // are not that exact.
@@ -295,6 +298,18 @@ fn certificate_client(
         return Some(Err(invalid("the certificate has expired").naming(client_id)));
     }
     Some(Ok(client))
+}
+
+/// The client of the process at the other end of a Unix socket. Returns `None` if its user and group are those of no client.
+fn unix_client(snapshot: &Snapshot, peer: Option<&Peer>) -> Option<Result<Arc<Client>, InvalidCredential>> {
+    match snapshot.by_unix_peer(peer?.unix?) {
+        PeerMatch::None => None,
+        PeerMatch::One(client) => Some(Ok(client)),
+        PeerMatch::Several => {
+            let problem = "the process's user or group is that of several clients";
+            Some(Err(InvalidCredential::new(Some(AuthenticationMethod::UnixPeer), problem)))
+        }
+    }
 }
 
 /// The only client whose conditions the token meets. A token that several clients match authenticates none of them.

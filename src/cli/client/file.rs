@@ -10,7 +10,7 @@ use crate::{
     cli::output::escaped,
     config::{Problems, nearest},
     grpc::read_client,
-    proto::v1::{Authentication, ClaimCondition, Client, Permissions, WorkloadIdentity},
+    proto::v1::{Authentication, ClaimCondition, Client, Permissions, UnixIds, WorkloadIdentity},
 };
 
 /// The content of a file.
@@ -104,6 +104,7 @@ fn schema() -> Json {
         default_ttl: duration,
         authentication: Some(Authentication {
             workload_identities: vec![identity],
+            unix_peer: Some(UnixIds { uids: vec![0], gids: vec![0] }),
             ..Authentication::default()
         }),
         permissions: Some(Permissions {
@@ -146,6 +147,8 @@ fn remove_wrong(table: &mut Table, schema: &Map<String, Json>, place: &str, prob
                     return true;
                 }
                 Some(Json::Object(_)) => "a list of tables",
+                Some(Json::Number(_)) if items.iter().all(is_id) => return true,
+                Some(Json::Number(_)) => "a list of whole numbers, without quotes",
                 _ if items.iter().all(Value::is_str) => return true,
                 _ => "a list of texts in quotes",
             },
@@ -159,6 +162,7 @@ fn remove_wrong(table: &mut Table, schema: &Map<String, Json>, place: &str, prob
             }
             (Json::Object(_), _) => "a table",
             (Json::Array(schema), _) if schema.is_empty() => "a list of texts in quotes",
+            (Json::Array(schema), _) if schema.iter().all(Json::is_number) => "a list of whole numbers",
             (Json::Array(_), _) => "a list of tables",
             (Json::Bool(_), _) => "true or false, without quotes",
             (Json::Number(_), _) => "a whole number, without quotes",
@@ -187,22 +191,42 @@ fn check(clients: &[Client], problems: &mut Problems) {
         if !client.client_id.is_empty() && ids.insert(&client.client_id, ()).is_some() {
             problems.add(format!("{place}appears twice in the file"));
         }
-        for name in certificate_names(client) {
+        for name in peer_names(client) {
+            let (field, what) = (name.field, name.what());
             if let Some(other) =
                 names.insert(name, &client.client_id).filter(|other| **other != client.client_id)
             {
-                problems.add(format!(
-                    "{place}authentication.certificate: `{}` has the same name",
-                    escaped(other)
-                ));
+                problems
+                    .add(format!("{place}authentication.{field}: `{}` has the same {what}", escaped(other)));
             }
         }
     }
 }
 
-/// The names in a client's certificates.
-pub(super) fn certificate_names(client: &Client) -> impl Iterator<Item = &str> {
-    let certificate = client.authentication.as_ref().and_then(|known| known.certificate.as_ref());
-    let names = certificate.map(|names| names.uris.iter().chain(&names.dns_names));
-    names.into_iter().flatten().map(String::as_str)
+fn is_id(item: &Value) -> bool {
+    item.as_integer().is_some_and(|number| u32::try_from(number).is_ok())
+}
+
+/// A name in a client's certificates, or the id of its user or group: each belongs to one client only.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct PeerName {
+    /// The field of `authentication`.
+    pub(super) field: &'static str,
+    name: String,
+}
+
+impl PeerName {
+    pub(super) fn what(&self) -> &'static str {
+        if self.field == "certificate" { "name" } else { "id" }
+    }
+}
+
+/// The names in a client's certificates, and the ids of its users and groups.
+pub(super) fn peer_names(client: &Client) -> impl Iterator<Item = PeerName> {
+    let Authentication { certificate, unix_peer, .. } = client.authentication.clone().unwrap_or_default();
+    let (certificate, unix) = (certificate.unwrap_or_default(), unix_peer.unwrap_or_default());
+    let names = certificate.uris.into_iter().chain(certificate.dns_names);
+    let names = names.map(|name| PeerName { field: "certificate", name });
+    let ids = |field, ids: Vec<u32>| ids.into_iter().map(move |id| PeerName { field, name: id.to_string() });
+    names.chain(ids("unix_peer.uids", unix.uids)).chain(ids("unix_peer.gids", unix.gids))
 }

@@ -117,8 +117,8 @@ struct TokenFlags {
 #[derive(Args, Serialize)]
 #[command(next_help_heading = "Authentication")]
 struct AuthenticationFlags {
-    /// Allow a type of credential: client_secret, mutual_tls, private_key_jwt or workload_identity; may be
-    /// repeated [default: client_secret]
+    /// Allow a type of credential: client_secret, mutual_tls, private_key_jwt, workload_identity or unix_peer; may
+    /// be repeated [default: client_secret]
     #[arg(id = "auth_methods", long = "auth-method", value_name = "METHOD", value_parser = auth_method)]
     methods: Option<Vec<String>>,
     #[command(flatten)]
@@ -132,6 +132,18 @@ struct AuthenticationFlags {
         value_parser = workload_identity
     )]
     workload_identities: Option<Vec<WorkloadIdentity>>,
+    #[command(flatten)]
+    unix_peer: UnixPeerFlags,
+}
+
+#[derive(Args, Serialize)]
+struct UnixPeerFlags {
+    /// For unix_peer: accept processes of a user, by its number, on the Unix socket; may be repeated
+    #[arg(long = "unix-uid", value_name = "UID")]
+    uids: Option<Vec<u32>>,
+    /// For unix_peer: accept processes whose group has this number; may be repeated
+    #[arg(long = "unix-gid", value_name = "GID")]
+    gids: Option<Vec<u32>>,
 }
 
 #[derive(Args, Serialize)]

@@ -1,13 +1,15 @@
 //! `--add-…` and `--remove-…`: change one item of a list of a client, and keep the others.
 
+use std::num::ParseIntError;
+
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use serde_json::Value;
 
-use super::view::{at, set};
+use super::view::{at, item_text, set};
 use crate::cli::{error::CliError, output::escaped};
 
 /// Each list of a client: the flag that sets the whole list, without `--`, and the path of the list.
-const LISTS: [(&str, &str); 19] = [
+const LISTS: [(&str, &str); 21] = [
     ("method", "permissions.methods"),
     ("role", "permissions.roles"),
     ("audience", "permissions.audiences"),
@@ -27,6 +29,8 @@ const LISTS: [(&str, &str); 19] = [
     ("default-audience", "default_audiences"),
     ("certificate-uri", "authentication.certificate.uris"),
     ("certificate-dns", "authentication.certificate.dns_names"),
+    ("unix-uid", "authentication.unix_peer.uids"),
+    ("unix-gid", "authentication.unix_peer.gids"),
 ];
 
 /// Adds or removes one item of a list.
@@ -34,7 +38,7 @@ struct ListChange {
     flag: &'static str,
     path: &'static str,
     adds: bool,
-    item: String,
+    item: Value,
 }
 
 /// The changes of lists that flags request.
@@ -63,16 +67,16 @@ impl ListChanges {
         }
         for ListChange { flag, path, adds, item } in &self.0 {
             let Value::Array(mut list) = at(to, path) else { continue };
-            let is_there = list.contains(&Value::from(item.as_str()));
+            let is_there = list.contains(item);
             match (adds, is_there) {
                 (true, true) => {}
-                (true, false) => list.push(item.as_str().into()),
+                (true, false) => list.push(item.clone()),
                 (false, true) => list.retain(|there| there != item),
                 (false, false) => {
-                    let held: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+                    let held: Vec<String> = list.iter().map(item_text).collect();
                     return Err(CliError::failed(format!(
                         "--remove-{flag}: {path} does not contain `{}`; it contains: {}",
-                        escaped(item),
+                        escaped(&item_text(item)),
                         escaped(&held.join(" "))
                     )));
                 }
@@ -80,6 +84,23 @@ impl ListChanges {
             set(to, path, Value::Array(list));
         }
         Ok(())
+    }
+}
+
+/// Whether the list has numbers instead of texts.
+fn holds_numbers(path: &str) -> bool {
+    path.starts_with("authentication.unix_peer.")
+}
+
+fn number(text: &str) -> Result<String, ParseIntError> {
+    text.parse::<u32>().map(|number| number.to_string())
+}
+
+/// The item in the document of a client.
+fn value(path: &str, item: &str) -> Value {
+    match item.parse::<u32>() {
+        Ok(number) if holds_numbers(path) => number.into(),
+        _ => item.into(),
     }
 }
 
@@ -98,7 +119,7 @@ impl FromArgMatches for ListChanges {
         for (flag, path) in LISTS {
             for adds in [true, false] {
                 let items = matches.get_many::<String>(&id(flag, adds)).into_iter().flatten();
-                self.0.extend(items.map(|item| ListChange { flag, path, adds, item: item.clone() }));
+                self.0.extend(items.map(|item| ListChange { flag, path, adds, item: value(path, item) }));
             }
         }
         Ok(())
@@ -109,8 +130,9 @@ impl Args for ListChanges {
     fn augment_args(command: Command) -> Command {
         let flag = |(flag, path): (&str, &str), adds: bool| {
             let (verb, name) = (if adds { "Add to" } else { "Remove from" }, id(flag, adds));
-            Arg::new(name.clone())
-                .long(name)
+            let arg = Arg::new(name.clone());
+            let arg = if holds_numbers(path) { arg.value_parser(number) } else { arg };
+            arg.long(name)
                 .value_name("ITEM")
                 .action(ArgAction::Append)
                 .help(format!("{verb} {path}; may be repeated"))

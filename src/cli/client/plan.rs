@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::{
-    file::certificate_names,
+    file::{PeerName, peer_names},
     view::{FieldDiff, diff},
 };
 use crate::{
@@ -48,7 +48,7 @@ pub(super) struct Terms<'a> {
 /// The steps in the order in which they must run.
 ///
 /// # Errors
-/// When two clients would have the same name in their certificates.
+/// When two clients would have the same name in their certificates, or the same user or group id.
 pub(super) fn plan(wanted: Vec<Client>, terms: &Terms<'_>) -> Result<Vec<Step>, CliError> {
     let present: HashMap<&str, &Client> =
         terms.present.iter().map(|client| (client.client_id.as_str(), client)).collect();
@@ -58,7 +58,7 @@ pub(super) fn plan(wanted: Vec<Client>, terms: &Terms<'_>) -> Result<Vec<Step>, 
     };
     let stay =
         terms.present.iter().filter(|client| !named.contains(&client.client_id) && !is_deleted(client));
-    check_certificate_names(stay, &wanted)?;
+    check_peer_names(stay, &wanted)?;
 
     let mut steps = Vec::new();
     for client in wanted {
@@ -74,7 +74,7 @@ pub(super) fn plan(wanted: Vec<Client>, terms: &Terms<'_>) -> Result<Vec<Step>, 
     steps.extend(
         deleted.map(|client| Step::Delete { client_id: client.client_id.clone(), etag: client.etag.clone() }),
     );
-    // A step that releases a certificate name runs before a step that may take it. The caller's own client is last, because the
+    // A step that releases a name or an id runs before a step that may take it. The caller's own client is last, because the
     // caller needs its permissions for all other steps.
     steps.sort_by_key(|step| match step {
         Step::Update { client, .. } if Some(client.client_id.as_str()) == terms.caller => 4,
@@ -108,27 +108,29 @@ fn update(there: &Client, mut wanted: Client, kept: &[&'static str]) -> Result<O
 
 fn releases_names(step: &Step, present: &HashMap<&str, &Client>) -> bool {
     let Some(there) = present.get(step.client_id()) else { return false };
-    let left: HashSet<&str> = match step {
-        Step::Update { client, .. } => certificate_names(client).collect(),
+    let left: HashSet<PeerName> = match step {
+        Step::Update { client, .. } => peer_names(client).collect(),
         Step::Create { .. } | Step::Delete { .. } => HashSet::new(),
     };
-    certificate_names(there).any(|name| !left.contains(name))
+    peer_names(there).any(|name| !left.contains(&name))
 }
 
-fn check_certificate_names<'a>(
+fn check_peer_names<'a>(
     stay: impl Iterator<Item = &'a Client>,
     wanted: &'a [Client],
 ) -> Result<(), CliError> {
-    let mut names: HashMap<&str, &str> = HashMap::new();
+    let mut names: HashMap<PeerName, &str> = HashMap::new();
     for client in stay {
-        names.extend(certificate_names(client).map(|name| (name, client.client_id.as_str())));
+        names.extend(peer_names(client).map(|name| (name, client.client_id.as_str())));
     }
     for client in wanted {
-        if let Some(other) = certificate_names(client).find_map(|name| names.get(name)) {
+        if let Some((name, other)) = peer_names(client).find_map(|name| names.get_key_value(&name)) {
             return Err(CliError::failed(format!(
-                "client `{}`: authentication.certificate: `{}`, which is not in the file, has the same name",
+                "client `{}`: authentication.{}: `{}`, which is not in the file, has the same {}",
                 client.client_id,
-                escaped(other)
+                name.field,
+                escaped(other),
+                name.what()
             )));
         }
     }

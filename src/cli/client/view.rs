@@ -107,7 +107,7 @@ pub(super) fn table_of(clients: &[Client]) -> String {
 }
 
 /// The lines of a client: label and path.
-const LINES: [(&str, &str); 36] = [
+const LINES: [(&str, &str); 38] = [
     ("client", "client_id"),
     ("name", "display_name"),
     ("state", "disabled"),
@@ -141,6 +141,8 @@ const LINES: [(&str, &str); 36] = [
     ("certificate dns", "authentication.certificate.dns_names"),
     ("assertion keys", "authentication.assertion_keys.jwks_json"),
     ("assertion keys in", "authentication.assertion_keys.jwks_file"),
+    ("unix uids", "authentication.unix_peer.uids"),
+    ("unix gids", "authentication.unix_peer.gids"),
     ("workload identity", "authentication.workload_identities"),
     ("registered", "create_time"),
     ("changed", "update_time"),
@@ -189,13 +191,14 @@ fn field_text(value: &Value) -> String {
     }
 }
 
-/// A text, or a condition as `tenant=acme|acme-*`.
-fn item_text(item: &Value) -> String {
+/// A text, a number, or a condition as `tenant=acme|acme-*`.
+pub(super) fn item_text(item: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match (item.get("claim"), item.get("values").and_then(Value::as_array)) {
         (Some(claim), Some(values)) => {
             format!("{}={}", text(claim), values.iter().map(text).collect::<Vec<_>>().join("|"))
         }
+        _ if item.is_number() => item.to_string(),
         _ => text(item),
     }
 }

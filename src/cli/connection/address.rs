@@ -3,30 +3,53 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use http::Uri;
+use tonic::transport::Endpoint;
 
 /// The address of a server's gRPC port. `host:port` means TLS, except for a loopback host; plaintext to another machine must
-/// be requested explicitly with `http://`.
+/// be requested explicitly with `http://`. `unix:` begins the path of a Unix socket, which never leaves the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Address(Uri);
+pub(super) enum Address {
+    Tcp(Uri),
+    Unix(String),
+}
 
 impl Address {
-    pub(super) fn uri(&self) -> Uri {
-        self.0.clone()
+    pub(super) fn endpoint(&self) -> Result<Endpoint, tonic::transport::Error> {
+        match self {
+            Self::Tcp(uri) => Ok(Endpoint::from(uri.clone())),
+            Self::Unix(path) => Endpoint::from_shared(format!("unix:{path}")),
+        }
+    }
+
+    /// The path of a Unix socket.
+    pub(super) fn unix_path(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(path) => Some(path),
+        }
+    }
+
+    const fn uri(&self) -> Option<&Uri> {
+        match self {
+            Self::Tcp(uri) => Some(uri),
+            Self::Unix(_) => None,
+        }
     }
 
     /// `HOST:PORT`, or `HOST` with the default port of the scheme.
     pub(super) fn authority(&self) -> &str {
-        self.0.authority().map(http::uri::Authority::as_str).unwrap_or_default()
+        self.uri().and_then(Uri::authority).map(http::uri::Authority::as_str).unwrap_or_default()
     }
 
     pub(super) fn host_and_port(&self) -> Option<(String, u16)> {
-        let host = self.0.host()?.trim_start_matches('[').trim_end_matches(']');
-        let port = self.0.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 });
+        let uri = self.uri()?;
+        let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+        let port = uri.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 });
         Some((host.to_owned(), port))
     }
 
     pub(super) fn is_tls(&self) -> bool {
-        self.0.scheme() == Some(&http::uri::Scheme::HTTPS)
+        self.uri().and_then(Uri::scheme) == Some(&http::uri::Scheme::HTTPS)
     }
 }
 
@@ -34,7 +57,13 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = || "must be HOST:PORT, https://HOST:PORT or http://HOST:PORT".to_owned();
+        let wanted = || "must be HOST:PORT, https://HOST:PORT, http://HOST:PORT or unix:PATH".to_owned();
+        if let Some(rest) = text.strip_prefix("unix:") {
+            // `unix:PATH`, or `unix:///PATH` with an absolute path.
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            let is_path = !path.is_empty() && (path == rest || path.starts_with('/'));
+            return if is_path { Ok(Self::Unix(path.to_owned())) } else { Err(wanted()) };
+        }
         let bare = !text.contains("://");
         let uri: Uri =
             if bare { format!("https://{text}") } else { text.to_owned() }.parse().map_err(|_| wanted())?;
@@ -51,13 +80,16 @@ impl FromStr for Address {
             Some("https") => "https",
             _ => return Err(wanted()),
         };
-        format!("{scheme}://{authority}").parse().map(Self).map_err(|_| wanted())
+        format!("{scheme}://{authority}").parse().map(Self::Tcp).map_err(|_| wanted())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.to_string().trim_end_matches('/'))
+        match self {
+            Self::Tcp(uri) => f.write_str(uri.to_string().trim_end_matches('/')),
+            Self::Unix(path) => write!(f, "unix:{path}"),
+        }
     }
 }
 
@@ -85,6 +117,9 @@ mod tests {
             ("http://tokend.internal:50051", "http://tokend.internal:50051"),
             ("https://localhost:50051/", "https://localhost:50051"),
             ("https://tokend.internal", "https://tokend.internal"),
+            ("unix:/run/tokend.sock", "unix:/run/tokend.sock"),
+            ("unix:///run/tokend.sock", "unix:/run/tokend.sock"),
+            ("unix:tokend.sock", "unix:tokend.sock"),
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), address);
         }
@@ -99,6 +134,9 @@ mod tests {
             "a b:1",
             "a:1?x",
             "a:99999",
+            "unix:",
+            "unix://",
+            "unix://host/path",
         ] {
             assert!(bad.parse::<Address>().is_err(), "{bad}");
         }

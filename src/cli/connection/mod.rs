@@ -1,6 +1,6 @@
 //! Connections to a server: from flags, variables and the profile of `tokend dev` to a channel with the caller's credential.
 //!
-//! Invariant: a secret is sent only over TLS, to a loopback host, or to an explicit `http://` address.
+//! Invariant: a secret is sent only over TLS, to a loopback host, over a Unix socket, or to an explicit `http://` address.
 
 mod address;
 mod call;
@@ -16,7 +16,7 @@ use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 use zeroize::Zeroizing;
 
@@ -45,7 +45,7 @@ const SECRET_FILE: &str = "TOKEND_CLIENT_SECRET_FILE";
 #[derive(Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct Connection {
-    /// Set the server's gRPC address: HOST:PORT (TLS, except for a loopback host), https://… or http://…
+    /// Set the server's gRPC address: HOST:PORT (TLS, except for a loopback host), https://…, http://…, or unix:PATH
     /// [variable: TOKEND_ADDR] [default: the most recent `tokend dev`]
     #[arg(long, value_name = "ADDRESS")]
     addr: Option<String>,
@@ -82,7 +82,7 @@ impl Connection {
             })?;
             let origin = format!("{}, written by `tokend dev`", path.display());
             let address =
-                profile.addr.parse().map_err(|wanted| CliError::usage(format!("{origin}: {wanted}")))?;
+                profile.address().parse().map_err(|wanted| CliError::usage(format!("{origin}: {wanted}")))?;
             return Ok(Target { address, origin, profile: Some(profile) });
         };
         // The address may hold a password.
@@ -91,7 +91,9 @@ impl Connection {
             .parse()
             .map_err(|wanted| CliError::usage(format!("{origin}: `{}` {wanted}", escaped(&shown))))?;
         // The secret of a profile is sent only to the server of that profile.
-        let same = |profile: &Profile| profile.addr.parse().as_ref() == Ok(&address);
+        let same = |profile: &Profile| {
+            [&profile.addr, &profile.address()].iter().any(|text| text.parse().as_ref() == Ok(&address))
+        };
         let profile = profiles.into_iter().map(|(_, profile)| profile).find(same);
         Ok(Target { address, origin: origin.to_owned(), profile })
     }
@@ -105,6 +107,8 @@ impl Connection {
             })?,
             // The server rejects a call with two credentials, and the certificate was given explicitly.
             (None, _) if self.tls.has_certificate() => Credential(None),
+            // The server knows the user of this process.
+            (None, _) if address.unix_path().is_some() => Credential(None),
             (None, Some(profile)) => Credential::of(&profile.client_id, &profile.client_secret)?,
             (None, None) => {
                 return Err(CliError::usage(format!(
@@ -155,7 +159,8 @@ impl Connection {
 
     fn channel(&self, address: &Address) -> Result<Channel, CliError> {
         let failed = |error: tonic::transport::Error| CliError::failed(describe(&error));
-        let mut endpoint = Endpoint::from(address.uri()).connect_timeout(self.timeout).timeout(self.timeout);
+        let endpoint = address.endpoint().map_err(failed)?;
+        let mut endpoint = endpoint.connect_timeout(self.timeout).timeout(self.timeout);
         if address.is_tls() {
             endpoint = endpoint.tls_config(self.tls.config()?).map_err(failed)?;
         } else if self.tls.has_certificate() {

@@ -22,9 +22,17 @@ pub(in crate::cli) struct Profile {
     pub(in crate::cli) client_secret: String,
     /// The server's HTTP address: `127.0.0.1:8080`.
     pub(in crate::cli) http_addr: String,
+    /// The path of the server's Unix socket, on which the user of the server is the client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) grpc_socket: Option<String>,
 }
 
 impl Profile {
+    /// The address to call: the Unix socket if there is one, which needs no secret.
+    pub(super) fn address(&self) -> String {
+        self.grpc_socket.as_ref().map_or_else(|| self.addr.clone(), |path| format!("unix:{path}"))
+    }
+
     /// All profiles with their files, most recent first.
     ///
     /// # Errors
@@ -79,14 +87,17 @@ impl Profile {
         }
     }
 
+    /// A name for the files of the server with this address, without an extension.
+    pub(in crate::cli) fn file_name(address: &str) -> String {
+        address.chars().map(|part| if part.is_ascii_alphanumeric() { part } else { '-' }).collect()
+    }
+
     fn text(&self) -> io::Result<String> {
         toml::to_string(self).map_err(io::Error::other)
     }
 
     fn path(&self) -> Option<PathBuf> {
-        let address = self.addr.trim_start_matches("http://");
-        let name: String =
-            address.chars().map(|part| if part.is_ascii_alphanumeric() { part } else { '-' }).collect();
+        let name = Self::file_name(self.addr.trim_start_matches("http://"));
         Some(folder()?.join(name).with_extension("toml"))
     }
 }

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::timeout,
 };
 
@@ -29,6 +29,13 @@ enum Protocol {
 
 /// Explains why the call to `address`, which came from `origin`, failed with `cause`.
 pub(super) async fn reason(address: &Address, origin: &str, cause: &str) -> String {
+    if let Some(path) = address.unix_path() {
+        return format!(
+            "cannot call {} ({origin}): {}",
+            escaped(&address.to_string()),
+            unix_advice(path, cause).await
+        );
+    }
     let protocol = if is_no_connection(cause) { Protocol::Unknown } else { probe(address).await };
     format!("cannot call {address} ({origin}): {}", advice(address, protocol, cause))
 }
@@ -64,6 +71,24 @@ fn advice(address: &Address, protocol: Protocol, cause: &str) -> String {
             format!("{cause}; start the server, or give another address with --addr")
         }
         _ => cause,
+    }
+}
+
+/// Connects once more, because the failed call does not tell the errors of the system apart.
+async fn unix_advice(path: &str, cause: &str) -> String {
+    let Err(error) = UnixStream::connect(path).await else { return escaped(cause) };
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "there is no such socket; start the server with `grpc_socket`, or correct the path in --addr"
+                .to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; use a user who may write to the socket and enter its folder, or change \
+             `grpc_socket_mode` and `grpc_socket_owner` of the server"
+                .to_owned()
+        }
+        io::ErrorKind::ConnectionRefused => "nothing listens there; start the server".to_owned(),
+        _ => error.to_string(),
     }
 }
 

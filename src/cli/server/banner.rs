@@ -8,6 +8,8 @@ use crate::{cli::output::escaped, model::ClientSecret};
 
 pub(super) struct Banner {
     pub(super) grpc: SocketAddr,
+    /// The path of the Unix socket, on which this user needs no secret.
+    pub(super) socket: Option<String>,
     pub(super) http: SocketAddr,
     pub(super) issuer: String,
     pub(super) jwks_uri: String,
@@ -26,9 +28,11 @@ impl Banner {
         let issue = r#"{"subject":"alice","audiences":["orders"],"scopes":["read"]}"#;
         // The characters of a token need no escape in JSON.
         let verify = format!(r#"{{"token":"{}","audiences":["orders"]}}"#, self.token);
+        let socket = self.socket.as_ref().map(|path| format!("\n  grpc socket    unix:{}", escaped(path)));
+        let socket = socket.unwrap_or_default();
         format!(
             "tokend {version}: development mode, plaintext, this machine only\n\
-             \n  grpc           {grpc}\n  http           http://{http}\n  issuer         {issuer}\n  \
+             \n  grpc           {grpc}{socket}\n  http           http://{http}\n  issuer         {issuer}\n  \
              jwk set        {jwks_uri}\n  key id         {key_id}\n  client id      {client_id}\n  \
              client secret  {secret}\n\n\
              # issue a token\n{issue}\n\

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io,
+    env, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Args;
+use rustix::process::geteuid;
 use tonic::{Request, transport::Endpoint};
 use zeroize::Zeroizing;
 
@@ -26,7 +27,11 @@ use crate::{
     files,
     http::Discovery,
     keys::{SealingKey, parse_local_keys},
-    model::{ClientId, ClientSecret, ClientSettings, Pattern, Permissions, Ttl},
+    listen::{UnixSocket, UnixSocketSettings, is_socket_path},
+    model::{
+        Authentication, AuthenticationMethod, ClientId, ClientSecret, ClientSettings, Pattern, Permissions,
+        Ttl, UnixIds,
+    },
     proto::v1::{IssueTokenRequest, token_service_client::TokenServiceClient},
     server::{Listeners, Server},
     store::{Location, OpenOptions},
@@ -99,21 +104,30 @@ impl Dev {
     async fn serve(self, started: Instant) -> Result<(), CliError> {
         signals::ignore_file_size_signal()?;
         let shutdown = signals::shutdown()?;
-        let listeners = Listeners {
+        let mut listeners = Listeners {
             grpc: bind("grpc_addr", self.grpc_addr).await?,
             http: bind("http_addr", self.http_addr).await?,
             metrics: None,
+            grpc_socket: None,
         };
         let (grpc, http) = (listeners.grpc.local_addr()?, listeners.http.local_addr()?);
-        let config = self.config(grpc, http)?;
+        let mut config = self.config(grpc, http)?;
+        config.grpc_socket = socket_settings(grpc);
+        let mut socket_problem = None;
+        if let Some(settings) = &config.grpc_socket {
+            let bound = UnixSocket::bind(settings).await;
+            listeners.grpc_socket = bound.map_err(|error| socket_problem = Some(error)).ok();
+        }
+        let socket = listeners.grpc_socket.as_ref().map(|socket| socket.path().display().to_string());
         let _logs =
             init_logs(&config.log, config.log_format).map_err(|error| CliError::failed(error.to_string()))?;
         let Discovery { issuer, jwks_uri, .. } = config.settings.discovery.clone();
         let server = Server::open(config.within_open_files(), Arc::new(SystemClock))
             .await
             .map_err(CliError::failed)?;
+        let client = ClientSettings { authentication: authentication(socket.is_some()), ..everything() };
         let secret = server
-            .put_client(client_id()?, everything(), self.secret.map(ClientSecret::from_text))
+            .put_client(client_id()?, client, self.secret.map(ClientSecret::from_text))
             .await
             .map_err(CliError::failed)?;
         let key_id = server.default_key_id();
@@ -122,6 +136,7 @@ impl Dev {
             client_id: CLIENT.to_owned(),
             client_secret: secret.reveal().to_owned(),
             http_addr: http.to_string(),
+            grpc_socket: socket.clone(),
         };
         let written = profile.write();
         // Before the server drains, because a second signal ends the process immediately.
@@ -133,6 +148,7 @@ impl Dev {
 
         let banner = Banner {
             grpc,
+            socket,
             http,
             issuer,
             jwks_uri,
@@ -145,6 +161,9 @@ impl Dev {
         // On a thread of its own, because a stalled reader of stdout or stderr must not block the shutdown.
         let printing = tokio::task::spawn_blocking(move || {
             print(&banner.text())?;
+            if let Some(problem) = socket_problem {
+                message(&format!("warning: no Unix socket: {problem}"));
+            }
             if let Err(problem) = written {
                 message(&format!("warning: other tokend commands will not find this server: {problem}"));
             }
@@ -219,6 +238,26 @@ pub(super) fn sealing_key(path: &Path) -> Result<Zeroizing<String>, CliError> {
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// A Unix socket for this user in the runtime directory (XDG base directory specification), if there is one.
+fn socket_settings(grpc: SocketAddr) -> Option<UnixSocketSettings> {
+    let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let folder = runtime.filter(|path| path.is_absolute() && path.is_dir())?.join("tokend");
+    private_file::create_folder(&folder).ok()?;
+    let path = folder.join(Profile::file_name(&grpc.to_string())).with_extension("sock");
+    let is_usable = is_socket_path(&path) && UnixIds::is_usable(geteuid().as_raw());
+    is_usable.then_some(UnixSocketSettings { path, mode: 0o600, uid: None, gid: None })
+}
+
+/// How the client authenticates: by its secret, and on the socket as this user.
+fn authentication(has_socket: bool) -> Authentication {
+    let mut authentication = Authentication::default();
+    if has_socket {
+        authentication.methods.push(AuthenticationMethod::UnixPeer);
+        authentication.unix_peer.uids.push(geteuid().as_raw());
+    }
+    authentication
 }
 
 fn client_id() -> Result<ClientId, CliError> {

@@ -10,6 +10,7 @@ use crate::{
     cli::error::CliError,
     clock::SystemClock,
     config::{Config, Metrics},
+    listen::UnixSocket,
     server::{Listeners, Server},
     telemetry::init_logs,
 };
@@ -61,6 +62,10 @@ async fn serve(config: Config) -> Result<(), CliError> {
         metrics: match config.metrics {
             Metrics::At(address) => Some(bind("metrics_addr", address).await?),
             Metrics::Off | Metrics::WithHttp => None,
+        },
+        grpc_socket: match &config.grpc_socket {
+            Some(socket) => Some(UnixSocket::bind(socket).await.map_err(CliError::failed)?),
+            None => None,
         },
     };
     let (issuer, store) = (config.settings.discovery.issuer.clone(), config.settings.store.clone());

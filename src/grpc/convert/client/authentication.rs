@@ -7,7 +7,8 @@ use crate::{
     grpc::convert::scalar,
     jose,
     model::{
-        AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, Violations, WorkloadIdentity,
+        AssertionKeys, Authentication, AuthenticationMethod, CertificateNames, UnixIds, Violations,
+        WorkloadIdentity,
     },
     proto::v1,
 };
@@ -23,10 +24,12 @@ pub(super) fn read(message: v1::Authentication, violations: &mut Violations) -> 
     let (keys_given, assertion_keys) = assertion_keys(message.assertion_keys.unwrap_or_default(), violations);
     let identities_given = !message.workload_identities.is_empty();
     let workload_identities = workload_identities(message.workload_identities, violations);
+    let unix_peer = names::unix_ids(message.unix_peer.unwrap_or_default(), violations);
     let parameters = [
         (AuthenticationMethod::MutualTls, "certificate", !certificate.is_empty()),
         (AuthenticationMethod::PrivateKeyJwt, "assertion_keys", keys_given),
         (AuthenticationMethod::WorkloadIdentity, "workload_identities", identities_given),
+        (AuthenticationMethod::UnixPeer, "unix_peer", !unix_peer.is_empty()),
     ];
     for (method, field, given) in parameters {
         let named = proto_name(method);
@@ -37,7 +40,7 @@ pub(super) fn read(message: v1::Authentication, violations: &mut Violations) -> 
         };
         violations.add(format!("authentication.{field}"), description);
     }
-    Authentication { methods, certificate, assertion_keys, workload_identities }
+    Authentication { methods, certificate, assertion_keys, workload_identities, unix_peer }
 }
 
 /// Reads the set of methods, in the order of [`AuthenticationMethod::ALL`].
@@ -50,7 +53,8 @@ fn methods(numbers: &[i32], violations: &mut Violations) -> Vec<AuthenticationMe
         AuthenticationMethod::ALL.iter().any(|method| *number == i32::from(proto_method(*method)))
     };
     if let Some(index) = numbers.iter().position(|number| !known(number)) {
-        let description = "must be CLIENT_SECRET, MUTUAL_TLS, PRIVATE_KEY_JWT or WORKLOAD_IDENTITY";
+        let description =
+            "must be CLIENT_SECRET, MUTUAL_TLS, PRIVATE_KEY_JWT, WORKLOAD_IDENTITY or UNIX_PEER";
         violations.add(format!("authentication.methods[{index}]"), description);
     }
     AuthenticationMethod::ALL.into_iter().filter(named).collect()
@@ -139,8 +143,10 @@ fn workload_identities(
 
 /// Converts the authentication methods, without the client's secrets.
 pub(super) fn message(authentication: Authentication) -> v1::Authentication {
-    let Authentication { methods, certificate, assertion_keys, workload_identities } = authentication;
+    let Authentication { methods, certificate, assertion_keys, workload_identities, unix_peer } =
+        authentication;
     let certificate = Some(certificate).filter(|names| !names.is_empty());
+    let unix_peer = Some(unix_peer).filter(|ids| !ids.is_empty());
     v1::Authentication {
         client_secrets: Vec::new(),
         methods: methods.into_iter().map(|method| proto_method(method).into()).collect(),
@@ -151,6 +157,7 @@ pub(super) fn message(authentication: Authentication) -> v1::Authentication {
             AssertionKeys::JwksFile(jwks_file) => v1::AssertionKeys { jwks_file, ..Default::default() },
         }),
         workload_identities: workload_identities.into_iter().map(identity_message).collect(),
+        unix_peer: unix_peer.map(|UnixIds { uids, gids }| v1::UnixIds { uids, gids }),
     }
 }
 
@@ -168,6 +175,7 @@ const fn proto_method(method: AuthenticationMethod) -> v1::AuthenticationMethod 
         AuthenticationMethod::MutualTls => v1::AuthenticationMethod::MutualTls,
         AuthenticationMethod::PrivateKeyJwt => v1::AuthenticationMethod::PrivateKeyJwt,
         AuthenticationMethod::WorkloadIdentity => v1::AuthenticationMethod::WorkloadIdentity,
+        AuthenticationMethod::UnixPeer => v1::AuthenticationMethod::UnixPeer,
     }
 }
 
@@ -177,5 +185,6 @@ const fn proto_name(method: AuthenticationMethod) -> &'static str {
         AuthenticationMethod::MutualTls => "MUTUAL_TLS",
         AuthenticationMethod::PrivateKeyJwt => "PRIVATE_KEY_JWT",
         AuthenticationMethod::WorkloadIdentity => "WORKLOAD_IDENTITY",
+        AuthenticationMethod::UnixPeer => "UNIX_PEER",
     }
 }

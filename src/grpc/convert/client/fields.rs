@@ -35,7 +35,7 @@ macro_rules! field {
 }
 
 /// All settings.
-pub(crate) static CLIENT_FIELDS: [ClientField; 33] = [
+pub(crate) static CLIENT_FIELDS: [ClientField; 35] = [
     field!(display_name),
     field!(disabled),
     field!(default_audiences),
@@ -48,6 +48,8 @@ pub(crate) static CLIENT_FIELDS: [ClientField; 33] = [
     field!(authentication.assertion_keys.jwks_json),
     field!(authentication.assertion_keys.jwks_file),
     field!(authentication.workload_identities),
+    field!(authentication.unix_peer.uids),
+    field!(authentication.unix_peer.gids),
     field!(permissions.methods),
     field!(permissions.audiences),
     field!(permissions.scopes),

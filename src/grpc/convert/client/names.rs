@@ -1,8 +1,10 @@
-//! Names of certificates and files.
+//! Names of certificates and files, and ids of users and groups.
+
+use std::borrow::Borrow;
 
 use url::Url;
 
-use crate::model::{CertificateNames, Violations};
+use crate::model::{CertificateNames, UnixIds, Violations};
 use crate::proto::v1;
 
 /// The most names of a kind.
@@ -22,18 +24,33 @@ pub(super) fn certificate(message: v1::CertificateNames, violations: &mut Violat
     CertificateNames { uris: message.uris, dns_names: message.dns_names }
 }
 
-fn check_each(
-    names: &[String],
+/// Reads the users and groups of a client's processes.
+pub(super) fn unix_ids(message: v1::UnixIds, violations: &mut Violations) -> UnixIds {
+    let description = "must not be 65534 or 4294967295: the kernel reports them for ids that it cannot map";
+    for (field, ids) in [("uids", &message.uids), ("gids", &message.gids)] {
+        check_each(
+            ids,
+            &format!("authentication.unix_peer.{field}"),
+            |id: &u32| UnixIds::is_usable(*id),
+            description,
+            violations,
+        );
+    }
+    UnixIds { uids: message.uids, gids: message.gids }
+}
+
+fn check_each<T: Borrow<B>, B: ?Sized>(
+    names: &[T],
     field: &str,
-    is_name: impl Fn(&str) -> bool,
+    is_name: impl Fn(&B) -> bool,
     description: &str,
     violations: &mut Violations,
 ) {
     if names.len() > MAX_NAMES {
-        violations.add(field, format!("must hold at most {MAX_NAMES} names"));
+        violations.add(field, format!("must hold at most {MAX_NAMES} items"));
     }
     for (index, name) in names.iter().enumerate().take(MAX_NAMES) {
-        if !is_name(name) {
+        if !is_name(name.borrow()) {
             violations.add(format!("{field}[{index}]"), description);
         }
     }
