@@ -152,7 +152,8 @@ async fn start() -> Ports {
     let grpc = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let http = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let ports = Ports { grpc: grpc.local_addr().expect("bound"), http: http.local_addr().expect("bound") };
-    let server = server.run(Listeners { grpc, http, metrics: None, grpc_socket: None }, std::future::pending());
+    let server =
+        server.run(Listeners { grpc, http, metrics: None, grpc_socket: None }, std::future::pending());
     tokio::spawn(async move { server.await.expect("it runs on") });
     ports
 }
