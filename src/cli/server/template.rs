@@ -38,6 +38,8 @@ pub(super) fn starting_configuration(
         "login_parallelism" => Some("2".to_owned()),
         "retire_window" => Some("25h".to_owned()),
         "metrics_addr" => Some("127.0.0.1:9464".to_owned()),
+        "grpc_socket" => Some("/run/tokend/grpc.sock".to_owned()),
+        "grpc_socket_owner" => Some("1000:1000".to_owned()),
         "otlp_endpoint" => Some("http://127.0.0.1:4317".to_owned()),
         "audit_file" => Some(dir.join("audit.jsonl").display().to_string()),
         "audit_postgres" => Some(dir.join("audit-database").display().to_string()),
