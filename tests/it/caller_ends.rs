@@ -50,6 +50,7 @@ impl Story {
         let mut settings = workload(&[("level", &["3"])]);
         settings.authentication.methods = AuthenticationMethod::ALL.to_vec();
         settings.authentication.certificate.uris = vec![WEB.to_owned()];
+        settings.authentication.unix_peer.uids = vec![1000];
         let keys = serde_json::json!({"keys": [public(made(Algorithm::Es256), "k")]}).to_string();
         settings.authentication.assertion_keys = Some(AssertionKeys::JwksJson(keys));
         let secret = SecretRecord {

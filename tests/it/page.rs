@@ -4,7 +4,7 @@ use crate::harness::TestServer;
 
 #[tokio::test]
 async fn the_page_loads_nothing_from_elsewhere_and_runs_no_inline_script() {
-    let server = TestServer::start().await;
+    let server = TestServer::with(|settings| settings.serving.page = true).await;
     for (path, content_type, holds) in [
         ("/", "text/html; charset=utf-8", "<script src=\"/page.js\" type=\"module\"></script>"),
         ("/page.css", "text/css; charset=utf-8", "main {"),
@@ -32,7 +32,7 @@ async fn the_page_loads_nothing_from_elsewhere_and_runs_no_inline_script() {
 
 #[tokio::test]
 async fn a_production_server_has_no_page() {
-    let server = TestServer::with(|settings| settings.serving.page = false).await;
+    let server = TestServer::start().await;
     for path in ["/", "/page.css", "/page.js"] {
         assert_eq!(server.get(path).await.0, 404, "{path}");
     }

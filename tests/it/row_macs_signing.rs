@@ -157,7 +157,7 @@ async fn a_server_that_requires_macs_does_not_start_on_unsigned_keys() {
 #[test]
 fn the_content_of_rows_stays_what_it_was() {
     use crate::store_backends::{client, full_settings, key, secret};
-    use tokend::model::{KeyRevocation, UnixTime};
+    use tokend::model::{AuthenticationMethod, KeyRevocation, UnixIds, UnixTime};
     let digest = |content: tokend::model::RowContent| {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content.as_bytes());
         crate::forge::b64(digest)
@@ -174,7 +174,18 @@ fn the_content_of_rows_stays_what_it_was() {
     let simple = client("web", vec![]);
     let mut whole = client("web", vec![secret(2, 1, None), secret(1, 2, Some(3))]);
     whole.client.settings = full_settings();
-    let contents = [bare.content(), full.content(), simple.content().unwrap(), whole.content().unwrap()];
+    // A release without Unix sockets wrote this.
+    let mut before = whole.clone();
+    let authentication = &mut before.client.settings.authentication;
+    authentication.methods.retain(|method| *method != AuthenticationMethod::UnixPeer);
+    authentication.unix_peer = UnixIds::default();
+    let contents = [
+        bare.content(),
+        full.content(),
+        simple.content().unwrap(),
+        before.content().unwrap(),
+        whole.content().unwrap(),
+    ];
     assert_eq!(
         contents.map(digest),
         [
@@ -182,6 +193,7 @@ fn the_content_of_rows_stays_what_it_was() {
             "ksxXBBhiAdqx6c8OrS1FYwX8ekD3pA39vuET36qrRBo",
             "UXG6K1WaKMlwvJGXRmcucUGM6ANuTPKw_zvWONm9l2k",
             "s6wyk0cfjzlZABOkP_QkhcpiGuqZVTBB4UOLHnvpyCQ",
+            "Ve6dtHAG1gh8TVWPdQoZtR-em-x3nC1F-BLck2Rn4-k",
         ]
     );
 }

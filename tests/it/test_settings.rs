@@ -118,7 +118,7 @@ pub fn settings() -> Settings {
             call_memory: CallMemoryLimits { total: 256 * 1024 * 1024, per_source: 256 * 1024 * 1024 },
             http_tls: false,
             metrics_on_http: true,
-            page: true,
+            page: false,
             tls_check_interval: Duration::from_secs(3600),
             handshake_timeout: Duration::from_secs(10),
             refresh_interval: Duration::from_secs(3600),
