@@ -48,7 +48,7 @@ pub(in crate::cli) struct Healthcheck {
     /// Read the configuration from this TOML file [variable: TOKEND_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Set the server's HTTP address; 0.0.0.0 and [::] mean this machine [variable: TOKEND_HTTP_ADDR]
+    /// Set the server's HTTP address; `0.0.0.0` and `[::]` mean this machine [variable: TOKEND_HTTP_ADDR]
     /// [default: 127.0.0.1:8080]
     #[arg(long, value_name = "IP:PORT")]
     http_addr: Option<String>,
