@@ -27,11 +27,12 @@ try {
   console.log("ok: the page shows server, keys, calls and rejected tokens");
 
   const inspected = async (value) => {
+    const before = await text("findings");
     await page.$eval("#token", (area, value) => {
       area.value = value;
       area.dispatchEvent(new Event("input"));
     }, value);
-    await page.waitForFunction((before) => document.querySelector("#findings").innerText !== before, {}, await text("findings"));
+    await page.waitForFunction((before) => document.querySelector("#findings").innerText !== before, {}, before);
     return text("findings");
   };
   assert.match(await inspected(token), /^Valid, unless/);
