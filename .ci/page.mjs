@@ -22,7 +22,7 @@ try {
   assert.equal(await text("issuer"), issuer);
   assert.match(await text("key-rows"), /ES256/);
   assert.match(await text("call-rows"), /VerifyToken/);
-  assert.match(await text("refusal-rows"), /TOKEN_AUDIENCE_MISMATCH/);
+  assert.match(await text("refusal-rows"), /^TOKEN_AUDIENCE_MISMATCH\t1/);
   assert.match(await text("curl"), new RegExp(`${issuer}/oauth2/token$`));
   console.log("ok: the page shows server, keys, calls and rejected tokens");
 

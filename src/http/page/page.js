@@ -58,7 +58,7 @@ async function refresh() {
     "call-rows",
   );
   counts(
-    named("tokend_tokens_verified_total").filter(({ labels }) => labels.result !== "ok")
+    named("tokend_tokens_verified_total").filter(({ labels }) => labels.result !== "OK")
       .map(({ labels, value }) => [labels.result, value]),
     "refusal-rows",
   );
