@@ -58,8 +58,8 @@ pub struct ConnectError {
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// As [`connect`], at startup. Retries for the location's time if the problem is temporary, because the servers may start at the same time as
-/// tokend. Rejects a pooler that shares connections.
+/// As [`connect`], at startup. Retries for the location's time if the problem is temporary, because the servers may start at the same
+/// time as tokend. Rejects a pooler that shares connections.
 ///
 /// # Errors
 /// The last problem.
@@ -234,9 +234,9 @@ fn problem(error: &sqlx::Error, server: &PgConnectOptions) -> String {
     match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         Some(code) if code == "28P01" => "the server refuses user or password (28P01)".to_owned(),
         Some(code) if code == "53300" => {
-            "the server has no free connection (53300): raise its max_connections, or lower \
-                                          store_connections of each replica"
-                .to_owned()
+            let problem = "the server has no free connection (53300): raise its max_connections, or lower store_connections of each \
+                           replica";
+            problem.to_owned()
         }
         _ => error.to_string().replace(&format!("\"{}\"", server.get_username()), "\"…\""),
     }

@@ -1,5 +1,7 @@
 //! Bearer tokens of HTTP requests that a proxy checks (RFC 6750): the token, the challenge, and the headers with the claims.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use crate::proto::v1;
 
 /// The headers with the claims of a valid token, in the order of [`claim_headers`].
@@ -25,17 +27,11 @@ pub(crate) fn claim_headers(claims: &v1::TokenClaims) -> [String; 6] {
     ]
 }
 
-/// Percent-encodes `%` and all characters that are not visible ASCII. A blank at an end would be lost, and a line end would begin another
-/// header.
+/// `%`, and all characters that are not visible ASCII: a blank at an end would be lost, and a line end would begin another header.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
 fn encoded(claim: &str) -> String {
-    let mut text = String::with_capacity(claim.len());
-    for byte in claim.bytes() {
-        match byte {
-            0x21..=0x7e if byte != b'%' => text.push(char::from(byte)),
-            other => text.push_str(&format!("%{other:02X}")),
-        }
-    }
-    text
+    utf8_percent_encode(claim, ESCAPED).to_string()
 }
 
 /// The token of an `authorization` value (RFC 6750 section 2.1). None for another scheme, which carries no token.

@@ -33,11 +33,11 @@ use self::{
 
 pub(crate) use convert::{
     CLIENT_FIELDS, read_client, read_exchange_request, read_introspect_request, read_issue_request,
-    read_login_request, read_refresh_request, read_revoke_request, read_verify_request, shown_client,
-    struct_members,
+    read_login_request, read_refresh_request, read_revoke_request, read_verify_request, session_claims,
+    shown_client, struct_members, timestamp,
 };
 use edge::UntilDrain;
-pub use edge::{Drain, Edge, EdgeParts, InProcessResponse, Limits};
+pub use edge::{Drain, Edge, EdgeParts, Limits};
 pub use idempotency::RequestResponses;
 pub use metrics::{ApiMetrics, RpcMetrics};
 pub use services::{Api, Health, StatusSource, TrustPrivacy, WatchLimits};

@@ -14,7 +14,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::{
-    JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState, bootstrap, checked,
+    CLOCK_MARGIN, JwkSetDocument, KeyError, KeySettings, Patience, Ring, RingKey, Sealer, TrustState,
+    bootstrap, checked,
     lookup::{Lookups, WAITING},
 };
 use crate::{
@@ -22,9 +23,6 @@ use crate::{
     model::{Algorithm, KeyChange, KeyId, KeyRecord, KeySet, UnixTime},
     store::Store,
 };
-
-/// The clocks of two replicas may differ by this time.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 /// The keys in use. Reading them never blocks and never reads the store; `look_up` does.
 pub struct KeyRing {
@@ -313,7 +311,7 @@ impl KeyRing {
 
     /// The keys that were created later than now, because the clock was wrong then. They do not rotate for a long time.
     pub fn created_ahead(&self) -> Vec<KeyId> {
-        let limit = self.clock.now().after(CLOCK_DIFFERENCE);
+        let limit = self.clock.now().after(CLOCK_MARGIN);
         let set = self.set();
         let ahead = set.keys.iter().filter(|key| key.state.verifies() && key.create_time > limit);
         ahead.map(|key| key.key_id.clone()).collect()

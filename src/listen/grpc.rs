@@ -65,8 +65,8 @@ pub struct Grpc<S> {
 }
 
 impl<S> Grpc<S> {
-    /// Serves `service` within `limits`, and within `memory` for all connections. Counts resets in `metrics`. The connection preface must arrive within
-    /// `preface_timeout`.
+    /// Serves `service` within `limits`, and within `memory` for all connections. Counts resets in `metrics`. The connection preface must
+    /// arrive within `preface_timeout`.
     pub const fn new(
         service: S,
         limits: GrpcLimits,

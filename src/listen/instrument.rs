@@ -46,11 +46,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let memory = self.memory.reserve_call(metadata_bytes(request.headers())).map(Arc::new);
+        let (text_bytes, count) = text_bytes(request.headers());
+        let memory = self.memory.reserve_call(text_bytes + ENTRY_BYTES * count).map(Arc::new);
         let call = Some((self.activity.begin_call(), memory.as_ref().ok().map(Arc::clone)));
+        // The size of the header list (RFC 9113 section 6.5.2), without the pseudo-headers but the path.
+        let list_bytes = text_bytes + 32 * count + request.uri().path().len();
         let limit = self.max_header_bytes;
-        let excess_metadata =
-            u32::try_from(header_list_bytes(&request)).map_or(true, |bytes| bytes > limit).then_some(limit);
+        let excess_metadata = u32::try_from(list_bytes).map_or(true, |bytes| bytes > limit).then_some(limit);
         let activity = Arc::clone(&self.activity);
         let request = request.map(|body| RequestBody {
             body,
@@ -64,15 +66,18 @@ where
     }
 }
 
-/// The size of a header list (RFC 9113 section 6.5.2), without the pseudo-headers but the path.
-fn header_list_bytes<B>(request: &Request<B>) -> usize {
-    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
-    headers.sum::<usize>() + request.uri().path().len()
+/// Memory of an entry in a header map, beside its name and value.
+const ENTRY_BYTES: usize = 160;
+
+/// The bytes of names and values, and the number of entries.
+fn text_bytes(metadata: &HeaderMap) -> (usize, usize) {
+    (metadata.iter().map(|(name, value)| name.as_str().len() + value.len()).sum(), metadata.len())
 }
 
 /// The memory of metadata: names, values, and their entries in the header map.
 fn metadata_bytes(metadata: &HeaderMap) -> usize {
-    metadata.iter().map(|(name, value)| name.as_str().len() + value.len() + 160).sum()
+    let (bytes, count) = text_bytes(metadata);
+    bytes + ENTRY_BYTES * count
 }
 
 /// A request body. It ends with an error when the client resets the stream, or when the [memory limit](NoRoom) is reached.

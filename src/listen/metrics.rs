@@ -51,10 +51,9 @@ impl ListenMetrics {
             });
             let help = "Connections that were not served, by port and reason";
             scrape.counters("tokend_connections_refused", help, refused)?;
-            // Only gRPC has streams.
-            let resets = ports().filter(|(name, _)| *name == "grpc").flat_map(|(_, port)| {
-                let reasons = ["malformed", "too_many_streams"].into_iter().zip(&port.resets);
-                reasons.map(|(reason, count)| ([("reason", reason)], count.load(Relaxed)))
+            let resets = ["malformed", "too_many_streams"].into_iter().enumerate().map(|(index, reason)| {
+                let counts = registered.iter().filter_map(|port| port.resets.get(index));
+                ([("reason", reason)], counts.map(|count| count.load(Relaxed)).sum::<u64>())
             });
             let help = "Requests that were reset before they became a call, by reason";
             scrape.counters("tokend_requests_reset", help, resets)

@@ -1,5 +1,5 @@
-//! Streams that the HTTP/2 library resets by itself, because a request is malformed: it tells the service nothing about them. They are
-//! found in the frames that the server sends.
+//! Streams that the HTTP/2 library resets without calling the service, because a request is malformed. RST_STREAM frames among the sent
+//! bytes reveal them.
 
 use std::sync::Arc;
 

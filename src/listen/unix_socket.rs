@@ -92,7 +92,7 @@ struct SocketFile {
 
 impl UnixSocket {
     /// Listens at a path. The socket is bound under a temporary name in the same folder, gets its mode and owner, begins to listen, and
-    /// is then renamed: nobody can connect before the mode and the owner are set. A socket on which no process listens is replaced.
+    /// is then renamed: no process can connect before the mode and the owner are set. A socket on which no process listens is replaced.
     ///
     /// # Errors
     /// When the path is in use, is no socket, or cannot be created.

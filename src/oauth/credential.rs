@@ -65,7 +65,7 @@ fn from_header(header: &HeaderValue, client_id: Option<&str>) -> Result<HeaderVa
     let text = header.to_str().map_err(|_| malformed())?;
     let (scheme, value) = text.split_once(' ').ok_or_else(malformed)?;
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(sensitive(header.clone()));
+        return Ok(header.clone());
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(malformed());
@@ -117,13 +117,6 @@ fn from_assertion(
 
 fn authorization_value(scheme: &str, credential: &str) -> Result<HeaderValue, OAuthError> {
     let text = Zeroizing::new(format!("{scheme} {credential}"));
-    let value = HeaderValue::from_str(&text)
-        .map_err(|_| OAuthError::invalid_client("the credential has characters that no credential has"))?;
-    Ok(sensitive(value))
-}
-
-/// Keeps the value out of `Debug`.
-fn sensitive(mut value: HeaderValue) -> HeaderValue {
-    value.set_sensitive(true);
-    value
+    HeaderValue::from_str(&text)
+        .map_err(|_| OAuthError::invalid_client("the credential has characters that no credential has"))
 }

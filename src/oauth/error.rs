@@ -7,11 +7,11 @@ use http::{
     HeaderValue, StatusCode,
     header::{RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use serde::Serialize;
+use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::json;
+use super::json_response;
 use crate::grpc::bearer::allowed_characters;
 
 /// An error response.
@@ -102,17 +102,11 @@ impl OAuthError {
     }
 }
 
-#[derive(Serialize)]
-struct Body {
-    error: &'static str,
-    error_description: String,
-}
-
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let retry_after = self.retry_after();
-        let body = Body { error: self.code, error_description: self.description() };
-        let mut response = json(self.status, &body);
+        let body = json!({ "error": self.code, "error_description": self.description() });
+        let mut response = json_response(self.status, &body);
         let headers = response.headers_mut();
         if let Some(retry_after) = retry_after {
             headers.insert(RETRY_AFTER, retry_after);

@@ -63,7 +63,7 @@ pub(super) async fn verify(
     let peer = peer.map(|Extension(peer)| peer);
     let metadata = call_metadata(&headers, credential.cloned());
     let call = server.edge.call_unary("/tokend.v1.TokenService/VerifyToken", metadata, peer, &message);
-    match call.await.result {
+    match call.await {
         Ok(verified) => accepted(verified),
         Err(status) => failed(&status, &scopes),
     }

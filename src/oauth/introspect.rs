@@ -5,8 +5,9 @@ use http::{StatusCode, header::CACHE_CONTROL};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 
-use super::{OAuthRequest, OAuthServer, error::OAuthError, json};
+use super::{OAuthRequest, OAuthServer, error::OAuthError, json_response};
 use crate::{
+    grpc::session_claims,
     jose,
     proto::v1::{self, revoke_token_request::Target},
 };
@@ -46,7 +47,7 @@ pub(super) async fn introspect(server: &OAuthServer, request: &OAuthRequest) -> 
     };
     let response: v1::IntrospectTokenResponse =
         server.call("/tokend.v1.TokenService/IntrospectToken", request, &message).await?;
-    Ok(json(StatusCode::OK, &introspection(response)?))
+    Ok(json_response(StatusCode::OK, &introspection(response)?))
 }
 
 fn introspection(response: v1::IntrospectTokenResponse) -> Result<Introspection, OAuthError> {
@@ -66,20 +67,6 @@ fn introspection(response: v1::IntrospectTokenResponse) -> Result<Introspection,
         token_type: response.token_type,
         claims: claims.collect::<Option<_>>().ok_or_else(damaged)?,
     })
-}
-
-/// The claims of a refresh token, which has no payload.
-fn session_claims(claims: &v1::TokenClaims) -> String {
-    serde_json::json!({
-        "iss": claims.issuer,
-        "sub": claims.subject,
-        "aud": claims.audiences,
-        "exp": claims.expire_time.map(|time| time.seconds),
-        "iat": claims.issue_time.map(|time| time.seconds),
-        "client_id": claims.client_id,
-        "scope": claims.scopes.join(" "),
-    })
-    .to_string()
 }
 
 pub(super) async fn revoke(server: &OAuthServer, request: &OAuthRequest) -> Result<Response, OAuthError> {

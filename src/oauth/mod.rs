@@ -35,7 +35,7 @@ use serde::Serialize;
 
 use self::{error::OAuthError, form::Parameters};
 use crate::{
-    grpc::{Edge, InProcessResponse},
+    grpc::Edge,
     http::OAuthMetadata,
     listen::{CallMemory, Reservation},
     model::{NoRoom, Peer},
@@ -121,8 +121,7 @@ impl OAuthServer {
         message: &Q,
     ) -> Result<M, OAuthError> {
         let call = self.edge.call_unary(path, request.metadata.clone(), request.peer.clone(), message);
-        let InProcessResponse { result, .. } = call.await;
-        result.map_err(|status| OAuthError::of(&status))
+        call.await.map_err(|status| OAuthError::of(&status))
     }
 }
 
@@ -198,11 +197,15 @@ fn call_metadata(headers: &HeaderMap, authorization: Option<HeaderValue>) -> Hea
             metadata.insert(HeaderName::from_static(name), value.clone());
         }
     }
-    metadata.extend(authorization.map(|value| (AUTHORIZATION, value)));
+    if let Some(mut value) = authorization {
+        // Keeps it out of `Debug`.
+        value.set_sensitive(true);
+        metadata.insert(AUTHORIZATION, value);
+    }
     metadata
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
+fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
         Ok(text) => {
             let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];

@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::{OAuthRequest, OAuthServer, error::OAuthError, json};
+use super::{OAuthRequest, OAuthServer, error::OAuthError, json_response};
 use crate::proto::v1;
 
 /// The values of `grant_type` in the metadata documents.
@@ -70,7 +70,7 @@ pub(super) async fn token(server: &OAuthServer, request: &OAuthRequest) -> Resul
         }
         None => return Err(OAuthError::invalid_request("grant_type: is missing")),
     };
-    Ok(json(
+    Ok(json_response(
         StatusCode::OK,
         &TokenResponse {
             access_token: response.access_token,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::state::State;
 use crate::{
-    grpc::StatusSource,
+    grpc::{StatusSource, timestamp},
     http::Readiness,
     listen::TlsReloader,
     model::{ReplicaReport, UnixTime},
@@ -104,7 +104,7 @@ impl ReplicaStatus {
         }
         for key_id in ring.created_ahead() {
             let message = format!(
-                "key {key_id} was created at a time that has not come yet, by a wrong clock; rotate it: tokend key rotate --now"
+                "key {key_id} was created in the future: the clock was or is wrong; correct the clock, and see docs/rotation.md, The clock"
             );
             problems.add("KEY_CREATED_AHEAD", message);
         }
@@ -134,7 +134,8 @@ impl ReplicaStatus {
                 "the TLS files cannot be used, and their former contents are in use; see the log",
             );
         }
-        let expire_time = tls.expire_time()?;
+        let (_, expire_time) = tls.certificate();
+        let expire_time = expire_time?;
         if expire_time < now.after(CERTIFICATE_MARGIN) {
             problems.add(
                 "TLS_CERTIFICATE_EXPIRES",
@@ -152,8 +153,4 @@ impl Problems {
     fn add(&mut self, reason: &str, message: impl Into<String>) {
         self.0.push(v1::StatusProblem { reason: reason.to_owned(), message: message.into() });
     }
-}
-
-const fn timestamp(time: UnixTime) -> prost_types::Timestamp {
-    prost_types::Timestamp { seconds: time.seconds(), nanos: 0 }
 }

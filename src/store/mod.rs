@@ -6,7 +6,6 @@
 
 mod action;
 mod backend;
-pub mod backup;
 mod clock_guard;
 mod error;
 mod location;
@@ -26,6 +25,7 @@ use action::StoreMetrics;
 pub use clock_guard::ClockGuard;
 pub use error::{OpenError, StoreError, StoreFailure};
 pub use location::Location;
+pub use sqlite::backup;
 
 use self::backend::Backend;
 use crate::metrics::MetricsRegistry;

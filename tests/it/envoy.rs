@@ -164,8 +164,8 @@ async fn a_mistake_of_envoy_is_an_error_of_its_call() {
     // Envoy may verify for `orders` only.
     let answer = ask(&envoy, request(&[("audience", "billing")], good.clone())).await;
     assert_refused(answer, Code::PermissionDenied, "AUDIENCE_NOT_ALLOWED");
-    let nobody = TestClient { channel: envoy.channel.clone(), secret: None };
-    let answer = ask(&nobody, request(&[("audience", "orders")], good.clone())).await;
+    let anonymous = TestClient { channel: envoy.channel.clone(), secret: None };
+    let answer = ask(&anonymous, request(&[("audience", "orders")], good.clone())).await;
     assert_refused(answer, Code::Unauthenticated, "CREDENTIALS_MISSING");
     let other = client(&server, "other", v1::Permissions::default()).await;
     let answer = ask(&other, request(&[("audience", "orders")], good)).await;

@@ -50,8 +50,8 @@ async fn operators_may_read_the_status_and_services_may_not() {
         let refused = status(&client(&server, name, role(name)).await).await;
         assert_refused(refused, Code::PermissionDenied, "METHOD_NOT_ALLOWED");
     }
-    let nobody = TestClient { channel: server.root.channel.clone(), secret: None };
-    assert_refused(status(&nobody).await, Code::Unauthenticated, "CREDENTIALS_MISSING");
+    let anonymous = TestClient { channel: server.root.channel.clone(), secret: None };
+    assert_refused(status(&anonymous).await, Code::Unauthenticated, "CREDENTIALS_MISSING");
 }
 
 #[tokio::test]

@@ -136,8 +136,8 @@ async fn a_registered_user_or_group_needs_no_secret() {
     assert_eq!(accepted(story.issue(&[]).await), "local");
 
     // Only the socket knows users.
-    let nobody = crate::harness::TestClient { secret: None, ..story.server.root.clone() };
-    assert_refused(nobody.issue(for_alice()).await, Code::Unauthenticated, MISSING);
+    let anonymous = crate::harness::TestClient { secret: None, ..story.server.root.clone() };
+    assert_refused(anonymous.issue(for_alice()).await, Code::Unauthenticated, MISSING);
     let (_, _, metrics) = story.server.get("/metrics").await;
     for line in [
         r#"tokend_authentications_total{method="unix_peer",result="ok"} 2"#,

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
 //! # Where things are
-//! [`TokenSource`] and [`BearerLayer`] are for calls of other services; [`Verifier`] and [`AuthLayer`] are for requests of others.
+//! [`TokenSource`] and [`BearerLayer`] are for outgoing calls; [`Verifier`] and [`AuthLayer`] are for incoming requests.
 //! [`Credential`] is how a client authenticates to tokend, [`connect`] how it reaches tokend. Time comes from a [`Clock`].
 //!
 //! Invariants: a token is accepted only after every check of the server, in the same order (`tokend-jose`); when keys or revocations are

@@ -10,12 +10,10 @@ use crate::{
         output::{escaped, joined, or_dash, row, table},
         time_text::{short, timestamp, with_distance},
     },
+    keys::CLOCK_MARGIN,
     model::UnixTime,
     proto::v1::{Key, KeyState, KeyUsage, TrustedKey},
 };
-
-/// The clocks of server and operator may differ by this time.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 
 /// A key as JSON. Only a pending key has counts of verifiers.
 pub(super) fn document(key: &Key) -> Value {
@@ -149,7 +147,7 @@ fn notes(key: &Key, now: UnixTime) -> Vec<String> {
     if !key.issuer.is_empty() {
         note(format!("verifies tokens of {} only", escaped(&key.issuer)));
     }
-    if let Some(at) = key.create_time.map(time).filter(|at| *at > now.after(CLOCK_DIFFERENCE)) {
+    if let Some(at) = key.create_time.map(time).filter(|at| *at > now.after(CLOCK_MARGIN)) {
         note(format!("CREATED IN THE FUTURE, {at}: the server's clock was wrong, or yours is"));
     }
     if !key.problem.is_empty() {

@@ -14,7 +14,7 @@ use crate::{
         output::{message, print_exact_json, print_json, raw_json},
         time_text::to_proto,
     },
-    grpc::struct_members,
+    grpc::{session_claims, struct_members},
     proto::v1::{IntrospectTokenRequest, IntrospectTokenResponse, VerifyTokenRequest},
 };
 
@@ -140,15 +140,5 @@ fn claims(introspected: IntrospectTokenResponse) -> Result<String, CliError> {
         let members: Vec<String> = members.into_iter().map(member).collect();
         return Ok(format!("{{{}}}", members.join(",")));
     }
-    let claims = introspected.token_claims.unwrap_or_default();
-    let document = json!({
-        "iss": claims.issuer,
-        "sub": claims.subject,
-        "aud": claims.audiences,
-        "exp": claims.expire_time.map(|time| time.seconds),
-        "iat": claims.issue_time.map(|time| time.seconds),
-        "client_id": claims.client_id,
-        "scope": claims.scopes.join(" "),
-    });
-    Ok(document.to_string())
+    Ok(session_claims(&introspected.token_claims.unwrap_or_default()))
 }

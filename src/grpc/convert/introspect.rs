@@ -44,6 +44,20 @@ pub(in crate::grpc) fn introspect_response(
     }
 }
 
+/// The claims of a refresh token, which has no payload, as JSON.
+pub(crate) fn session_claims(claims: &v1::TokenClaims) -> String {
+    serde_json::json!({
+        "iss": claims.issuer,
+        "sub": claims.subject,
+        "aud": claims.audiences,
+        "exp": claims.expire_time.map(|time| time.seconds),
+        "iat": claims.issue_time.map(|time| time.seconds),
+        "client_id": claims.client_id,
+        "scope": claims.scopes.join(" "),
+    })
+    .to_string()
+}
+
 /// The claims of a refresh token: those of its session.
 fn refresh_claims(session: Session, issuer: &str) -> v1::TokenClaims {
     v1::TokenClaims {

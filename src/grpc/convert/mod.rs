@@ -25,6 +25,7 @@ pub(super) use client::{
     client_id, client_message, client_settings, client_update, optional_client_id, overlap, version,
 };
 pub(super) use exchange::exchange_request;
+pub(crate) use introspect::session_claims;
 pub(super) use introspect::{introspect_request, introspect_response};
 pub(super) use issue::{issue_request, login_request, refresh_request, token_response};
 pub(crate) use json::struct_members;
@@ -38,7 +39,8 @@ pub(crate) use offline::{
 };
 pub(super) use page::{fit_page, next_page_token, page};
 pub(super) use revoke::{end_session_request, revoke_request, revoke_response};
-pub(super) use scalar::{duration_message, request_id, timestamp};
+pub(crate) use scalar::timestamp;
+pub(super) use scalar::{duration_message, request_id};
 pub(super) use session::{list_sessions_request, session_message};
 pub(super) use trust::{acknowledgement, key_update, revocation, subscription};
 pub(super) use user::{

@@ -57,7 +57,7 @@ pub(super) fn instant(
 }
 
 /// Converts a time.
-pub(in crate::grpc) const fn timestamp(time: UnixTime) -> prost_types::Timestamp {
+pub(crate) const fn timestamp(time: UnixTime) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.seconds(), nanos: 0 }
 }
 

@@ -10,12 +10,12 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::CONTENT_TYPE};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use prost::Message;
-use tonic::Status;
+use tonic::{Code, Status};
 use tower::Service as _;
 
-use super::{Edge, request_id};
+use super::Edge;
 use crate::{
     grpc::{
         framing::{decode_response, encode},
@@ -24,53 +24,40 @@ use crate::{
     model::{FromPeer, Peer},
 };
 
-/// The result of a call from within this process.
-#[derive(Debug)]
-pub struct InProcessResponse<M> {
-    /// The message, or the status of the error.
-    pub result: Result<M, Status>,
-    /// The id of the call in the log.
-    pub request_id: Option<HeaderValue>,
-}
-
 impl Edge {
     /// Calls the unary method at `path`, such as `/tokend.v1.TokenService/IssueToken`, as a gRPC client at `peer` with this `metadata`
     /// does: authentication, policy, limits, metrics, traces and audit are those of every call.
+    ///
+    /// # Errors
+    /// The status of the method.
     pub async fn call_unary<Q: Message, M: Message + Default>(
         &self,
         path: &'static str,
         mut metadata: HeaderMap,
         peer: Option<Peer>,
         message: &Q,
-    ) -> InProcessResponse<M> {
+    ) -> Result<M, Status> {
         metadata.insert(CONTENT_TYPE, const { HeaderValue::from_static("application/grpc") });
-        let mut request = Request::new(RequestMessage { message: Some(encode(message)), peer });
+        let mut request = Request::new(RequestMessage { body: Full::new(encode(message)), peer });
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_static(path);
         *request.headers_mut() = metadata;
         let Ok(response) = self.clone().call(request).await;
         let (parts, body) = response.into_parts();
-        let request_id = parts.headers.get(request_id::NAME).cloned();
-        let failed = |headers: &HeaderMap| {
-            Status::from_header_map(headers).filter(|status| status.code() != tonic::Code::Ok)
+        let failed = |headers: &HeaderMap| match Status::from_header_map(headers) {
+            Some(status) if status.code() != Code::Ok => Err(status),
+            _ => Ok(()),
         };
-        let result = match failed(&parts.headers) {
-            Some(status) => Err(status),
-            None => match body.collect().await {
-                Err(status) => Err(status),
-                Ok(body) => match body.trailers().and_then(failed) {
-                    Some(status) => Err(status),
-                    None => decode_response(body.to_bytes()).map_err(CallError::into_status_outside_calls),
-                },
-            },
-        };
-        InProcessResponse { result, request_id }
+        failed(&parts.headers)?;
+        let body = body.collect().await?;
+        body.trailers().map_or(Ok(()), failed)?;
+        decode_response(body.to_bytes()).map_err(CallError::into_status_outside_calls)
     }
 }
 
 /// The body of a request: one framed message.
 struct RequestMessage {
-    message: Option<Bytes>,
+    body: Full<Bytes>,
     peer: Option<Peer>,
 }
 
@@ -93,17 +80,16 @@ impl Body for RequestMessage {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.message.take().map(|message| Ok(Frame::data(message))))
+        Pin::new(&mut self.body).poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.message.is_none()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let length = self.message.as_ref().map_or(0, Bytes::len);
-        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+        self.body.size_hint()
     }
 }

@@ -11,6 +11,5 @@ mod unary;
 mod until_drain;
 
 pub use drain::Drain;
-pub use in_process::InProcessResponse;
 pub use service::{Edge, EdgeParts, Limits};
 pub(super) use until_drain::UntilDrain;

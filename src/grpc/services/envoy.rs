@@ -59,6 +59,9 @@ async fn check(
         token,
         audiences,
         required_scopes: required_scopes.clone(),
+        read_mask: Some(prost_types::FieldMask {
+            paths: vec!["token_claims".to_owned(), "claims".to_owned()],
+        }),
         ..v1::VerifyTokenRequest::default()
     };
     match verify_token(api, call, metadata.as_ref(), message).await {
@@ -117,7 +120,10 @@ fn accepted(verified: v1::VerifyTokenResponse) -> Result<CheckResponse, CallErro
 
 fn rejected(rejection: &Rejection) -> CheckResponse {
     let challenge = rejection.challenge();
-    let code = if rejection.status() == 403 { Code::PermissionDenied } else { Code::Unauthenticated };
+    let code = match rejection {
+        Rejection::NoToken | Rejection::InvalidToken(_) => Code::Unauthenticated,
+        Rejection::InsufficientScope(..) => Code::PermissionDenied,
+    };
     CheckResponse {
         status: Some(rpc::Status { code: code.into(), ..rpc::Status::default() }),
         dynamic_metadata: None,

@@ -154,11 +154,6 @@ impl TlsReloader {
         self.usable.load(Relaxed)
     }
 
-    /// When the certificate in use expires, if it could be parsed.
-    pub fn expire_time(&self) -> Option<UnixTime> {
-        self.current.load().validity.map(Validity::expires_at)
-    }
-
     /// Reloads every `interval`, for ever. The contents are compared, so that the symbolic links that Kubernetes swaps in a volume
     /// need no special case.
     pub async fn run(self: Arc<Self>, interval: Duration) {

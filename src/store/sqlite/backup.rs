@@ -19,16 +19,19 @@ use crate::store::{Location, OpenError};
 /// The files that SQLite keeps beside a database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Copies the database at `path` into the new file `to`, also while servers use it. The copy is marked as a backup, so that no server
-/// opens it in place of the store.
-pub(in crate::store) async fn back_up(path: &Path, to: &Path) -> Result<(), OpenError> {
+/// Copies the database at `path` into the new file `to`, also while servers use it. Only its owner can read the copy. It is marked, so
+/// that no server opens it.
+///
+/// # Errors
+/// See [`OpenError`]; nothing is left behind.
+pub async fn create(path: &Path, to: &Path) -> Result<(), OpenError> {
     let file = DatabaseFile::find(path)?;
     if !file.has_database()? || !check(file.path(), &options().filename(file.path())).await? {
         let location = Location::Sqlite(file.path().to_owned()).to_string();
         return Err(OpenError::Missing { location, problem: "does not exist or is empty" });
     }
     // SQLite would create it for everybody to read. It accepts an empty file.
-    create(to).map_err(|error| not_written(to, &error))?;
+    create_private(to).map_err(|error| not_written(to, &error))?;
     let copied = copy_into(file.path(), to).await;
     if copied.is_err() {
         // The file is incomplete: an error on removing it changes nothing about that.
@@ -56,8 +59,11 @@ async fn mark(path: &Path, id: i64) -> Result<(), OpenError> {
     connection.close().await.map_err(failed)
 }
 
-/// Copies the backup `from` to the new file `to`, which is then a database that can be opened.
-pub(in crate::store) async fn unpack(from: &Path, to: &Path) -> Result<(), OpenError> {
+/// Copies the backup `from` to the new file `to`, where it can be opened, checked and changed before [`put`].
+///
+/// # Errors
+/// See [`OpenError`].
+pub async fn unpack(from: &Path, to: &Path) -> Result<(), OpenError> {
     let backup = DatabaseFile::find_to_read(from)?;
     if !backup.has_database()? {
         let location = Location::Sqlite(from.to_owned()).to_string();
@@ -73,7 +79,7 @@ pub(in crate::store) async fn unpack(from: &Path, to: &Path) -> Result<(), OpenE
         return Err(OpenError::Damaged { path: from.display().to_string(), problem });
     }
     let mut source = File::open(from).map_err(|error| not_written(from, &error))?;
-    create(to)
+    create_private(to)
         .and_then(|mut file| io::copy(&mut source, &mut file))
         .map_err(|error| not_written(to, &error))?;
     let mut connection = options().filename(to).connect().await.map_err(|error| open_error(from, &error))?;
@@ -84,8 +90,11 @@ pub(in crate::store) async fn unpack(from: &Path, to: &Path) -> Result<(), OpenE
     if id == BACKUP_ID { mark(to, APPLICATION_ID).await } else { Ok(()) }
 }
 
-/// Moves the database at `path` away, with the files beside it, to names with `suffix`. Returns the new names.
-pub(in crate::store) async fn move_away(path: &Path, suffix: &str) -> Result<Vec<PathBuf>, OpenError> {
+/// Moves the database at `path` and the files beside it to names with `suffix`, which are returned.
+///
+/// # Errors
+/// When a server has it open, or a file cannot be moved.
+pub async fn move_away(path: &Path, suffix: &str) -> Result<Vec<PathBuf>, OpenError> {
     if path.exists() {
         leave_wal(path).await?;
     }
@@ -99,13 +108,16 @@ pub(in crate::store) async fn move_away(path: &Path, suffix: &str) -> Result<Vec
     Ok(moved)
 }
 
-/// The files beside the database at `path` that exist.
-pub(in crate::store) fn strays(path: &Path) -> Vec<PathBuf> {
+/// The files `-wal`, `-shm` and `-journal` beside `path`. Without their database they are of no use, and would damage another one.
+pub fn strays(path: &Path) -> Vec<PathBuf> {
     beside(path).into_iter().filter(|file| file.exists()).collect()
 }
 
-/// Puts the file `from` in place of `path`, in the same folder.
-pub(in crate::store) fn put(from: &Path, path: &Path) -> Result<(), OpenError> {
+/// Puts the file `from` in place of `path`, in the same folder, durably.
+///
+/// # Errors
+/// When the file system refuses it.
+pub fn put(from: &Path, path: &Path) -> Result<(), OpenError> {
     sync(from)
         .and_then(|()| fs::rename(from, path))
         .and_then(|()| sync(path.parent().unwrap_or(path)))
@@ -128,7 +140,7 @@ async fn leave_wal(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Creates a file that only its owner can read.
-fn create(path: &Path) -> io::Result<File> {
+fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: there is one writing connection, and each write transaction begins with `BEGIN IMMEDIATE`: nothing that it has read
 //! changes before it writes, not even by another process on the same file.
 
-pub(super) mod backup;
+pub mod backup;
 mod file;
 mod open;
 

@@ -29,7 +29,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 const USUAL_AGE: Duration = Duration::from_secs(300);
 const LEAST_AGE: Duration = Duration::from_secs(10);
 const MOST_AGE: Duration = Duration::from_secs(86_400);
-/// The shortest interval of fetches because of tokens with an unknown key, which anybody can send.
+/// The shortest interval between fetches for tokens with an unknown key: any caller can send such tokens.
 const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(30);
 /// The shortest interval of fetches after a failure.
 const FAILURE_INTERVAL: Duration = Duration::from_secs(5);

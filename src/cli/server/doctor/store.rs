@@ -11,13 +11,11 @@ use crate::{
     clock::Clock,
     config::Config,
     database::printable,
-    keys::inspect,
+    keys::{CLOCK_MARGIN, inspect},
     model::UnixTime,
     store::{self, Location, OpenError, OpenOptions, Store, StoreError, backup},
 };
 
-/// Two clocks that agree differ less.
-const CLOCK_DIFFERENCE: Duration = Duration::from_secs(120);
 const FETCH: Duration = Duration::from_secs(5);
 
 /// Checks the store. Returns the ids of the published keys, if they could be read.
@@ -98,7 +96,7 @@ fn check_clock(database: Option<UnixTime>, now: UnixTime, findings: &mut Finding
     let Some(database) = database else { return };
     let apart = database.since(now).max(now.since(database));
     let what = format!("clock: {} s from the database's", apart.as_secs());
-    if apart <= CLOCK_DIFFERENCE {
+    if apart <= CLOCK_MARGIN {
         findings.ok(what);
     } else {
         let cause = format!("it is {now} here, and {database} at the database");
@@ -155,7 +153,7 @@ async fn check_keys(
             let cure = "put the former sealing key back as a second line; see docs/sealing.md";
             findings.problem(format!("key {} cannot be used", key.key_id), problem, cure);
         }
-        if key.create_time > clock.now().after(CLOCK_DIFFERENCE) {
+        if key.create_time > clock.now().after(CLOCK_MARGIN) {
             is_sound = false;
             findings.warning(
                 format!("key {} was created in the future, {}", key.key_id, key.create_time),
